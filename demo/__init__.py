@@ -1,0 +1,1 @@
+"""The Gradio page: `python demo/app.py`. Nothing imports it."""

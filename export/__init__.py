@@ -1,0 +1,1 @@
+"""torch -> ONNX: `python -m export graphs | check`. Imports `mam`; nothing imports it."""

@@ -1,0 +1,138 @@
+"""torch against onnxruntime, graph by graph and as a chain, on real pictures: one table, and whether it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from mam.images import open_photo
+from mam.matting import Matting
+from mam.nets.mam import MattingAnything
+from mam.prompts import Prompt
+from mam.runtime import Graphs
+
+
+@dataclass(frozen=True)
+class TorchGraphs:
+    """The three steps in torch behind the interface of `mam.runtime.Graphs`, so that the same library runs both."""
+
+    model: MattingAnything
+
+    @torch.inference_mode()
+    def encode(self, image: np.ndarray) -> np.ndarray:
+        return self.model.sam.image_encoder(torch.from_numpy(image)).numpy()
+
+    @torch.inference_mode()
+    def decode(self, image_embeddings: np.ndarray, *prompts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        sam = self.model.sam
+        masks, scores = sam.decode(torch.from_numpy(image_embeddings), *sam.embed_prompts(*map(torch.from_numpy, prompts)))
+        return masks.numpy(), scores.numpy()
+
+    @torch.inference_mode()
+    def matte(self, image, image_embeddings, mask_logits, input_size, original_size, mask_guidance) -> np.ndarray:
+        arrays = (np.ascontiguousarray(image), image_embeddings, np.ascontiguousarray(mask_logits))
+        tensors = [*map(torch.from_numpy, arrays), torch.tensor(input_size), torch.tensor(original_size)]
+        return self.model.matte(*tensors, torch.tensor(mask_guidance)).numpy()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison. `error` and `limit` are of one kind; `why` says where the limit comes from."""
+
+    what: str
+    case: str
+    error: float
+    limit: float
+    why: str
+
+    @property
+    def ok(self) -> bool:
+        return self.error <= self.limit  # false for NaN too
+
+
+_SUMS = "float32 sums in another order, relative to the largest value"
+_RESIZE = "bilinear positions are computed in another order, times the contrast of the alphas"
+_FLIP = "a mask pixel whose logit is within rounding of 0 may fall to the other side"
+
+
+def compare(model: MattingAnything, graphs: Graphs, pictures: Sequence[Path]) -> Iterator[Row]:
+    """Compare every graph on the same inputs, then the whole chain from picture to alpha.
+
+    Args:
+        model: torch, eval mode. graphs: exported from it. pictures: files.
+    """
+    reference = TorchGraphs(model)
+    for path in pictures:
+        for pixels in _sizes(open_photo(path).pixels):
+            h, w = pixels.shape[:2]
+            case = f"{path.stem} {h}x{w}"
+            ours, theirs = Matting(graphs).open(pixels), Matting(reference).open(pixels)
+            truth = theirs.image_embeddings
+            yield Row("image_encoder", case, _relative(ours.image_embeddings, truth), 1e-4, _SUMS)
+            for name, prompt in _prompts(h, w).items():
+                checked = [p.checked((h, w)).to_input(theirs.frame) for p in prompt]
+                arrays = [np.stack(values) for values in zip(*checked)]
+                masks, scores = reference.decode(truth, *arrays)
+                masks_ort, scores_ort = graphs.decode(truth, *arrays)
+                error = max(_relative(masks_ort, masks), _relative(scores_ort, scores))
+                yield Row("mask_decoder", f"{case} {name}", error, 1e-4, _SUMS)
+                for guidance in ("alpha", "mask"):
+                    yield from _compare_alpha(f"{case} {name} {guidance}", reference, graphs, ours, theirs, prompt, guidance)
+
+
+def _compare_alpha(case, reference, graphs, ours, theirs, prompt, guidance) -> Iterator[Row]:
+    logits = np.stack([segment.logits[None] for segment in theirs.segment(prompt)])
+    inputs = (theirs.input_image, theirs.image_embeddings, logits, theirs.frame.input_size, theirs.frame.original_size)
+    expected = reference.matte(*inputs, guidance == "mask")
+    difference = np.abs(graphs.matte(*inputs, guidance == "mask") - expected)
+    yield Row("matte: share beyond 1/255", case, float((difference > 1 / 255).mean()), 1e-3, _RESIZE)
+    yield Row("matte: largest", case, float(difference.max()), 4 / 255, _RESIZE)
+    pairs = zip(ours.mattes(prompt, guidance=guidance), theirs.mattes(prompt, guidance=guidance))
+    chains = [_difference(a, b) for a, b in pairs]
+    yield Row("chain: share beyond 1/255", case, float(np.mean([(d > 1 / 255).mean() for d in chains])), 1e-3, _FLIP)
+    yield Row("chain: largest", case, float(max(d.max() for d in chains)), 4 / 255, _FLIP)
+
+
+def _difference(a, b) -> np.ndarray:
+    if not a or not b:  # nothing found must be found by both
+        return np.float32([bool(a) != bool(b)])
+    return np.abs(a.alpha - b.alpha)
+
+
+def _relative(got: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.abs(got - expected).max() / np.abs(expected).max())
+
+
+def _sizes(pixels: np.ndarray) -> Iterator[np.ndarray]:
+    """The picture itself, a tall crop enlarged beyond the input frame, and a small one."""
+    yield pixels
+    h, w = pixels.shape[:2]
+    tall = Image.fromarray(pixels).crop((w // 5, 0, w // 5 + h // 2, h))
+    yield np.asarray(tall.resize((701, 1403), Image.Resampling.BICUBIC))
+    yield np.asarray(Image.fromarray(pixels).resize((203, 151), Image.Resampling.LANCZOS))
+
+
+def _prompts(h: int, w: int) -> dict[str, list[Prompt]]:
+    box = (0.2 * w, 0.1 * h, 0.85 * w, 0.95 * h)
+    return {
+        "box": [Prompt(box=box)],
+        "click": [Prompt(points=[(w / 2, h / 2)])],
+        "box and two clicks": [Prompt(box=box, points=[(w / 2, h / 2), (2, 2)], labels=[1, 0])],
+        "two boxes": [Prompt(box=box), Prompt(box=(0, 0.5 * h, 0.5 * w, h))],
+    }
+
+
+def summary(rows: Sequence[Row]) -> str:
+    """The worst case of each comparison as a table."""
+    lines = [f"{'comparison':28} {'cases':>5} {'worst':>10} {'limit':>10}  {'':4} worst case; why a difference at all"]
+    for what in dict.fromkeys(row.what for row in rows):
+        own = [row for row in rows if row.what == what]
+        worst = max(own, key=lambda row: (not row.ok, row.error))
+        verdict = "ok" if worst.ok else "FAIL"
+        lines.append(f"{what:28} {len(own):5} {worst.error:10.2e} {worst.limit:10.2e}  {verdict:4} {worst.case}; {worst.why}")
+    return "\n".join(lines)

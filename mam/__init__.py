@@ -1,0 +1,22 @@
+"""Matting Anything made practical: a box, clicks, scribbles in, a soft alpha matte out. Start with `Matting.load()`."""
+
+from mam.errors import GraphError, ImageTooLarge, InputError, MamError, PromptError, WeightsError
+from mam.matting import Matte, Matting, NothingFound, Scene, Segment
+from mam.prompts import Prompt
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "GraphError",
+    "ImageTooLarge",
+    "InputError",
+    "MamError",
+    "Matte",
+    "Matting",
+    "NothingFound",
+    "Prompt",
+    "PromptError",
+    "Scene",
+    "Segment",
+    "WeightsError",
+]

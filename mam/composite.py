@@ -1,0 +1,103 @@
+"""From a picture and its alpha to what people want: clean foreground colours, cut-outs, new backgrounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageColor, ImageFilter
+
+from mam.errors import InputError
+
+Background = str | Sequence[int] | np.ndarray | Image.Image
+
+
+def foreground_colours(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """The object's own colours, without the old background that shines through at its edges.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        alpha: (H, W) float32 in [0, 1].
+
+    Returns:
+        (H, W, 3) uint8; where alpha is 1 the picture's pixels, where it is 0 the picture's pixels too.
+
+    Source: Germer et al. 2020, "Fast Multi-Level Foreground Estimation", in pymatting.
+    """
+    soft = (alpha > 0) & (alpha < 1)
+    if not soft.any():
+        return pixels
+    # Colours are only unknown where alpha is fractional; some pixels around it are what they are estimated from.
+    ys, xs = np.flatnonzero(soft.any(1)), np.flatnonzero(soft.any(0))
+    pad = 16
+    window = (
+        slice(max(0, ys[0] - pad), ys[-1] + 1 + pad),
+        slice(max(0, xs[0] - pad), xs[-1] + 1 + pad),
+    )
+    # Imported here: it compiles for some seconds on its first use, which a program that never needs it should not wait for.
+    from pymatting import estimate_foreground_ml
+
+    part = estimate_foreground_ml(pixels[window] / 255.0, alpha[window].astype(np.float64))
+    colours = pixels.copy()
+    estimated = np.uint8(np.clip(part, 0, 1) * 255 + 0.5)
+    colours[window] = np.where(soft[window][..., None], estimated, pixels[window])
+    return colours
+
+
+def over(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """Lay (H, W, 3) uint8 colours with (H, W) alpha over (H, W, 3) uint8 -> (H, W, 3) uint8."""
+    a = alpha[..., None].astype(np.float32)
+    return np.uint8(foreground * a + background * (1 - a) + 0.5)
+
+
+def background_pixels(background: Background, size: tuple[int, int]) -> np.ndarray:
+    """A background of (H, W) as (H, W, 3) uint8.
+
+    Args:
+        background: a colour ("white", "#20a0ff", (32, 160, 255)), or a picture (PIL or (h, w, 3) uint8), which is scaled to
+            cover the size and cut evenly on both sides.
+        size: (H, W).
+
+    Raises:
+        InputError: neither a colour nor a picture.
+    """
+    h, w = size
+    if isinstance(background, Image.Image) or (isinstance(background, np.ndarray) and background.ndim == 3):
+        picture = background if isinstance(background, Image.Image) else Image.fromarray(background)
+        picture = picture.convert("RGB")
+        scale = max(w / picture.width, h / picture.height)
+        cw, ch = w / scale, h / scale
+        x, y = (picture.width - cw) / 2, (picture.height - ch) / 2
+        return np.asarray(picture.resize((w, h), Image.Resampling.LANCZOS, box=(x, y, x + cw, y + ch)))
+    try:
+        colour = ImageColor.getrgb(background)[:3] if isinstance(background, str) else tuple(map(int, background))
+        if len(colour) != 3 or not all(0 <= c <= 255 for c in colour):
+            raise ValueError("three values from 0 to 255 are needed")
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"the background {background!r} is neither a picture nor a colour ({error}); "
+            "expected a name like 'white', a code like '#20a0ff', three values 0..255, or a picture."
+        ) from None
+    return np.broadcast_to(np.uint8(colour), (h, w, 3))
+
+
+def blurred(pixels: np.ndarray, alpha: np.ndarray, strength: float) -> np.ndarray:
+    """The picture behind the object, out of focus; the object's own colours do not smear into it.
+
+    Args:
+        pixels: (H, W, 3) uint8.
+        alpha: (H, W) float32.
+        strength: radius in thousandths of the longest side; 10 is a gentle blur, 40 a strong one.
+    """
+    radius = strength / 1000 * max(alpha.shape)
+    behind = np.dstack([pixels * (1 - alpha[..., None]), 255 * (1 - alpha)]) + 0.5
+    soft = np.asarray(Image.fromarray(np.uint8(behind), "RGBA").filter(ImageFilter.GaussianBlur(radius)), np.float32)
+    weight = soft[..., 3:] / 255
+    # Deep inside the object nothing of the background is near; what is there is covered by the object anyway.
+    return np.uint8(np.clip(np.where(weight > 0.02, soft[..., :3] / np.maximum(weight, 0.02), soft[..., :3]), 0, 255))
+
+
+def checkerboard(size: tuple[int, int], cell: int = 16) -> np.ndarray:
+    """The usual sign for transparency, (H, W, 3) uint8 of white and light grey squares of `cell` pixels."""
+    rows, columns = np.indices(size) // cell
+    return np.where(((rows + columns) % 2 == 0)[..., None], np.uint8([255] * 3), np.uint8([214] * 3))

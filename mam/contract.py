@@ -1,0 +1,82 @@
+"""What the three graphs take and give: names, shapes, dtypes, metadata. Export writes it, the runtime checks it.
+
+Frames: *input* is the picture with its longest side at 1024, padded right and bottom to 1024 x 1024; *original* is
+the user's own pixels, (H, W). B counts prompts answered in one call about one picture, N points per prompt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mam.frames import PIXEL_MEAN, PIXEL_STD, SIDE
+
+VERSION = "1"
+EMBEDDING = (256, 64, 64)
+MASK_SIDE = 256
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input or output: a name, a numpy dtype, and a shape in which words are dynamic."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One ONNX file of the set."""
+
+    name: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+    @property
+    def file(self) -> str:
+        """The file's name inside a folder of graphs."""
+        return f"{self.name}.onnx"
+
+
+_IMAGE = Tensor("image", "float32", (1, 3, SIDE, SIDE))
+_EMBEDDINGS = Tensor("image_embeddings", "float32", (1, *EMBEDDING))
+
+IMAGE_ENCODER = Graph("image_encoder", (_IMAGE,), (_EMBEDDINGS,))
+MASK_DECODER = Graph(
+    "mask_decoder",
+    (
+        _EMBEDDINGS,
+        Tensor("point_coords", "float32", ("B", "N", 2)),
+        Tensor("point_labels", "float32", ("B", "N")),
+        Tensor("mask_input", "float32", ("B", 1, MASK_SIDE, MASK_SIDE)),
+        Tensor("has_mask_input", "float32", ("B",)),
+    ),
+    (
+        Tensor("low_res_masks", "float32", ("B", 4, MASK_SIDE, MASK_SIDE)),
+        Tensor("iou_predictions", "float32", ("B", 4)),
+    ),
+)
+MATTE = Graph(
+    "matte",
+    (
+        _IMAGE,
+        _EMBEDDINGS,
+        Tensor("mask_logits", "float32", ("B", 1, MASK_SIDE, MASK_SIDE)),
+        Tensor("input_size", "int64", (2,)),
+        Tensor("original_size", "int64", (2,)),
+        Tensor("mask_guidance", "bool", ()),
+    ),
+    (Tensor("alpha", "float32", ("B", 1, "H", "W")),),
+)
+GRAPHS = (IMAGE_ENCODER, MASK_DECODER, MATTE)
+
+
+def metadata(variant: str, checkpoint_sha256: str) -> dict[str, str]:
+    """What every graph of a set carries in its metadata; all but `mam_graph` must agree over the three files."""
+    return {
+        "mam_contract": VERSION,
+        "mam_variant": variant,
+        "mam_checkpoint_sha256": checkpoint_sha256,
+        "mam_pixel_mean": ",".join(map(str, PIXEL_MEAN)),
+        "mam_pixel_std": ",".join(map(str, PIXEL_STD)),
+    }

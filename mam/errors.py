@@ -1,0 +1,43 @@
+"""What can go wrong, as classes.
+
+    MamError
+    |- InputError          a picture or file that cannot be used         (also ValueError)
+    |  `- ImageTooLarge    over the pixel cap, refused before decoding
+    |- PromptError         a prompt that makes no sense for this picture (also ValueError)
+    |- WeightsError        a checkpoint that is missing, broken or of another layout (also RuntimeError)
+    `- GraphError          a set of graphs that is missing, incomplete or does not fit together (also RuntimeError)
+
+Messages say what was got, what is expected and what to do next. Finding nothing is no error: see `mam.NothingFound`.
+"""
+
+
+class MamError(Exception):
+    """Any error that this package raises on purpose."""
+
+
+class InputError(MamError, ValueError):
+    """A picture that cannot be used: not a picture, truncated, empty, animated."""
+
+
+class ImageTooLarge(InputError):
+    """A picture over the pixel cap, refused from its header alone."""
+
+    def __init__(self, name: str, size: tuple[int, int], limit: int) -> None:
+        self.size, self.limit = size, limit
+        h, w = size
+        super().__init__(
+            f"{name} has {h} x {w} = {h * w / 1e6:.1f} megapixels; the limit is {limit / 1e6:.1f}. "
+            "Make it smaller, or raise the limit with max_pixels."
+        )
+
+
+class PromptError(MamError, ValueError):
+    """A prompt that makes no sense for this picture: outside it, reversed, empty, not a number, labels missing."""
+
+
+class WeightsError(MamError, RuntimeError):
+    """A checkpoint that cannot be loaded."""
+
+
+class GraphError(MamError, RuntimeError):
+    """Graphs that cannot be run: missing, of several models, of another contract version, or no provider for them."""

@@ -1,0 +1,163 @@
+"""Open any picture a person has, safely, as RGB uint8; write mattes back with the colour profile of the original."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from mam.errors import ImageTooLarge, InputError
+
+MAX_PIXELS = 50_000_000
+ACCEPTED = "JPEG, PNG, WebP, BMP, TIFF or GIF with a single frame"
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+
+ImageSource = str | os.PathLike | bytes | Image.Image | np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A picture ready for work.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB, upright.
+        name: the file's name without folder and ending, "image" where there is none.
+        icc_profile: the embedded colour profile that `pixels` are in, or None.
+    """
+
+    pixels: np.ndarray
+    name: str = "image"
+    icc_profile: bytes | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W)."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+
+def open_photo(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Photo:
+    """Open a picture.
+
+    Turned upright by its EXIF orientation; 16-bit, grey, palette and CMYK pictures become 8-bit RGB; transparency is laid
+    over white; an ICC profile is kept if it describes RGB, and otherwise applied.
+
+    Args:
+        source: a path, the bytes of a file, a PIL image, or an array (H, W), (H, W, 3) or (H, W, 4) of uint8, uint16 or
+            floats in [0, 1].
+        max_pixels: larger pictures are refused before they are decoded.
+
+    Raises:
+        InputError: not a picture, truncated, empty, animated, or an array of another kind.
+        ImageTooLarge: over `max_pixels`.
+        FileNotFoundError: no such file.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source, max_pixels)
+    if isinstance(source, Image.Image):
+        name = Path(getattr(source, "filename", "") or "image").stem
+        return _from_pil(source, name, f"the picture {name!r}", max_pixels)
+    if isinstance(source, bytes):
+        return _from_file(io.BytesIO(source), "image", f"{len(source)} bytes", max_pixels)
+    path = Path(source)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; expected one picture file ({ACCEPTED}).")
+    with open(path, "rb") as file:
+        return _from_file(file, path.stem, str(path), max_pixels)
+
+
+def _from_file(file: io.BufferedIOBase, name: str, what: str, max_pixels: int) -> Photo:
+    if file.seek(0, io.SEEK_END) == 0:
+        raise InputError(f"{what} is empty (0 bytes); expected {ACCEPTED}.")
+    file.seek(0)
+    try:
+        with warnings.catch_warnings():
+            # Our own cap is checked below, from the header, for every size.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(file, formats=_FORMATS)
+    except UnidentifiedImageError:
+        raise InputError(f"{what} is not a picture that can be read; expected {ACCEPTED}.") from None
+    except Image.DecompressionBombError:
+        raise InputError(f"{what} claims far more than {max_pixels / 1e6:.0f} megapixels; refused unread.") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{what} starts like a picture but its header is broken ({error}).") from error
+    return _from_pil(image, name, what, max_pixels)
+
+
+def _from_pil(image: Image.Image, name: str, what: str, max_pixels: int) -> Photo:
+    _check_size((image.height, image.width), what, max_pixels)
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":  # a camera's MPO is one photograph with a preview
+        raise InputError(f"{what} is animated or has several pages ({frames}); save the one you want as PNG or JPEG.")
+    try:
+        image.load()
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise InputError(f"{what} is truncated or damaged ({error}); export or download it again.") from error
+    profile = image.info.get("icc_profile")
+    image = ImageOps.exif_transpose(image)
+    image, profile = _to_rgb(image, profile)
+    return Photo(np.asarray(image), name, profile)
+
+
+def _to_rgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, bytes | None]:
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image, dtype=np.float64)
+        # Integer modes hold 16 bits; a float TIFF holds [0, 1] or 8-bit values by habit.
+        top = 65535 if image.mode != "F" else 1 if values.max(initial=0) <= 1 else 255
+        image = Image.fromarray(np.uint8(np.clip(values / top, 0, 1) * 255 + 0.5))
+    if image.mode in ("P", "PA", "LA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+    if image.mode == "RGBA":
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB"), profile if _is_rgb(profile) else None
+    if image.mode == "RGB":
+        return image, profile if _is_rgb(profile) else None
+    if image.mode in ("CMYK", "LAB") and profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"), None
+        except ImageCms.PyCMSError:
+            pass  # a broken profile: fall through to the plain conversion
+    return image.convert("RGB"), None
+
+
+def _is_rgb(profile: bytes | None) -> bool:
+    return bool(profile) and profile[16:20] == b"RGB "
+
+
+def _from_array(array: np.ndarray, max_pixels: int) -> Photo:
+    what = f"an array of shape {array.shape} and dtype {array.dtype}"
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        raise InputError(f"{what} is not a picture; expected (H, W), (H, W, 3) or (H, W, 4).")
+    _check_size(array.shape[:2], what, max_pixels)
+    if array.dtype == np.uint16:
+        array = np.uint8(array / 257.0 + 0.5)
+    elif array.dtype.kind == "f":
+        if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
+            raise InputError(f"{what} holds values outside [0, 1] or NaN; expected floats in [0, 1], or uint8.")
+        array = np.uint8(array * 255 + 0.5)
+    elif array.dtype != np.uint8:
+        raise InputError(f"{what} is not understood; expected uint8, uint16 or floats in [0, 1].")
+    return Photo(np.asarray(_to_rgb(Image.fromarray(array), None)[0]))
+
+
+def _check_size(size: tuple[int, int], what: str, max_pixels: int) -> None:
+    h, w = size
+    if h == 0 or w == 0:
+        raise InputError(f"{what} has no pixels ({h} x {w}).")
+    if h * w > max_pixels:
+        raise ImageTooLarge(what, (h, w), max_pixels)
+
+
+def write_png(pixels: np.ndarray, path: str | os.PathLike, icc_profile: bytes | None = None) -> Path:
+    """Write (H, W), (H, W, 3) or (H, W, 4) uint8 as PNG, whole or not at all; returns the path."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    # Level 1 is five times faster than the default and a tenth larger.
+    Image.fromarray(pixels).save(partial, "PNG", icc_profile=icc_profile, compress_level=1)
+    os.replace(partial, path)
+    return path

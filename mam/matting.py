@@ -1,0 +1,283 @@
+"""Cut anything out of a picture, softly. Read this file first.
+
+    Matting   the three graphs, loaded
+      .open() -> Scene    one picture, encoded once; prompts are cheap from here on
+        .matte() -> Matte    one object: its alpha at full size, its mask, cut-outs and composites
+
+Everything is a value: nothing is remembered between calls, and the next round takes the previous `Matte`.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from mam import composite
+from mam.errors import PromptError
+from mam.frames import SIDE, Frame, to_input_image
+from mam.images import MAX_PIXELS, ImageSource, Photo, open_photo, write_png
+from mam.prompts import Prompt
+from mam.runtime import Device, Graphs, load_graphs
+
+BUNDLE = Path(__file__).parent / "bundle"
+Guidance = Literal["alpha", "mask"]
+
+
+@dataclass(frozen=True, eq=False)
+class Matting:
+    """A model that is ready to run."""
+
+    graphs: Graphs
+    max_pixels: int = MAX_PIXELS
+
+    @classmethod
+    def load(
+        cls,
+        graphs: str | os.PathLike | None = None,
+        *,
+        device: Device = "auto",
+        threads: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+    ) -> Matting:
+        """Load a set of graphs, by default the embedded `tiny`.
+
+        Args:
+            graphs: a folder that `python -m export graphs` wrote; None for the model that comes with the package.
+            device: "auto", "cpu" or "cuda".
+            threads: CPU threads per graph; None lets onnxruntime choose.
+            max_pixels: larger pictures are refused before they are decoded.
+
+        Raises:
+            GraphError: the folder is not a complete set of this contract, or CUDA was asked for in vain.
+        """
+        return cls(load_graphs(BUNDLE if graphs is None else graphs, device, threads), max_pixels)
+
+    def open(self, image: ImageSource) -> Scene:
+        """Open a picture and encode it, the slow step, once for all prompts.
+
+        Args:
+            image: a path, a file's bytes, a PIL image, or an array; see `mam.images.open_photo`.
+
+        Raises:
+            InputError, ImageTooLarge, FileNotFoundError: the picture cannot be used.
+        """
+        photo = open_photo(image, self.max_pixels)
+        frame = Frame.of(photo.size)
+        return Scene(self.graphs, photo, frame, self.graphs.encode(to_input_image(photo.pixels, frame)))
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One encoded picture.
+
+    Attributes:
+        graphs: what answers the prompts.
+        photo: the picture, (H, W, 3) uint8 RGB in `photo.pixels`.
+        frame: its sizes in the original and the input frame.
+        image_embeddings: (1, 256, 64, 64) float32.
+    """
+
+    graphs: Graphs
+    photo: Photo
+    frame: Frame
+    image_embeddings: np.ndarray
+
+    @functools.cached_property
+    def input_image(self) -> np.ndarray:
+        """(1, 3, 1024, 1024) float32, what the graphs see."""
+        return to_input_image(self.photo.pixels, self.frame)
+
+    def matte(
+        self,
+        *,
+        box: Sequence[float] | None = None,
+        points: Sequence[Sequence[float]] = (),
+        labels: Sequence[int] | None = None,
+        scribbles: Sequence[Sequence[Sequence[float]]] = (),
+        scribble_labels: Sequence[int] | None = None,
+        mask: np.ndarray | None = None,
+        previous: Matte | None = None,
+        guidance: Guidance = "alpha",
+    ) -> Matte | NothingFound:
+        """Cut out one object. All kinds of prompts may be mixed; coordinates are (x, y) in pixels of the picture.
+
+        Args:
+            box: (x0, y0, x1, y1).
+            points: (N, 2) clicks; labels: (N,) 1 belongs to it, 0 does not; all 1 if left out.
+            scribbles: strokes of shape (K, 2); scribble_labels: one 1 or 0 each; all 1 if left out.
+            mask: (H, W) bool, a rough mask.
+            previous: the matte of the round before, when the new prompts correct it. Give all prompts again.
+            guidance: "alpha" for the one object of a picture (softer), "mask" for one of several that touch.
+
+        Returns:
+            The matte, or `NothingFound` (which is false) when the model sees nothing there.
+
+        Raises:
+            PromptError: the prompt makes no sense for this picture.
+        """
+        logits = None if previous is None else previous.segment.logits
+        prompt = Prompt(box, points, labels, scribbles, scribble_labels, mask, logits)
+        return self.mattes([prompt], guidance=guidance)[0]
+
+    def mattes(self, prompts: Sequence[Prompt], *, guidance: Guidance = "alpha") -> list[Matte | NothingFound]:
+        """Cut out several objects, one per prompt, in the prompts' order.
+
+        Raises:
+            PromptError: a prompt makes no sense for this picture; the message counts prompts from 1.
+        """
+        if guidance not in ("alpha", "mask"):
+            raise PromptError(f"guidance is {guidance!r}; expected 'alpha' (one object) or 'mask' (one of several).")
+        return [self._refined(segment, guidance) for segment in self.segment(prompts)]
+
+    def segment(self, prompts: Sequence[Prompt]) -> list[Segment]:
+        """SAM's answer alone, one per prompt, without the matte.
+
+        Raises:
+            PromptError: as `mattes`.
+        """
+        checked = []
+        for number, prompt in enumerate(prompts, 1):
+            try:
+                checked.append(prompt.checked(self.photo.size))
+            except PromptError as error:
+                raise PromptError(f"prompt {number}: {error}" if len(prompts) > 1 else str(error)) from None
+        segments: dict[int, Segment] = {}
+        # SAM has no neutral padding beside a box, so only prompts with equally many points share a call.
+        arrays = [prompt.to_input(self.frame) for prompt in checked]
+        for count in {len(coords) for coords, *_ in arrays}:
+            members = [i for i, (coords, *_) in enumerate(arrays) if len(coords) == count]
+            batch = [np.stack(values) for values in zip(*(arrays[i] for i in members))]
+            for i, masks, scores in zip(members, *self.graphs.decode(self.image_embeddings, *batch)):
+                # MAM's rule for a single box or click; SAM's advice when there is more to go by.
+                chosen = 1 + int(scores[1:].argmax()) if checked[i].ambiguous else 0
+                segments[i] = Segment(self._full_size(masks[chosen]) > 0, chosen, masks, scores)
+        return [segments[i] for i in range(len(checked))]
+
+    def _refined(self, segment: Segment, guidance: Guidance) -> Matte | NothingFound:
+        if not segment.mask.any():
+            return NothingFound(float(segment.scores.max()))
+        alpha = self.graphs.matte(
+            self.input_image,
+            self.image_embeddings,
+            segment.logits[None, None],
+            self.frame.input_size,
+            self.frame.original_size,
+            guidance == "mask",
+        )
+        return Matte(self.photo, alpha[0, 0], segment)
+
+    def _full_size(self, logits: np.ndarray) -> np.ndarray:
+        """(256, 256) logits of the input frame -> (H, W), bilinear."""
+        (h, w), (height, width) = self.frame.input_size, self.frame.original_size
+        part = (0, 0, w * logits.shape[1] / SIDE, h * logits.shape[0] / SIDE)
+        return np.asarray(Image.fromarray(logits).resize((width, height), Image.Resampling.BILINEAR, box=part))
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """SAM's answer to one prompt.
+
+    Attributes:
+        mask: (H, W) bool, the chosen candidate in the original frame.
+        chosen: its index, 0 to 3.
+        low_res_masks: (4, 256, 256) float32 logits of all candidates, input frame.
+        scores: (4,) float32, the IoU that SAM predicts for each.
+    """
+
+    mask: np.ndarray
+    chosen: int
+    low_res_masks: np.ndarray
+    scores: np.ndarray
+
+    @property
+    def logits(self) -> np.ndarray:
+        """(256, 256) float32 of the chosen candidate, for the next round."""
+        return self.low_res_masks[self.chosen]
+
+    @property
+    def score(self) -> float:
+        """Predicted IoU of the chosen candidate."""
+        return float(self.scores[self.chosen])
+
+
+@dataclass(frozen=True, eq=False)
+class Matte:
+    """One object, cut out.
+
+    Attributes:
+        photo: the picture it was cut out of.
+        alpha: (H, W) float32 in [0, 1], 1 where the object is opaque.
+        segment: SAM's mask that the alpha grew from, and its alternatives.
+    """
+
+    photo: Photo
+    alpha: np.ndarray
+    segment: Segment
+
+    @property
+    def mask(self) -> np.ndarray:
+        """(H, W) bool, SAM's mask."""
+        return self.segment.mask
+
+    @property
+    def score(self) -> float:
+        """The IoU that SAM predicts for its mask."""
+        return self.segment.score
+
+    @functools.cached_property
+    def foreground(self) -> np.ndarray:
+        """(H, W, 3) uint8: the object's colours, cleaned of the old background at soft edges."""
+        return composite.foreground_colours(self.photo.pixels, self.alpha)
+
+    def cutout(self, *, clean_colours: bool = True) -> np.ndarray:
+        """(H, W, 4) uint8 RGBA, not premultiplied; `clean_colours=False` keeps the picture's own pixels."""
+        colours = self.foreground if clean_colours else self.photo.pixels
+        return np.dstack([colours, self.alpha_uint8()])
+
+    def over(self, background: composite.Background) -> np.ndarray:
+        """The object over a colour or a picture (scaled to cover), (H, W, 3) uint8.
+
+        Raises:
+            InputError: the background is neither.
+        """
+        return composite.over(self.foreground, self.alpha, composite.background_pixels(background, self.photo.size))
+
+    def over_blur(self, strength: float = 20.0) -> np.ndarray:
+        """The object over its own background out of focus, (H, W, 3) uint8; strength in 1/1000 of the longest side."""
+        return composite.over(self.foreground, self.alpha, composite.blurred(self.photo.pixels, self.alpha, strength))
+
+    def over_checkerboard(self) -> np.ndarray:
+        """The object over grey and white squares, (H, W, 3) uint8."""
+        return self.over(composite.checkerboard(self.photo.size, max(8, max(self.photo.size) // 64)))
+
+    def alpha_uint8(self) -> np.ndarray:
+        """(H, W) uint8, rounded."""
+        return np.uint8(self.alpha * 255 + 0.5)
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write the cut-out as PNG with the picture's colour profile; returns the path."""
+        return write_png(self.cutout(), path, self.photo.icc_profile)
+
+
+@dataclass(frozen=True)
+class NothingFound:
+    """The model's answer when it sees no object at the prompt; false, so that `if matte:` reads well.
+
+    Attributes:
+        score: the best IoU that SAM predicted for its empty masks.
+    """
+
+    score: float
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return f"nothing found there (best score {self.score:.2f}); try a box, or a click nearer to the object's middle"

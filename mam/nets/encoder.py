@@ -1,0 +1,107 @@
+"""The image encoder of `tiny`: a small convolutional network with a little attention, made for CPUs.
+
+It keeps SAM's contract, (B, 3, S, S) -> (B, 256, S/16, S/16), but looks at the picture shrunk four times, so that
+a 1024-pixel input frame costs about 1.4 GMAC, roughly 1/350 of SAM's ViT-B. Edges come back later: M2M reads the
+full picture.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mam.variants import CNN
+
+
+def _conv_bn(cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(cin, cout, kernel, stride, kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(cout)
+    )
+
+
+class Block(nn.Module):
+    """Depthwise 5x5, then a pointwise bottleneck three times as wide; residual."""
+
+    def __init__(self, width: int, expand: int = 3) -> None:
+        super().__init__()
+        self.mix = _conv_bn(width, width, 5, groups=width)
+        self.widen = _conv_bn(width, width * expand, 1)
+        self.narrow = _conv_bn(width * expand, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.narrow(F.relu(self.widen(self.mix(x))))
+
+
+class Attention(nn.Module):
+    """Every cell looks at every other one (a few hundred tokens, so it is cheap); residual."""
+
+    def __init__(self, width: int, heads: int = 6) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.BatchNorm2d(width)
+        self.qkv = nn.Conv2d(width, 3 * width, 1)
+        self.out = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, c, h, w = x.shape
+        q, k, v = self.qkv(self.norm(x)).reshape(b, 3, self.heads, c // self.heads, h * w).transpose(-1, -2).unbind(1)
+        y = F.scaled_dot_product_attention(q, k, v)
+        return x + self.out(y.transpose(-1, -2).reshape(b, c, h, w))
+
+
+class CNNEncoder(nn.Module):
+    """See the module's docstring.
+
+    Args:
+        config: widths and depths.
+    """
+
+    def __init__(self, config: CNN) -> None:
+        super().__init__()
+        self.shrink = config.shrink
+        w4, w8, w16 = config.widths
+        n4, n8, n16 = config.depths
+        self.stem = nn.Sequential(_conv_bn(3, 32, 3, 2), nn.ReLU(), _conv_bn(32, w4, 3, 2))
+        self.stage4 = nn.Sequential(*[Block(w4) for _ in range(n4)])
+        self.down8 = _conv_bn(w4, w8, 3, 2)
+        self.stage8 = nn.Sequential(*[Block(w8) for _ in range(n8)])
+        self.down16 = _conv_bn(w8, w16, 3, 2)
+        # Where a thing is matters to which thing it belongs to; a learnt depthwise 7x7 with zero padding is all the
+        # position that the attention gets, so the encoder takes any size.
+        self.position = _conv_bn(w16, w16, 7, groups=w16)
+        deep: list[nn.Module] = []
+        for i in range(n16):
+            deep.append(Block(w16))
+            if i % config.attention_every == config.attention_every - 1:
+                deep.append(Attention(w16))
+        self.stage16 = nn.Sequential(*deep)
+        p = config.pyramid
+        self.lateral16, self.lateral8, self.lateral4 = _conv_bn(w16, p, 1), _conv_bn(w8, p, 1), _conv_bn(w4, p, 1)
+        self.merge8, self.merge4 = Block(p, 2), Block(p, 2)
+        self.neck = _conv_bn(p, 256, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Encode normalised pictures.
+
+        Args:
+            image: (B, 3, S, S) float32, SAM's mean and std, zero-padded; S a multiple of 16 * shrink.
+
+        Returns:
+            (B, 256, S / (4 * shrink), S / (4 * shrink)) float32: 64x64 for the 1024 input frame.
+        """
+        return self.read(F.avg_pool2d(image, self.shrink))
+
+    def read(self, small: Tensor) -> Tensor:
+        """Encode pictures that are already shrunk, (B, 3, s, s) -> (B, 256, s/4, s/4): what training feeds."""
+        x4 = self.stage4(self.stem(small))
+        x8 = self.stage8(self.down8(x4))
+        x16 = self.down16(x8)
+        x16 = self.stage16(x16 + self.position(x16))
+        y8 = self.merge8(self.lateral8(x8) + _double(self.lateral16(x16)))
+        y4 = self.merge4(self.lateral4(x4) + _double(y8))
+        return self.neck(F.relu(y4))
+
+
+def _double(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

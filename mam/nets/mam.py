@@ -1,0 +1,106 @@
+"""Matting Anything in torch: SAM's embedding and mask, M2M's three alphas, refinement. Read this file first.
+
+The friendly interface is `mam.Matting`, on the exported graphs; this one is for training, export and parity.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mam.nets.m2m import MaskToMatte
+from mam.nets.refine import refine
+from mam.nets.resample import resample
+from mam.nets.sam import CELL, FRAME, Sam, best_mask
+from mam.variants import Variant
+
+MARGIN = 6  # cells around the mask beyond which M2M's alphas no longer depend on what is there (4 are not enough)
+
+
+class MattingAnything(nn.Module):
+    """SAM and M2M with refinement.
+
+    Args:
+        variant: sizes of both.
+    """
+
+    def __init__(self, variant: Variant) -> None:
+        super().__init__()
+        self.variant = variant
+        self.sam = Sam(variant)
+        self.m2m = MaskToMatte(variant.m2m)
+
+    def forward(
+        self,
+        image: Tensor,
+        point_coords: Tensor,
+        point_labels: Tensor,
+        input_size: Tensor,
+        original_size: Tensor,
+        mask_guidance: Tensor,
+    ) -> Tensor:
+        """From one normalised picture and B prompts to B alphas at the original size.
+
+        Args:
+            image: (1, 3, 1024, 1024) float32; see `mam.frames`.
+            point_coords, point_labels: (B, N, 2), (B, N) float32; see `Sam.embed_prompts`.
+            input_size, original_size: (2,) int64, (h, w) of the picture in the input frame and (H, W) originally.
+            mask_guidance: () bool; see `mam.nets.refine.refine`.
+
+        Returns:
+            alpha (B, 1, H, W) float32 in [0, 1].
+        """
+        embeddings = self.sam.image_encoder(image)
+        b, side = len(point_coords), 4 * embeddings.shape[-1]
+        none, no = embeddings.new_zeros(b, 1, side, side), embeddings.new_zeros(b)
+        masks, quality = self.sam.decode(embeddings, *self.sam.embed_prompts(point_coords, point_labels, none, no))
+        return self.matte(image, embeddings, best_mask(masks, quality), input_size, original_size, mask_guidance)
+
+    def matte(
+        self,
+        image: Tensor,
+        image_embeddings: Tensor,
+        mask_logits: Tensor,
+        input_size: Tensor,
+        original_size: Tensor,
+        mask_guidance: Tensor,
+    ) -> Tensor:
+        """From B chosen masks to B alphas; M2M looks only at the cells around the masks, which changes nothing.
+
+        Args:
+            mask_logits: (B, 1, 256, 256) float32; the other arguments as in `forward`.
+
+        Returns:
+            alpha (B, 1, H, W) float32 in [0, 1]; zero where a mask is empty.
+        """
+        b = mask_logits.shape[0]
+        h, w = input_size[0], input_size[1]
+        size = (original_size[0], original_size[1])
+        y0, y1, x0, x1 = crop_cells((mask_logits > 0).any(0, keepdim=True))
+        embedding = image_embeddings[:, :, y0:y1, x0:x1].expand(b, -1, -1, -1)
+        picture = image[:, :, y0 * CELL : y1 * CELL, x0 * CELL : x1 * CELL].expand(b, -1, -1, -1)
+        mask = (mask_logits[:, :, y0 * 4 : y1 * 4, x0 * 4 : x1 * 4] > 0).to(image.dtype)
+        # One tensor of three channels: padded back onto the canvas, cut to the picture and resized in one go.
+        alphas = torch.cat(self.m2m(embedding, picture, mask), dim=1)
+        cells = FRAME // CELL
+        alphas = F.pad(alphas, (x0 * CELL, (cells - x1) * CELL, y0 * CELL, (cells - y1) * CELL))
+        alphas = F.interpolate(alphas[:, :, :h, :w], size, mode="bilinear", align_corners=False)
+        logits = resample(mask_logits, 4)[:, :, :h, :w]
+        post_mask = F.interpolate(logits, size, mode="bilinear", align_corners=False) > 0
+        return refine(post_mask, alphas[:, 0:1], alphas[:, 1:2], alphas[:, 2:3], mask_guidance)
+
+
+def crop_cells(mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Rows and columns of cells around a (1, 1, 256, 256) bool mask: y0, y1, x0, x1, ends exclusive, int64 scalars.
+
+    An empty mask gives some small crop.
+    """
+    cells = F.max_pool2d(mask.float(), 4)
+    sides = []
+    for axis in (3, 2):  # over columns to find rows, over rows to find columns
+        hit = cells.amax(axis).flatten()
+        first = hit.argmax()
+        last = len(hit) - 1 - hit.flip(0).argmax()
+        sides += [(first - MARGIN).clamp(min=0), (last + 1 + MARGIN).clamp(max=len(hit))]
+    return sides[0], sides[1], sides[2], sides[3]

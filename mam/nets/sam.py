@@ -1,0 +1,163 @@
+"""SAM, built from segment_anything's own modules: image encoder, prompt encoder, mask decoder.
+
+`tiny` swaps the image encoder for ours and narrows the decoder's perceptrons; all else is Meta's. The two forward
+functions here say the same as Meta's, with a real batch axis: one decoder call answers many prompts, about one
+picture or about one picture each.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+
+from mam.nets.encoder import CNNEncoder
+from mam.variants import CNN, Variant
+
+FRAME = 1024  # longest side of the input frame
+CELL = 16  # pixels of the input frame per cell of the embedding
+
+
+@functools.cache
+def segment_anything_modeling() -> ModuleType:
+    """The package `segment_anything.modeling`, without running `segment_anything/__init__.py`.
+
+    That file imports the predictor and with it torchvision, whose compiled operators do not load beside a CPU-only
+    torch. The modelling modules need only torch and import each other relatively, so they load under another name.
+
+    Raises:
+        ModuleNotFoundError: segment-anything is not installed.
+    """
+    package = importlib.util.find_spec("segment_anything")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("segment-anything is not installed; run: pip install 'segment-anything>=1.0,<2'")
+    folder = Path(package.origin).parent / "modeling"
+    name = f"{__name__}_modeling"
+    spec = importlib.util.spec_from_file_location(
+        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+class Sam(nn.Module):
+    """SAM without its post-processing. Parameter names are Meta's, so Meta's checkpoints load strictly.
+
+    Args:
+        variant: which encoder and how wide a decoder.
+    """
+
+    # Meta's checkpoints hold no such buffers, and normalising is done before the graph; see mam.frames.
+    def __init__(self, variant: Variant) -> None:
+        super().__init__()
+        parts = segment_anything_modeling()
+        self.image_encoder = _image_encoder(variant)
+        self.prompt_encoder = parts.PromptEncoder(
+            embed_dim=256,
+            image_embedding_size=(FRAME // CELL, FRAME // CELL),
+            input_image_size=(FRAME, FRAME),
+            mask_in_chans=16,
+        )
+        self.mask_decoder = parts.MaskDecoder(
+            num_multimask_outputs=3,
+            transformer=parts.TwoWayTransformer(
+                depth=2, embedding_dim=256, mlp_dim=variant.decoder_mlp, num_heads=8
+            ),
+            transformer_dim=256,
+            iou_head_depth=3,
+            iou_head_hidden_dim=256,
+        )
+
+    def embed_prompts(
+        self, point_coords: Tensor, point_labels: Tensor, mask_input: Tensor, has_mask_input: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Turn prompts into tokens and a dense embedding; every kind of point goes by its label.
+
+        Args:
+            point_coords: (B, N, 2) float32, x and y in pixels of the input frame.
+            point_labels: (B, N) float32: 1 foreground, 0 background, 2 and 3 box corners, -1 padding.
+            mask_input: (B, 1, 4h, 4w) float32 logits of an earlier round, h x w cells of the embedding.
+            has_mask_input: (B,) float32, 1 where `mask_input` counts, else 0.
+
+        Returns:
+            Sparse embeddings (B, N, 256) and dense embeddings (B, 256, h, w).
+
+        Source: segment_anything/modeling/prompt_encoder.py, segment_anything/utils/onnx.py.
+        """
+        encoder = self.prompt_encoder
+        labels = point_labels.unsqueeze(-1)
+        # (2u - 1) @ G, as Meta's pe_layer does, written out of place so that a trace stays free of ScatterND.
+        unit = 2 * ((point_coords + 0.5) / FRAME) - 1
+        angle = 2 * torch.pi * (unit @ encoder.pe_layer.positional_encoding_gaussian_matrix)
+        position = torch.cat([angle.sin(), angle.cos()], dim=-1)
+        kinds = [encoder.not_a_point_embed, *encoder.point_embeddings]
+        sparse = torch.where(labels == -1, torch.zeros_like(position), position)
+        for label, embedding in zip((-1, 0, 1, 2, 3), kinds):
+            sparse = sparse + embedding.weight * (labels == label)
+
+        has_mask = has_mask_input.reshape(-1, 1, 1, 1)
+        dense = encoder.mask_downscaling(mask_input) * has_mask
+        dense = dense + encoder.no_mask_embed.weight.reshape(1, -1, 1, 1) * (1 - has_mask)
+        return sparse, dense
+
+    def decode(self, image_embeddings: Tensor, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict SAM's four masks and their quality for each prompt.
+
+        Args:
+            image_embeddings: (B or 1, 256, h, w) float32; a single picture is shared by all prompts.
+            sparse: (B, N, 256), dense: (B, 256, h, w), from `embed_prompts`.
+
+        Returns:
+            `low_res_masks` (B, 4, 4h, 4w) logits and `iou_predictions` (B, 4); mask 0 is for several clicks, 1..3
+            are the alternatives for a single prompt.
+
+        Source: segment_anything/modeling/mask_decoder.py, `predict_masks`.
+        """
+        decoder = self.mask_decoder
+        b = sparse.shape[0]
+        own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+        tokens = torch.cat([own.unsqueeze(0).expand(b, -1, -1), sparse], dim=1)
+        source = image_embeddings + dense
+        h, w = source.shape[-2:]
+        position = self.prompt_encoder.pe_layer((h, w)).unsqueeze(0).expand(b, -1, -1, -1)
+        tokens, source = decoder.transformer(source, position, tokens)
+        source = source.transpose(1, 2).reshape(b, 256, h, w)
+        upscaled = decoder.output_upscaling(source)
+        weights = torch.stack(
+            [mlp(tokens[:, 1 + i]) for i, mlp in enumerate(decoder.output_hypernetworks_mlps)], dim=1
+        )
+        masks = (weights @ upscaled.flatten(2)).reshape(b, -1, 4 * h, 4 * w)
+        return masks, decoder.iou_prediction_head(tokens[:, 0])
+
+
+def _image_encoder(variant: Variant) -> nn.Module:
+    config = variant.encoder
+    if isinstance(config, CNN):
+        return CNNEncoder(config)
+    return segment_anything_modeling().ImageEncoderViT(
+        depth=config.depth,
+        embed_dim=config.embed_dim,
+        img_size=FRAME,
+        mlp_ratio=4,
+        norm_layer=functools.partial(nn.LayerNorm, eps=1e-6),
+        num_heads=config.num_heads,
+        patch_size=CELL,
+        qkv_bias=True,
+        use_rel_pos=True,
+        global_attn_indexes=list(config.global_attn_indexes),
+        window_size=14,
+        out_chans=256,
+    )
+
+
+def best_mask(low_res_masks: Tensor, iou_predictions: Tensor) -> Tensor:
+    """MAM's choice: per prompt, the one of masks 1..3 with the best predicted IoU, (B, 4, h, w) -> (B, 1, h, w)."""
+    index = 1 + iou_predictions[:, 1:].argmax(dim=1)
+    return low_res_masks[torch.arange(len(index), device=index.device), index].unsqueeze(1)

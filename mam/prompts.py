@@ -1,0 +1,209 @@
+"""What a user points at: a box, clicks, scribbles, a mask, an earlier round; checked, then turned into SAM's inputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from mam.contract import MASK_SIDE
+from mam.errors import PromptError
+from mam.frames import SIDE, Frame
+
+MAX_POINTS = 256
+_MASK_LOGIT = 8.0  # how sure SAM may be of a mask that the user gives
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """One object that somebody points at. All coordinates are (x, y) in pixels of the original picture.
+
+    Attributes:
+        box: (x0, y0, x1, y1), or None.
+        points: (N, 2) clicks.
+        labels: (N,) 1 for "this belongs to it", 0 for "this does not"; all 1 if left out.
+        scribbles: strokes, each (K, 2).
+        scribble_labels: one 1 or 0 per stroke; all 1 if left out.
+        mask: (H, W) bool, a rough mask; or None.
+        logits: (256, 256) float32, the `segment.logits` of an earlier `Matte` of the same object; or None.
+    """
+
+    box: Sequence[float] | None = None
+    points: Sequence[Sequence[float]] = ()
+    labels: Sequence[int] | None = None
+    scribbles: Sequence[Sequence[Sequence[float]]] = ()
+    scribble_labels: Sequence[int] | None = None
+    mask: np.ndarray | None = None
+    logits: np.ndarray | None = field(default=None, repr=False)
+
+    def checked(self, size: tuple[int, int]) -> CheckedPrompt:
+        """The prompt as arrays that make sense for a picture of this (H, W).
+
+        A box may hang over the picture's edge (it is cut); everything else must lie inside.
+
+        Raises:
+            PromptError: empty, reversed, outside, not a number, wrong shape, or labels that don't match.
+        """
+        points, labels = _points(self.points, self.labels, size, "points", "labels")
+        strokes = [_spread(_array(s, 2, f"scribbles[{i}]"), size, f"scribbles[{i}]") for i, s in enumerate(self.scribbles)]
+        stroke_labels = _labels(self.scribble_labels, len(strokes), "scribble_labels", "scribbles")
+        points = np.concatenate([points, *strokes])
+        labels = np.concatenate([labels, *[np.full(len(s), v) for s, v in zip(strokes, stroke_labels)]])
+        if len(points) > MAX_POINTS:
+            raise PromptError(f"{len(points)} points; at most {MAX_POINTS} are accepted.")
+        box = None if self.box is None else _box(self.box, size)
+        mask = None if self.mask is None else _mask(self.mask, size)
+        logits = None
+        if self.logits is not None:
+            logits = np.asarray(self.logits, np.float32)
+            if logits.shape != (MASK_SIDE, MASK_SIDE) or not np.isfinite(logits).all():
+                raise PromptError(f"previous logits of shape {logits.shape}; expected finite (256, 256) from a Matte.")
+        if mask is not None and logits is not None:
+            raise PromptError("both a mask and a previous round were given; they would fill the same input: choose one.")
+        if box is None and not len(points) and mask is None:
+            raise PromptError("the prompt is empty; give a box, at least one point, a scribble or a mask.")
+        if box is None and mask is None and not (labels == 1).any() and logits is None:
+            raise PromptError("all points say what does NOT belong to the object; give one that does, or a box.")
+        if mask is not None and box is None and not len(points):
+            # SAM hardly answers a mask alone: its bounding box says where to look.
+            ys, xs = np.nonzero(mask)
+            box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float64)
+        return CheckedPrompt(box, points, labels, mask, logits)
+
+
+@dataclass(frozen=True, eq=False)
+class CheckedPrompt:
+    """A prompt that fits its picture: box (4,) or None, points (N, 2), labels (N,), mask (H, W) bool or None, logits."""
+
+    box: np.ndarray | None
+    points: np.ndarray
+    labels: np.ndarray
+    mask: np.ndarray | None
+    logits: np.ndarray | None
+
+    @property
+    def ambiguous(self) -> bool:
+        """True for one box or one click alone: SAM then offers alternatives; else its single answer is the better one."""
+        given = len(self.points) + (self.box is not None)
+        return given == 1 and self.logits is None
+
+    def to_input(self, frame: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The decoder's inputs for this one prompt.
+
+        Returns:
+            point_coords (N, 2) and point_labels (N,) float32, input frame; mask_input (1, 256, 256) float32;
+            has_mask_input () float32. The order is SAM's: clicks, then the corners of the box; without a box one
+            padding point (0, 0) labelled -1, because SAM was trained so.
+        """
+        if self.box is None:
+            coords = np.concatenate([frame.to_input(self.points), np.zeros((1, 2), np.float32)])
+            labels = np.append(self.labels, -1)
+        else:
+            coords = frame.to_input(np.concatenate([self.points, self.box.reshape(2, 2)]))
+            labels = np.append(self.labels, (2, 3))
+        mask_input = np.zeros((1, MASK_SIDE, MASK_SIDE), np.float32)
+        if self.logits is not None:
+            mask_input[0] = self.logits
+        elif self.mask is not None:
+            mask_input[0] = _mask_to_logits(self.mask, frame)
+        has_mask = np.float32(self.logits is not None or self.mask is not None)
+        return coords.astype(np.float32), labels.astype(np.float32), mask_input, has_mask
+
+
+def _array(values: object, columns: int, name: str) -> np.ndarray:
+    try:
+        array = np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise PromptError(f"{name} are not numbers ({error}); expected shape (N, {columns}).") from None
+    if array.size == 0:
+        return np.zeros((0, columns))
+    if array.ndim != 2 or array.shape[1] != columns:
+        raise PromptError(f"{name} have shape {array.shape}; expected (N, {columns}), x and y per point.")
+    if not np.isfinite(array).all():
+        raise PromptError(f"{name} hold NaN or infinity; expected pixels of the picture.")
+    return array
+
+
+def _labels(values: Sequence[int] | None, count: int, name: str, of: str) -> np.ndarray:
+    if values is None:
+        return np.ones(count, np.int64)
+    array = np.asarray(values)
+    if array.shape != (count,):
+        raise PromptError(f"{array.size} {name} for {count} {of}; expected one 1 or 0 for each.")
+    if not np.isin(array, (0, 1)).all():
+        raise PromptError(f"{name} are {array.tolist()}; expected 1 (belongs to the object) or 0 (does not).")
+    return array.astype(np.int64)
+
+
+def _points(
+    points: object, labels: Sequence[int] | None, size: tuple[int, int], name: str, labels_name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    array = _array(points, 2, name)
+    _check_inside(array, size, name)
+    return array, _labels(labels, len(array), labels_name, name)
+
+
+def _check_inside(points: np.ndarray, size: tuple[int, int], name: str) -> None:
+    h, w = size
+    outside = ((points < 0) | (points > (w, h))).any(1)
+    if outside.any():
+        x, y = points[outside][0]
+        raise PromptError(f"{name} lie outside the picture: ({x:g}, {y:g}); x goes from 0 to {w}, y from 0 to {h}.")
+
+
+def _box(values: Sequence[float], size: tuple[int, int]) -> np.ndarray:
+    try:
+        box = np.asarray(values, np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        box = np.zeros(0)
+    if box.shape != (4,):
+        raise PromptError(f"the box is {values!r}; expected four numbers x0, y0, x1, y1.")
+    if not np.isfinite(box).all():
+        raise PromptError(f"the box {box.tolist()} holds NaN or infinity; expected pixels of the picture.")
+    x0, y0, x1, y1 = box
+    if x1 <= x0 or y1 <= y0:
+        kind = "reversed" if x1 < x0 or y1 < y0 else "empty"
+        raise PromptError(f"the box {box.tolist()} is {kind}; expected x0 < x1 and y0 < y1.")
+    h, w = size
+    cut = np.clip(box, 0, (w, h, w, h))
+    if cut[2] - cut[0] < 1 or cut[3] - cut[1] < 1:
+        raise PromptError(f"the box {box.tolist()} does not cover a pixel of the picture, which is {w} wide and {h} high.")
+    return cut
+
+
+def _mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    mask = np.asarray(mask)
+    if mask.shape != size:
+        raise PromptError(f"the mask has shape {mask.shape}; expected the picture's (H, W), {size}.")
+    mask = mask > 127 if mask.dtype == np.uint8 else mask > 0.5 if mask.dtype != bool else mask
+    if not mask.any():
+        raise PromptError("the mask is empty; expected at least one pixel of the object.")
+    return mask
+
+
+def _spread(stroke: np.ndarray, size: tuple[int, int], name: str) -> np.ndarray:
+    """Points at equal distances along a stroke: about one per twelfth of the picture, at least 2, at most 8."""
+    if not len(stroke):
+        raise PromptError(f"{name} is empty; a stroke needs at least one point.")
+    _check_inside(stroke, size, name)
+    steps = np.hypot(*np.diff(stroke, axis=0).T) if len(stroke) > 1 else np.zeros(0)
+    along = np.concatenate([[0.0], steps.cumsum()])
+    if along[-1] < 2:
+        return stroke[:1]
+    count = min(8, max(2, math.ceil(along[-1] / (max(size) / 12))))
+    # Midpoints of equal parts: the ends of a quick stroke often run over the object's edge.
+    at = (np.arange(count) + 0.5) / count * along[-1]
+    return np.stack([np.interp(at, along, stroke[:, 0]), np.interp(at, along, stroke[:, 1])], axis=1)
+
+
+def _mask_to_logits(mask: np.ndarray, frame: Frame) -> np.ndarray:
+    h, w = frame.input_size
+    scale = MASK_SIDE / SIDE
+    inner = (max(1, round(w * scale)), max(1, round(h * scale)))
+    share = Image.fromarray(mask.astype(np.float32)).resize(inner, Image.Resampling.BOX)
+    logits = np.full((MASK_SIDE, MASK_SIDE), -_MASK_LOGIT, np.float32)
+    logits[: inner[1], : inner[0]] = (2 * np.asarray(share) - 1) * _MASK_LOGIT
+    return logits

@@ -1,0 +1,175 @@
+"""Load a set of graphs into onnxruntime and run them. Providers are asked for, got and said."""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnxruntime as ort
+
+from mam import contract
+from mam.errors import GraphError
+
+Device = Literal["auto", "cpu", "cuda"]
+_NUMPY = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(bool)": "bool"}
+
+
+@dataclass(frozen=True, eq=False)
+class Graphs:
+    """Three sessions that belong together.
+
+    Attributes:
+        variant: the model's name, from the graphs' metadata.
+        folder: where they came from.
+        provider: the execution provider that really runs them, "CPUExecutionProvider" or "CUDAExecutionProvider".
+        note: one sentence for people on why that provider; empty when there is nothing to say.
+    """
+
+    variant: str
+    folder: Path
+    provider: str
+    note: str
+    sessions: dict[str, ort.InferenceSession]
+
+    def encode(self, image: np.ndarray) -> np.ndarray:
+        """`image` (1, 3, 1024, 1024) float32, input frame -> `image_embeddings` (1, 256, 64, 64) float32."""
+        return self._run(contract.IMAGE_ENCODER, image)[0]
+
+    def decode(
+        self,
+        image_embeddings: np.ndarray,
+        point_coords: np.ndarray,
+        point_labels: np.ndarray,
+        mask_input: np.ndarray,
+        has_mask_input: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """B prompts -> `low_res_masks` (B, 4, 256, 256) logits, `iou_predictions` (B, 4); shapes in `mam.contract`."""
+        masks, scores = self._run(
+            contract.MASK_DECODER, image_embeddings, point_coords, point_labels, mask_input, has_mask_input
+        )
+        return masks, scores
+
+    def matte(
+        self,
+        image: np.ndarray,
+        image_embeddings: np.ndarray,
+        mask_logits: np.ndarray,
+        input_size: tuple[int, int],
+        original_size: tuple[int, int],
+        mask_guidance: bool,
+    ) -> np.ndarray:
+        """B masks (B, 1, 256, 256) -> `alpha` (B, 1, H, W) float32 in [0, 1], original frame."""
+        sizes = np.asarray(input_size, np.int64), np.asarray(original_size, np.int64)
+        return self._run(contract.MATTE, image, image_embeddings, mask_logits, *sizes, np.asarray(mask_guidance))[0]
+
+    def _run(self, graph: contract.Graph, *values: np.ndarray) -> list[np.ndarray]:
+        feed = {tensor.name: value for tensor, value in zip(graph.inputs, values, strict=True)}
+        return self.sessions[graph.name].run([tensor.name for tensor in graph.outputs], feed)
+
+
+def load_graphs(folder: str | os.PathLike, device: Device = "auto", threads: int | None = None) -> Graphs:
+    """Load and check a folder of graphs.
+
+    Args:
+        folder: holds `image_encoder.onnx`, `mask_decoder.onnx` and `matte.onnx` of one export.
+        device: "cpu"; "cuda", an error if it cannot be had; "auto", CUDA if there is a driver for it, else the CPU.
+        threads: CPU threads per graph; None lets onnxruntime choose.
+
+    Raises:
+        GraphError: a file is missing or broken, the three don't belong together, or CUDA was asked for in vain.
+    """
+    folder = Path(folder)
+    missing = [graph.file for graph in contract.GRAPHS if not (folder / graph.file).is_file()]
+    if missing:
+        raise GraphError(
+            f"{folder} lacks {', '.join(missing)}; expected the three files that "
+            "`python -m export graphs --out FOLDER` writes."
+        )
+    providers, note = _choose_providers(device)
+    sessions = {graph.name: _session(folder / graph.file, providers, threads) for graph in contract.GRAPHS}
+    stamps = {graph.file: _checked_stamp(graph, sessions[graph.name], folder) for graph in contract.GRAPHS}
+    _check_one_set(stamps, folder)
+
+    got = sessions[contract.IMAGE_ENCODER.name].get_providers()[0]
+    if providers[0] != got:
+        if device == "cuda":
+            raise GraphError(
+                f"CUDA was asked for, but onnxruntime runs on {got}: its CUDA libraries could not be loaded. "
+                "Install onnxruntime-gpu[cuda,cudnn], or use device='cpu'. `python -m mam doctor` tells more."
+            )
+        note = f"CUDA is installed but could not be loaded; running on {got}. See `python -m mam doctor`."
+    variant = stamps[contract.IMAGE_ENCODER.file]["mam_variant"]
+    return Graphs(variant, folder, got, note, sessions)
+
+
+def cuda_driver() -> str | None:
+    """The name of the NVIDIA driver's library, None where there is no driver: asking CUDA then only prints alarms."""
+    return ctypes.util.find_library("cuda") or ctypes.util.find_library("nvcuda")
+
+
+def _choose_providers(device: Device) -> tuple[list[str], str]:
+    cpu, cuda = "CPUExecutionProvider", "CUDAExecutionProvider"
+    if device == "cpu":
+        return [cpu], ""
+    if device not in ("auto", "cuda"):
+        raise GraphError(f"device is {device!r}; expected 'auto', 'cpu' or 'cuda'.")
+    why_not = None
+    if cuda not in ort.get_available_providers():
+        why_not = "this onnxruntime is built without CUDA (install onnxruntime-gpu instead of onnxruntime)"
+    elif cuda_driver() is None:
+        why_not = "there is no NVIDIA driver on this machine"
+    if why_not is None:
+        ort.preload_dlls()
+        return [cuda, cpu], ""
+    if device == "cuda":
+        raise GraphError(f"CUDA was asked for, but {why_not}. Use device='cpu' or device='auto'.")
+    return [cpu], f"Running on the CPU: {why_not}."
+
+
+def _session(path: Path, providers: list[str], threads: int | None) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    # Idle threads that spin would slow down the other two sessions and everything around them.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        return ort.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
+        if len(providers) > 1:
+            return _session(path, providers[1:], threads)
+        raise GraphError(f"{path} cannot be loaded ({error}); it may be incomplete: export or download it again.") from error
+
+
+def _checked_stamp(graph: contract.Graph, session: ort.InferenceSession, folder: Path) -> dict[str, str]:
+    path, stamp = folder / graph.file, session.get_modelmeta().custom_metadata_map
+    if stamp.get("mam_graph") != graph.name:
+        raise GraphError(
+            f"{path} is {stamp.get('mam_graph') or 'no graph of this project'}; expected {graph.name}. "
+            "Export the set again with `python -m export graphs`."
+        )
+    if stamp["mam_contract"] != contract.VERSION:
+        raise GraphError(
+            f"{path} follows version {stamp['mam_contract']} of the contract; this library speaks version "
+            f"{contract.VERSION}. Export the set again with this version's `python -m export graphs`."
+        )
+    for declared, found in ((graph.inputs, session.get_inputs()), (graph.outputs, session.get_outputs())):
+        expected = [(t.name, t.dtype, len(t.shape)) for t in declared]
+        got = [(t.name, _NUMPY.get(t.type, t.type), len(t.shape)) for t in found]
+        if expected != got:
+            raise GraphError(f"{path} has tensors {got}; the contract says {expected}. Export the set again.")
+    return {key: value for key, value in stamp.items() if key.startswith("mam_") and key != "mam_graph"}
+
+
+def _check_one_set(stamps: dict[str, dict[str, str]], folder: Path) -> None:
+    expected = contract.metadata("", "")
+    for key in stamps[contract.IMAGE_ENCODER.file]:
+        values = {file: stamp.get(key) for file, stamp in stamps.items()}
+        if len(set(values.values())) > 1:
+            told = ", ".join(f"{file}: {value}" for file, value in values.items())
+            raise GraphError(f"the graphs in {folder} are of different models ({key}: {told}). Export all three anew.")
+        if key.startswith("mam_pixel") and expected[key] != values[contract.IMAGE_ENCODER.file]:
+            raise GraphError(f"the graphs in {folder} want {key} {values}, this library feeds {expected[key]}.")

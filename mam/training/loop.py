@@ -1,0 +1,147 @@
+"""The training loop of both stages: resumable to the step, averaged weights, several processes under torchrun."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+
+class Strided(Sampler[int]):
+    """Indices of this process from a step on: step s of process r of n takes batch s * n + r."""
+
+    def __init__(self, start: int, stop: int, batch: int, rank: int, world: int) -> None:
+        self.indices = [
+            i for step in range(start, stop) for i in range((step * world + rank) * batch, (step * world + rank + 1) * batch)
+        ]
+
+    def __iter__(self):
+        return iter(self.indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+def train(
+    model: nn.Module,
+    loss_of: Callable[[dict[str, Tensor], int], tuple[Tensor, dict[str, float]]],
+    examples: Dataset,
+    state_file: Path,
+    *,
+    steps: int,
+    batch: int,
+    lr: float,
+    warmup: int = 200,
+    weight_decay: float = 0.05,
+    loaders: int = 0,
+    save_every: int = 200,
+    log: Callable[[str], None] = print,
+) -> nn.Module:
+    """Train the parameters of `model` that require gradients; return the averaged copy.
+
+    Args:
+        model: updated in place.
+        loss_of: (batch, step) -> loss and figures; uses `model`.
+        examples: `examples[i]` a dict of arrays that depend on i alone.
+        state_file: written every `save_every` steps, read if it is there: then the run goes on where it stood.
+        steps, batch, lr, warmup, weight_decay: AdamW, linear warm-up, cosine to 1% of `lr`; batch per process.
+        loaders: worker processes that prepare examples.
+        log: gets one line now and then.
+    """
+    world = int(os.environ.get("WORLD_SIZE", 1))
+    rank = int(os.environ.get("RANK", 0))
+    if world > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    device = next(model.parameters()).device
+
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    decay = [p for p in parameters if p.ndim > 1]
+    plain = [p for p in parameters if p.ndim <= 1]
+    groups = [{"params": decay, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98))
+    average = copy.deepcopy(model).requires_grad_(False)
+
+    start = 0
+    if state_file.exists():
+        state = torch.load(state_file, map_location=device, weights_only=True)
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        start = state["step"]
+        if rank == 0:
+            log(f"going on from step {start} of {state_file}")
+
+    loader = DataLoader(
+        examples, batch, sampler=Strided(start, steps, batch, rank, world), num_workers=loaders, drop_last=True
+    )
+    seen: dict[str, list[float]] = {}
+    clock = time.perf_counter()
+    for step, data in enumerate(loader, start):
+        for group in optimizer.param_groups:
+            group["lr"] = lr * schedule(step, steps, warmup)
+        torch.manual_seed(step * world + rank)
+        loss, figures = loss_of({k: v.to(device) for k, v in data.items()}, step)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if world > 1:
+            average_gradients(parameters, world)
+        norm = nn.utils.clip_grad_norm_(parameters, 1.0)
+        if not torch.isfinite(norm):
+            raise FloatingPointError(f"gradient norm {norm} at step {step}; the last good state is in {state_file}")
+        optimizer.step()
+        follow(average, model, min(0.9995, (1 + step) / (10 + step)))
+
+        for name, value in {"loss": loss.item(), **figures}.items():
+            if not math.isnan(value):
+                seen.setdefault(name, []).append(value)
+        if rank == 0 and (step + 1) % 50 == 0:
+            pace = 50 * batch * world / (time.perf_counter() - clock)
+            clock = time.perf_counter()
+            means = "  ".join(f"{k} {sum(v) / len(v):.3f}" for k, v in seen.items())
+            log(f"step {step + 1}/{steps}  {means}  {pace:.1f} pictures/s")
+            seen.clear()
+        if rank == 0 and ((step + 1) % save_every == 0 or step + 1 == steps):
+            state = {"model": model.state_dict(), "average": average.state_dict()}
+            save(state | {"optimizer": optimizer.state_dict(), "step": step + 1}, state_file)
+    return average
+
+
+def schedule(step: int, steps: int, warmup: int) -> float:
+    """Share of the full learning rate: linear up, then a cosine down to 1%."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def average_gradients(parameters: list[nn.Parameter], world: int) -> None:
+    """Mean of the gradients over all processes in one message; a parameter unused in this step counts as zero."""
+    flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
+    dist.all_reduce(flat)
+    for parameter, part in zip(parameters, flat.div_(world).split([p.numel() for p in parameters])):
+        parameter.grad = part.view_as(parameter)
+
+
+@torch.no_grad()
+def follow(average: nn.Module, model: nn.Module, decay: float) -> None:
+    """Move the averaged weights and buffers towards the current ones."""
+    for mean, now in zip(average.state_dict().values(), model.state_dict().values()):
+        if mean.dtype.is_floating_point:
+            mean.lerp_(now, 1 - decay)
+        else:
+            mean.copy_(now)
+
+
+def save(state: dict, path: Path) -> None:
+    """Write a checkpoint so that an interruption leaves the old one or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, path)

@@ -1,0 +1,59 @@
+"""Losses of both stages."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def mask_losses(logits: Tensor, target: Tensor, entropy_weight: float = 3.0) -> Tensor:
+    """Cross entropy + dice, for each candidate.
+
+    SAM's focal loss needs far longer to leave the empty mask when everything starts from random weights.
+
+    Args:
+        logits: (B, K, H, W). target: (B, H, W) bool.
+
+    Returns:
+        (B, K).
+    """
+    truth = target.unsqueeze(1).to(logits.dtype).expand_as(logits)
+    chance = logits.sigmoid()
+    entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").flatten(2).mean(2)
+    overlap = (chance * truth).flatten(2).sum(2)
+    dice = 1 - (2 * overlap + 1) / (chance.flatten(2).sum(2) + truth.flatten(2).sum(2) + 1)
+    return entropy_weight * entropy + dice
+
+
+def mask_iou(logits: Tensor, target: Tensor) -> Tensor:
+    """IoU of logits > 0 with the (B, H, W) bool target, (B, K, H, W) -> (B, K)."""
+    predicted, truth = (logits > 0).flatten(2), target.unsqueeze(1).flatten(2)
+    union = (predicted | truth).sum(2)
+    return (predicted & truth).sum(2) / union.clamp(min=1)
+
+
+def weighted_l1(predicted: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """Sum of weighted absolute differences over the sum of weights, all (B, 1, H, W) -> ().
+
+    Source: Li, Jain and Shi 2023, section 4.1.
+    """
+    return ((predicted - target).abs() * weights).sum() / (weights.sum() + 1e-8)
+
+
+def laplacian_l1(predicted: Tensor, target: Tensor, weights: Tensor, levels: int = 5) -> Tensor:
+    """Weighted L1 between Laplacian pyramids; level i counts 2**i, weights are subsampled, (B, 1, H, W) -> ().
+
+    Source: Hou and Liu 2019, "Context-Aware Image Matting"; Li, Jain and Shi 2023.
+    """
+    kernel = predicted.new_tensor([1.0, 4.0, 6.0, 4.0, 1.0])
+    kernel = torch.outer(kernel, kernel).reshape(1, 1, 5, 5) / 256
+    total = predicted.new_zeros(())
+    difference = predicted - target  # pyramids are linear: the pyramid of the difference is the difference of pyramids
+    for level in range(levels):
+        coarse = F.conv2d(F.pad(difference, (2, 2, 2, 2), mode="reflect"), kernel)[:, :, ::2, ::2]
+        back = F.interpolate(coarse, difference.shape[-2:], mode="bilinear", align_corners=False)
+        detail = (difference - back).abs() * weights
+        total = total + 2**level * detail.sum() / (weights.sum() + 1e-8)
+        difference, weights = coarse, weights[:, :, ::2, ::2]
+    return total

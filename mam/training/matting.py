@@ -1,0 +1,174 @@
+"""Stage 2: M2M on composites with exact alpha and on photographs with exact masks, behind a frozen SAM."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image, ImageFilter
+from torch import Tensor
+from torch.nn import functional as F
+
+from mam.nets.m2m import MaskToMatte
+from mam.nets.sam import CELL, FRAME, Sam, best_mask
+from mam.training import prompts
+from mam.training.data import Library, jitter
+from mam.training.losses import laplacian_l1, mask_iou, weighted_l1
+from mam.training.segmentation import normalise
+from mam.training.softness import soften
+
+# Sources whose masks are exact enough to learn edges from.
+_EXACT = ("ccp", "davis")
+
+
+class Composites:
+    """Examples for the matte stage, in the input frame; `examples[i]` depends on (seed, i) alone.
+
+    Args:
+        library: where pictures come from.
+        seed: of all randomness.
+    """
+
+    def __init__(self, library: Library, seed: int) -> None:
+        self.library, self.seed = library, seed
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        """`image` (1024, 1024, 3), `alpha` and `known` (1024, 1024), uint8; `valid` (2,) h, w. `known` 0: no loss there."""
+        rng = np.random.default_rng((self.seed, index))
+        image, alpha, known = self._photograph(rng) if rng.random() < 0.25 else self._composite(rng)
+        image = jitter(rng, image)
+        h, w = image.height, image.width
+        canvases = np.zeros((FRAME, FRAME, 3), np.uint8), np.zeros((FRAME, FRAME), np.uint8), np.zeros((FRAME, FRAME), np.uint8)
+        for canvas, content in zip(canvases, (image, alpha, known)):
+            canvas[:h, :w] = np.asarray(content)
+        return dict(zip(("image", "alpha", "known"), canvases), valid=np.array([h, w]))
+
+    def _photograph(self, rng: np.random.Generator) -> tuple[Image.Image, Image.Image, Image.Image]:
+        """A real photograph; its mask says nothing within some pixels of the edge."""
+        image, labels = self.library.photo(rng, _EXACT).read()
+        scale = FRAME / max(image.size)
+        size = (round(image.width * scale), round(image.height * scale))
+        alpha = Image.fromarray(np.uint8(labels > 0) * 255).resize(size, Image.Resampling.BILINEAR)
+        band = np.asarray(alpha.filter(ImageFilter.BoxBlur(5)))
+        return image.resize(size, Image.Resampling.BICUBIC), alpha, Image.fromarray(np.uint8((band < 1) | (band > 254)))
+
+    def _composite(self, rng: np.random.Generator) -> tuple[Image.Image, Image.Image, Image.Image]:
+        """One or two softened foregrounds on a picture; the last one on top is asked for, or the lower one."""
+        _, image, _ = self.library.scene(rng)
+        scale = FRAME / max(image.size)
+        image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
+        if rng.random() < 0.3:
+            image = image.filter(ImageFilter.GaussianBlur(rng.uniform(1, 8)))
+        image, alpha = self._place(rng, image)
+        if rng.random() < 0.3:
+            image, other = self._place(rng, image)
+            a, b = np.asarray(alpha, np.float32), np.asarray(other, np.float32)
+            behind = Image.fromarray(np.uint8(a * (1 - b / 255)))
+            alpha = behind if rng.random() < 0.5 and np.asarray(behind).max() > 200 else other
+        grain = rng.normal(0, rng.uniform(0, 6), (image.height, image.width, 1))
+        image = Image.fromarray(np.uint8(np.clip(np.asarray(image) + grain, 0, 255)))
+        return image, alpha, Image.new("L", image.size, 1)
+
+    def _place(self, rng: np.random.Generator, image: Image.Image) -> tuple[Image.Image, Image.Image]:
+        cutout = self.library.cutout(rng)
+        scale = rng.uniform(0.3, 0.95) * FRAME / max(cutout.size)
+        cutout = cutout.resize((max(8, int(cutout.width * scale)), max(8, int(cutout.height * scale))), Image.Resampling.BICUBIC)
+        room = 96  # for strands and blur around it
+        padded = Image.new("RGBA", (cutout.width + 2 * room, cutout.height + 2 * room))
+        padded.paste(cutout, (room, room))
+        foreground = soften(rng, padded)
+        x = int(rng.uniform(-0.2, 1.2) * (image.width - cutout.width)) - room
+        y = int(rng.uniform(-0.2, 1.2) * (image.height - cutout.height)) - room
+        alpha = Image.new("L", image.size)
+        alpha.paste(foreground.getchannel("A"), (x, y))
+        layer = Image.new("RGB", image.size)
+        layer.paste(jitter(rng, foreground.convert("RGB")), (x, y))
+        return Image.composite(layer, image, alpha), alpha
+
+
+def matting_loss(
+    sam: Sam, m2m: MaskToMatte, batch: dict[str, Tensor], progress: float, cells: int = 20, views: int = 2
+) -> tuple[Tensor, dict[str, float]]:
+    """Loss of one batch on some crops per picture, cut along the cells of the embedding.
+
+    Args:
+        sam: frozen, in eval mode. m2m: learns.
+        batch: from `Composites`.
+        progress: share of the run that is done; the weight maps follow it (see `_weights`).
+        cells: side of a crop in cells of 16 pixels.
+        views: crops per picture.
+
+    Returns:
+        The loss and figures to print.
+
+    Source: Li, Jain and Shi 2023, section 4.1.
+    """
+    alpha, known = batch["alpha"].float() / 255, batch["known"].float()
+    image = normalise(batch["image"], batch["valid"])
+    target = alpha > 0.5
+    with torch.no_grad():
+        embeddings = sam.image_encoder(image)
+        coords = prompts.boxes(target)
+        labels = coords.new_tensor([[2.0, 3.0]]).expand(len(coords), -1)
+        none = coords.new_zeros(len(coords), 1, FRAME // 4, FRAME // 4)
+        masks, quality = sam.decode(
+            embeddings, *sam.embed_prompts(coords, labels, none, coords.new_zeros(len(coords)))
+        )
+        mask = best_mask(masks, quality)
+        small = F.avg_pool2d(alpha.unsqueeze(1), 4) > 0.5
+        # Where SAM missed the object, M2M could only learn to ignore its mask: a shaken true one teaches more.
+        missed = mask_iou(mask, small.squeeze(1)).squeeze(1) < 0.75
+        guide = torch.where(missed[:, None, None, None], _shaken(small), mask > 0).float()
+
+    fields = embeddings, image, guide, alpha, known
+    crops = [_crop(i, *fields, cells) for i in range(len(alpha)) for _ in range(views)]
+    embedding, picture, mask, alpha, known = (torch.stack(part) for part in zip(*crops))
+    os8, os4, os1 = m2m(embedding, picture, mask)
+    alpha, known = alpha.unsqueeze(1), known.unsqueeze(1)
+    w8, w4, w1 = _weights(alpha, os8.detach(), os4.detach(), progress)
+    parts = [(os1, w1, 0.4), (os4, w4, 0.2), (os8, w8, 0.2)]
+    loss = sum(
+        share * (weighted_l1(os, alpha, w * known) + laplacian_l1(os, alpha, w * known)) for os, w, share in parts
+    )
+    figures = {f"mad{name}": ((os - alpha).abs() * known).mean().item() for name, os in (("8", os8), ("4", os4), ("1", os1))}
+    return loss, figures
+
+
+def _weights(alpha: Tensor, os8: Tensor, os4: Tensor, progress: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Weight maps per scale: all ones first; then often the trimap's unknown band; at last where the coarser is unsure."""
+    ones = torch.ones_like(alpha)
+    if progress < 0.2 or torch.rand(()) < 0.5:
+        return ones, ones, ones
+    if progress < 0.6 or torch.rand(()) < 0.5:
+        unknown = _grown((alpha > 0.01) & (alpha < 0.99), 15)
+        return ones, unknown, unknown
+    unsure8 = _grown((os8 > 1 / 255) & (os8 < 1 - 1 / 255), int(torch.randint(1, 15, ())))
+    unsure4 = _grown((os4 > 1 / 255) & (os4 < 1 - 1 / 255), int(torch.randint(1, 8, ())))
+    return ones, unsure8, unsure4
+
+
+def _grown(region: Tensor, radius: int) -> Tensor:
+    return F.max_pool2d(region.float(), 2 * radius + 1, 1, radius)
+
+
+def _shaken(mask: Tensor) -> Tensor:
+    """(B, 1, h, w) bool masks grown or shrunk by 0 to 3 pixels, with a wavy edge."""
+    wave = F.interpolate(torch.randn(len(mask), 1, 24, 24, device=mask.device), mask.shape[-2:], mode="bilinear")
+    radius = int(torch.randint(0, 4, ()))
+    soft = F.avg_pool2d(mask.float(), 2 * radius + 1, 1, radius)
+    return soft + 0.3 * wave > 0.5
+
+
+def _crop(
+    i: int, embeddings: Tensor, image: Tensor, guide: Tensor, alpha: Tensor, known: Tensor, cells: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Picture i around a random place, mostly on the object's edge."""
+    edge = (alpha[i] > 0.02) & (alpha[i] < 0.98) if torch.rand(()) < 0.8 else alpha[i] > 0.5
+    places = edge.nonzero()
+    room = FRAME // CELL - cells
+    y, x = (0, 0) if not len(places) else places[torch.randint(len(places), ())].tolist()
+    y0, x0 = (min(max(v // CELL - int(torch.randint(cells, ())), 0), room) for v in (y, x))
+
+    def cut(tensor: Tensor, scale: int) -> Tensor:
+        return tensor[..., y0 * scale : (y0 + cells) * scale, x0 * scale : (x0 + cells) * scale]
+
+    return cut(embeddings[i], 1), cut(image[i], CELL), cut(guide[i], 4), cut(alpha[i], CELL), cut(known[i], CELL)

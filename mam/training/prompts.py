@@ -1,0 +1,57 @@
+"""Simulated users: boxes, first clicks and corrective clicks for a batch of target masks.
+
+All coordinates are (x, y) in pixels of the 1024 input frame; masks may be of any size that stands for that frame.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mam.nets.sam import FRAME
+
+
+def boxes(masks: Tensor, looseness: float = 0.1) -> Tensor:
+    """Tight boxes of (B, H, W) bool masks, half of them shaken by up to `looseness` of their sides -> (B, 2, 2)."""
+    scale = FRAME / masks.shape[-1]
+    corners = []
+    for axis in (1, 2):  # any over y gives columns (x), over x gives rows (y)
+        hit = masks.any(axis)
+        index = torch.arange(hit.shape[1], device=hit.device).expand_as(hit)
+        first = torch.where(hit, index, hit.shape[1]).amin(1)
+        last = torch.where(hit, index, -1).amax(1)
+        corners.append(torch.stack([first, last], 1))
+    tight = torch.stack(corners, dim=-1).float() * scale  # (B, corner, xy)
+    tight = tight + torch.tensor([0.0, scale - 1], device=masks.device).reshape(1, 2, 1)
+    side = (tight[:, 1] - tight[:, 0]).unsqueeze(1)
+    shake = torch.randn_like(tight) * looseness * side * (torch.rand(len(tight), 1, 1, device=masks.device) < 0.5)
+    return (tight + shake.clamp(-2 * looseness * side, 2 * looseness * side)).clamp(0, FRAME - 1)
+
+
+def clicks(region: Tensor, deep: float = 0.7) -> Tensor:
+    """One click into each (B, H, W) bool region -> (B, 2); most are drawn towards the region's inside.
+
+    A picture with an empty region gets a click at the frame's origin: give it label -1.
+    """
+    b, h, w = region.shape
+    # How full the neighbourhood is, on two scales of a coarse grid, stands in for the distance to the edge.
+    coarse = F.interpolate(region.float().unsqueeze(1), (64, 64), mode="area")
+    depth = F.avg_pool2d(coarse, 5, 1, 2) + F.avg_pool2d(coarse, 17, 1, 8)
+    depth = F.interpolate(depth, (h, w), mode="nearest").squeeze(1)
+    sharp = torch.where(torch.rand(b, 1, 1, device=region.device) < deep, 12.0, 0.0)
+    weights = (region * torch.exp(sharp * (depth - 2))).flatten(1)
+    empty = weights.sum(1) <= 0
+    weights[empty, 0] = 1
+    index = torch.multinomial(weights, 1).squeeze(1)
+    xy = torch.stack([index % w, index // w], 1).float()
+    return (xy + torch.rand_like(xy)) * (FRAME / w) * (~empty).unsqueeze(1)
+
+
+def corrections(predicted: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Click into the larger of what is missing and what is too much: coordinates (B, 2), labels (B), -1 if all is right."""
+    missing, extra = target & ~predicted, predicted & ~target
+    add = missing.flatten(1).sum(1) >= extra.flatten(1).sum(1)
+    wrong = torch.where(add[:, None, None], missing, extra)
+    labels = torch.where(wrong.flatten(1).any(1), add.float(), -1.0)
+    return clicks(wrong), labels

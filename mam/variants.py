@@ -1,0 +1,92 @@
+"""The facts of every model variant, as data. Code asks a `Variant`; nothing else keeps a list of names."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ViT:
+    """SAM's image encoder, a plain vision transformer.
+
+    Source: segment_anything/build_sam.py.
+    """
+
+    embed_dim: int
+    depth: int
+    num_heads: int
+    global_attn_indexes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class CNN:
+    """Our small image encoder (`mam.nets.encoder`): channels and blocks at strides 4, 8 and 16 of the picture it reads.
+
+    It reads the input frame shrunk by `shrink`, so that 1024 pixels become 1024 / shrink.
+    """
+
+    shrink: int = 4
+    widths: tuple[int, int, int] = (48, 96, 192)
+    depths: tuple[int, int, int] = (2, 3, 6)
+    attention_every: int = 2
+    pyramid: int = 128
+
+
+@dataclass(frozen=True)
+class M2M:
+    """Widths of the Mask-to-Matte network. The defaults are the authors' (2,714,619 parameters).
+
+    `embedding` below 256 puts a 1x1 convolution in front that narrows the image embedding first.
+    """
+
+    embedding: int = 256
+    os8: int = 128
+    os4: int = 64
+    os2: int = 32
+    head: int = 32
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One model: the encoder, the width of the mask decoder's perceptrons, M2M, and where the weights come from."""
+
+    name: str
+    encoder: ViT | CNN
+    decoder_mlp: int = 2048
+    m2m: M2M = M2M()
+    weights: str = ""
+    licence: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The variant as plain JSON-able values, to travel inside a checkpoint."""
+        return {**dataclasses.asdict(self), "kind": type(self.encoder).__name__}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Variant:
+        """Rebuild a variant from `to_dict`'s values (lists from JSON become tuples)."""
+        values = dict(values)
+        encoder_type = {"ViT": ViT, "CNN": CNN}[values.pop("kind")]
+        encoder = {k: tuple(v) if isinstance(v, list) else v for k, v in values.pop("encoder").items()}
+        return cls(encoder=encoder_type(**encoder), m2m=M2M(**values.pop("m2m")), **values)
+
+
+_SAM_WEIGHTS = "Meta's SAM (Apache-2.0) and the authors' M2M (MIT; trained on data that is partly research-only)"
+
+VARIANTS: dict[str, Variant] = {
+    variant.name: variant
+    for variant in (
+        Variant(
+            "tiny",
+            CNN(),
+            decoder_mlp=256,
+            m2m=M2M(embedding=32, os8=32, os4=24, os2=16, head=16),
+            weights="embedded in mam/bundle",
+            licence="MIT code; weights for research and demonstration, see mam/bundle/README.md",
+        ),
+        Variant("vit_b", ViT(768, 12, 12, (2, 5, 8, 11)), weights="sam_vit_b_01ec64.pth", licence=_SAM_WEIGHTS),
+        Variant("vit_l", ViT(1024, 24, 16, (5, 11, 17, 23)), weights="sam_vit_l_0b3195.pth", licence=_SAM_WEIGHTS),
+        Variant("vit_h", ViT(1280, 32, 16, (7, 15, 23, 31)), weights="sam_vit_h_4b8939.pth", licence=_SAM_WEIGHTS),
+    )
+}
