@@ -30,11 +30,23 @@ INTRODUCTION = """# Matting Anything
 **Drop a photo, point at something, get it cut out - softly.** Choose *box* and click two opposite corners, or click on the
 object; correct with more clicks. Then give it a new background. Everything runs on this machine."""
 MODEL = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private"}
-PRIVATE = {"api_visibility": "private"}
+
+
+class PhotoInput(gr.Image):
+    """An image component whose handlers get the uploaded file itself: `mam` opens it, with its own limits and words.
+
+    Gradio's would decode it first, and fail on a broken file before a handler could say why.
+    """
+
+    is_template = True  # shown by the page as the gr.Image that it is
+
+    def preprocess(self, payload):
+        """The file's path; Gradio has checked that it is an upload."""
+        return None if payload is None else payload.path
 
 
 def build_demo(matting: Matting) -> gr.Blocks:
-    """The page around a loaded model; launch it with `launch(css=views...)` or mount it anywhere.
+    """The page around a loaded model; launch it, or mount it anywhere.
 
     Args:
         matting: what answers the prompts.
@@ -45,9 +57,7 @@ def build_demo(matting: Matting) -> gr.Blocks:
         gr.Markdown(INTRODUCTION)
         with gr.Row():
             with gr.Column():
-                canvas = gr.Image(
-                    type="filepath",
-                    image_mode=None,
+                canvas = PhotoInput(
                     format="png",
                     sources=["upload", "clipboard"],
                     label="1. Your photo: click on it",
@@ -61,7 +71,7 @@ def build_demo(matting: Matting) -> gr.Blocks:
                 guidance = gr.Radio(list(GUIDANCE), value="One object", label="The object is", elem_id="guidance")
                 message = gr.Markdown("Choose a photo.", elem_id="message")
                 # Choosing an example changes this hidden box, not the canvas, whose own changes are results.
-                example = gr.Image(type="filepath", image_mode=None, visible=False, label="Example")
+                example = PhotoInput(visible=False, label="Example")
                 gr.Examples([str(p) for p in sorted(EXAMPLES.glob("*.*g"))], example, label="Or try one of these", elem_id="examples")
             with gr.Column():
                 with gr.Tab("New background"):
@@ -76,7 +86,7 @@ def build_demo(matting: Matting) -> gr.Blocks:
                     strength = gr.Slider(2, 60, 20, step=1, label="Blur", visible=False)
                     names = views.shipped_backgrounds()
                     shipped = gr.Radio(names, value=names[0], label="Picture", visible=False)
-                    own = gr.Image(type="filepath", image_mode=None, label="Your background", visible=False, height=160)
+                    own = PhotoInput(label="Your background", visible=False, height=160)
                 with gr.Tab("Alpha"):
                     alpha = gr.Image(format="png", label="Alpha matte", elem_id="alpha", height=440, buttons=["fullscreen"])
                 with gr.Row():

@@ -65,9 +65,9 @@ def open_photo(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Photo:
         return _from_file(io.BytesIO(source), "image", f"{len(source)} bytes", max_pixels)
     path = Path(source)
     if path.is_dir():
-        raise InputError(f"{path} is a folder; expected one picture file ({ACCEPTED}).")
+        raise InputError(f"{path.name} is a folder; expected one picture file ({ACCEPTED}).")
     with open(path, "rb") as file:
-        return _from_file(file, path.stem, str(path), max_pixels)
+        return _from_file(file, path.stem, path.name, max_pixels)
 
 
 def _from_file(file: io.BufferedIOBase, name: str, what: str, max_pixels: int) -> Photo:

@@ -48,7 +48,7 @@ def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
         content: Any = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(f"no checkpoint at {file}; give the path of a .pt or .pth file.") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
         raise WeightsError(f"{file} cannot be read as a checkpoint ({error}); it may be half downloaded.") from error
     if not isinstance(content, dict):
         raise WeightsError(f"{file} holds a {type(content).__name__}; expected a dictionary of tensors.")

@@ -1,0 +1,68 @@
+"""Shared fixtures: a seeded random model smaller than `tiny`, its graphs, the embedded model, a real photograph."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "demo" / "examples"
+
+
+def pytest_report_header() -> str:
+    """Versions that decide results."""
+    import onnxruntime as ort
+
+    names = ("torch", "onnx", "numpy", "pillow", "gradio")
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+    return f"onnxruntime {ort.__version__} ({', '.join(ort.get_available_providers())}), {versions}"
+
+
+@pytest.fixture(scope="session")
+def mini():
+    """The smallest variant: everything of `tiny`, narrower."""
+    from mam.variants import CNN, M2M, Variant
+
+    encoder = CNN(widths=(16, 24, 48), depths=(1, 1, 2), pyramid=32)
+    return Variant("mini", encoder, decoder_mlp=32, m2m=M2M(embedding=16, os8=12, os4=8, os2=8, head=8))
+
+
+@pytest.fixture(scope="session")
+def model(mini):
+    """Random weights; folded by the export, so export first where the order matters."""
+    from mam.nets.checkpoint import seeded
+
+    return seeded(mini, 0)
+
+
+@pytest.fixture(scope="session")
+def graphs_folder(model, tmp_path_factory) -> Path:
+    """The three graphs of `model`."""
+    from export.write import write_graphs
+
+    folder = tmp_path_factory.mktemp("graphs")
+    write_graphs(model, "seed 0", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def matting():
+    """The embedded model."""
+    from mam import Matting
+
+    return Matting.load(device="cpu")
+
+
+@pytest.fixture(scope="session")
+def flower(matting):
+    """A real photograph, encoded."""
+    return matting.open(EXAMPLES / "flower.jpg")
+
+
+@pytest.fixture(scope="session")
+def python() -> str:
+    """This interpreter, for subprocesses."""
+    return sys.executable

@@ -1,0 +1,95 @@
+"""The exported graphs: contract, metadata, and parity with torch."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from export.__main__ import main
+from export.parity import TorchGraphs, compare, summary
+from export.write import write_graphs
+from mam import contract
+from mam.runtime import load_graphs
+from tests.conftest import EXAMPLES
+
+
+def test_graphs_follow_the_contract(graphs_folder) -> None:
+    for graph in contract.GRAPHS:
+        proto = onnx.load(graphs_folder / graph.file)
+        onnx.checker.check_model(proto, full_check=True)
+        for declared, found in ((graph.inputs, proto.graph.input), (graph.outputs, proto.graph.output)):
+            assert [t.name for t in declared] == [t.name for t in found]
+        for tensor, found in zip(graph.inputs, proto.graph.input):
+            shape = [d.dim_param or d.dim_value for d in found.type.tensor_type.shape.dim]
+            assert shape == list(tensor.shape)
+        stamp = {p.key: p.value for p in proto.metadata_props}
+        assert stamp == {**contract.metadata("mini", "seed 0"), "mam_graph": graph.name}
+        assert {n.domain for n in proto.graph.node} == {""}  # standard operators only
+        assert "weight_u" not in str([i.name for i in proto.graph.initializer])  # spectral norm is folded
+
+
+def test_graphs_equal_torch_on_a_real_picture(model, graphs_folder) -> None:
+    rows = list(compare(model, load_graphs(graphs_folder, "cpu"), [EXAMPLES / "coffee.png"]))
+    assert len(rows) > 50
+    # Random weights put logits everywhere near zero, so only what does not hang on a threshold is held to its limit.
+    broken = [row for row in rows if not row.ok and not row.what.startswith("chain")]
+    assert not broken, summary(rows)
+
+
+@pytest.mark.parametrize(("b", "n"), [(1, 1), (3, 2), (2, 7)])
+def test_prompts_and_points_are_dynamic(model, graphs_folder, b: int, n: int) -> None:
+    rng = np.random.default_rng(0)
+    inputs = (
+        rng.standard_normal((1, 256, 64, 64), np.float32),
+        rng.uniform(0, 1024, (b, n, 2)).astype(np.float32),
+        rng.integers(-1, 4, (b, n)).astype(np.float32),
+        rng.standard_normal((b, 1, 256, 256), np.float32),
+        rng.integers(0, 2, b).astype(np.float32),
+    )
+    masks, scores = load_graphs(graphs_folder, "cpu").decode(*inputs)
+    expected, quality = TorchGraphs(model).decode(*inputs)
+    assert masks.shape == (b, 4, 256, 256) and scores.shape == (b, 4)
+    assert np.abs(masks - expected).max() < 1e-4 * np.abs(expected).max()
+    assert np.abs(scores - quality).max() < 1e-4
+
+
+def test_half_precision_weights_are_stored_as_such_without_loss(mini, tmp_path) -> None:
+    from mam.nets.checkpoint import seeded
+
+    model = seeded(mini, 0)
+    with torch.no_grad():
+        for tensor in model.sam.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.copy_(tensor.half().float())
+    image = np.random.default_rng(0).standard_normal((1, 3, 1024, 1024), np.float32)
+    write_graphs(model, "halves", tmp_path)
+    stored = {i.name: i for i in onnx.load(tmp_path / "image_encoder.onnx").graph.initializer}
+    assert any(i.data_type == onnx.TensorProto.FLOAT16 for i in stored.values())
+    expected = TorchGraphs(model).encode(image)
+    got = load_graphs(tmp_path, "cpu").encode(image)
+    assert np.abs(got - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_a_broken_tolerance_fails_the_check(model, graphs_folder, monkeypatch, capsys) -> None:
+    from export import parity
+
+    monkeypatch.setattr("mam.nets.checkpoint.seeded", lambda variant, seed: model)
+    monkeypatch.setattr(parity, "_relative", lambda got, expected: 0.5)
+    arguments = ["check", "--variant", "tiny", "--seed", "0", "--graphs", str(graphs_folder)]
+    assert main([*arguments, "--pictures", str(EXAMPLES / "coffee.png")]) == 1
+    out = capsys.readouterr()
+    assert "FAIL" in out.out and "BROKEN mask_decoder" in out.err
+
+
+def test_command_line_refuses_half_a_model(capsys) -> None:
+    for wrong in (["--checkpoint", "x.pt"], [], ["--seed", "1", "--checkpoint", "a", "--m2m", "b"]):
+        with pytest.raises(SystemExit) as stop:
+            main(["graphs", "--variant", "tiny", "--out", "x", *wrong])
+        assert stop.value.code == 2
+    assert "--m2m" in capsys.readouterr().err
+
+
+def test_missing_checkpoint_is_one_line(tmp_path, capsys) -> None:
+    arguments = ["graphs", "--variant", "tiny", "--out", str(tmp_path), "--checkpoint", "no.pt", "--m2m", "no.pt"]
+    assert main(arguments) == 1
+    assert capsys.readouterr().err.startswith("export: no checkpoint at no.pt")

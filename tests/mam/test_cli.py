@@ -1,0 +1,80 @@
+"""`python -m mam`, in this process and, once, in a process of its own."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mam.__main__ import find_pictures, main, parse
+from tests.conftest import EXAMPLES, ROOT
+
+FLOWER = str(EXAMPLES / "flower.jpg")
+BOX = ["--box", "175,30,470,330"]
+
+
+def test_one_picture_in_a_process(python, tmp_path) -> None:
+    out = tmp_path / "out.png"
+    command = [python, "-m", "mam", "matte", FLOWER, *BOX, "--point", "320,180", "--point", "20,20,-", "-o", str(out)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == str(out)
+    cutout = np.asarray(Image.open(out))
+    assert cutout.shape == (427, 640, 4) and cutout[180, 320, 3] > 240 and cutout[5, 5, 3] < 10
+
+
+def test_alpha_and_backgrounds(tmp_path) -> None:
+    assert main(["matte", FLOWER, *BOX, "--alpha", "-o", str(tmp_path / "a.png")]) == 0
+    assert Image.open(tmp_path / "a.png").mode == "L"
+    for name, background in {"c": "navy", "b": "blur", "p": str(EXAMPLES / "coffee.png")}.items():
+        assert main(["matte", FLOWER, *BOX, "--background", background, "-o", str(tmp_path / f"{name}.png")]) == 0
+        assert Image.open(tmp_path / f"{name}.png").mode == "RGB"
+    assert Image.open(tmp_path / "c.png").getpixel((2, 2)) == (0, 0, 128)
+
+
+def test_one_failure_does_not_stop_a_folder(tmp_path, capsys) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(FLOWER, folder / "a.jpg")
+    (folder / "b.jpg").write_bytes(b"not a picture")
+    shutil.copy(FLOWER, folder / "c.jpg")
+    assert main(["matte", str(folder), *BOX, "-o", str(tmp_path / "out")]) == 1
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a_matte.png", "c_matte.png"]
+    said = capsys.readouterr().err
+    assert "b.jpg is not a picture" in said and "2 of 3 pictures done" in said
+
+
+def test_globs_folders_and_files_are_found(tmp_path) -> None:
+    for name in ("x.jpg", "y.PNG", "notes.txt"):
+        (tmp_path / name).touch()
+    assert [p.name for p in find_pictures([str(tmp_path)])] == ["x.jpg", "y.PNG"]
+    assert [p.name for p in find_pictures([str(tmp_path / "*.jpg"), str(tmp_path / "y.PNG")])] == ["x.jpg", "y.PNG"]
+    with pytest.raises(FileNotFoundError, match="matches no picture"):
+        find_pictures([str(tmp_path / "*.gif")])
+
+
+def test_mistakes_are_one_line(tmp_path, capsys) -> None:
+    assert main(["matte", FLOWER, "-o", str(tmp_path / "o.png")]) == 1
+    assert "the prompt is empty" in capsys.readouterr().err
+    assert main(["matte", "nowhere/*.jpg", *BOX]) == 1
+    assert capsys.readouterr().err == "mam: nowhere/*.jpg matches no picture; expected a file, a folder or a glob.\n"
+    assert main(["matte", FLOWER, FLOWER, *BOX, "-o", "one.png"]) == 1
+    assert "is one file, but there are 2 pictures" in capsys.readouterr().err
+    assert main(["matte", FLOWER, *BOX, "--graphs", str(tmp_path)]) == 1
+    assert "lacks image_encoder.onnx" in capsys.readouterr().err
+    for wrong in (["--box", "1,2,3"], ["--point", "5"], ["--point", "1,2,x"]):
+        with pytest.raises(SystemExit):
+            parse(["matte", FLOWER, *wrong])
+
+
+def test_doctor_tells_what_runs(capsys) -> None:
+    assert main(["doctor", "--device", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert "model tiny" in said and "asked for cpu, runs on CPUExecutionProvider" in said
+    assert "NVIDIA driver" in said and "prompt to alpha" in said
+
+
+def test_train_matte_needs_a_sam(capsys) -> None:
+    with pytest.raises(SystemExit):
+        parse(["train", "matte", "--data", "d", "--out", "o", "--steps", "1", "--lr", "1"])
+    assert "--sam" in capsys.readouterr().err

@@ -1,0 +1,57 @@
+"""The library runs without torch, and importing it does nothing."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import mam
+
+ROOT = Path(mam.__file__).parents[1]
+
+WITHOUT_TORCH = """
+import sys
+for name in ("torch", "torchvision", "onnx", "segment_anything", "gradio"):
+    sys.modules[name] = None  # importing it raises
+import mam, mam.__main__
+from demo import session, views
+matte = mam.Matting.load(device="cpu").open({photo!r}).matte(box=(175, 30, 470, 330))
+assert matte and matte.cutout().shape[2] == 4
+"""
+
+
+def test_the_chain_runs_where_torch_cannot_be_imported() -> None:
+    code = WITHOUT_TORCH.format(photo=str(ROOT / "demo" / "examples" / "flower.jpg"))
+    # The demo's data and pictures need no torch either; its page needs gradio, which has tests of its own.
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_importing_loads_no_model_and_prints_nothing() -> None:
+    code = "import sys, mam; assert 'pymatting' not in sys.modules and 'PIL.ImageCms' in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=ROOT)
+    assert done.stdout == done.stderr == b""
+
+
+def test_public_names_are_the_documented_ones() -> None:
+    readme = (ROOT / "README.md").read_text()
+    api = readme.split("## The API")[1].split("\n## ")[0]
+    documented = set(re.findall(r"^\| `(\w+)", api, re.MULTILINE))
+    assert documented == set(mam.__all__)
+
+
+def test_imports_flow_one_way() -> None:
+    rules = {  # room: what its files may not import
+        "mam": r"^\s*(from|import) (demo|export)\b",
+        "export": r"^\s*(from|import) demo\b",
+        "demo": r"^\s*(from|import) (export|torch|mam\.(nets|training))\b",
+    }
+    for room, forbidden in rules.items():
+        for file in (ROOT / room).rglob("*.py"):
+            assert not re.search(forbidden, file.read_text(), re.MULTILINE), file
+    for file in (ROOT / "mam").glob("*.py"):
+        assert not re.search(r"^(from|import) (torch|mam\.nets)", file.read_text(), re.MULTILINE), file
+
+
+def test_version_is_the_changelogs() -> None:
+    top = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert top.group(1) == mam.__version__

@@ -1,0 +1,121 @@
+"""The library end to end: the embedded model on real photographs."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mam import Matte, Matting, NothingFound, Prompt, PromptError
+from mam.matting import BUNDLE
+from tests.conftest import EXAMPLES
+
+FLOWER_BOX = (175, 30, 470, 330)
+CUP_BOX = (115, 40, 510, 390)
+
+
+@pytest.fixture(scope="module")
+def flower_matte(flower) -> Matte:
+    matte = flower.matte(box=FLOWER_BOX)
+    assert isinstance(matte, Matte)
+    return matte
+
+
+def inside(box, size) -> np.ndarray:
+    mask = np.zeros(size, bool)
+    mask[box[1] : box[3], box[0] : box[2]] = True
+    return mask
+
+
+def test_a_box_cuts_the_flower_out(flower_matte: Matte) -> None:
+    alpha = flower_matte.alpha
+    assert alpha.shape == (427, 640) and alpha.dtype == np.float32
+    assert alpha.min() >= 0 and alpha.max() <= 1
+    assert alpha[120:240, 270:390].mean() > 0.95  # the blossom
+    far = ~inside((140, 0, 505, 365), alpha.shape)
+    assert alpha[far].mean() < 0.02
+    assert flower_matte.mask.shape == alpha.shape and 0 < flower_matte.score <= 1.5
+
+
+def test_cutout_and_composites_have_the_pictures_size(flower_matte: Matte, tmp_path) -> None:
+    cutout = flower_matte.cutout()
+    assert cutout.shape == (427, 640, 4) and np.array_equal(cutout[..., 3], flower_matte.alpha_uint8())
+    assert np.array_equal(flower_matte.cutout(clean_colours=False)[..., :3], flower_matte.photo.pixels)
+    blue = flower_matte.over("#0000ff")
+    assert (blue[5, 5] == (0, 0, 255)).all() and (blue[180, 330] == flower_matte.photo.pixels[180, 330]).all()
+    for picture in (flower_matte.over_blur(), flower_matte.over_checkerboard(), flower_matte.over(np.zeros((9, 9, 3), np.uint8))):
+        assert picture.shape == (427, 640, 3) and picture.dtype == np.uint8
+    saved = Image.open(flower_matte.save(tmp_path / "flower.png"))
+    assert saved.mode == "RGBA" and np.array_equal(np.asarray(saved), cutout)
+
+
+def test_several_objects_in_one_call_equal_one_by_one(flower) -> None:
+    prompts = [Prompt(box=FLOWER_BOX), Prompt(points=[(320, 180)]), Prompt(box=(0, 0, 200, 200), points=[(9, 9)])]
+    together = flower.mattes(prompts, guidance="mask")
+    alone = [flower.mattes([p], guidance="mask")[0] for p in prompts]
+    assert len(together) == 3
+    for a, b in zip(together, alone):
+        assert bool(a) == bool(b)
+        if a:
+            # One batched decoder call adds up in another order than three.
+            assert (np.abs(a.alpha - b.alpha) > 2 / 255).mean() < 1e-3
+
+
+def test_the_next_round_starts_from_the_previous_logits(flower, flower_matte: Matte) -> None:
+    points, labels = [(320, 180), (200, 60)], [1, 0]
+    fresh = flower.matte(box=FLOWER_BOX, points=points, labels=labels)
+    corrected = flower.matte(box=FLOWER_BOX, points=points, labels=labels, previous=flower_matte)
+    assert corrected and corrected.segment.chosen == 0
+    assert not np.array_equal(fresh.segment.logits, corrected.segment.logits)
+    assert corrected.alpha[180, 320] > 0.9
+
+
+def test_scribble_and_mask_prompts_find_the_flower(flower, flower_matte: Matte) -> None:
+    scribbled = flower.matte(scribbles=[[(270, 150), (330, 180), (390, 210)]])
+    masked = flower.matte(mask=flower_matte.mask)
+    for other in (scribbled, masked):
+        both, either = (other.mask & flower_matte.mask).sum(), (other.mask | flower_matte.mask).sum()
+        assert both / either > 0.6
+
+
+def test_guidance_changes_the_merge_only(flower, flower_matte: Matte) -> None:
+    other = flower.matte(box=FLOWER_BOX, guidance="mask")
+    assert np.array_equal(other.mask, flower_matte.mask)
+    assert np.abs(other.alpha - flower_matte.alpha).max() > 0
+    with pytest.raises(PromptError, match="guidance is 'both'"):
+        flower.matte(box=FLOWER_BOX, guidance="both")
+
+
+def test_a_bad_prompt_among_several_is_counted(flower) -> None:
+    with pytest.raises(PromptError, match="^prompt 2: the box"):
+        flower.mattes([Prompt(box=FLOWER_BOX), Prompt(box=(5, 5, 1, 1))])
+
+
+def test_nothing_found_is_an_answer(flower, monkeypatch) -> None:
+    def empty(self, *inputs):
+        b = len(inputs[1])
+        return np.full((b, 4, 256, 256), -3, np.float32), np.full((b, 4), 0.21, np.float32)
+
+    monkeypatch.setattr("mam.runtime.Graphs.decode", empty)
+    answer = flower.matte(box=FLOWER_BOX)
+    assert isinstance(answer, NothingFound) and not answer
+    assert "nothing found" in str(answer) and "0.21" in str(answer)
+
+
+@pytest.mark.parametrize("size", [(64, 48), (1500, 1100), (33, 900)])
+def test_any_size_comes_back_at_its_size(matting: Matting, size) -> None:
+    picture = Image.open(EXAMPLES / "flower.jpg").resize((size[1], size[0]))
+    scene = matting.open(picture)
+    matte = scene.matte(box=(0.25 * size[1], 0.05 * size[0], 0.75 * size[1], 0.8 * size[0]))
+    assert matte and matte.alpha.shape == size
+
+
+def test_other_photographs(matting: Matting) -> None:
+    cup = matting.open(EXAMPLES / "coffee.png").matte(box=CUP_BOX)
+    assert cup.alpha[190:260, 220:380].mean() > 0.9 and cup.alpha[:, 560:].mean() < 0.05
+
+
+def test_bundle_is_small_and_complete() -> None:
+    files = [p for p in BUNDLE.iterdir() if p.is_file()]
+    names = {"image_encoder.onnx", "mask_decoder.onnx", "matte.onnx", "tiny_sam.pt", "tiny_m2m.pt", "README.md"}
+    assert names == {p.name for p in files}
+    assert max(p.stat().st_size for p in files) < 10_000_000
+    assert sum(p.stat().st_size for p in files) < 30_000_000

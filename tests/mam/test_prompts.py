@@ -1,0 +1,91 @@
+"""Prompts: what is accepted, what is refused and how it is put, and the order that SAM expects."""
+
+import numpy as np
+import pytest
+
+from mam.errors import PromptError
+from mam.frames import Frame
+from mam.prompts import Prompt
+
+SIZE = (300, 400)  # (H, W)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        (Prompt(), "is empty; give a box"),
+        (Prompt(box=(500, 10, 600, 50)), "does not cover a pixel"),
+        (Prompt(box=(50, 60, 20, 90)), "reversed; expected x0 < x1"),
+        (Prompt(box=(50, 60, 50, 90)), "is empty; expected x0 < x1"),
+        (Prompt(box=(0, 0, float("nan"), 9)), "NaN or infinity"),
+        (Prompt(box=(1, 2, 3)), "four numbers"),
+        (Prompt(box="abcd"), "four numbers"),
+        (Prompt(points=[(401, 5)]), r"outside the picture: \(401, 5\); x goes from 0 to 400"),
+        (Prompt(points=[(-1, 5)]), "outside the picture"),
+        (Prompt(points=[(float("inf"), 5)]), "NaN or infinity"),
+        (Prompt(points=[(1, 2, 3)]), r"shape \(1, 3\)"),
+        (Prompt(points=[("a", "b")]), "not numbers"),
+        (Prompt(points=[(1, 2), (3, 4)], labels=[1]), "1 labels for 2 points"),
+        (Prompt(points=[(1, 2)], labels=[7]), "expected 1 .* or 0"),
+        (Prompt(points=[(1, 2)], labels=[0]), "does NOT belong"),
+        (Prompt(points=[(1, 2)] * 300), "at most 256"),
+        (Prompt(scribbles=[[]]), r"scribbles\[0\] is empty"),
+        (Prompt(scribbles=[[(0, 0), (900, 0)]]), r"scribbles\[0\] lie outside"),
+        (Prompt(scribbles=[[(0, 0)]], scribble_labels=[1, 0]), "2 scribble_labels for 1 scribbles"),
+        (Prompt(mask=np.zeros(SIZE, bool)), "mask is empty"),
+        (Prompt(mask=np.ones((3, 3), bool)), r"shape \(3, 3\); expected the picture's"),
+        (Prompt(box=(0, 0, 9, 9), logits=np.zeros((4, 4))), "previous logits"),
+        (Prompt(mask=np.ones(SIZE, bool), logits=np.zeros((256, 256))), "choose one"),
+    ],
+)
+def test_nonsense_is_refused_in_words(prompt: Prompt, message: str) -> None:
+    with pytest.raises(PromptError, match=message):
+        prompt.checked(SIZE)
+
+
+def test_a_box_over_the_edge_is_cut() -> None:
+    assert Prompt(box=(-50, 20, 900, 250)).checked(SIZE).box.tolist() == [0, 20, 400, 250]
+
+
+def test_order_and_padding_are_sams() -> None:
+    frame = Frame.of(SIZE)
+    coords, labels, mask, has_mask = Prompt(points=[(100, 50)]).checked(SIZE).to_input(frame)
+    assert labels.tolist() == [1, -1] and coords.tolist() == [[256, 128], [0, 0]] and has_mask == 0 and not mask.any()
+    both = Prompt(box=(0, 0, 400, 300), points=[(100, 50), (200, 60)], labels=[1, 0]).checked(SIZE)
+    coords, labels, *_ = both.to_input(frame)
+    assert labels.tolist() == [1, 0, 2, 3] and coords[2:].tolist() == [[0, 0], [1024, 768]]
+    assert coords.dtype == labels.dtype == np.float32
+
+
+def test_only_a_lone_box_or_click_is_ambiguous() -> None:
+    def ambiguous(**prompt: object) -> bool:
+        return Prompt(**prompt).checked(SIZE).ambiguous
+
+    assert ambiguous(box=(0, 0, 9, 9)) and ambiguous(points=[(1, 1)])
+    assert not ambiguous(box=(0, 0, 9, 9), points=[(1, 1)])
+    assert not ambiguous(points=[(1, 1), (2, 2)])
+    assert not ambiguous(points=[(1, 1)], logits=np.zeros((256, 256)))
+
+
+def test_a_scribble_becomes_spread_points_on_the_stroke() -> None:
+    # A U: its centroid lies far from the stroke.
+    stroke = [(50, 50), (50, 250), (350, 250), (350, 50)]
+    points = Prompt(scribbles=[stroke]).checked(SIZE).points
+    assert len(points) == 8
+    on_stroke = (points[:, 0] == 50) | (points[:, 0] == 350) | (points[:, 1] == 250)
+    assert on_stroke.all()
+    gaps = np.abs(np.diff(points, axis=0)).sum(1)  # along the corners
+    assert np.allclose(gaps, 700 / 8)
+    assert len(Prompt(scribbles=[[(5, 5), (5.5, 5)]]).checked(SIZE).points) == 1  # a dot
+    mixed = Prompt(points=[(9, 9)], scribbles=[stroke], scribble_labels=[0]).checked(SIZE)
+    assert mixed.labels.tolist() == [1] + [0] * 8
+
+
+def test_a_mask_alone_brings_its_box_and_logits() -> None:
+    mask = np.zeros(SIZE, bool)
+    mask[90:210, 100:300] = True
+    checked = Prompt(mask=mask).checked(SIZE)
+    assert checked.box.tolist() == [100, 90, 300, 210]
+    *_, logits, has_mask = checked.to_input(Frame.of(SIZE))
+    assert has_mask == 1 and logits.shape == (1, 256, 256)
+    assert logits[0, 96, 128] == 8 and logits[0, 10, 10] == -8 and (logits[0, 192:] == -8).all()

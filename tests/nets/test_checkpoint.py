@@ -1,0 +1,62 @@
+"""Checkpoints go round, and what does not fit says so."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from mam.errors import WeightsError
+from mam.nets import checkpoint
+from mam.variants import VARIANTS, Variant
+
+
+@pytest.fixture()
+def files(mini, tmp_path):
+    model = checkpoint.seeded(mini, 5)
+    sam, m2m = tmp_path / "sam.pt", tmp_path / "m2m.pt"
+    checkpoint.save(model.sam, mini, sam)
+    checkpoint.save(model.m2m, mini, m2m)
+    return model, sam, m2m
+
+
+def test_round_trip_keeps_half_precision_exactly(mini, files) -> None:
+    model, sam, m2m = files
+    again = checkpoint.load(mini, sam, m2m)
+    for (name, a), (_, b) in zip(model.state_dict().items(), again.state_dict().items()):
+        assert torch.equal(a.half().float() if a.is_floating_point() else a, b), name
+    assert not again.training
+
+
+def test_prefix_and_wrapper_are_taken_off(mini, files, tmp_path) -> None:
+    model, sam, m2m = files
+    wrapped = tmp_path / "wrapped.pt"
+    torch.save({"iter": 3, "state_dict": {f"module.{k}": v for k, v in model.m2m.state_dict().items()}}, wrapped)
+    assert checkpoint.load(mini, sam, wrapped).m2m.state_dict().keys() == model.m2m.state_dict().keys()
+
+
+def test_another_network_names_the_tensors(mini, files) -> None:
+    _, sam, m2m = files
+    with pytest.raises(WeightsError, match=r"missing \(image_encoder.*unexpected \(bn1"):
+        checkpoint.load(mini, m2m, m2m)
+
+
+def test_another_variant_is_refused(mini, files) -> None:
+    _, sam, m2m = files
+    with pytest.raises(WeightsError, match="was trained as"):
+        checkpoint.load(dataclasses.replace(mini, decoder_mlp=64), sam, m2m)
+
+
+def test_missing_and_half_downloaded_files(mini, files, tmp_path) -> None:
+    _, sam, m2m = files
+    with pytest.raises(WeightsError, match="no checkpoint at"):
+        checkpoint.load(mini, tmp_path / "none.pt", m2m)
+    sam.write_bytes(sam.read_bytes()[:5000])
+    with pytest.raises(WeightsError, match="half downloaded"):
+        checkpoint.load(mini, sam, m2m)
+
+
+@pytest.mark.parametrize("name", sorted(VARIANTS))
+def test_variants_survive_json(name) -> None:
+    import json
+
+    assert Variant.from_dict(json.loads(json.dumps(VARIANTS[name].to_dict()))) == VARIANTS[name]

@@ -1,0 +1,48 @@
+"""The chain in torch: the crop around the mask must change nothing."""
+
+import pytest
+import torch
+
+from mam.nets import mam as chain
+from mam.nets.checkpoint import seeded
+from mam.nets.mam import MARGIN, crop_cells
+from mam.variants import M2M
+
+
+def blob(y0: int, y1: int, x0: int, x1: int) -> torch.Tensor:
+    logits = torch.full((1, 1, 256, 256), -5.0)
+    logits[..., y0:y1, x0:x1] = 5.0
+    return logits
+
+
+@pytest.mark.parametrize("guidance", [True, False])
+@pytest.mark.parametrize("where", [(100, 140, 120, 170), (0, 30, 0, 30), (150, 192, 200, 256)], ids=["middle", "top left", "edge"])
+@torch.inference_mode()
+def test_crop_equals_the_whole_canvas(mini, monkeypatch, where, guidance) -> None:
+    # The authors' depth decides how far M2M looks; the widths do not matter.
+    import dataclasses
+
+    model = seeded(dataclasses.replace(mini, m2m=M2M(embedding=8, os8=8, os4=8, os2=8, head=8)), 3)
+    image, embeddings = torch.randn(1, 3, 1024, 1024), torch.randn(1, 256, 64, 64)
+    inputs = image, embeddings, blob(*where), torch.tensor([768, 1024]), torch.tensor([480, 640]), torch.tensor(guidance)
+    cropped = model.matte(*inputs)
+    whole = torch.tensor(0), torch.tensor(64), torch.tensor(0), torch.tensor(64)
+    monkeypatch.setattr(chain, "crop_cells", lambda mask: whole)
+    full = model.matte(*inputs)
+    assert full.max() > 0.5
+    assert (cropped - full).abs().max() <= 5e-6  # convolutions of another size add up in another order
+
+
+def test_crop_keeps_its_margin_and_stays_inside() -> None:
+    mask = torch.zeros(1, 1, 256, 256, dtype=torch.bool)
+    mask[..., 100:101, 4:9] = True  # cell row 25, cell columns 1 and 2
+    y0, y1, x0, x1 = (int(v) for v in crop_cells(mask))
+    assert (y0, y1, x0, x1) == (25 - MARGIN, 26 + MARGIN, 0, 3 + MARGIN)
+
+
+@torch.inference_mode()
+def test_empty_mask_gives_an_empty_alpha(model) -> None:
+    image, embeddings = torch.randn(1, 3, 1024, 1024), torch.randn(1, 256, 64, 64)
+    sizes = torch.tensor([1024, 700]), torch.tensor([90, 61])
+    alpha = model.matte(image, embeddings, torch.full((2, 1, 256, 256), -1.0), *sizes, torch.tensor(False))
+    assert alpha.shape == (2, 1, 90, 61) and alpha.sum() == 0

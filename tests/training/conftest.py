@@ -1,0 +1,26 @@
+"""A training folder of a few made-up pictures, in the real layout."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for source, stems in {"coco": ["1", "2"], "ccp": ["a", "b"], "davis": ["cow_00", "cow_01", "dog_00"], "bsds": ["r"]}.items():
+        folder = root / "photos" / source
+        folder.mkdir(parents=True)
+        for stem in stems:
+            y, x = np.mgrid[:90, :120]
+            labels = np.uint8(np.hypot(x - rng.integers(40, 80), y - 45) < 25) + np.uint8(x < 15) * 2
+            image = np.uint8(np.clip(labels[..., None] * 80 + rng.integers(0, 90, (90, 120, 3)), 0, 255))
+            Image.fromarray(image).save(folder / f"{stem}.jpg")
+            Image.fromarray(labels).save(folder / f"{stem}.png")
+    (root / "cutouts" / "emoji").mkdir(parents=True)
+    disc = np.uint8(np.hypot(*np.mgrid[-32:32, -32:32]) < 28) * 255
+    Image.fromarray(np.dstack([np.full((64, 64, 3), 200, np.uint8), disc])).save(root / "cutouts" / "emoji" / "1f600.webp")
+    (root / "backgrounds" / "hills").mkdir(parents=True)
+    Image.fromarray(rng.integers(0, 255, (60, 80, 3), np.uint8)).save(root / "backgrounds" / "hills" / "1.jpg")
+    return root

@@ -1,0 +1,75 @@
+"""Training examples: shapes, ranges, and that they depend on (seed, index) alone."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mam.training import prompts
+from mam.training.data import Library, Segments
+from mam.training.matting import Composites
+from mam.training.softness import extend_colours, soften
+
+
+@pytest.fixture(scope="module")
+def library(data) -> Library:
+    return Library(data)
+
+
+def test_video_frames_are_grouped_by_shot(library) -> None:
+    assert [len(shot) for shot in library.shots["davis"]] == [2, 1]
+
+
+def test_an_empty_folder_is_refused(tmp_path) -> None:
+    with pytest.raises(FileNotFoundError, match="no photographs in"):
+        Library(tmp_path)
+
+
+def test_segments(library) -> None:
+    for i in range(20):
+        example = Segments(library, 64, 7)[i]
+        again = Segments(library, 64, 7)[i]
+        h, w = example["valid"]
+        assert example["image"].shape == (64, 64, 3) and example["mask"].dtype == bool
+        assert max(h, w) == 64 and not example["image"][h:].any() and not example["mask"][:, w:].any()
+        assert 0.003 * h * w <= example["mask"].sum() < 0.95 * h * w
+        assert all(np.array_equal(example[k], again[k]) for k in example)
+    assert not np.array_equal(Segments(library, 64, 8)[0]["image"], Segments(library, 64, 7)[0]["image"])
+
+
+def test_composites_have_soft_alpha_and_ignored_bands(library) -> None:
+    soft = ignored = 0
+    for i in range(8):
+        example = Composites(library, 0)[i]
+        assert example["image"].shape == (1024, 1024, 3) and example["alpha"].shape == (1024, 1024)
+        soft += ((example["alpha"] > 0) & (example["alpha"] < 255)).sum()
+        h, w = example["valid"]
+        ignored += (example["known"][:h, :w] == 0).sum()
+    assert soft > 1000 and ignored > 1000
+
+
+def test_colours_reach_beyond_the_edge(library) -> None:
+    cutout = Image.open(library.cutouts[0]).convert("RGBA")
+    colours = np.asarray(extend_colours(cutout))
+    assert np.abs(colours[1, 32].astype(int) - 200).max() < 12  # transparent, and black before
+    rng = np.random.default_rng(0)
+    assert {soften(rng, cutout).size for _ in range(12)} == {cutout.size}
+
+
+def test_simulated_users_point_where_they_should() -> None:
+    torch.manual_seed(0)
+    masks = torch.zeros(64, 128, 128, dtype=torch.bool)
+    masks[:, 20:60, 30:90] = True
+    boxes = prompts.boxes(masks)
+    tight = torch.tensor([[240.0, 160.0], [719.0, 479.0]])
+    assert (boxes == tight).all((1, 2)).float().mean() > 0.3  # about half are left tight
+    assert (boxes - tight).abs().max() <= 0.2 * 480 + 1
+    xy = (prompts.clicks(masks) / 8).long()
+    assert masks[torch.arange(64), xy[:, 1], xy[:, 0]].all()
+    predicted = torch.zeros_like(masks)
+    predicted[:32] = True  # too much
+    xy, labels = prompts.corrections(predicted, masks)
+    assert (labels[:32] == 0).all() and (labels[32:] == 1).all()
+    at = (xy / 8).long()
+    assert not masks[torch.arange(32), at[:32, 1], at[:32, 0]].any()
+    assert (prompts.corrections(masks, masks)[1] == -1).all()
