@@ -32,17 +32,15 @@ object; correct with more clicks. Then give it a new background. Everything runs
 MODEL = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private"}
 
 
-class PhotoInput(gr.Image):
+def photo_input(**options: object) -> gr.Image:
     """An image component whose handlers get the uploaded file itself: `mam` opens it, with its own limits and words.
 
-    Gradio's would decode it first, and fail on a broken file before a handler could say why.
+    Gradio's own `preprocess` would decode it first, and fail on a broken file before a handler could say why. (It is
+    replaced on the instance because Gradio writes a stub file beside every module that subclasses a component.)
     """
-
-    is_template = True  # shown by the page as the gr.Image that it is
-
-    def preprocess(self, payload):
-        """The file's path; Gradio has checked that it is an upload."""
-        return None if payload is None else payload.path
+    image = gr.Image(**options)
+    image.preprocess = lambda payload: None if payload is None else payload.path  # Gradio has checked it is an upload
+    return image
 
 
 def build_demo(matting: Matting) -> gr.Blocks:
@@ -57,7 +55,7 @@ def build_demo(matting: Matting) -> gr.Blocks:
         gr.Markdown(INTRODUCTION)
         with gr.Row():
             with gr.Column():
-                canvas = PhotoInput(
+                canvas = photo_input(
                     format="png",
                     sources=["upload", "clipboard"],
                     label="1. Your photo: click on it",
@@ -71,7 +69,7 @@ def build_demo(matting: Matting) -> gr.Blocks:
                 guidance = gr.Radio(list(GUIDANCE), value="One object", label="The object is", elem_id="guidance")
                 message = gr.Markdown("Choose a photo.", elem_id="message")
                 # Choosing an example changes this hidden box, not the canvas, whose own changes are results.
-                example = PhotoInput(visible=False, label="Example")
+                example = photo_input(visible=False, label="Example")
                 gr.Examples([str(p) for p in sorted(EXAMPLES.glob("*.*g"))], example, label="Or try one of these", elem_id="examples")
             with gr.Column():
                 with gr.Tab("New background"):
@@ -86,7 +84,7 @@ def build_demo(matting: Matting) -> gr.Blocks:
                     strength = gr.Slider(2, 60, 20, step=1, label="Blur", visible=False)
                     names = views.shipped_backgrounds()
                     shipped = gr.Radio(names, value=names[0], label="Picture", visible=False)
-                    own = PhotoInput(label="Your background", visible=False, height=160)
+                    own = photo_input(label="Your background", visible=False, height=160)
                 with gr.Tab("Alpha"):
                     alpha = gr.Image(format="png", label="Alpha matte", elem_id="alpha", height=440, buttons=["fullscreen"])
                 with gr.Row():
