@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import gradio as gr
 
 from demo.session import Studio
 from mam import MamError
-from mam.images import write_png
 
 
 def add_api(studio: Studio) -> None:
@@ -45,10 +41,10 @@ def add_api(studio: Studio) -> None:
             raise gr.Error(str(error)) from error
         if not found:
             raise gr.Error(str(found))
-        folder = Path(tempfile.mkdtemp(prefix="mam_"))
-        alpha = write_png(found.alpha_uint8(), folder / f"{found.photo.name}_alpha.png")
-        cutout = found.save(folder / f"{found.photo.name}_cutout.png")
-        return str(alpha), str(cutout), found.score
+        photo = found.photo
+        alpha = studio.downloads.write(found.alpha_uint8(), f"{photo.name}_alpha")
+        cutout = studio.downloads.write(found.cutout(), f"{photo.name}_cutout", photo.icc_profile)
+        return alpha, cutout, found.score
 
     with gr.Row(visible=False):
         inputs = [

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,16 +13,14 @@ ROOT = Path(__file__).resolve().parents[1]
 # A Space installs requirements.txt only, so the page finds `mam` beside itself.
 sys.path.insert(0, str(ROOT))
 
-import functools
-
 import gradio as gr
+import numpy as np
 from PIL import Image
 
 from demo import views
 from demo.api import add_api
 from demo.session import ADD, BOX, GUIDANCE, REMOVE, Session, Studio
 from mam import Matte, Matting, MamError
-from mam.images import write_png
 
 EXAMPLES = Path(__file__).parent / "examples"
 TITLE = "Matting Anything"
@@ -133,7 +131,7 @@ def build_demo(matting: Matting) -> gr.Blocks:
             if not matte:
                 return (*visible, None, gr.update(interactive=False))
             pixels = views.composed(matte, *chosen)
-            return (*visible, _preview(matte, pixels, chosen[0]), _file(matte, pixels, "result"))
+            return (*visible, _preview(matte, pixels, chosen[0]), _download(studio, matte, pixels, "result"))
 
         canvas.upload(opened, [canvas, *look], outputs, **MODEL)
         canvas.clear(opened, [canvas, *look], outputs, **MODEL)
@@ -167,30 +165,22 @@ def _answer(studio: Studio, session: Session | None, *look: object) -> list:
         views.annotated(photo.pixels, session, matte),
         _preview(matte, pixels, look[0]),
         views.shown(matte.alpha_uint8()),
-        _file(matte, pixels, "result"),
-        _file(matte, matte.cutout(), "cutout"),
-        _file(matte, matte.alpha_uint8(), "alpha"),
+        _download(studio, matte, pixels, "result"),
+        _download(studio, matte, matte.cutout(), "cutout"),
+        _download(studio, matte, matte.alpha_uint8(), "alpha"),
         f"Found it (predicted IoU {matte.score:.2f}). Correct with more clicks, or choose a background.",
         studio.status(),
     ]
 
 
-def _preview(matte: Matte, pixels, kind: object) -> Image.Image:
+def _preview(matte: Matte, pixels: np.ndarray, kind: object) -> Image.Image:
     return views.shown(matte.over_checkerboard() if kind == views.TRANSPARENT else pixels)
 
 
-def _file(matte: Matte, pixels, what: str) -> gr.DownloadButton:
+def _download(studio: Studio, matte: Matte, pixels: np.ndarray, what: str) -> gr.DownloadButton:
     """A download of full-size pixels, named after the upload."""
-    folder = Path(tempfile.mkdtemp(dir=_downloads()))
     profile = None if pixels.ndim == 2 else matte.photo.icc_profile
-    path = write_png(pixels, folder / f"{matte.photo.name}_{what}.png", profile)
-    return gr.DownloadButton(value=str(path), interactive=True)
-
-
-@functools.cache
-def _downloads() -> str:
-    """A folder of this process; Gradio copies what it serves into its own cache, which `delete_cache` empties."""
-    return tempfile.mkdtemp(prefix="mam_")
+    return gr.DownloadButton(studio.downloads.write(pixels, f"{matte.photo.name}_{what}", profile), interactive=True)
 
 
 def _in_words(handler: Callable) -> Callable:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from demo.downloads import Downloads
 from mam import Matte, Matting, NothingFound, Scene
 
 BOX, ADD, REMOVE = "Box (click two corners)", "Add: this belongs to it", "Take away: this does not"
@@ -91,7 +92,7 @@ class Store:
 
 
 class Studio:
-    """The model and the store behind the page.
+    """The model, the store and the downloads behind the page.
 
     Args:
         matting: what answers.
@@ -99,7 +100,7 @@ class Studio:
     """
 
     def __init__(self, matting: Matting, max_bytes: int = 1_500_000_000) -> None:
-        self.matting, self.store = matting, Store(max_bytes)
+        self.matting, self.store, self.downloads = matting, Store(max_bytes), Downloads()
         self.seconds: dict[str, float] = {}
 
     def scene(self, session: Session) -> Scene:

@@ -1,9 +1,12 @@
 """What clicks mean, what the store keeps, and what is drawn; no server."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from demo import views
+from demo.downloads import Downloads
 from demo.session import ADD, BOX, REMOVE, Session, Store, Studio
 from mam import InputError
 from tests.conftest import EXAMPLES
@@ -78,3 +81,11 @@ def test_backgrounds(matting, flower) -> None:
     with pytest.raises(InputError):
         corner(views.COLOUR, colour="no colour")
     assert len(views.shipped_backgrounds()) >= 3
+
+
+def test_downloads_are_swept() -> None:
+    downloads = Downloads(seconds=-1)
+    first = downloads.write(np.zeros((2, 2), np.uint8), "a_alpha")
+    assert Path(first).name == "a_alpha.png" and Path(first).exists()
+    second = downloads.write(np.zeros((2, 2), np.uint8), "a_alpha")
+    assert not Path(first).exists() and Path(second).exists()

@@ -5,11 +5,15 @@ import onnx
 import pytest
 import torch
 
+from export import parity
 from export.__main__ import main
-from export.parity import TorchGraphs, compare, summary
+from export.parity import TorchGraphs
 from export.write import write_graphs
 from mam import contract
+from mam.matting import BUNDLE
+from mam.nets import checkpoint
 from mam.runtime import load_graphs
+from mam.variants import VARIANTS
 from tests.conftest import EXAMPLES
 
 
@@ -28,12 +32,17 @@ def test_graphs_follow_the_contract(graphs_folder) -> None:
         assert "weight_u" not in str([i.name for i in proto.graph.initializer])  # spectral norm is folded
 
 
-def test_graphs_equal_torch_on_a_real_picture(model, graphs_folder) -> None:
-    rows = list(compare(model, load_graphs(graphs_folder, "cpu"), [EXAMPLES / "coffee.png"]))
-    assert len(rows) > 50
-    # Random weights put logits everywhere near zero, so only what does not hang on a threshold is held to its limit.
-    broken = [row for row in rows if not row.ok and not row.what.startswith("chain")]
-    assert not broken, summary(rows)
+def test_embedded_graphs_equal_torch_on_a_real_picture(monkeypatch) -> None:
+    model = checkpoint.load(VARIANTS["tiny"], BUNDLE / "tiny_sam.pt", BUNDLE / "tiny_m2m.pt")
+    monkeypatch.setattr(parity, "_sizes", lambda pixels: [pixels])  # `python -m export check` does three
+    rows = list(parity.compare(model, load_graphs(BUNDLE, "cpu"), [EXAMPLES / "coffee.png"]))
+    assert len(rows) == 1 + 4 * (1 + 2 * 4)
+    assert all(row.ok for row in rows), parity.summary(rows)
+
+
+def test_embedded_graphs_were_made_from_the_embedded_checkpoint() -> None:
+    stamp = {p.key: p.value for p in onnx.load(BUNDLE / "matte.onnx").metadata_props}
+    assert stamp["mam_checkpoint_sha256"] == checkpoint.sha256(BUNDLE / "tiny_sam.pt", BUNDLE / "tiny_m2m.pt")
 
 
 @pytest.mark.parametrize(("b", "n"), [(1, 1), (3, 2), (2, 7)])
@@ -54,9 +63,7 @@ def test_prompts_and_points_are_dynamic(model, graphs_folder, b: int, n: int) ->
 
 
 def test_half_precision_weights_are_stored_as_such_without_loss(mini, tmp_path) -> None:
-    from mam.nets.checkpoint import seeded
-
-    model = seeded(mini, 0)
+    model = checkpoint.seeded(mini, 0)
     with torch.no_grad():
         for tensor in model.sam.state_dict().values():
             if tensor.is_floating_point():
@@ -71,8 +78,9 @@ def test_half_precision_weights_are_stored_as_such_without_loss(mini, tmp_path) 
 
 
 def test_a_broken_tolerance_fails_the_check(model, graphs_folder, monkeypatch, capsys) -> None:
-    from export import parity
-
+    monkeypatch.setattr(parity, "_sizes", lambda pixels: [pixels])
+    one = parity._prompts
+    monkeypatch.setattr(parity, "_prompts", lambda h, w: {"box": one(h, w)["box"]})
     monkeypatch.setattr("mam.nets.checkpoint.seeded", lambda variant, seed: model)
     monkeypatch.setattr(parity, "_relative", lambda got, expected: 0.5)
     arguments = ["check", "--variant", "tiny", "--seed", "0", "--graphs", str(graphs_folder)]
