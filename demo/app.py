@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -48,7 +49,7 @@ def build_demo(matting: Matting) -> gr.Blocks:
         matting: what answers the prompts.
     """
     studio = Studio(matting)
-    with gr.Blocks(title=TITLE, delete_cache=(3600, 3600)) as demo:
+    with gr.Blocks(title=TITLE, delete_cache=(3600, 3600), analytics_enabled=False) as demo:
         session = gr.State(None, time_to_live=3600)
         gr.Markdown(INTRODUCTION)
         with gr.Row():
@@ -97,9 +98,13 @@ def build_demo(matting: Matting) -> gr.Blocks:
         def answer(now: Session | None, *chosen: object) -> list:
             return _answer(studio, now, *chosen)
 
-        @_in_words
         def opened(path: str | None, *chosen: object) -> list:
-            return answer(None if path is None else Session.open(path), *chosen)
+            try:
+                return answer(None if path is None else Session.open(path), *chosen)
+            except (MamError, FileNotFoundError) as error:
+                # Not an error to Gradio, so that the page lets go of the picture before.
+                gr.Warning(str(error), title="This file cannot be used", duration=20)
+                return answer(None, *chosen)
 
         @_in_words
         def clicked(now: Session | None, meaning: str, grouping: str, *chosen: object, event: gr.SelectData) -> list:
@@ -127,11 +132,11 @@ def build_demo(matting: Matting) -> gr.Blocks:
         @_in_words
         def recomposed(now: Session | None, *chosen: object) -> tuple:
             visible = [gr.update(visible=chosen[0] == kind) for kind in (views.COLOUR, views.BLUR, views.PICTURE, views.OWN)]
-            matte = studio.matte(now) if now is not None and not now.empty else None
+            matte = studio.matte(now) if now is not None and now.ready else None
             if not matte:
                 return (*visible, None, gr.update(interactive=False))
-            pixels = views.composed(matte, *chosen)
-            return (*visible, _preview(matte, pixels, chosen[0]), _download(studio, matte, pixels, "result"))
+            pixels = views.composed(matte, *chosen, max_pixels=matting.max_pixels)
+            return (*visible, _preview(matte, pixels, chosen[0]), _download(studio, now, matte, pixels, "result"))
 
         canvas.upload(opened, [canvas, *look], outputs, **MODEL)
         canvas.clear(opened, [canvas, *look], outputs, **MODEL)
@@ -153,21 +158,21 @@ def _answer(studio: Studio, session: Session | None, *look: object) -> list:
     if session is None:
         return [None, None, *nothing, "Choose a photo.", studio.status()]
     photo = studio.scene(session).photo
-    if session.empty or session.corner is not None:
+    if not session.ready:
         hint = "Now click the opposite corner." if session.corner else "Click on the object, or choose *box* and click two corners."
         return [session, views.annotated(photo.pixels, session, None), *nothing, hint, studio.status()]
     matte = studio.matte(session)
     if not matte:
         return [session, views.annotated(photo.pixels, session, None), *nothing, f"**{str(matte).capitalize()}.**", studio.status()]
-    pixels = views.composed(matte, *look)
+    pixels = views.composed(matte, *look, max_pixels=studio.matting.max_pixels)
     return [
         session,
         views.annotated(photo.pixels, session, matte),
         _preview(matte, pixels, look[0]),
         views.shown(matte.alpha_uint8()),
-        _download(studio, matte, pixels, "result"),
-        _download(studio, matte, matte.cutout(), "cutout"),
-        _download(studio, matte, matte.alpha_uint8(), "alpha"),
+        _download(studio, session, matte, pixels, "result"),
+        _download(studio, session, matte, matte.cutout(), "cutout"),
+        _download(studio, session, matte, matte.alpha_uint8(), "alpha"),
         f"Found it (predicted IoU {matte.score:.2f}). Correct with more clicks, or choose a background.",
         studio.status(),
     ]
@@ -177,10 +182,10 @@ def _preview(matte: Matte, pixels: np.ndarray, kind: object) -> Image.Image:
     return views.shown(matte.over_checkerboard() if kind == views.TRANSPARENT else pixels)
 
 
-def _download(studio: Studio, matte: Matte, pixels: np.ndarray, what: str) -> gr.DownloadButton:
-    """A download of full-size pixels, named after the upload."""
+def _download(studio: Studio, session: Session, matte: Matte, pixels: np.ndarray, what: str) -> gr.DownloadButton:
+    """A download of full-size pixels, named after this visitor's upload (others may have sent the same picture)."""
     profile = None if pixels.ndim == 2 else matte.photo.icc_profile
-    return gr.DownloadButton(studio.downloads.write(pixels, f"{matte.photo.name}_{what}", profile), interactive=True)
+    return gr.DownloadButton(studio.downloads.write(pixels, f"{session.name}_{what}", profile), interactive=True)
 
 
 def _in_words(handler: Callable) -> Callable:
@@ -217,6 +222,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MamError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
+    # A container stops its programs with SIGTERM: leave as after Ctrl-C, so that temporary files go too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     print(f"{matting.graphs.variant} on {matting.graphs.provider}. {matting.graphs.note}", flush=True)
     build_demo(matting).launch(server_name=arguments.host, server_port=arguments.port, max_file_size="50mb")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -21,12 +22,14 @@ class Downloads:
 
     def __init__(self, seconds: float = 600) -> None:
         self.seconds = seconds
+        self._lock = threading.Lock()
         self._folder = tempfile.TemporaryDirectory(prefix="mam_")
 
     def write(self, pixels: np.ndarray, name: str, icc_profile: bytes | None = None) -> str:
         """Write uint8 pixels as `name`.png in a folder of its own; returns the path."""
         root = Path(self._folder.name)
-        for old in root.iterdir():
-            if time.time() - old.stat().st_mtime > self.seconds:
-                shutil.rmtree(old, ignore_errors=True)
+        with self._lock:
+            for old in root.iterdir():
+                if time.time() - old.stat().st_mtime > self.seconds:
+                    shutil.rmtree(old)
         return str(write_png(pixels, Path(tempfile.mkdtemp(dir=root)) / f"{name}.png", icc_profile))

@@ -6,12 +6,14 @@ always be computed again, so nothing is lost when the store forgets them.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from demo.downloads import Downloads
@@ -23,13 +25,11 @@ GUIDANCE = {"One object": "alpha", "One of several": "mask"}
 
 @dataclass(frozen=True)
 class Session:
-    """A picture and what was pointed at in it; coordinates are pixels of the original picture."""
+    """A picture and the clicks on it, in order: (meaning, x, y) in pixels of the original picture."""
 
     path: str
     digest: str
-    box: tuple[float, float, float, float] | None = None
-    corner: tuple[float, float] | None = None
-    points: tuple[tuple[float, float, int], ...] = ()
+    clicks: tuple[tuple[str, float, float], ...] = ()
     guidance: str = "alpha"
 
     @classmethod
@@ -39,30 +39,55 @@ class Session:
             return cls(path, hashlib.file_digest(file, "sha256").hexdigest())
 
     @property
-    def empty(self) -> bool:
-        """True while there is nothing to ask the model."""
-        return self.box is None and not any(label for *_, label in self.points)
+    def name(self) -> str:
+        """The upload's name without its ending."""
+        return Path(self.path).stem
 
-    def clicked(self, mode: str, x: float, y: float) -> Session:
-        """The session after a click in one of the modes."""
-        if mode == BOX:
-            if self.corner is None:
-                return replace(self, corner=(x, y), box=None)
-            x0, y0 = self.corner
-            return replace(self, corner=None, box=(min(x0, x), min(y0, y), max(x0, x), max(y0, y)))
-        return replace(self, points=(*self.points, (x, y, int(mode == ADD))))
+    @functools.cached_property
+    def _boxes(self) -> tuple[tuple[float, float, float, float] | None, tuple[float, float] | None]:
+        """The last finished box, and a first corner that waits for the second; any other click gives it up."""
+        box = corner = None
+        for meaning, x, y in self.clicks:
+            if meaning != BOX:
+                corner = None
+            elif corner is None:
+                corner = (x, y)
+            else:
+                box = (min(corner[0], x), min(corner[1], y), max(corner[0], x), max(corner[1], y))
+                corner = None
+        return box, corner
+
+    @property
+    def box(self) -> tuple[float, float, float, float] | None:
+        """x0, y0, x1, y1 of the last finished box."""
+        return self._boxes[0]
+
+    @property
+    def corner(self) -> tuple[float, float] | None:
+        """The first corner of a box that is not finished."""
+        return self._boxes[1]
+
+    @property
+    def points(self) -> tuple[tuple[float, float, int], ...]:
+        """x, y and label, 1 or 0, of each click that is no corner."""
+        return tuple((x, y, int(meaning == ADD)) for meaning, x, y in self.clicks if meaning != BOX)
+
+    @property
+    def ready(self) -> bool:
+        """True when there is something to ask the model, and no box half drawn."""
+        return self.corner is None and (self.box is not None or any(label for *_, label in self.points))
+
+    def clicked(self, meaning: str, x: float, y: float) -> Session:
+        """The session after one more click."""
+        return replace(self, clicks=(*self.clicks, (meaning, x, y)))
 
     def undone(self) -> Session:
         """The session without its last click."""
-        if self.corner is not None:
-            return replace(self, corner=None)
-        if self.points:
-            return replace(self, points=self.points[:-1])
-        return replace(self, box=None)
+        return replace(self, clicks=self.clicks[:-1])
 
     def cleared(self) -> Session:
-        """The same picture without prompts."""
-        return replace(self, box=None, corner=None, points=())
+        """The same picture without clicks."""
+        return replace(self, clicks=())
 
 
 class Store:
@@ -129,7 +154,7 @@ class Studio:
             )
 
         key = (session.digest, session.box, session.points, session.guidance)
-        return self.store.get(key, make, lambda matte: scene.photo.pixels.nbytes * 3 if matte else 1)
+        return self.store.get(key, make, _matte_bytes)
 
     def status(self) -> str:
         """One line: the model, what it runs on, and how long the last steps took."""
@@ -145,4 +170,11 @@ class Studio:
 
 
 def _scene_bytes(scene: Scene) -> int:
-    return scene.photo.pixels.nbytes + scene.image_embeddings.nbytes + 3 * 1024 * 1024 * 4
+    return scene.photo.pixels.nbytes + scene.image_embeddings.nbytes + scene.input_image.nbytes
+
+
+def _matte_bytes(matte: Matte | NothingFound) -> int:
+    if not matte:
+        return 10_000
+    # The clean foreground is computed when first asked for, and then stays.
+    return matte.alpha.nbytes + matte.mask.nbytes + matte.photo.pixels.nbytes + matte.segment.low_res_masks.nbytes

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from demo.session import Session
 from mam import Matte
-from mam.images import open_photo
+from mam.images import MAX_PIXELS, open_photo
 
 BACKGROUNDS = Path(__file__).parent / "backgrounds"
 LONGEST = 1280  # pixels of a picture on the page; downloads are always at full size
@@ -33,11 +33,11 @@ def scale_of(size: tuple[int, int]) -> float:
 
 def annotated(pixels: np.ndarray, session: Session, matte: Matte | None) -> Image.Image:
     """The picture with the matte's surroundings dimmed, the box and the clicks drawn in."""
-    if matte is not None:
-        dimmed = pixels * (0.25 + 0.75 * matte.alpha[..., None]) + np.float32([70, 20, 90]) * (1 - matte.alpha[..., None]) * 0.5
-        pixels = np.uint8(np.clip(dimmed, 0, 255))
     scale = scale_of(pixels.shape[:2])
-    image = shown(pixels).copy()
+    image = shown(pixels)
+    if matte is not None:
+        outside = Image.blend(image, Image.new("RGB", image.size, (70, 20, 90)), 0.7)
+        image = Image.composite(image, outside, shown(matte.alpha_uint8()))
     draw = ImageDraw.Draw(image)
     unit = max(2, max(image.size) // 250)
     if session.box is not None:
@@ -54,7 +54,9 @@ def annotated(pixels: np.ndarray, session: Session, matte: Matte | None) -> Imag
 TRANSPARENT, COLOUR, BLUR, PICTURE, OWN = "Transparent", "Colour", "Blur", "Picture", "Your own picture"
 
 
-def composed(matte: Matte, kind: str, colour: str, strength: float, shipped: str, own: str | None) -> np.ndarray:
+def composed(
+    matte: Matte, kind: str, colour: str, strength: float, shipped: str, own: str | None, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
     """The object over the chosen background, full size, uint8; RGBA if transparent, else RGB.
 
     Raises:
@@ -67,7 +69,7 @@ def composed(matte: Matte, kind: str, colour: str, strength: float, shipped: str
     if kind == COLOUR:
         return matte.over(_colour(colour))
     path = BACKGROUNDS / f"{shipped}.jpg" if kind == PICTURE else own
-    return matte.over("white") if path is None else matte.over(open_photo(path).pixels)
+    return matte.over("white") if path is None else matte.over(open_photo(path, max_pixels).pixels)
 
 
 def _colour(text: str) -> str | tuple[int, ...]:

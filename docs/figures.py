@@ -20,9 +20,9 @@ HEIGHT = 260
 # The photograph, its box, and what goes behind: a colour, "blur", or one of the demo's backgrounds.
 ROWS = [
     ("astronaut.png", (2, 5, 395, 510), "galaxies.jpg"),
-    ("cat.png", (60, 0, 400, 299), "#e8b04b"),
-    ("coffee.png", (85, 40, 515, 390), "#31525b"),
-    ("flower.jpg", (175, 30, 470, 330), "blur"),
+    ("cat.png", (0, 0, 450, 300), "#e8b04b"),
+    ("coffee.png", (72, 12, 482, 390), "#31525b"),
+    ("flower.jpg", (178, 82, 450, 360), "blur"),
 ]
 
 

@@ -40,17 +40,19 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     _model_options(check)
 
     arguments = parser.parse_args(argv)
-    if (arguments.checkpoint is None) != (arguments.m2m is None):
-        parser.error("--checkpoint and --m2m go together")
     if (arguments.checkpoint is None) == (arguments.seed is None):
-        parser.error("give either --checkpoint and --m2m, or --seed for random weights")
+        parser.error("give either --checkpoint, or --seed for random weights")
     return arguments
 
 
 def _model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variant", choices=sorted(VARIANTS), required=True)
-    parser.add_argument("--checkpoint", type=Path, help="SAM: ours or Meta's sam_vit_*.pth")
-    parser.add_argument("--m2m", type=Path, help="Mask-to-Matte")
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        nargs="+",
+        help="one or two files that hold SAM and Mask-to-Matte: ours, Meta's sam_vit_*.pth and the authors' M2M, or theirs with both",
+    )
     parser.add_argument("--seed", type=int, help="random weights instead, to measure sizes, speed and parity")
 
 
@@ -88,8 +90,7 @@ def _model(arguments: argparse.Namespace):
     variant = VARIANTS[arguments.variant]
     if arguments.seed is not None:
         return checkpoint.seeded(variant, arguments.seed), f"seed {arguments.seed}"
-    model = checkpoint.load(variant, arguments.checkpoint, arguments.m2m)
-    return model, checkpoint.sha256(arguments.checkpoint, arguments.m2m)
+    return checkpoint.load(variant, *arguments.checkpoint), checkpoint.sha256(*arguments.checkpoint)
 
 
 if __name__ == "__main__":

@@ -73,20 +73,18 @@ def run_matte(arguments: argparse.Namespace) -> int:
     from mam.images import open_photo
 
     files = find_pictures(arguments.pictures)
-    if len(files) > 1 and arguments.out is not None and arguments.out.suffix:
-        raise MamError(f"-o {arguments.out} is one file, but there are {len(files)} pictures; give a folder.")
+    targets = destinations(files, arguments.out)
     background = arguments.background
     if background is not None and Path(background).is_file():
         background = open_photo(background).pixels
     matting = _load(arguments)
     failed = 0
     bar = tqdm(files, unit="picture", disable=len(files) == 1)
-    for file in bar:
-        out = _destination(file, arguments.out, several=len(files) > 1)
+    for file, out in zip(bar, targets):
         try:
             _matte_one(matting, file, out, arguments, background)
             bar.write(f"{file} -> {out}") if len(files) > 1 else print(out)
-        except (MamError, OSError) as error:
+        except (MamError, OSError, MemoryError) as error:
             failed += 1
             bar.write(f"{file}: {error}", file=sys.stderr)
     if len(files) > 1:
@@ -133,11 +131,24 @@ def find_pictures(patterns: Sequence[str]) -> list[Path]:
     return found
 
 
-def _destination(file: Path, out: Path | None, several: bool) -> Path:
-    name = f"{file.stem}_matte.png"
-    if out is None:
-        return Path(name)
-    return out / name if several or out.is_dir() or not out.suffix else out
+def destinations(files: Sequence[Path], out: Path | None) -> list[Path]:
+    """Where each picture's matte goes: into the folder `out`, or to the one file `out`, or NAME_matte.png here.
+
+    Raises:
+        MamError: one file for several pictures, a file that is no .png, or two mattes for one file.
+    """
+    if out is not None and out.suffix and not out.is_dir():
+        if len(files) > 1:
+            raise MamError(f"-o {out} is one file, but there are {len(files)} pictures; give a folder.")
+        if out.suffix.lower() != ".png":
+            raise MamError(f"-o {out} would be a PNG file under another name; give a name that ends in .png.")
+        return [out]
+    targets = [(out or Path()) / f"{file.stem}_matte.png" for file in files]
+    for target in targets:
+        if targets.count(target) > 1:
+            same = ", ".join(str(f) for f, t in zip(files, targets) if t == target)
+            raise MamError(f"{same} would all be written to {target}; cut them out one by one with -o.")
+    return targets
 
 
 def run_doctor(arguments: argparse.Namespace) -> int:
@@ -194,6 +205,9 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     print(f"{'source':10} {'objects':>8} {'box':>7} {'click':>7}")
     for source in arguments.sources:
         own = [s for s in scores if s.source == source]
+        if not own:
+            print(f"{source:10} {0:8}  no label covers 1% of its picture")
+            continue
         print(f"{source:10} {len(own):8} {sum(s.box for s in own) / len(own):7.3f} {sum(s.click for s in own) / len(own):7.3f}")
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from mam.errors import ImageTooLarge, InputError
 MAX_PIXELS = 50_000_000
 ACCEPTED = "JPEG, PNG, WebP, BMP, TIFF or GIF with a single frame"
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+
+# What Pillow raises on damaged files, by format.
+_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, EOFError, KeyError, IndexError, struct.error)
 
 ImageSource = str | os.PathLike | bytes | Image.Image | np.ndarray
 
@@ -82,23 +86,27 @@ def _from_file(file: io.BufferedIOBase, name: str, what: str, max_pixels: int) -
     except UnidentifiedImageError:
         raise InputError(f"{what} is not a picture that can be read; expected {ACCEPTED}.") from None
     except Image.DecompressionBombError:
-        raise InputError(f"{what} claims far more than {max_pixels / 1e6:.0f} megapixels; refused unread.") from None
-    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{what} claims more pixels than can be safe to decode; refused unread.") from None
+    except _DAMAGE as error:
         raise InputError(f"{what} starts like a picture but its header is broken ({error}).") from error
     return _from_pil(image, name, what, max_pixels)
 
 
 def _from_pil(image: Image.Image, name: str, what: str, max_pixels: int) -> Photo:
     _check_size((image.height, image.width), what, max_pixels)
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":  # a camera's MPO is one photograph with a preview
-        raise InputError(f"{what} is animated or has several pages ({frames}); save the one you want as PNG or JPEG.")
     try:
-        image.load()
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        frames = getattr(image, "n_frames", 1)
+        if frames == 1 or image.format == "MPO":  # a camera's MPO is one photograph with a preview
+            image.load()
+    except _DAMAGE as error:
         raise InputError(f"{what} is truncated or damaged ({error}); export or download it again.") from error
+    if frames > 1 and image.format != "MPO":
+        raise InputError(f"{what} is animated or has several pages ({frames}); save the one you want as PNG or JPEG.")
     profile = image.info.get("icc_profile")
-    image = ImageOps.exif_transpose(image)
+    try:
+        image = ImageOps.exif_transpose(image)
+    except _DAMAGE:
+        pass  # broken EXIF says nothing about orientation; the pixels are fine
     image, profile = _to_rgb(image, profile)
     return Photo(np.asarray(image), name, profile)
 
@@ -120,7 +128,7 @@ def _to_rgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, byt
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"), None
-        except ImageCms.PyCMSError:
+        except (ImageCms.PyCMSError, OSError):
             pass  # a broken profile: fall through to the plain conversion
     return image.convert("RGB"), None
 

@@ -70,7 +70,8 @@ class Matting:
         """
         photo = open_photo(image, self.max_pixels)
         frame = Frame.of(photo.size)
-        return Scene(self.graphs, photo, frame, self.graphs.encode(to_input_image(photo.pixels, frame)))
+        image = to_input_image(photo.pixels, frame)
+        return Scene(self.graphs, photo, frame, image, self.graphs.encode(image))
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,18 +82,15 @@ class Scene:
         graphs: what answers the prompts.
         photo: the picture, (H, W, 3) uint8 RGB in `photo.pixels`.
         frame: its sizes in the original and the input frame.
+        input_image: (1, 3, 1024, 1024) float32, what the graphs see of it.
         image_embeddings: (1, 256, 64, 64) float32.
     """
 
     graphs: Graphs
     photo: Photo
     frame: Frame
+    input_image: np.ndarray
     image_embeddings: np.ndarray
-
-    @functools.cached_property
-    def input_image(self) -> np.ndarray:
-        """(1, 3, 1024, 1024) float32, what the graphs see."""
-        return to_input_image(self.photo.pixels, self.frame)
 
     def matte(
         self,
@@ -122,6 +120,8 @@ class Scene:
         Raises:
             PromptError: the prompt makes no sense for this picture.
         """
+        if previous is not None and previous.photo.size != self.photo.size:
+            raise PromptError(f"previous is a matte of a picture of {previous.photo.size}, this one is {self.photo.size}.")
         logits = None if previous is None else previous.segment.logits
         prompt = Prompt(box, points, labels, scribbles, scribble_labels, mask, logits)
         return self.mattes([prompt], guidance=guidance)[0]
@@ -223,7 +223,7 @@ class Matte:
 
     @property
     def mask(self) -> np.ndarray:
-        """(H, W) bool, SAM's mask."""
+        """(H, W) bool, SAM's mask; at its rim a pixel may differ from what `matte.onnx` starts from when shrunk."""
         return self.segment.mask
 
     @property

@@ -48,6 +48,8 @@ class Prompt:
             PromptError: empty, reversed, outside, not a number, wrong shape, or labels that don't match.
         """
         points, labels = _points(self.points, self.labels, size, "points", "labels")
+        if not isinstance(self.scribbles, (list, tuple, np.ndarray)):
+            raise PromptError(f"scribbles are {self.scribbles!r}; expected a list of strokes, each of shape (K, 2).")
         strokes = [_spread(_array(s, 2, f"scribbles[{i}]"), size, f"scribbles[{i}]") for i, s in enumerate(self.scribbles)]
         stroke_labels = _labels(self.scribble_labels, len(strokes), "scribble_labels", "scribbles")
         points = np.concatenate([points, *strokes])
@@ -86,9 +88,9 @@ class CheckedPrompt:
 
     @property
     def ambiguous(self) -> bool:
-        """True for one box or one click alone: SAM then offers alternatives; else its single answer is the better one."""
+        """True for one box or one click alone, without a mask: SAM then offers alternatives; else its single answer is the better one."""
         given = len(self.points) + (self.box is not None)
-        return given == 1 and self.logits is None
+        return given == 1 and self.logits is None and self.mask is None
 
     def to_input(self, frame: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The decoder's inputs for this one prompt.
@@ -130,7 +132,10 @@ def _array(values: object, columns: int, name: str) -> np.ndarray:
 def _labels(values: Sequence[int] | None, count: int, name: str, of: str) -> np.ndarray:
     if values is None:
         return np.ones(count, np.int64)
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        raise PromptError(f"{name} are {values!r}; expected one 1 or 0 for each of the {count} {of}.") from None
     if array.shape != (count,):
         raise PromptError(f"{array.size} {name} for {count} {of}; expected one 1 or 0 for each.")
     if not np.isin(array, (0, 1)).all():

@@ -68,7 +68,10 @@ class Graphs:
 
     def _run(self, graph: contract.Graph, *values: np.ndarray) -> list[np.ndarray]:
         feed = {tensor.name: value for tensor, value in zip(graph.inputs, values, strict=True)}
-        return self.sessions[graph.name].run([tensor.name for tensor in graph.outputs], feed)
+        try:
+            return self.sessions[graph.name].run([tensor.name for tensor in graph.outputs], feed)
+        except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
+            raise GraphError(f"{self.folder / graph.file} failed on {self.provider}: {error}") from error
 
 
 def load_graphs(folder: str | os.PathLike, device: Device = "auto", threads: int | None = None) -> Graphs:
@@ -94,15 +97,17 @@ def load_graphs(folder: str | os.PathLike, device: Device = "auto", threads: int
     stamps = {graph.file: _checked_stamp(graph, sessions[graph.name], folder) for graph in contract.GRAPHS}
     _check_one_set(stamps, folder)
 
-    got = sessions[contract.IMAGE_ENCODER.name].get_providers()[0]
-    if providers[0] != got:
+    # The slowest place that any of the three ended up in is what the user gets.
+    got = next((p for s in sessions.values() if (p := s.get_providers()[0]) != providers[0]), providers[0])
+    if got != providers[0]:
+        fallen = ", ".join(name for name, s in sessions.items() if s.get_providers()[0] == got)
         if device == "cuda":
             raise GraphError(
-                f"CUDA was asked for, but onnxruntime runs on {got}: its CUDA libraries could not be loaded. "
+                f"CUDA was asked for, but onnxruntime runs {fallen} on {got}: its CUDA libraries or memory were missing. "
                 "Install onnxruntime-gpu[cuda,cudnn], or use device='cpu'. `python -m mam doctor` tells more."
             )
-        note = f"CUDA is installed but could not be loaded; running on {got}. See `python -m mam doctor`."
-    variant = stamps[contract.IMAGE_ENCODER.file]["mam_variant"]
+        note = f"There is an NVIDIA driver, but CUDA could not be used; running {fallen} on {got}."
+    variant = stamps[contract.IMAGE_ENCODER.file].get("mam_variant", "unknown")
     return Graphs(variant, folder, got, note, sessions)
 
 
@@ -151,9 +156,9 @@ def _checked_stamp(graph: contract.Graph, session: ort.InferenceSession, folder:
             f"{path} is {stamp.get('mam_graph') or 'no graph of this project'}; expected {graph.name}. "
             "Export the set again with `python -m export graphs`."
         )
-    if stamp["mam_contract"] != contract.VERSION:
+    if stamp.get("mam_contract") != contract.VERSION:
         raise GraphError(
-            f"{path} follows version {stamp['mam_contract']} of the contract; this library speaks version "
+            f"{path} follows version {stamp.get('mam_contract')} of the contract; this library speaks version "
             f"{contract.VERSION}. Export the set again with this version's `python -m export graphs`."
         )
     for declared, found in ((graph.inputs, session.get_inputs()), (graph.outputs, session.get_outputs())):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +21,33 @@ from mam.nets.m2m import MaskToMatte
 from mam.nets.sam import Sam
 from mam.variants import Variant
 
+_SAM_PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
 
-def load(variant: Variant, sam_file: Path, m2m_file: Path) -> MattingAnything:
-    """Build the network of a variant in eval mode from two checkpoints.
+
+def load(variant: Variant, *files: Path) -> MattingAnything:
+    """Build the network of a variant in eval mode from its checkpoints, in any order.
 
     Args:
         variant: which network.
-        sam_file: ours, or Meta's `sam_vit_*.pth`.
-        m2m_file: ours, or bare M2M tensors under the authors' names.
+        files: together they hold SAM and M2M: ours; Meta's `sam_vit_*.pth` and the authors' M2M; or the authors' single
+            file with both (`seg_model.*` and `m2m.*`). What is what is told by the tensors' names.
 
     Raises:
         WeightsError: unreadable, or other tensors than the variant has.
     """
+    sam: dict[str, Tensor] = {}
+    m2m: dict[str, Tensor] = {}
+    for file in files:
+        for name, tensor in read_state(file, variant).items():
+            if name.startswith("seg_model."):
+                sam[name.removeprefix("seg_model.")] = tensor
+            elif name.startswith(_SAM_PARTS):
+                sam[name] = tensor
+            else:
+                m2m[name.removeprefix("m2m.")] = tensor
     model = MattingAnything(variant)
-    _load_strictly(model.sam, read_state(sam_file, variant), sam_file)
-    _load_strictly(model.m2m, read_state(m2m_file, variant), m2m_file)
+    _load_strictly(model.sam, sam, files)
+    _load_strictly(model.m2m, m2m, files)
     return model.eval()
 
 
@@ -62,7 +75,8 @@ def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
     }
 
 
-def _load_strictly(net: nn.Module, state: dict[str, Tensor], file: Path) -> None:
+def _load_strictly(net: nn.Module, state: dict[str, Tensor], files: Sequence[Path]) -> None:
+    told = ", ".join(str(file) for file in files)
     expected = net.state_dict()
     missing, unexpected = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     shapes = [
@@ -72,7 +86,7 @@ def _load_strictly(net: nn.Module, state: dict[str, Tensor], file: Path) -> None
     ]
     if missing or unexpected or shapes:
         raise WeightsError(
-            f"{file} does not fit {type(net).__name__}: {len(missing)} tensors missing ({_some(missing)}), "
+            f"{told} does not hold a {type(net).__name__} of this variant: {len(missing)} tensors missing ({_some(missing)}), "
             f"{len(unexpected)} unexpected ({_some(unexpected)}), {len(shapes)} of another shape ({_some(shapes)})."
         )
     net.load_state_dict(state)

@@ -54,7 +54,7 @@ def train_segmentation(
         data: see `mam.training.data`. out: gets the resumable state and, at the end, `tiny_sam.pt`.
         steps, batch, lr: batch counts pictures per process.
         pool: the embedding is pooled so much before the decoder; 2 first, 1 for a last, short run from `start`.
-        start: a checkpoint to begin from instead of random weights.
+        start: a checkpoint to go on from: only the prompt encoder and the mask decoder learn then.
 
     Returns:
         The path of `tiny_sam.pt`.
@@ -64,7 +64,9 @@ def train_segmentation(
     sam = Sam(variant)
     start_with_places(sam)
     if start is not None:
+        # The embedding stays as it is, and with it what M2M may have learnt from it.
         sam.load_state_dict(checkpoint.read_state(start, variant))
+        sam.image_encoder.requires_grad_(False).eval()
     sam.to(_device()).image_encoder.to(memory_format=torch.channels_last)
 
     def loss_of(examples: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, float]]:
@@ -72,7 +74,16 @@ def train_segmentation(
 
     examples = _Endless(Segments(Library(data), READ_SIDE, seed))
     average = train(
-        sam, loss_of, examples, out / f"segment_{pool}.state.pt", steps=steps, batch=batch, lr=lr, loaders=loaders, log=log
+        sam,
+        loss_of,
+        examples,
+        out / f"segment_{pool}.state.pt",
+        steps=steps,
+        batch=batch,
+        lr=lr,
+        warmup=min(200, max(1, steps // 8)),
+        loaders=loaders,
+        log=log,
     )
     return _publish(average, out / "tiny_sam.pt")
 

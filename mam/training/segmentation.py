@@ -78,7 +78,7 @@ def segmentation_loss(sam: Sam, batch: dict[str, Tensor], pool: int, correct: bo
             "click": got[~boxed].mean().item() if not boxed.all() else float("nan"),
         }
     if correct:
-        # The corrective click and, half the time, the logits of the first round.
+        # The corrective click and, mostly, the logits of the first round.
         xy, sign = prompts.corrections(chosen.squeeze(1) > 0, small)
         coords, labels = torch.cat([coords, xy.unsqueeze(1)], 1), torch.cat([labels, sign.unsqueeze(1)], 1)
         given = (torch.rand(b, device=x.device) < 0.7).float()

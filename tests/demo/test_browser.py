@@ -51,14 +51,14 @@ def test_box_background_and_downloads(browser_page: Page) -> None:
     tab = browser_page
     choose_flower(tab)
     tab.get_by_label(BOX).check()
-    click_at(tab, 175, 30)
+    click_at(tab, 178, 82)
     expect(tab.locator("#message")).to_contain_text("opposite corner", timeout=30_000)
-    click_at(tab, 470, 330)
+    click_at(tab, 450, 360)
     expect(tab.locator("#message")).to_contain_text("Found it", timeout=60_000)
 
     name, alpha = downloaded(tab, "#save_alpha")
     assert name == "flower_alpha.png" and alpha.shape == (427, 640)
-    assert alpha[120:240, 270:390].mean() > 235 and alpha[:, :120].mean() < 8 and alpha[:, 530:].mean() < 8
+    assert alpha[150:280, 250:375].mean() > 235 and alpha[:, :120].mean() < 8 and alpha[:, 530:].mean() < 8
     name, cutout = downloaded(tab, "#save_cutout")
     assert name == "flower_cutout.png" and np.array_equal(cutout[..., 3], alpha)
 
@@ -75,7 +75,7 @@ def test_box_background_and_downloads(browser_page: Page) -> None:
 def test_click_correct_undo(browser_page: Page) -> None:
     tab = browser_page
     choose_flower(tab)
-    click_at(tab, 320, 180)
+    click_at(tab, 310, 215)
     expect(tab.locator("#message")).to_contain_text("Found it", timeout=60_000)
     _, first = downloaded(tab, "#save_alpha")
     tab.get_by_label("Take away").check()

@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.conftest import EXAMPLES
 
-BOX = [175, 30, 470, 330]
+BOX = [178, 82, 450, 360]
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +25,8 @@ def test_matte_equals_the_librarys(client, flower) -> None:
 
 def test_points_and_labels(client) -> None:
     flower = handle_file(str(EXAMPLES / "flower.jpg"))
-    alpha, *_ = client.predict(flower, BOX, [[320, 180], [20, 20]], [1, 0], "mask", api_name="/matte")
-    assert Image.open(alpha).getpixel((320, 180)) > 240
+    alpha, *_ = client.predict(flower, BOX, [[310, 215], [20, 20]], [1, 0], "mask", api_name="/matte")
+    assert Image.open(alpha).getpixel((310, 215)) > 240
 
 
 def test_errors_arrive_in_words(client, tmp_path) -> None:

@@ -30,7 +30,7 @@ def data(tmp_path):
     folder.mkdir(parents=True)
     Image.open(EXAMPLES / "flower.jpg").save(folder / "flower.jpg")
     y, x = np.mgrid[:427, :640]
-    disc = ((x - 322) ** 2 / 140**2 + (y - 182) ** 2 / 140**2 < 1).astype(np.uint8)  # roughly the blossom
+    disc = ((x - 313) ** 2 / 133**2 + (y - 220) ** 2 / 138**2 < 1).astype(np.uint8)  # roughly the blossom
     Image.fromarray(disc).save(folder / "flower.png")
     return tmp_path
 

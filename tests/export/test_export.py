@@ -89,15 +89,15 @@ def test_a_broken_tolerance_fails_the_check(model, graphs_folder, monkeypatch, c
     assert "FAIL" in out.out and "BROKEN mask_decoder" in out.err
 
 
-def test_command_line_refuses_half_a_model(capsys) -> None:
-    for wrong in (["--checkpoint", "x.pt"], [], ["--seed", "1", "--checkpoint", "a", "--m2m", "b"]):
+def test_command_line_wants_weights_or_a_seed(capsys) -> None:
+    for wrong in ([], ["--seed", "1", "--checkpoint", "a"]):
         with pytest.raises(SystemExit) as stop:
             main(["graphs", "--variant", "tiny", "--out", "x", *wrong])
         assert stop.value.code == 2
-    assert "--m2m" in capsys.readouterr().err
+    assert "either --checkpoint, or --seed" in capsys.readouterr().err
 
 
 def test_missing_checkpoint_is_one_line(tmp_path, capsys) -> None:
-    arguments = ["graphs", "--variant", "tiny", "--out", str(tmp_path), "--checkpoint", "no.pt", "--m2m", "no.pt"]
+    arguments = ["graphs", "--variant", "tiny", "--out", str(tmp_path), "--checkpoint", "no.pt"]
     assert main(arguments) == 1
     assert capsys.readouterr().err.startswith("export: no checkpoint at no.pt")

@@ -11,16 +11,16 @@ from mam.__main__ import find_pictures, main, parse
 from tests.conftest import EXAMPLES, ROOT
 
 FLOWER = str(EXAMPLES / "flower.jpg")
-BOX = ["--box", "175,30,470,330"]
+BOX = ["--box", "178,82,450,360"]
 
 
 def test_one_picture_in_a_process(python, tmp_path) -> None:
     out = tmp_path / "out.png"
-    command = [python, "-m", "mam", "matte", FLOWER, *BOX, "--point", "320,180", "--point", "20,20,-", "-o", str(out)]
+    command = [python, "-m", "mam", "matte", FLOWER, *BOX, "--point", "310,215", "--point", "20,20,-", "-o", str(out)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == str(out)
     cutout = np.asarray(Image.open(out))
-    assert cutout.shape == (427, 640, 4) and cutout[180, 320, 3] > 240 and cutout[5, 5, 3] < 10
+    assert cutout.shape == (427, 640, 4) and cutout[215, 310, 3] > 240 and cutout[5, 5, 3] < 10
 
 
 def test_alpha_and_backgrounds(tmp_path) -> None:
@@ -60,6 +60,10 @@ def test_mistakes_are_one_line(tmp_path, capsys) -> None:
     assert capsys.readouterr().err == "mam: nowhere/*.jpg matches no picture; expected a file, a folder or a glob.\n"
     assert main(["matte", FLOWER, FLOWER, *BOX, "-o", "one.png"]) == 1
     assert "is one file, but there are 2 pictures" in capsys.readouterr().err
+    assert main(["matte", FLOWER, *BOX, "-o", "out.jpg"]) == 1
+    assert "ends in .png" in capsys.readouterr().err
+    assert main(["matte", FLOWER, str(shutil.copy(FLOWER, tmp_path)), *BOX, "-o", str(tmp_path)]) == 1
+    assert "would all be written to" in capsys.readouterr().err
     assert main(["matte", FLOWER, *BOX, "--graphs", str(tmp_path)]) == 1
     assert "lacks image_encoder.onnx" in capsys.readouterr().err
     for wrong in (["--box", "1,2,3"], ["--point", "5"], ["--point", "1,2,x"]):

@@ -15,7 +15,7 @@ for name in ("torch", "torchvision", "onnx", "segment_anything", "gradio"):
     sys.modules[name] = None  # importing it raises
 import mam, mam.__main__
 from demo import session, views
-matte = mam.Matting.load(device="cpu").open({photo!r}).matte(box=(175, 30, 470, 330))
+matte = mam.Matting.load(device="cpu").open({photo!r}).matte(box=(178, 82, 450, 360))
 assert matte and matte.cutout().shape[2] == 4
 """
 

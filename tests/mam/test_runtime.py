@@ -75,9 +75,9 @@ def test_cuda_that_falls_back_silently_is_said(graphs_folder, monkeypatch) -> No
     monkeypatch.setattr(runtime, "_choose_providers", lambda device: (["CUDAExecutionProvider", "CPUExecutionProvider"], ""))
     real = runtime._session
     monkeypatch.setattr(runtime, "_session", lambda path, providers, threads: real(path, providers[1:], threads))
-    with pytest.raises(GraphError, match="runs on CPUExecutionProvider"):
+    with pytest.raises(GraphError, match="runs image_encoder, mask_decoder, matte on CPUExecutionProvider"):
         load_graphs(graphs_folder, "cuda")
-    assert "could not be loaded; running on CPUExecutionProvider" in load_graphs(graphs_folder, "auto").note
+    assert "could not be used; running image_encoder, mask_decoder, matte on CPU" in load_graphs(graphs_folder, "auto").note
 
 
 def test_unknown_device(graphs_folder) -> None:

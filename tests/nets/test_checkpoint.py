@@ -34,10 +34,21 @@ def test_prefix_and_wrapper_are_taken_off(mini, files, tmp_path) -> None:
     assert checkpoint.load(mini, sam, wrapped).m2m.state_dict().keys() == model.m2m.state_dict().keys()
 
 
-def test_another_network_names_the_tensors(mini, files) -> None:
+def test_the_authors_single_file_holds_both(mini, files, tmp_path) -> None:
+    model, _, m2m = files
+    both = tmp_path / "both.pth"
+    state = {f"seg_model.{k}": v for k, v in model.sam.state_dict().items()}
+    torch.save({"state_dict": state | {f"m2m.{k}": v for k, v in model.m2m.state_dict().items()}}, both)
+    again = checkpoint.load(mini, both)
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values()))
+
+
+def test_half_a_model_names_the_tensors(mini, files) -> None:
     _, sam, m2m = files
-    with pytest.raises(WeightsError, match=r"missing \(image_encoder.*unexpected \(bn1"):
-        checkpoint.load(mini, m2m, m2m)
+    with pytest.raises(WeightsError, match=r"does not hold a Sam.*missing \(image_encoder"):
+        checkpoint.load(mini, m2m)
+    with pytest.raises(WeightsError, match=r"does not hold a MaskToMatte.*missing \(bn1.bias"):
+        checkpoint.load(mini, sam)
 
 
 def test_another_variant_is_refused(mini, files) -> None:
