@@ -20,6 +20,7 @@ from PIL import Image
 
 from demo import views
 from demo.api import add_api
+from demo.photo_input import PhotoInput
 from demo.session import ADD, BOX, GUIDANCE, REMOVE, Session, Studio
 from mam import Matte, Matting, MamError
 
@@ -29,17 +30,6 @@ INTRODUCTION = """# Matting Anything
 **Drop a photo, point at something, get it cut out - softly.** Choose *box* and click two opposite corners, or click on the
 object; correct with more clicks. Then give it a new background. Everything runs on this machine."""
 MODEL = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private"}
-
-
-def photo_input(**options: object) -> gr.Image:
-    """An image component whose handlers get the uploaded file itself: `mam` opens it, with its own limits and words.
-
-    Gradio's own `preprocess` would decode it first, and fail on a broken file before a handler could say why. (It is
-    replaced on the instance because Gradio writes a stub file beside every module that subclasses a component.)
-    """
-    image = gr.Image(**options)
-    image.preprocess = lambda payload: None if payload is None else payload.path  # Gradio has checked it is an upload
-    return image
 
 
 def build_demo(matting: Matting) -> gr.Blocks:
@@ -54,7 +44,7 @@ def build_demo(matting: Matting) -> gr.Blocks:
         gr.Markdown(INTRODUCTION)
         with gr.Row():
             with gr.Column():
-                canvas = photo_input(
+                canvas = PhotoInput(
                     format="png",
                     sources=["upload", "clipboard"],
                     label="1. Your photo: click on it",
@@ -68,7 +58,7 @@ def build_demo(matting: Matting) -> gr.Blocks:
                 guidance = gr.Radio(list(GUIDANCE), value="One object", label="The object is", elem_id="guidance")
                 message = gr.Markdown("Choose a photo.", elem_id="message")
                 # Choosing an example changes this hidden box, not the canvas, whose own changes are results.
-                example = photo_input(visible=False, label="Example")
+                example = PhotoInput(visible=False, label="Example")
                 gr.Examples([str(p) for p in sorted(EXAMPLES.glob("*.*g"))], example, label="Or try one of these", elem_id="examples")
             with gr.Column():
                 with gr.Tab("New background"):
@@ -83,7 +73,7 @@ def build_demo(matting: Matting) -> gr.Blocks:
                     strength = gr.Slider(2, 60, 20, step=1, label="Blur", visible=False)
                     names = views.shipped_backgrounds()
                     shipped = gr.Radio(names, value=names[0], label="Picture", visible=False)
-                    own = photo_input(label="Your background", visible=False, height=160)
+                    own = PhotoInput(label="Your background", visible=False, height=160)
                 with gr.Tab("Alpha"):
                     alpha = gr.Image(format="png", label="Alpha matte", elem_id="alpha", height=440, buttons=["fullscreen"])
                 with gr.Row():

@@ -96,6 +96,8 @@ def _compare_alpha(case, reference, graphs, ours, theirs, prompt, guidance) -> I
     chains = [_difference(a, b) for a, b in pairs]
     yield Row("chain: share beyond 1/255", case, float(np.mean([(d > 1 / 255).mean() for d in chains])), 1e-3, _FLIP)
     yield Row("chain: largest", case, float(max(d.max() for d in chains)), 4 / 255, _FLIP)
+    empty = float(np.mean([not segment.mask.any() for segment in theirs.segment(prompt)]))
+    yield Row("chain: share with an empty mask", case, empty, 0.5, "an empty mask compares nothing")
 
 
 def _difference(a, b) -> np.ndarray:

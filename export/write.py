@@ -52,6 +52,7 @@ def _trace(graph: Graph, module: torch.nn.Module, inputs: tuple[torch.Tensor, ..
         # Sizes are compared while tracing, in places that hold for every input; parity is checked, not assumed.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", message="Constant folding")  # nothing is to be folded here
         torch.onnx.export(
             module,
             inputs,

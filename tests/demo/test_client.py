@@ -23,10 +23,12 @@ def test_matte_equals_the_librarys(client, flower) -> None:
     assert Image.open(cutout).mode == "RGBA" and score == pytest.approx(expected.score, abs=1e-5)
 
 
-def test_points_and_labels(client) -> None:
-    flower = handle_file(str(EXAMPLES / "flower.jpg"))
+def test_points_labels_and_guidance(client, flower) -> None:
+    library, flower = flower, handle_file(str(EXAMPLES / "flower.jpg"))
     alpha, *_ = client.predict(flower, BOX, [[310, 215], [20, 20]], [1, 0], "mask", api_name="/matte")
-    assert Image.open(alpha).getpixel((310, 215)) > 240
+    expected = library.matte(box=BOX, points=[(310, 215), (20, 20)], labels=[1, 0], guidance="mask")
+    assert np.array_equal(np.asarray(Image.open(alpha)), expected.alpha_uint8())
+    assert not np.array_equal(expected.alpha_uint8(), library.matte(box=BOX).alpha_uint8())
 
 
 def test_errors_arrive_in_words(client, tmp_path) -> None:

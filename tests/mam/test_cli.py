@@ -14,12 +14,14 @@ FLOWER = str(EXAMPLES / "flower.jpg")
 BOX = ["--box", "178,82,450,360"]
 
 
-def test_one_picture_in_a_process(python, tmp_path) -> None:
+def test_one_picture_in_a_process(python, tmp_path, flower) -> None:
     out = tmp_path / "out.png"
     command = [python, "-m", "mam", "matte", FLOWER, *BOX, "--point", "310,215", "--point", "20,20,-", "-o", str(out)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == str(out)
     cutout = np.asarray(Image.open(out))
+    expected = flower.matte(box=(178, 82, 450, 360), points=[(310, 215), (20, 20)], labels=[1, 0])
+    assert np.array_equal(cutout, expected.cutout())
     assert cutout.shape == (427, 640, 4) and cutout[215, 310, 3] > 240 and cutout[5, 5, 3] < 10
 
 

@@ -115,6 +115,21 @@ def test_bad_arrays_say_what_they_are(array: np.ndarray, message: str) -> None:
         open_photo(array)
 
 
+def test_broken_extras_do_not_lose_the_picture() -> None:
+    picture = Image.fromarray(gradient())
+    assert np.array_equal(open_photo(encoded(picture, "PNG", exif=b"Exif\x00\x00nonsense")).pixels, gradient())
+    cmyk = encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", icc_profile=b"no profile at all")
+    photo = open_photo(cmyk)
+    assert photo.size == (8, 8) and photo.icc_profile is None
+
+
+def test_a_cut_tiff_is_damaged() -> None:
+    pages = encoded(Image.fromarray(gradient()), "TIFF", save_all=True, append_images=[Image.fromarray(gradient())])
+    for length in (9, 200, 1900, len(pages) - 30):
+        with pytest.raises(InputError):
+            open_photo(pages[:length])
+
+
 def test_huge_pictures_are_refused_before_decoding(monkeypatch) -> None:
     content = encoded(Image.new("RGB", (200, 100)), "PNG")
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))

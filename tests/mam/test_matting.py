@@ -68,6 +68,12 @@ def test_the_next_round_starts_from_the_previous_logits(flower, flower_matte: Ma
     assert corrected.alpha[215, 310] > 0.9
 
 
+def test_a_matte_of_another_picture_is_no_previous_round(matting, flower_matte: Matte) -> None:
+    cup = matting.open(EXAMPLES / "coffee.png")
+    with pytest.raises(PromptError, match="previous is a matte of a picture of"):
+        cup.matte(box=CUP_BOX, previous=flower_matte)
+
+
 def test_scribble_and_mask_prompts_find_the_flower(flower, flower_matte: Matte) -> None:
     scribbled = flower.matte(scribbles=[[(250, 180), (310, 215), (370, 250)]])
     masked = flower.matte(mask=flower_matte.mask)

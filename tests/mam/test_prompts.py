@@ -28,6 +28,8 @@ SIZE = (300, 400)  # (H, W)
         (Prompt(points=[(1, 2), (3, 4)], labels=[1]), "1 labels for 2 points"),
         (Prompt(points=[(1, 2)], labels=[7]), "expected 1 .* or 0"),
         (Prompt(points=[(1, 2)], labels=[0]), "does NOT belong"),
+        (Prompt(points=[(1, 2), (3, 4)], labels=[[1], [0, 1]]), "expected one 1 or 0 for each of the 2 points"),
+        (Prompt(scribbles=5), "expected a list of strokes"),
         (Prompt(points=[(1, 2)] * 300), "at most 256"),
         (Prompt(scribbles=[[]]), r"scribbles\[0\] is empty"),
         (Prompt(scribbles=[[(0, 0), (900, 0)]]), r"scribbles\[0\] lie outside"),
@@ -64,6 +66,7 @@ def test_only_a_lone_box_or_click_is_ambiguous() -> None:
     assert ambiguous(box=(0, 0, 9, 9)) and ambiguous(points=[(1, 1)])
     assert not ambiguous(box=(0, 0, 9, 9), points=[(1, 1)])
     assert not ambiguous(points=[(1, 1), (2, 2)])
+    assert not ambiguous(points=[(1, 1)], mask=np.ones(SIZE, bool)) and not ambiguous(mask=np.ones(SIZE, bool))
     assert not ambiguous(points=[(1, 1)], logits=np.zeros((256, 256)))
 
 

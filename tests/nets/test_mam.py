@@ -1,5 +1,6 @@
 """The chain in torch: the crop around the mask must change nothing."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -38,6 +39,21 @@ def test_crop_keeps_its_margin_and_stays_inside() -> None:
     mask[..., 100:101, 4:9] = True  # cell row 25, cell columns 1 and 2
     y0, y1, x0, x1 = (int(v) for v in crop_cells(mask))
     assert (y0, y1, x0, x1) == (25 - MARGIN, 26 + MARGIN, 0, 3 + MARGIN)
+
+
+@torch.inference_mode()
+def test_forward_is_the_librarys_chain(model) -> None:
+    from export.parity import TorchGraphs
+    from mam import Matting
+    from tests.conftest import EXAMPLES
+
+    scene = Matting(TorchGraphs(model)).open(EXAMPLES / "cat.png")
+    expected = scene.matte(box=(20, 30, 400, 280), guidance="mask")
+    frame = scene.frame
+    coords = torch.from_numpy(frame.to_input(np.array([[[20, 30], [400, 280]]])))
+    sizes = torch.tensor(frame.input_size), torch.tensor(frame.original_size)
+    alpha = model(torch.from_numpy(scene.input_image), coords, torch.tensor([[2.0, 3.0]]), *sizes, torch.tensor(True))
+    assert expected and np.array_equal(alpha[0, 0].numpy(), expected.alpha)
 
 
 @torch.inference_mode()
