@@ -1,6 +1,6 @@
 """Make the README's pictures again: `python docs/figures.py` (the embedded model, the example photographs).
 
-docs/strip.jpg: each photograph with its prompt, its alpha, and the cut-out on a new background.
+docs/strip.jpg: each photograph with its prompts, its alpha, and the cut-out on a new background.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ sys.path.insert(0, str(ROOT))
 from mam import Matting
 
 HEIGHT = 260
-# The photograph, its box, and what goes behind: a colour, "blur", or one of the demo's backgrounds.
+# The photograph, its box, clicks (x, y, label), and what goes behind: a colour, "blur", or one of the demo's backgrounds.
 ROWS = [
-    ("astronaut.png", (2, 5, 395, 510), "galaxies.jpg"),
-    ("cat.png", (0, 0, 450, 300), "#e8b04b"),
-    ("coffee.png", (72, 12, 482, 390), "#31525b"),
-    ("flower.jpg", (178, 82, 450, 360), "blur"),
+    ("astronaut.png", (2, 5, 395, 510), [(200, 380, 1), (215, 90, 1), (40, 120, 0), (340, 80, 0)], "galaxies.jpg"),
+    ("cat.png", (0, 0, 390, 299), [], "#e8b04b"),
+    ("coffee.png", (72, 12, 482, 390), [(280, 230, 1), (90, 60, 0)], "#31525b"),
+    ("flower.jpg", (178, 82, 450, 360), [], "blur"),
 ]
 
 
@@ -30,10 +30,15 @@ def main() -> None:
     """Write docs/strip.jpg."""
     matting = Matting.load(device="cpu")
     columns = []
-    for name, box, background in ROWS:
-        matte = matting.open(ROOT / "demo" / "examples" / name).matte(box=box)
+    for name, box, clicks, background in ROWS:
+        matte = matting.open(ROOT / "demo" / "examples" / name).matte(
+            box=box, points=[click[:2] for click in clicks], labels=[label for *_, label in clicks]
+        )
         marked = Image.fromarray(matte.photo.pixels)
-        ImageDraw.Draw(marked).rectangle(box, outline=(9, 132, 227), width=4)
+        draw = ImageDraw.Draw(marked)
+        draw.rectangle(box, outline=(9, 132, 227), width=4)
+        for x, y, label in clicks:
+            draw.ellipse((x - 8, y - 8, x + 8, y + 8), fill=(38, 166, 91) if label else (214, 48, 49), outline="white", width=2)
         if background == "blur":
             result = matte.over_blur(30)
         elif background.startswith("#"):
