@@ -139,7 +139,7 @@ class Studio:
         )
 
     def matte(self, session: Session) -> Matte | NothingFound:
-        """The answer to a session's prompts.
+        """The answer to a session's prompts; each correcting click starts from the answer before it.
 
         Raises:
             PromptError: they make no sense for the picture.
@@ -148,12 +148,15 @@ class Studio:
         points = [(x, y) for x, y, _ in session.points]
         labels = [label for *_, label in session.points]
 
-        def make() -> Matte | NothingFound:
-            return self._timed(
-                "matte", lambda: scene.matte(box=session.box, points=points, labels=labels, guidance=session.guidance)
-            )
+        before = session.undone()
+        correcting = before.ready and session.clicks[-1][0] != BOX
 
-        key = (session.digest, session.box, session.points, session.guidance)
+        def make() -> Matte | NothingFound:
+            prompts = {"box": session.box, "points": points, "labels": labels, "guidance": session.guidance}
+            previous = self.matte(before) if correcting else None
+            return self._timed("matte", lambda: scene.matte(**prompts, previous=previous or None))
+
+        key = (session.digest, session.clicks, session.guidance)
         return self.store.get(key, make, _matte_bytes)
 
     def status(self) -> str:

@@ -31,9 +31,11 @@ def main() -> None:
     matting = Matting.load(device="cpu")
     columns = []
     for name, box, clicks, background in ROWS:
-        matte = matting.open(ROOT / "demo" / "examples" / name).matte(
-            box=box, points=[click[:2] for click in clicks], labels=[label for *_, label in clicks]
-        )
+        scene = matting.open(ROOT / "demo" / "examples" / name)
+        matte = scene.matte(box=box)
+        for count in range(1, len(clicks) + 1):  # round by round, as on the page
+            points, labels = [click[:2] for click in clicks[:count]], [label for *_, label in clicks[:count]]
+            matte = scene.matte(box=box, points=points, labels=labels, previous=matte)
         marked = Image.fromarray(matte.photo.pixels)
         draw = ImageDraw.Draw(marked)
         draw.rectangle(box, outline=(9, 132, 227), width=4)

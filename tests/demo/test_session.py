@@ -60,6 +60,17 @@ def test_studio_encodes_a_picture_once(matting) -> None:
     assert "encode" in studio.status() and "CPUExecutionProvider" in studio.status()
 
 
+def test_a_correcting_click_starts_from_the_answer_before_it(matting) -> None:
+    studio = Studio(matting)
+    first = Session.open(str(EXAMPLES / "flower.jpg")).clicked(ADD, 310, 215)
+    second = first.clicked(REMOVE, 60, 60)
+    scene, before = studio.scene(first), studio.matte(first)
+    prompts = {"points": [(310, 215), (60, 60)], "labels": [1, 0]}
+    expected = scene.matte(**prompts, previous=before)
+    assert np.array_equal(studio.matte(second).alpha, expected.alpha)
+    assert not np.array_equal(expected.segment.logits, scene.matte(**prompts).segment.logits)
+
+
 def test_two_visitors_of_one_picture_keep_their_own_names(matting, tmp_path) -> None:
     import shutil
 
