@@ -175,7 +175,8 @@ def _preview(matte: Matte, pixels: np.ndarray, kind: object) -> Image.Image:
 def _download(studio: Studio, session: Session, matte: Matte, pixels: np.ndarray, what: str) -> gr.DownloadButton:
     """A download of full-size pixels, named after this visitor's upload (others may have sent the same picture)."""
     profile = None if pixels.ndim == 2 else matte.photo.icc_profile
-    return gr.DownloadButton(studio.downloads.write(pixels, f"{session.name}_{what}", profile), interactive=True)
+    path = studio.downloads.write(pixels, f"{session.name}_{what}", profile)
+    return gr.DownloadButton(value=path, interactive=True)
 
 
 def _in_words(handler: Callable) -> Callable:

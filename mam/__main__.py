@@ -104,7 +104,12 @@ def _matte_one(matting, file: Path, out: Path, arguments: argparse.Namespace, ba
     if arguments.alpha:
         pixels, profile = matte.alpha_uint8(), None
     else:
-        pixels = matte.cutout() if background is None else matte.over_blur() if background == "blur" else matte.over(background)
+        if background is None:
+            pixels = matte.cutout()
+        elif isinstance(background, str) and background == "blur":
+            pixels = matte.over_blur()
+        else:
+            pixels = matte.over(background)
         profile = matte.photo.icc_profile
     out.parent.mkdir(parents=True, exist_ok=True)
     write_png(pixels, out, profile)

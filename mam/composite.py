@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageColor, ImageFilter
+from PIL import Image, ImageColor, ImageFilter, ImageOps
 
 from mam.errors import InputError
 
@@ -65,10 +65,7 @@ def background_pixels(background: Background, size: tuple[int, int]) -> np.ndarr
     if isinstance(background, Image.Image) or (isinstance(background, np.ndarray) and background.ndim == 3):
         picture = background if isinstance(background, Image.Image) else Image.fromarray(background)
         picture = picture.convert("RGB")
-        scale = max(w / picture.width, h / picture.height)
-        cw, ch = w / scale, h / scale
-        x, y = (picture.width - cw) / 2, (picture.height - ch) / 2
-        return np.asarray(picture.resize((w, h), Image.Resampling.LANCZOS, box=(x, y, x + cw, y + ch)))
+        return np.asarray(ImageOps.fit(picture, (w, h), Image.Resampling.LANCZOS))
     try:
         colour = ImageColor.getrgb(background)[:3] if isinstance(background, str) else tuple(map(int, background))
         if len(colour) != 3 or not all(0 <= c <= 255 for c in colour):

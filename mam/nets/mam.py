@@ -74,6 +74,13 @@ class MattingAnything(nn.Module):
         Returns:
             alpha (B, 1, H, W) float32 in [0, 1]; zero where a mask is empty.
         """
+        logits, alphas = self.unrefined(image, image_embeddings, mask_logits, input_size, original_size)
+        return refine(logits > 0, alphas[:, 0:1], alphas[:, 1:2], alphas[:, 2:3], mask_guidance)
+
+    def unrefined(
+        self, image: Tensor, image_embeddings: Tensor, mask_logits: Tensor, input_size: Tensor, original_size: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What refinement starts from, at the original size: SAM's logits (B, 1, H, W) and os8, os4, os1 (B, 3, H, W)."""
         b = mask_logits.shape[0]
         h, w = input_size[0], input_size[1]
         size = (original_size[0], original_size[1])
@@ -87,8 +94,7 @@ class MattingAnything(nn.Module):
         alphas = F.pad(alphas, (x0 * CELL, (cells - x1) * CELL, y0 * CELL, (cells - y1) * CELL))
         alphas = F.interpolate(alphas[:, :, :h, :w], size, mode="bilinear", align_corners=False)
         logits = resample(mask_logits, 4)[:, :, :h, :w]
-        post_mask = F.interpolate(logits, size, mode="bilinear", align_corners=False) > 0
-        return refine(post_mask, alphas[:, 0:1], alphas[:, 1:2], alphas[:, 2:3], mask_guidance)
+        return F.interpolate(logits, size, mode="bilinear", align_corners=False), alphas
 
 
 def crop_cells(mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

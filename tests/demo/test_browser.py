@@ -94,7 +94,7 @@ def test_a_bad_file_is_refused_in_words(browser_page: Page, tmp_path) -> None:
     bad.write_bytes(b"\xff\xd8\xff\xe0 not really a photograph")
     browser_page.locator("#canvas input[type=file]").set_input_files(bad)
     choose_flower(browser_page)
-    browser_page.locator("#canvas").get_by_label("Clear").click()
+    browser_page.locator("#canvas").get_by_label("Remove Image").click()
     browser_page.locator("#canvas input[type=file]").set_input_files(bad)
     expect(browser_page.get_by_test_id("toast-body")).to_contain_text("holiday.jpg starts like a picture", timeout=30_000)
     # The page has let go of the flower.

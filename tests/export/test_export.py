@@ -36,7 +36,7 @@ def test_embedded_graphs_equal_torch_on_a_real_picture(monkeypatch) -> None:
     model = checkpoint.load(VARIANTS["tiny"], BUNDLE / "tiny_sam.pt", BUNDLE / "tiny_m2m.pt")
     monkeypatch.setattr(parity, "_sizes", lambda pixels: [pixels])  # `python -m export check` does three
     rows = list(parity.compare(model, load_graphs(BUNDLE, "cpu"), [EXAMPLES / "coffee.png"]))
-    assert len(rows) == 1 + 4 * (1 + 2 * 5)
+    assert len(rows) == 1 + 4 * (1 + 2 * 6)
     assert all(row.ok for row in rows), parity.summary(rows)
 
 
