@@ -135,7 +135,7 @@ class Studio:
             InputError: the file cannot be used. FileNotFoundError: the upload has expired.
         """
         return self.store.get(
-            session.digest, lambda: self._timed("encode", lambda: self.matting.open(session.path)), _scene_bytes
+            session.digest, lambda: self._timed("encode", lambda: self.matting.open(session.path)), lambda scene: scene.nbytes
         )
 
     def matte(self, session: Session) -> Matte | NothingFound:
@@ -170,10 +170,6 @@ class Studio:
         result = work()
         self.seconds[name] = time.perf_counter() - start
         return result
-
-
-def _scene_bytes(scene: Scene) -> int:
-    return scene.photo.pixels.nbytes + scene.image_embeddings.nbytes + scene.input_image.nbytes
 
 
 def _matte_bytes(matte: Matte | NothingFound) -> int:

@@ -12,6 +12,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from mam.images import open_photo
+from mam.looks import whole
 from mam.matting import Matting
 from mam.nets.mam import FRAME, MattingAnything
 from mam.nets.refine import HIGH, LOW
@@ -24,6 +25,10 @@ class TorchGraphs:
     """The three steps in torch behind the interface of `mam.runtime.Graphs`, so that the same library runs both."""
 
     model: MattingAnything
+
+    @property
+    def close_look(self) -> float | None:
+        return self.model.variant.close_look
 
     @torch.inference_mode()
     def encode(self, image: np.ndarray) -> np.ndarray:
@@ -101,7 +106,7 @@ def compare(model: MattingAnything, graphs: Graphs, pictures: Sequence[Path]) ->
             truth = theirs.image_embeddings
             yield Row("image_encoder", case, _relative(ours.image_embeddings, truth), 1e-4, _SUMS)
             for name, prompt in _prompts(h, w).items():
-                checked = [p.checked((h, w)).to_input(theirs.frame) for p in prompt]
+                checked = [p.checked((h, w)).to_input(theirs.frame, whole((h, w))) for p in prompt]
                 arrays = [np.stack(values) for values in zip(*checked)]
                 masks, scores = reference.decode(truth, *arrays)
                 masks_ort, scores_ort = graphs.decode(truth, *arrays)
@@ -112,20 +117,20 @@ def compare(model: MattingAnything, graphs: Graphs, pictures: Sequence[Path]) ->
 
 
 def _compare_alpha(case, reference, graphs, ours, theirs, prompt, guidance) -> Iterator[Row]:
-    logits = np.stack([segment.logits[None] for segment in theirs.segment(prompt)])
+    logits = np.stack([segment.logits[None] for segment in theirs.segment(prompt, close=False)])
     inputs = (theirs.input_image, theirs.image_embeddings, logits, theirs.frame.input_size, theirs.frame.original_size)
     expected = reference.matte(*inputs, guidance == "mask")
     difference = np.abs(graphs.matte(*inputs, guidance == "mask") - expected)[:, 0]
     hangs, hangs_in_chain = reference.undecided(*inputs)
     yield Row("matte: share beyond 1/255", case, float((difference > 1 / 255).mean()), 1e-3, _FLIP)
     yield Row("matte: largest, decided pixels", case, float((difference * ~hangs).max()), 4 / 255, _NO_FLIP)
-    pairs = zip(ours.mattes(prompt, guidance=guidance), theirs.mattes(prompt, guidance=guidance))
+    pairs = zip(ours.mattes(prompt, guidance=guidance, close=False), theirs.mattes(prompt, guidance=guidance, close=False))
     chains = [_difference(a, b) for a, b in pairs]
     yield Row("chain: share beyond 1/255", case, float(np.mean([(d > 1 / 255).mean() for d in chains])), 1e-3, _FLIP)
     largest = max(float((d * ~h).max()) for d, h in zip(chains, hangs_in_chain))
     yield Row("chain: largest, decided pixels", case, largest, 4 / 255, _NO_FLIP)
     yield Row("chain: share undecided", case, float(hangs_in_chain.mean()), 0.5, "what the line above leaves out; most in small pictures")
-    empty = float(np.mean([not segment.mask.any() for segment in theirs.segment(prompt)]))
+    empty = float(np.mean([not segment.mask.any() for segment in theirs.segment(prompt, close=False)]))
     yield Row("chain: share with an empty mask", case, empty, 0.5, "an empty mask compares nothing")
 
 

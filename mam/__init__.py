@@ -1,10 +1,11 @@
 """Matting Anything made practical: a box, clicks, scribbles in, a soft alpha matte out. Start with `Matting.load()`."""
 
 from mam.errors import GraphError, ImageTooLarge, InputError, MamError, PromptError, WeightsError
-from mam.matting import Matte, Matting, NothingFound, Scene, Segment
+from mam.matting import Matte, Matting, NothingFound, Scene
 from mam.prompts import Prompt
+from mam.segment import Segment
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "GraphError",

@@ -43,27 +43,28 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     doctor.set_defaults(run=run_doctor)
     _model_options(doctor)
 
-    evaluate = commands.add_parser("evaluate", help="mask IoU on photographs with label maps")
+    evaluate = commands.add_parser("evaluate", help="measure mattes on a benchmark, by one prompt or by simulated users")
     evaluate.set_defaults(run=run_evaluate)
-    evaluate.add_argument("data", type=Path, help="a folder with photos/<source>/<id>.jpg and <id>.png")
-    evaluate.add_argument("--sources", nargs="+", default=["ccp", "davis", "coco"])
+    evaluate.add_argument("data", type=Path, help="the benchmark's folder")
+    evaluate.add_argument("--layout", default="segments", help="what the folder is; see mam/evaluation/benchmarks.py (default: segments)")
+    evaluate.add_argument("--prompt", choices=("box", "point", "text"), default="box", help="the one prompt, by the paper's rules")
+    evaluate.add_argument("--rounds", metavar="FIRST+THEN", type=_rounds, help="simulated users instead: box|click|scribble, then click|scribble")
+    evaluate.add_argument("--sources", nargs="+", help="only names that begin with one of these, such as ccp or coco")
+    evaluate.add_argument("--out", type=Path, help="results.csv, mattes, worst.png; run again to go on (default: evaluation/LAYOUT-PROMPT)")
     _model_options(evaluate)
 
-    train = commands.add_parser("train", help="train `tiny` from scratch (needs torch); torchrun runs several processes")
+    train = commands.add_parser("train", help="train a network by a recipe (needs torch); torchrun runs several processes")
     train.set_defaults(run=run_train)
-    train.add_argument("stage", choices=("segment", "matte"))
-    train.add_argument("--data", type=Path, required=True, help="see mam/training/data.py")
-    train.add_argument("--out", type=Path, required=True, help="state to go on from, and the resulting checkpoint")
-    train.add_argument("--steps", type=int, required=True)
-    train.add_argument("--batch", type=int, default=4, help="pictures per process and step")
-    train.add_argument("--lr", type=float, required=True)
-    train.add_argument("--pool", type=int, default=2, choices=(1, 2), help="segment: cells pooled before the decoder")
-    train.add_argument("--sam", type=Path, help="segment: checkpoint to start from; matte: the frozen SAM (required)")
+    train.add_argument("recipe", help="tiny-segment, then tiny-matte; vit_b-matte, ...: see mam/training/recipes.py")
+    train.add_argument("--data", type=Path, required=True, help="see mam/training/data.py and mam/training/sets.py")
+    train.add_argument("--out", type=Path, required=True, help="state to go on from, pictures, and the resulting checkpoint")
+    train.add_argument("--sam", type=Path, help="segment: a checkpoint to start from; matte: the frozen SAM (required)")
+    train.add_argument("--steps", type=int)
+    train.add_argument("--batch", type=int, help="pictures per process and step")
+    train.add_argument("--lr", type=float)
+    train.add_argument("--seed", type=int, help="another one shows other pictures")
     train.add_argument("--loaders", type=int, default=0, help="worker processes that prepare pictures")
-    arguments = parser.parse_args(argv)
-    if arguments.run is run_train and arguments.stage == "matte" and arguments.sam is None:
-        parser.error("train matte needs --sam, the checkpoint that `train segment` wrote")
-    return arguments
+    return parser.parse_args(argv)
 
 
 def run_matte(arguments: argparse.Namespace) -> int:
@@ -201,35 +202,60 @@ def _version(package: str) -> str | None:
 
 
 def run_evaluate(arguments: argparse.Namespace) -> int:
-    """Print mean IoU per source for tight boxes and for one click in the box's middle."""
+    """Measure, print means, name the files; an interrupted run goes on where it stood."""
     from tqdm import tqdm
 
-    from mam.evaluation.masks import evaluate_masks
+    from mam.evaluation import run
+    from mam.evaluation.benchmarks import LAYOUTS, read_cases
 
-    scores = list(tqdm(evaluate_masks(_load(arguments), arguments.data, arguments.sources), unit="object"))
-    print(f"{'source':10} {'objects':>8} {'box':>7} {'click':>7}")
-    for source in arguments.sources:
-        own = [s for s in scores if s.source == source]
-        if not own:
-            print(f"{source:10} {0:8}  no label covers 1% of its picture")
-            continue
-        print(f"{source:10} {len(own):8} {sum(s.box for s in own) / len(own):7.3f} {sum(s.click for s in own) / len(own):7.3f}")
+    cases = read_cases(arguments.layout, arguments.data)
+    if arguments.sources:
+        cases = [case for case in cases if case.name.startswith(tuple(arguments.sources))]
+        if not cases:
+            raise MamError(f"no case's name begins with {' or '.join(arguments.sources)}; see {arguments.data}.")
+    layout = LAYOUTS[arguments.layout]
+    kind = "+".join(arguments.rounds) if arguments.rounds else arguments.prompt
+    out = arguments.out or Path("evaluation") / f"{arguments.layout}-{kind}"
+    matting = _load(arguments)
+    if arguments.rounds:
+        work = run.interact(matting, cases, layout, *arguments.rounds, out)
+    else:
+        work = run.evaluate(matting, cases, layout, arguments.prompt, out)
+    done = sum(1 for _ in tqdm(work, total=len(cases), unit="object"))
+    names = {case.name for case in cases}
+    rows = [row for row in run.Results(out / "results.csv").rows if row.prompt == kind and row.case in names]
+    if done < len(cases):
+        print(f"{len(cases) - done} objects were measured before, or have no pixel above one half", file=sys.stderr)
+    print(run.table(rows, by_source=arguments.layout == "segments"))
+    if arguments.rounds:
+        for target in (0.85, 0.9):
+            needed, never = run.clicks_needed(rows, target)
+            print(f"rounds to IoU {target:.2f}: {needed:.2f} of {run.ROUNDS}; not reached by {never:.0%}")
+    if layout.instances:
+        quality = run.instance_quality(cases, out).quality()
+        print("IMQ  " + "  ".join(f"{name} {100 * value:.2f}" for name, value in quality.items()))
+    print(f"{out / 'results.csv'}; the worst cases: {run.contact_sheet(rows, cases, out)}")
     return 0
 
 
 def run_train(arguments: argparse.Namespace) -> int:
-    """Train one stage; run again after an interruption, it goes on."""
+    """Train by a recipe; run again after an interruption, it goes on."""
+    from mam.training.recipes import RECIPES
     from mam.training.run import train_matte, train_segmentation
 
-    common = {name: getattr(arguments, name) for name in ("steps", "batch", "lr", "loaders")}
+    if arguments.recipe not in RECIPES:
+        raise MamError(f"no recipe {arguments.recipe!r}; expected one of {', '.join(RECIPES)}.")
+    recipe = RECIPES[arguments.recipe].changed(**{k: getattr(arguments, k) for k in ("steps", "batch", "lr", "seed")})
 
     def log(line: str) -> None:
         print(line, flush=True)
 
-    if arguments.stage == "segment":
-        train_segmentation(arguments.data, arguments.out, pool=arguments.pool, start=arguments.sam, log=log, **common)
+    if recipe.stage == "segment":
+        train_segmentation(recipe, arguments.data, arguments.out, start=arguments.sam, loaders=arguments.loaders, log=log)
+    elif arguments.sam is None:
+        raise MamError(f"{arguments.recipe} needs --sam, the checkpoint of the frozen SAM.")
     else:
-        train_matte(arguments.data, arguments.out, sam_file=arguments.sam, log=log, **common)
+        train_matte(recipe, arguments.data, arguments.out, sam_file=arguments.sam, loaders=arguments.loaders, log=log)
     return 0
 
 
@@ -256,6 +282,13 @@ def _numbers(count: int):
         return values
 
     return parse_numbers
+
+
+def _rounds(text: str) -> tuple[str, str]:
+    first, _, then = text.partition("+")
+    if first not in ("box", "click", "scribble") or then not in ("click", "scribble"):
+        raise argparse.ArgumentTypeError(f"{text!r}; expected box|click|scribble, a plus, then click|scribble: box+click")
+    return first, then
 
 
 def _point(text: str) -> tuple[float, float, int]:

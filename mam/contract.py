@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mam.frames import PIXEL_MEAN, PIXEL_STD, SIDE
 
-VERSION = "1"
+VERSION = "2"
 EMBEDDING = (256, 64, 64)
 MASK_SIDE = 256
 
@@ -71,12 +71,16 @@ MATTE = Graph(
 GRAPHS = (IMAGE_ENCODER, MASK_DECODER, MATTE)
 
 
-def metadata(variant: str, checkpoint_sha256: str) -> dict[str, str]:
-    """What every graph of a set carries in its metadata; all but `mam_graph` must agree over the three files."""
+def metadata(variant: str, checkpoint_sha256: str, close_look: float | None = None) -> dict[str, str]:
+    """What every graph of a set carries in its metadata; all but `mam_graph` must agree over the three files.
+
+    `mam_close_look` is empty for models that encode a picture once; else see `mam.looks`.
+    """
     return {
         "mam_contract": VERSION,
         "mam_variant": variant,
         "mam_checkpoint_sha256": checkpoint_sha256,
+        "mam_close_look": "" if close_look is None else str(close_look),
         "mam_pixel_mean": ",".join(map(str, PIXEL_MEAN)),
         "mam_pixel_std": ",".join(map(str, PIXEL_STD)),
     }

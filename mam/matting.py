@@ -12,19 +12,21 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from PIL import Image
 
-from mam import composite
+from mam import composite, looks
 from mam.errors import PromptError
 from mam.frames import SIDE, Frame, to_input_image
 from mam.images import MAX_PIXELS, ImageSource, Photo, open_photo, write_png
-from mam.prompts import Prompt
+from mam.looks import Look
+from mam.prompts import CheckedPrompt, Prompt
 from mam.runtime import Device, Graphs, load_graphs
+from mam.segment import Segment
 
 BUNDLE = Path(__file__).parent / "bundle"
 Guidance = Literal["alpha", "mask"]
@@ -68,10 +70,7 @@ class Matting:
         Raises:
             InputError, ImageTooLarge, FileNotFoundError: the picture cannot be used.
         """
-        photo = open_photo(image, self.max_pixels)
-        frame = Frame.of(photo.size)
-        image = to_input_image(photo.pixels, frame)
-        return Scene(self.graphs, photo, frame, image, self.graphs.encode(image))
+        return Scene.encoded(self.graphs, open_photo(image, self.max_pixels))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +90,20 @@ class Scene:
     frame: Frame
     input_image: np.ndarray
     image_embeddings: np.ndarray
+    _parts: dict[Look, Scene] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def encoded(cls, graphs: Graphs, photo: Photo) -> Scene:
+        """Encode a picture."""
+        frame = Frame.of(photo.size)
+        image = to_input_image(photo.pixels, frame)
+        return cls(graphs, photo, frame, image, graphs.encode(image))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the pixels and embeddings take, one closer look included."""
+        own = self.photo.pixels.nbytes + self.input_image.nbytes + self.image_embeddings.nbytes
+        return own + (own if self.graphs.close_look is not None else 0)
 
     def matte(
         self,
@@ -122,89 +135,109 @@ class Scene:
         """
         if previous is not None and previous.photo.size != self.photo.size:
             raise PromptError(f"previous is a matte of a picture of {previous.photo.size}, this one is {self.photo.size}.")
-        logits = None if previous is None else previous.segment.logits
-        prompt = Prompt(box, points, labels, scribbles, scribble_labels, mask, logits)
+        before = None if previous is None else previous.segment
+        prompt = Prompt(box, points, labels, scribbles, scribble_labels, mask, before)
         return self.mattes([prompt], guidance=guidance)[0]
 
-    def mattes(self, prompts: Sequence[Prompt], *, guidance: Guidance = "alpha") -> list[Matte | NothingFound]:
-        """Cut out several objects, one per prompt, in the prompts' order.
+    def mattes(
+        self, prompts: Sequence[Prompt], *, guidance: Guidance = "alpha", close: bool = True
+    ) -> list[Matte | NothingFound]:
+        """Cut out several objects, one per prompt, in the prompts' order; `close` as for `segment`.
 
         Raises:
             PromptError: a prompt makes no sense for this picture; the message counts prompts from 1.
         """
         if guidance not in ("alpha", "mask"):
             raise PromptError(f"guidance is {guidance!r}; expected 'alpha' (one object) or 'mask' (one of several).")
-        return [self._refined(segment, guidance) for segment in self.segment(prompts)]
+        return [self._refined(segment, guidance) for segment in self.segment(prompts, close=close)]
 
-    def segment(self, prompts: Sequence[Prompt]) -> list[Segment]:
+    def segment(self, prompts: Sequence[Prompt], *, close: bool = True) -> list[Segment]:
         """SAM's answer alone, one per prompt, without the matte.
+
+        Args:
+            prompts: one per object.
+            close: let a model that is made for it look closer at the part of the picture around a box or an earlier mask,
+                which costs an encoding; False answers from what is encoded already.
 
         Raises:
             PromptError: as `mattes`.
         """
+        checked = self._checked(prompts)
+        parts = [self._look(prompt, close) for prompt in checked]
+        here = [i for i, look in enumerate(parts) if look == self._whole]
+        segments = dict(zip(here, self._answer([checked[i] for i in here], self._whole)))
+        for i, look in enumerate(parts):
+            if i not in segments:
+                (found,) = self._closer(look)._answer([checked[i]], look)
+                segments[i] = replace(found, mask=looks.place(found.mask, look, self.photo.size))
+        return [segments[i] for i in range(len(checked))]
+
+    def _checked(self, prompts: Sequence[Prompt]) -> list[CheckedPrompt]:
         checked = []
         for number, prompt in enumerate(prompts, 1):
             try:
                 checked.append(prompt.checked(self.photo.size))
             except PromptError as error:
                 raise PromptError(f"prompt {number}: {error}" if len(prompts) > 1 else str(error)) from None
+        return checked
+
+    def _answer(self, prompts: list[CheckedPrompt], look: Look) -> list[Segment]:
+        """Answers from this scene's own embedding; `look` says which part of the prompts' picture this scene shows."""
         segments: dict[int, Segment] = {}
         # SAM has no neutral padding beside a box, so only prompts with equally many points share a call.
-        arrays = [prompt.to_input(self.frame) for prompt in checked]
+        arrays = [prompt.to_input(self.frame, look) for prompt in prompts]
         for count in {len(coords) for coords, *_ in arrays}:
             members = [i for i, (coords, *_) in enumerate(arrays) if len(coords) == count]
             batch = [np.stack(values) for values in zip(*(arrays[i] for i in members))]
             for i, masks, scores in zip(members, *self.graphs.decode(self.image_embeddings, *batch)):
                 # MAM's rule for a single box or click; SAM's advice when there is more to go by.
-                chosen = 1 + int(scores[1:].argmax()) if checked[i].ambiguous else 0
-                segments[i] = Segment(self._full_size(masks[chosen]) > 0, chosen, masks, scores)
-        return [segments[i] for i in range(len(checked))]
+                chosen = 1 + int(scores[1:].argmax()) if prompts[i].ambiguous else 0
+                segments[i] = Segment(self._full_size(masks[chosen]) > 0, chosen, masks, scores, look)
+        return [segments[i] for i in range(len(prompts))]
+
+    @property
+    def _whole(self) -> Look:
+        return looks.whole(self.photo.size)
+
+    def _look(self, prompt: CheckedPrompt, close: bool) -> Look:
+        room = self.graphs.close_look
+        if not close or room is None:
+            return self._whole
+        belongs = prompt.points[prompt.labels == 1]
+        return looks.choose(prompt.box, prompt.mask, belongs, prompt.previous, self.photo.size, room)
+
+    def _closer(self, look: Look) -> Scene:
+        """This scene, or a part of it encoded on its own; the last part stays at hand, as rounds often stay with it."""
+        if look == self._whole:
+            return self
+        scene = self._parts.get(look)
+        if scene is None:
+            x0, y0, x1, y1 = look
+            pixels = np.ascontiguousarray(self.photo.pixels[y0:y1, x0:x1])
+            scene = Scene.encoded(self.graphs, replace(self.photo, pixels=pixels))
+            self._parts.clear()
+            self._parts[look] = scene
+        return scene
 
     def _refined(self, segment: Segment, guidance: Guidance) -> Matte | NothingFound:
         if not segment.mask.any():
             return NothingFound(float(segment.scores.max()))
+        seen = self._closer(segment.look)
         alpha = self.graphs.matte(
-            self.input_image,
-            self.image_embeddings,
+            seen.input_image,
+            seen.image_embeddings,
             segment.logits[None, None],
-            self.frame.input_size,
-            self.frame.original_size,
+            seen.frame.input_size,
+            seen.frame.original_size,
             guidance == "mask",
         )
-        return Matte(self.photo, alpha[0, 0], segment)
+        return Matte(self.photo, looks.place(alpha[0, 0], segment.look, self.photo.size), segment)
 
     def _full_size(self, logits: np.ndarray) -> np.ndarray:
         """(256, 256) logits of the input frame -> (H, W), bilinear."""
         (h, w), (height, width) = self.frame.input_size, self.frame.original_size
         part = (0, 0, w * logits.shape[1] / SIDE, h * logits.shape[0] / SIDE)
         return np.asarray(Image.fromarray(logits).resize((width, height), Image.Resampling.BILINEAR, box=part))
-
-
-@dataclass(frozen=True, eq=False)
-class Segment:
-    """SAM's answer to one prompt.
-
-    Attributes:
-        mask: (H, W) bool, the chosen candidate in the original frame.
-        chosen: its index, 0 to 3.
-        low_res_masks: (4, 256, 256) float32 logits of all candidates, input frame.
-        scores: (4,) float32, the IoU that SAM predicts for each.
-    """
-
-    mask: np.ndarray
-    chosen: int
-    low_res_masks: np.ndarray
-    scores: np.ndarray
-
-    @property
-    def logits(self) -> np.ndarray:
-        """(256, 256) float32 of the chosen candidate, for the next round."""
-        return self.low_res_masks[self.chosen]
-
-    @property
-    def score(self) -> float:
-        """Predicted IoU of the chosen candidate."""
-        return float(self.scores[self.chosen])
 
 
 @dataclass(frozen=True, eq=False)

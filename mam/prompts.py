@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from mam import looks
 from mam.contract import MASK_SIDE
 from mam.errors import PromptError
 from mam.frames import SIDE, Frame
+from mam.looks import Look
+from mam.segment import Segment
 
 MAX_POINTS = 256
 _MASK_LOGIT = 8.0  # how sure SAM may be of a mask that the user gives
@@ -28,7 +31,7 @@ class Prompt:
         scribbles: strokes, each (K, 2).
         scribble_labels: one 1 or 0 per stroke; all 1 if left out.
         mask: (H, W) bool, a rough mask; or None.
-        logits: (256, 256) float32, the `segment.logits` of an earlier `Matte` of the same object; or None.
+        previous: SAM's answer in the round before, the `segment` of a `Matte` of the same picture; or None.
     """
 
     box: Sequence[float] | None = None
@@ -37,7 +40,7 @@ class Prompt:
     scribbles: Sequence[Sequence[Sequence[float]]] = ()
     scribble_labels: Sequence[int] | None = None
     mask: np.ndarray | None = None
-    logits: np.ndarray | None = field(default=None, repr=False)
+    previous: Segment | None = field(default=None, repr=False)
 
     def checked(self, size: tuple[int, int]) -> CheckedPrompt:
         """The prompt as arrays that make sense for a picture of this (H, W).
@@ -58,60 +61,64 @@ class Prompt:
             raise PromptError(f"{len(points)} points; at most {MAX_POINTS} are accepted.")
         box = None if self.box is None else _box(self.box, size)
         mask = None if self.mask is None else _mask(self.mask, size)
-        logits = None
-        if self.logits is not None:
-            logits = np.asarray(self.logits, np.float32)
-            if logits.shape != (MASK_SIDE, MASK_SIDE) or not np.isfinite(logits).all():
-                raise PromptError(f"previous logits of shape {logits.shape}; expected finite (256, 256) from a Matte.")
-        if mask is not None and logits is not None:
+        previous = self.previous
+        if previous is not None and previous.mask.shape != size:
+            raise PromptError(f"the previous round is of a picture of {previous.mask.shape}, this one is {size}.")
+        if mask is not None and previous is not None:
             raise PromptError("both a mask and a previous round were given; they would fill the same input: choose one.")
         if box is None and not len(points) and mask is None:
             raise PromptError("the prompt is empty; give a box, at least one point, a scribble or a mask.")
-        if box is None and mask is None and not (labels == 1).any() and logits is None:
+        if box is None and mask is None and not (labels == 1).any() and previous is None:
             raise PromptError("all points say what does NOT belong to the object; give one that does, or a box.")
         if mask is not None and box is None and not len(points):
             # SAM hardly answers a mask alone: its bounding box says where to look.
             ys, xs = np.nonzero(mask)
             box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float64)
-        return CheckedPrompt(box, points, labels, mask, logits)
+        return CheckedPrompt(box, points, labels, mask, previous)
 
 
 @dataclass(frozen=True, eq=False)
 class CheckedPrompt:
-    """A prompt that fits its picture: box (4,) or None, points (N, 2), labels (N,), mask (H, W) bool or None, logits."""
+    """A prompt that fits its picture: box (4,), points (N, 2), labels (N,), mask (H, W) bool, the previous round."""
 
     box: np.ndarray | None
     points: np.ndarray
     labels: np.ndarray
     mask: np.ndarray | None
-    logits: np.ndarray | None
+    previous: Segment | None
 
     @property
     def ambiguous(self) -> bool:
         """True for one box or one click alone, without a mask: SAM then offers alternatives; else its single answer is the better one."""
         given = len(self.points) + (self.box is not None)
-        return given == 1 and self.logits is None and self.mask is None
+        return given == 1 and self.previous is None and self.mask is None
 
-    def to_input(self, frame: Frame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def to_input(self, frame: Frame, look: Look) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The decoder's inputs for this one prompt.
+
+        Args:
+            frame: of the part of the picture that is looked at. look: that part; points outside it are left out.
 
         Returns:
             point_coords (N, 2) and point_labels (N,) float32, input frame; mask_input (1, 256, 256) float32;
             has_mask_input () float32. The order is SAM's: clicks, then the corners of the box; without a box one
             padding point (0, 0) labelled -1, because SAM was trained so.
         """
+        x0, y0, x1, y1 = look
+        seen = ((self.points >= (x0, y0)) & (self.points <= (x1, y1))).all(1)
+        points, labels = self.points[seen], self.labels[seen]
         if self.box is None:
-            coords = np.concatenate([frame.to_input(self.points), np.zeros((1, 2), np.float32)])
-            labels = np.append(self.labels, -1)
+            coords = np.concatenate([frame.to_input(points - (x0, y0)), np.zeros((1, 2), np.float32)])
+            labels = np.append(labels, -1)
         else:
-            coords = frame.to_input(np.concatenate([self.points, self.box.reshape(2, 2)]))
-            labels = np.append(self.labels, (2, 3))
+            coords = frame.to_input(np.concatenate([points, self.box.reshape(2, 2)]) - (x0, y0))
+            labels = np.append(labels, (2, 3))
         mask_input = np.zeros((1, MASK_SIDE, MASK_SIDE), np.float32)
-        if self.logits is not None:
-            mask_input[0] = self.logits
+        if self.previous is not None:
+            mask_input[0] = looks.carry(self.previous.logits, self.previous.look, look)
         elif self.mask is not None:
-            mask_input[0] = _mask_to_logits(self.mask, frame)
-        has_mask = np.float32(self.logits is not None or self.mask is not None)
+            mask_input[0] = _mask_to_logits(self.mask[y0:y1, x0:x1], frame)
+        has_mask = np.float32(self.previous is not None or self.mask is not None)
         return coords.astype(np.float32), labels.astype(np.float32), mask_input, has_mask
 
 

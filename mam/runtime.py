@@ -26,6 +26,7 @@ class Graphs:
         variant: the model's name, from the graphs' metadata.
         folder: where they came from.
         provider: the execution provider that really runs them, "CPUExecutionProvider" or "CUDAExecutionProvider".
+        close_look: how much room a closer look leaves around the object, see `mam.looks`; None for none.
         note: one sentence for people on why that provider; empty when there is nothing to say.
     """
 
@@ -33,6 +34,7 @@ class Graphs:
     folder: Path
     provider: str
     note: str
+    close_look: float | None
     sessions: dict[str, ort.InferenceSession]
 
     def encode(self, image: np.ndarray) -> np.ndarray:
@@ -107,8 +109,9 @@ def load_graphs(folder: str | os.PathLike, device: Device = "auto", threads: int
                 "Install onnxruntime-gpu[cuda,cudnn], or use device='cpu'. `python -m mam doctor` tells more."
             )
         note = f"There is an NVIDIA driver, but CUDA could not be used; running {fallen} on {got}."
-    variant = stamps[contract.IMAGE_ENCODER.file].get("mam_variant", "unknown")
-    return Graphs(variant, folder, got, note, sessions)
+    stamp = stamps[contract.IMAGE_ENCODER.file]
+    close_look = float(stamp["mam_close_look"]) if stamp.get("mam_close_look") else None
+    return Graphs(stamp.get("mam_variant", "unknown"), folder, got, note, close_look, sessions)
 
 
 def cuda_driver() -> str | None:

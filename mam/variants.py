@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -50,26 +50,23 @@ class M2M:
 
 @dataclass(frozen=True)
 class Variant:
-    """One model: the encoder, the width of the mask decoder's perceptrons, M2M, and where the weights come from."""
+    """One model: the encoder, the width of the mask decoder's perceptrons, M2M, and where the weights come from.
+
+    `close_look` says how the model is to be used, not what it is: None encodes a picture once and for all; a number encodes
+    the part around a box or an earlier mask again, with so much room on each side in parts of its longest side.
+    """
 
     name: str
     encoder: ViT | CNN
     decoder_mlp: int = 2048
     m2m: M2M = M2M()
+    close_look: float | None = field(default=None, compare=False)
     weights: str = ""
     licence: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The variant as plain JSON-able values, to travel inside a checkpoint."""
         return {**dataclasses.asdict(self), "kind": type(self.encoder).__name__}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Variant:
-        """Rebuild a variant from `to_dict`'s values (lists from JSON become tuples)."""
-        values = dict(values)
-        encoder_type = {"ViT": ViT, "CNN": CNN}[values.pop("kind")]
-        encoder = {k: tuple(v) if isinstance(v, list) else v for k, v in values.pop("encoder").items()}
-        return cls(encoder=encoder_type(**encoder), m2m=M2M(**values.pop("m2m")), **values)
 
 
 _SAM_WEIGHTS = "Meta's SAM (Apache-2.0) and the authors' M2M (MIT; trained on data that is partly research-only)"
@@ -82,6 +79,7 @@ VARIANTS: dict[str, Variant] = {
             CNN(),
             decoder_mlp=256,
             m2m=M2M(embedding=32, os8=32, os4=24, os2=16, head=16),
+            close_look=0.5,
             weights="embedded in mam/bundle",
             licence="MIT code; weights for research and demonstration, see mam/bundle/README.md",
         ),

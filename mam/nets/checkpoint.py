@@ -35,6 +35,26 @@ def load(variant: Variant, *files: Path) -> MattingAnything:
     Raises:
         WeightsError: unreadable, or other tensors than the variant has.
     """
+    sam, m2m = _parts(variant, files)
+    model = MattingAnything(variant)
+    _load_strictly(model.sam, sam, files)
+    _load_strictly(model.m2m, m2m, files)
+    return model.eval()
+
+
+def load_sam(variant: Variant, *files: Path) -> Sam:
+    """SAM alone, in eval mode, from the same kinds of files; an M2M in them is passed over.
+
+    Raises:
+        WeightsError: as `load`.
+    """
+    sam = Sam(variant)
+    _load_strictly(sam, _parts(variant, files)[0], files)
+    return sam.eval()
+
+
+def _parts(variant: Variant, files: Sequence[Path]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The tensors of SAM and of M2M in some files, told apart by their names."""
     sam: dict[str, Tensor] = {}
     m2m: dict[str, Tensor] = {}
     for file in files:
@@ -45,10 +65,7 @@ def load(variant: Variant, *files: Path) -> MattingAnything:
                 sam[name] = tensor
             else:
                 m2m[name.removeprefix("m2m.")] = tensor
-    model = MattingAnything(variant)
-    _load_strictly(model.sam, sam, files)
-    _load_strictly(model.m2m, m2m, files)
-    return model.eval()
+    return sam, m2m
 
 
 def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
@@ -65,8 +82,9 @@ def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
         raise WeightsError(f"{file} cannot be read as a checkpoint ({error}); it may be half downloaded.") from error
     if not isinstance(content, dict):
         raise WeightsError(f"{file} holds a {type(content).__name__}; expected a dictionary of tensors.")
-    if "variant" in content and Variant.from_dict(content["variant"]) != variant:
-        raise WeightsError(f"{file} was trained as {content['variant']}; asked for {variant.to_dict()}.")
+    # Widths are compared tensor by tensor, when the network is filled.
+    if "variant" in content and content["variant"]["name"] != variant.name:
+        raise WeightsError(f"{file} was trained as {content['variant']['name']}; asked for {variant.name}.")
     state = content.get("state_dict", content)
     return {
         k.removeprefix("module."): v.float() if v.is_floating_point() else v
@@ -96,12 +114,12 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "") if names else "none"
 
 
-def save(net: Sam | MaskToMatte, variant: Variant, file: Path) -> None:
-    """Write one network in half precision with its variant, whole or not at all."""
+def save(net: Sam | MaskToMatte, variant: Variant, file: Path, recipe: dict[str, Any] | None = None) -> None:
+    """Write one network in half precision with its variant and how it was trained, whole or not at all."""
     state = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")
-    torch.save({"variant": variant.to_dict(), "state_dict": state}, partial)
+    torch.save({"variant": variant.to_dict(), "recipe": recipe or {}, "state_dict": state}, partial)
     os.replace(partial, file)
 
 

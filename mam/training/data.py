@@ -22,7 +22,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 _SOURCE_WEIGHTS = {"coco": 0.36, "ccp": 0.15, "davis": 0.11, "bsds": 0.12, "balloon": 0.04, "mushroom": 0.02}
 _BACKGROUND_WEIGHT = 0.20
 # Photographs in which a label is a part of the one object: the object is their union.
-_PARTS = {"ccp"}
+PARTS = {"ccp"}
 # Photographs whose labels cover everything: none is an object that could be cut out and pasted elsewhere.
 _REGIONS = {"bsds"}
 
@@ -88,12 +88,12 @@ class Library:
         photo = self.photo(rng, sources)
         image, labels = photo.read()
         mask = labels > 0
-        if photo.source not in _PARTS:
+        if photo.source not in PARTS:
             values = np.unique(labels[mask])
             mask = labels == rng.choice(values) if len(values) else mask
         if not mask.any():
             return self.cutout(rng)
-        y0, y1, x0, x1 = _bounds(mask)
+        y0, y1, x0, x1 = bounds(mask)
         cut = image.convert("RGBA")
         cut.putalpha(Image.fromarray(mask.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(0.7)))
         return cut.crop((x0, y0, x1, y1))
@@ -106,38 +106,57 @@ class Segments:
         library: where pictures come from.
         size: longest side of an example in pixels.
         seed: of all randomness.
+        close: share of close looks at one object, as `mam.matting` takes them; the rest shows whole scenes.
     """
 
-    def __init__(self, library: Library, size: int, seed: int) -> None:
-        self.library, self.size, self.seed = library, size, seed
+    def __init__(self, library: Library, size: int, seed: int, close: float = 0.6) -> None:
+        self.library, self.size, self.seed, self.close = library, size, seed, close
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        """`image` (size, size, 3) uint8, zero-padded right and bottom; `valid` (2,) its h, w; `mask` (size, size) bool."""
+        """`image` (size, size, 3) uint8, zero-padded right and bottom; `valid` (2,) its h, w; `mask` (size, size) bool;
+        `labels` (size, size) uint8, the segments known in the picture, 0 elsewhere."""
         rng = np.random.default_rng((self.seed, index))
         while True:
             source, image, labels = self.library.scene(rng)
-            image, labels = random_view(rng, image, labels, self.size)
-            parts = source in _PARTS and rng.random() < 0.85
-            labels = (labels > 0).astype(np.uint8) if parts else labels
+            if source in PARTS and rng.random() < 0.85:
+                labels = (labels > 0).astype(np.uint8)
+            wanted = None
+            if rng.random() < self.close:
+                wanted = choose(rng, labels, smallest=0.001)
+            if wanted is None:
+                image, labels = random_view(rng, image, labels, self.size)
+            else:
+                image, labels = view(rng, image, labels, around(rng, bounds(labels == wanted), image.size), self.size)
             pasted = rng.integers(1, 4) if source == "background" else rng.integers(1, 3) * (rng.random() < 0.3)
             for _ in range(pasted):
                 image, labels = paste(rng, image, labels, self.library.cutout(rng))
-            mask = _choose(rng, labels)
-            if mask is not None:
+            if wanted is None or (labels == wanted).mean() < 0.003:
+                wanted = choose(rng, labels, smallest=0.003)
+            if wanted is not None:
                 break
         image = jitter(rng, image)
-        h, w = mask.shape
+        h, w = labels.shape
         canvas = np.zeros((self.size, self.size, 3), np.uint8)
         canvas[:h, :w] = np.asarray(image)
-        target = np.zeros((self.size, self.size), bool)
-        target[:h, :w] = mask
-        return {"image": canvas, "valid": np.array([h, w]), "mask": target}
+        known = np.zeros((self.size, self.size), np.uint8)
+        known[:h, :w] = labels
+        return {"image": canvas, "valid": np.array([h, w]), "mask": known == wanted, "labels": known}
+
+
+def around(
+    rng: np.random.Generator, bounds: tuple[int, int, int, int], size: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """A crop box x0, y0, x1, y1 around an object's bounds y0, y1, x0, x1, with uneven room on its sides."""
+    y0, y1, x0, x1 = bounds
+    room = max(y1 - y0, x1 - x0) * np.exp(rng.uniform(np.log(0.1), np.log(1.2))) * rng.uniform(0.6, 1.4, 4)
+    w, h = size
+    return max(0, int(x0 - room[0])), max(0, int(y0 - room[1])), min(w, int(x1 + room[2])), min(h, int(y1 + room[3]))
 
 
 def random_view(
     rng: np.random.Generator, image: Image.Image, labels: np.ndarray, size: int
 ) -> tuple[Image.Image, np.ndarray]:
-    """A random crop (half the time the whole picture), mirrored, stretched a little, longest side = `size`."""
+    """A random crop (half the time the whole picture) as `view` shows it."""
     w, h = image.size
     cw, ch = w, h
     x0 = y0 = 0
@@ -151,10 +170,17 @@ def random_view(
             y0 = int(np.clip(ys[k] - ch * rng.random(), 0, h - ch))
         else:
             x0, y0 = int(rng.integers(w - cw + 1)), int(rng.integers(h - ch + 1))
+    return view(rng, image, labels, (x0, y0, x0 + cw, y0 + ch), size)
+
+
+def view(
+    rng: np.random.Generator, image: Image.Image, labels: np.ndarray, box: tuple[int, int, int, int], size: int
+) -> tuple[Image.Image, np.ndarray]:
+    """The part of the picture in `box`, mirrored half the time, stretched a little, longest side = `size`."""
+    cw, ch = box[2] - box[0], box[3] - box[1]
     stretch = rng.uniform(0.85, 1.18)
     scale = size / max(cw * stretch, ch)
     new = (min(size, max(8, round(cw * stretch * scale))), min(size, max(8, round(ch * scale))))
-    box = (x0, y0, x0 + cw, y0 + ch)
     image = image.resize(new, Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
     labels = np.asarray(Image.fromarray(labels).resize(new, Image.Resampling.NEAREST, box=box))
     if rng.random() < 0.5:
@@ -205,18 +231,18 @@ def jitter(rng: np.random.Generator, image: Image.Image) -> Image.Image:
     return image
 
 
-def _bounds(mask: np.ndarray) -> tuple[int, int, int, int]:
+def bounds(mask: np.ndarray) -> tuple[int, int, int, int]:
     """Tight y0, y1, x0, x1 (ends exclusive) of a mask that is not empty."""
     ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return int(ys[0]), int(ys[-1]) + 1, int(xs[0]), int(xs[-1]) + 1
 
 
-def _choose(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray | None:
-    """One label's mask, large ones somewhat more often; None if all are too small or one fills the picture."""
+def choose(rng: np.random.Generator, labels: np.ndarray, smallest: float) -> int | None:
+    """A label, large ones somewhat more often; None if all cover less than `smallest` or more than 0.95 of the picture."""
     counts = np.bincount(labels.ravel(), minlength=256).astype(float)
     counts[0] = 0
-    counts[(counts < 0.003 * labels.size) | (counts > 0.95 * labels.size)] = 0
+    counts[(counts < smallest * labels.size) | (counts > 0.95 * labels.size)] = 0
     if not counts.any():
         return None
     weights = np.sqrt(counts)
-    return labels == rng.choice(256, p=weights / weights.sum())
+    return int(rng.choice(256, p=weights / weights.sum()))

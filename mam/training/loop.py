@@ -14,6 +14,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from mam.training.recipes import Recipe
+
 
 class Strided(Sampler[int]):
     """Indices of this process from a step on: step s of process r of n takes batch s * n + r."""
@@ -34,28 +36,31 @@ def train(
     model: nn.Module,
     loss_of: Callable[[dict[str, Tensor], int], tuple[Tensor, dict[str, float]]],
     examples: Dataset,
+    recipe: Recipe,
     state_file: Path,
     *,
-    steps: int,
-    batch: int,
-    lr: float,
-    warmup: int = 200,
-    weight_decay: float = 0.05,
     loaders: int = 0,
     save_every: int = 200,
     log: Callable[[str], None] = print,
+    preview: Callable[[nn.Module, int], None] | None = None,
 ) -> nn.Module:
     """Train the parameters of `model` that require gradients; return the averaged copy.
 
     Args:
         model: updated in place.
-        loss_of: (batch, step) -> loss and figures; uses `model`.
+        loss_of: (batch, step) -> loss and figures; uses `model`. On CUDA it runs under bfloat16 autocast.
         examples: `examples[i]` a dict of arrays that depend on i alone.
+        recipe: steps, rates, clipping.
         state_file: written every `save_every` steps, read if it is there: then the run goes on where it stood.
-        steps, batch, lr, warmup, weight_decay: AdamW, linear warm-up, cosine to 1% of `lr`; batch per process.
         loaders: worker processes that prepare examples.
         log: gets one line now and then.
+        preview: called with the averaged model whenever the state is written.
+
+    Raises:
+        ValueError: the state is of a run with another recipe.
+        FloatingPointError: the gradient is no longer finite.
     """
+    steps, batch = recipe.steps, recipe.batch
     world = int(os.environ.get("WORLD_SIZE", 1))
     rank = int(os.environ.get("RANK", 0))
     if world > 1 and not dist.is_initialized():
@@ -65,35 +70,41 @@ def train(
     parameters = [p for p in model.parameters() if p.requires_grad]
     decay = [p for p in parameters if p.ndim > 1]
     plain = [p for p in parameters if p.ndim <= 1]
-    groups = [{"params": decay, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98))
+    groups = [{"params": decay, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=recipe.lr, betas=recipe.betas)
     average = copy.deepcopy(model).requires_grad_(False)
 
-    start = 0
+    start, typical = 0, 0.0
     if state_file.exists():
         state = torch.load(state_file, map_location=device, weights_only=True)
+        if state["recipe"] != recipe.to_dict():
+            raise ValueError(f"{state_file} is of {state['recipe']}, not of {recipe.to_dict()}; give another --out.")
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
-        start = state["step"]
+        start, typical = state["step"], state["typical"]
         if rank == 0:
             log(f"going on from step {start} of {state_file}")
 
     loader = DataLoader(
-        examples, batch, sampler=Strided(start, steps, batch, rank, world), num_workers=loaders, drop_last=True
+        examples, batch, sampler=Strided(start, steps, batch, rank, world), num_workers=loaders, drop_last=True,
+        pin_memory=device.type == "cuda", persistent_workers=loaders > 0,
     )
     seen: dict[str, list[float]] = {}
     clock = time.perf_counter()
     for step, data in enumerate(loader, start):
         for group in optimizer.param_groups:
-            group["lr"] = lr * schedule(step, steps, warmup)
+            group["lr"] = recipe.lr * schedule(step, steps, recipe.warmup)
         torch.manual_seed(step * world + rank)
-        loss, figures = loss_of({k: v.to(device) for k, v in data.items()}, step)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss, figures = loss_of({k: v.to(device, non_blocking=True) for k, v in data.items()}, step)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if world > 1:
             average_gradients(parameters, world)
-        norm = nn.utils.clip_grad_norm_(parameters, 1.0)
+        limit = recipe.clip if recipe.clip is not None else 2 * typical if typical else math.inf
+        norm = nn.utils.clip_grad_norm_(parameters, limit)
+        typical = 0.9 * typical + 0.1 * min(float(norm), limit) if typical else float(norm)
         if not torch.isfinite(norm):
             raise FloatingPointError(f"gradient norm {norm} at step {step}; the last good state is in {state_file}")
         optimizer.step()
@@ -109,8 +120,10 @@ def train(
             log(f"step {step + 1}/{steps}  {means}  {pace:.1f} pictures/s")
             seen.clear()
         if rank == 0 and ((step + 1) % save_every == 0 or step + 1 == steps):
-            state = {"model": model.state_dict(), "average": average.state_dict()}
-            save(state | {"optimizer": optimizer.state_dict(), "step": step + 1}, state_file)
+            nets = {"model": model.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict()}
+            save({**nets, "step": step + 1, "typical": typical, "recipe": recipe.to_dict()}, state_file)
+            if preview is not None:
+                preview(average, step + 1)
     return average
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import torch
 from PIL import Image, ImageFilter
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
 from mam.nets.m2m import MaskToMatte
 from mam.nets.sam import CELL, FRAME, Sam, best_mask
 from mam.training import prompts
-from mam.training.data import Library, jitter
+from mam.training.data import PARTS, Library, around, bounds, choose, jitter, view
 from mam.training.losses import laplacian_l1, mask_iou, weighted_l1
 from mam.training.segmentation import normalise
-from mam.training.softness import soften
+from mam.training.softness import Texture, make, soften
 
-# Sources whose masks are exact enough to learn edges from.
-_EXACT = ("ccp", "davis")
+# Sources whose masks can teach, and how far from their edges they are to be trusted, in pixels of the input frame.
+_EDGE = {"ccp": 5, "davis": 5, "balloon": 8, "coco": 14}
 
 
 class Composites:
@@ -34,7 +37,10 @@ class Composites:
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         """`image` (1024, 1024, 3), `alpha` and `known` (1024, 1024), uint8; `valid` (2,) h, w. `known` 0: no loss there."""
         rng = np.random.default_rng((self.seed, index))
-        image, alpha, known = self._photograph(rng) if rng.random() < 0.25 else self._composite(rng)
+        while True:
+            image, alpha, known = self._photograph(rng) if rng.random() < 0.35 else self._composite(rng)
+            if 0.005 < (np.asarray(alpha) > 127).mean() < 0.95:
+                break
         image = jitter(rng, image)
         h, w = image.height, image.width
         canvases = np.zeros((FRAME, FRAME, 3), np.uint8), np.zeros((FRAME, FRAME), np.uint8), np.zeros((FRAME, FRAME), np.uint8)
@@ -43,16 +49,23 @@ class Composites:
         return dict(zip(("image", "alpha", "known"), canvases), valid=np.array([h, w]))
 
     def _photograph(self, rng: np.random.Generator) -> tuple[Image.Image, Image.Image, Image.Image]:
-        """A real photograph; its mask says nothing within some pixels of the edge."""
-        image, labels = self.library.photo(rng, _EXACT).read()
-        scale = FRAME / max(image.size)
-        size = (round(image.width * scale), round(image.height * scale))
-        alpha = Image.fromarray(np.uint8(labels > 0) * 255).resize(size, Image.Resampling.BILINEAR)
-        band = np.asarray(alpha.filter(ImageFilter.BoxBlur(5)))
-        return image.resize(size, Image.Resampling.BICUBIC), alpha, Image.fromarray(np.uint8((band < 1) | (band > 254)))
+        """A real photograph, mostly a closer look; its mask says nothing within some pixels of its edge."""
+        photo = self.library.photo(rng, list(_EDGE))
+        image, labels = photo.read()
+        if photo.source in PARTS:
+            labels = (labels > 0).astype(np.uint8)
+        wanted = choose(rng, labels, smallest=0.01)
+        if wanted is None:
+            return self._photograph(rng)
+        mask = labels == wanted
+        box = around(rng, bounds(mask), image.size) if rng.random() < 0.7 else (0, 0, *image.size)
+        image, mask = view(rng, image, mask.astype(np.uint8) * 255, box, FRAME)
+        reach = 2 * _EDGE[photo.source] + 1
+        edge = ndimage.maximum_filter(mask, reach) != ndimage.minimum_filter(mask, reach)
+        return image, Image.fromarray(mask), Image.fromarray(np.uint8(~edge))
 
     def _composite(self, rng: np.random.Generator) -> tuple[Image.Image, Image.Image, Image.Image]:
-        """One or two softened foregrounds on a picture; the last one on top is asked for, or the lower one."""
+        """One or two soft foregrounds on a picture; of two, one is asked for: the upper, or what is seen of the lower."""
         _, image, _ = self.library.scene(rng)
         scale = FRAME / max(image.size)
         image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
@@ -64,29 +77,59 @@ class Composites:
             a, b = np.asarray(alpha, np.float32), np.asarray(other, np.float32)
             behind = Image.fromarray(np.uint8(a * (1 - b / 255)))
             alpha = behind if rng.random() < 0.5 and np.asarray(behind).max() > 200 else other
+        # Grain and compression run over the seam, as a camera's would.
         grain = rng.normal(0, rng.uniform(0, 6), (image.height, image.width, 1))
         image = Image.fromarray(np.uint8(np.clip(np.asarray(image) + grain, 0, 255)))
+        if rng.random() < 0.4:
+            stream = io.BytesIO()
+            image.save(stream, "JPEG", quality=int(rng.integers(55, 95)))
+            image = Image.open(stream).convert("RGB")
         return image, alpha, Image.new("L", image.size, 1)
 
     def _place(self, rng: np.random.Generator, image: Image.Image) -> tuple[Image.Image, Image.Image]:
-        cutout = self.library.cutout(rng)
-        scale = rng.uniform(0.3, 0.95) * FRAME / max(cutout.size)
-        cutout = cutout.resize((max(8, int(cutout.width * scale)), max(8, int(cutout.height * scale))), Image.Resampling.BICUBIC)
-        room = 96  # for strands and blur around it
-        padded = Image.new("RGBA", (cutout.width + 2 * room, cutout.height + 2 * room))
-        padded.paste(cutout, (room, room))
-        foreground = soften(rng, padded)
-        x = int(rng.uniform(-0.2, 1.2) * (image.width - cutout.width)) - room
-        y = int(rng.uniform(-0.2, 1.2) * (image.height - cutout.height)) - room
+        """Put a soft foreground on a picture -> the composite and the foreground's alpha."""
+        side, room = int(rng.uniform(0.3, 0.95) * FRAME), 96  # room for strands and blur around it
+        if rng.random() < 0.22:
+            foreground, room = make(rng, side, self._texture(rng)), 0
+        else:
+            cutout = self.library.cutout(rng)
+            scale = side / max(cutout.size)
+            cutout = cutout.resize((max(8, int(cutout.width * scale)), max(8, int(cutout.height * scale))), Image.Resampling.BICUBIC)
+            padded = Image.new("RGBA", (cutout.width + 2 * room, cutout.height + 2 * room))
+            padded.paste(cutout, (room, room))
+            foreground = soften(rng, padded)
+        w, h = foreground.width - 2 * room, foreground.height - 2 * room
+        x = int(rng.uniform(-0.15, 1.15) * (image.width - w)) - room
+        y = int(rng.uniform(-0.15, 1.15) * (image.height - h)) - room
         alpha = Image.new("L", image.size)
         alpha.paste(foreground.getchannel("A"), (x, y))
         layer = Image.new("RGB", image.size)
-        layer.paste(jitter(rng, foreground.convert("RGB")), (x, y))
+        layer.paste(_matched(rng, foreground, image), (x, y))
         return Image.composite(layer, image, alpha), alpha
+
+    def _texture(self, rng: np.random.Generator) -> Texture:
+        def texture(size: tuple[int, int]) -> Image.Image:
+            _, image, _ = self.library.scene(rng)
+            return image.resize(size, Image.Resampling.BICUBIC)
+
+        return texture
+
+
+def _matched(rng: np.random.Generator, foreground: Image.Image, image: Image.Image) -> Image.Image:
+    """The foreground's colours, moved some way towards the picture's mean and contrast: one light fell on both."""
+    own, there = np.asarray(foreground.convert("RGB"), np.float32), np.asarray(image.resize((64, 64)), np.float32)
+    solid = own[np.asarray(foreground.getchannel("A")) > 128]
+    if not len(solid) or rng.random() < 0.3:
+        return jitter(rng, foreground.convert("RGB"))
+    share = rng.uniform(0.1, 0.6)
+    mean, spread = solid.mean(0), solid.std() + 1
+    gain = (1 - share) + share * np.clip(there.std() / spread, 0.6, 1.4)
+    moved = (own - mean) * gain + mean + share * (there.mean((0, 1)) - mean)
+    return Image.fromarray(np.uint8(np.clip(moved, 0, 255)))
 
 
 def matting_loss(
-    sam: Sam, m2m: MaskToMatte, batch: dict[str, Tensor], progress: float, cells: int = 20, views: int = 2
+    sam: Sam, m2m: MaskToMatte, batch: dict[str, Tensor], progress: float, cells: int = 20, views: int = 6
 ) -> tuple[Tensor, dict[str, float]]:
     """Loss of one batch on some crops per picture, cut along the cells of the embedding.
 
@@ -115,8 +158,9 @@ def matting_loss(
         )
         mask = best_mask(masks, quality)
         small = F.avg_pool2d(alpha.unsqueeze(1), 4) > 0.5
-        # Where SAM missed the object, M2M could only learn to ignore its mask: a shaken true one teaches more.
-        missed = mask_iou(mask, small.squeeze(1)).squeeze(1) < 0.75
+        # A mask with faults teaches to mend them; from one of something else M2M could only learn to ignore masks, and a
+        # shaken true one teaches more.
+        missed = mask_iou(mask, small.squeeze(1)).squeeze(1) < 0.55
         guide = torch.where(missed[:, None, None, None], _shaken(small), mask > 0).float()
 
     fields = embeddings, image, guide, alpha, known

@@ -1,4 +1,4 @@
-"""The two stages of training `tiny`, from a folder of pictures to the two checkpoints that export reads."""
+"""A training run from a recipe and a folder of pictures to the checkpoint that export reads."""
 
 from __future__ import annotations
 
@@ -6,26 +6,32 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
+from PIL import Image
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from mam.nets import checkpoint
 from mam.nets.m2m import MaskToMatte
+from mam.nets.mam import MattingAnything
 from mam.nets.sam import Sam
+from mam.training import prompts
 from mam.training.data import Library, Segments
 from mam.training.loop import train
 from mam.training.matting import Composites, matting_loss
-from mam.training.segmentation import segmentation_loss, start_with_places
+from mam.training.recipes import Recipe
+from mam.training.segmentation import normalise, segmentation_loss, start_with_places
+from mam.training.sets import SetComposites
 from mam.variants import VARIANTS
 
-READ_SIDE = 256  # what `tiny`'s encoder reads of the 1024 input frame
+Log = Callable[[str], None]
 
 
 class _Endless(Dataset):
     """Examples for the loader, which wants a length."""
 
-    def __init__(self, examples: Segments | Composites) -> None:
+    def __init__(self, examples: Segments | Composites | SetComposites) -> None:
         self.examples = examples
 
     def __getitem__(self, index: int) -> dict:
@@ -36,101 +42,94 @@ class _Endless(Dataset):
 
 
 def train_segmentation(
-    data: Path,
-    out: Path,
-    *,
-    steps: int = 1850,
-    batch: int = 4,
-    lr: float = 6e-4,
-    pool: int = 2,
-    start: Path | None = None,
-    loaders: int = 0,
-    seed: int = 0,
-    log: Callable[[str], None] = print,
+    recipe: Recipe, data: Path, out: Path, *, start: Path | None = None, loaders: int = 0, log: Log = print
 ) -> Path:
     """Stage 1: encoder, prompt encoder and mask decoder.
 
     Args:
-        data: see `mam.training.data`. out: gets the resumable state and, at the end, `tiny_sam.pt`.
-        steps, batch, lr: batch counts pictures per process.
-        pool: the embedding is pooled so much before the decoder; 2 first, 1 for a last, short run from `start`.
-        start: a checkpoint to go on from: only the prompt encoder and the mask decoder learn then.
+        recipe: of stage "segment".
+        data: see `mam.training.data`.
+        out: gets the resumable state and, at the end, `VARIANT_sam.pt`.
+        start: a checkpoint to go on from, such as that of an earlier run; None for random weights.
 
     Returns:
-        The path of `tiny_sam.pt`.
+        The path of the checkpoint.
     """
-    variant = VARIANTS["tiny"]
-    torch.manual_seed(seed)
-    sam = Sam(variant)
-    start_with_places(sam)
-    if start is not None:
-        # The embedding stays as it is, and with it what M2M may have learnt from it.
-        sam.load_state_dict(checkpoint.read_state(start, variant))
-        sam.image_encoder.requires_grad_(False).eval()
+    variant = VARIANTS[recipe.variant]
+    torch.manual_seed(recipe.seed)
+    if start is None:
+        sam = Sam(variant)
+        start_with_places(sam)
+    else:
+        sam = checkpoint.load_sam(variant, start).train()
     sam.to(_device()).image_encoder.to(memory_format=torch.channels_last)
 
     def loss_of(examples: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, float]]:
-        return segmentation_loss(sam, examples, pool, correct=step % 2 == 1)
+        return segmentation_loss(sam, examples, 2 if step < recipe.pooled * recipe.steps else 1, step)
 
-    examples = _Endless(Segments(Library(data), READ_SIDE, seed))
-    average = train(
-        sam,
-        loss_of,
-        examples,
-        out / f"segment_{pool}.state.pt",
-        steps=steps,
-        batch=batch,
-        lr=lr,
-        warmup=min(200, max(1, steps // 8)),
-        loaders=loaders,
-        log=log,
-    )
-    return _publish(average, out / "tiny_sam.pt")
+    examples = _Endless(Segments(Library(data), recipe.read_side, recipe.seed))
+    average = train(sam, loss_of, examples, recipe, out / "segment.state.pt", loaders=loaders, log=log)
+    return _publish(average, recipe, out / f"{recipe.variant}_sam.pt")
 
 
-def train_matte(
-    data: Path,
-    out: Path,
-    *,
-    sam_file: Path,
-    steps: int = 1200,
-    batch: int = 4,
-    lr: float = 2e-3,
-    loaders: int = 0,
-    seed: int = 0,
-    log: Callable[[str], None] = print,
-) -> Path:
-    """Stage 2: M2M behind the frozen SAM of `sam_file`; writes and returns `out/tiny_m2m.pt`."""
-    variant = VARIANTS["tiny"]
-    torch.manual_seed(seed)
-    sam = Sam(variant).eval().requires_grad_(False)
-    sam.load_state_dict(checkpoint.read_state(sam_file, variant))
-    sam.to(_device())
-    m2m = MaskToMatte(variant.m2m).to(_device())
+def train_matte(recipe: Recipe, data: Path, out: Path, *, sam_file: Path, loaders: int = 0, log: Log = print) -> Path:
+    """Stage 2: M2M behind the frozen SAM of `sam_file`.
+
+    Args:
+        recipe: of stage "matte".
+        data: see `mam.training.data`, or `mam.training.sets` if the recipe says so.
+        out: gets the resumable state, pictures of the current mattes and, at the end, `VARIANT_m2m.pt`.
+
+    Returns:
+        The path of the checkpoint.
+    """
+    variant = VARIANTS[recipe.variant]
+    torch.manual_seed(recipe.seed)
+    model = MattingAnything(variant)
+    model.sam = checkpoint.load_sam(variant, sam_file).requires_grad_(False)
+    model.to(_device())
+    source = SetComposites(data, recipe.seed) if recipe.data == "sets" else Composites(Library(data), recipe.seed)
+    shown = [source[2**40 + i] for i in range(4)]  # far beyond what a run sees
 
     def loss_of(examples: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, float]]:
-        return matting_loss(sam, m2m, examples, progress=step / steps)
+        return matting_loss(model.sam, model.m2m, examples, step / recipe.steps, recipe.cells, recipe.views)
 
-    examples = _Endless(Composites(Library(data), seed))
+    def preview(average: nn.Module, step: int) -> None:
+        model_now = MattingAnything(variant)
+        model_now.sam, model_now.m2m = model.sam, average
+        draw_mattes(model_now.eval(), shown).save(out / f"mattes_{step:06}.png")
+
     average = train(
-        m2m,
-        loss_of,
-        examples,
-        out / "matte.state.pt",
-        steps=steps,
-        batch=batch,
-        lr=lr,
-        warmup=100,
-        weight_decay=0.0,
-        loaders=loaders,
-        log=log,
+        model.m2m.train(), loss_of, _Endless(source), recipe, out / "matte.state.pt", loaders=loaders, log=log, preview=preview
     )
-    return _publish(average, out / "tiny_m2m.pt")
+    return _publish(average, recipe, out / f"{recipe.variant}_m2m.pt")
 
 
-def _publish(net: Sam | MaskToMatte, file: Path) -> Path:
+@torch.no_grad()
+def draw_mattes(model: MattingAnything, examples: list[dict[str, np.ndarray]], side: int = 256) -> Image.Image:
+    """A picture to look at: per example the picture, the true alpha and what the model makes of its tight box."""
+    sheet = Image.new("RGB", (3 * side, len(examples) * side))
+    device = next(model.parameters()).device
+    for row, example in enumerate(examples):
+        batch = {k: torch.from_numpy(np.ascontiguousarray(v)).unsqueeze(0).to(device) for k, v in example.items()}
+        size = torch.tensor([1024, 1024])
+        alpha = model(
+            normalise(batch["image"], batch["valid"]),
+            prompts.boxes(batch["alpha"] > 127, looseness=0.0),
+            torch.tensor([[2.0, 3.0]], device=device),
+            size,
+            size,
+            torch.tensor(False, device=device),
+        )
+        drawn = np.uint8(alpha[0, 0].cpu().numpy() * 255)
+        for column, array in enumerate((example["image"], example["alpha"], drawn)):
+            sheet.paste(Image.fromarray(array).resize((side, side)), (column * side, row * side))
+    return sheet
+
+
+def _publish(net: Sam | MaskToMatte, recipe: Recipe, file: Path) -> Path:
     if int(os.environ.get("RANK", 0)) == 0:
-        checkpoint.save(net.cpu(), VARIANTS["tiny"], file)
+        checkpoint.save(net.cpu(), VARIANTS[recipe.variant], file, recipe.to_dict())
     return file
 
 

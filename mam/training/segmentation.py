@@ -38,14 +38,18 @@ def start_with_places(sam: Sam) -> None:
         attention.k_proj.weight.copy_(attention.q_proj.weight)
 
 
-def segmentation_loss(sam: Sam, batch: dict[str, Tensor], pool: int, correct: bool) -> tuple[Tensor, dict[str, float]]:
-    """Loss of one batch.
+# What the simulated user does in ten steps, over and over: how many rounds of corrections follow the first prompt.
+_ROUNDS = (0, 1, 0, 1, 0, 2, 0, 1, 0, 4)
+
+
+def segmentation_loss(sam: Sam, batch: dict[str, Tensor], pool: int, step: int) -> tuple[Tensor, dict[str, float]]:
+    """Loss of one batch: of the answer to the first prompt, and of the answer after the last correction.
 
     Args:
         sam: the network; its encoder reads the batch's pictures as already shrunk.
         batch: from `mam.training.data.Segments`.
         pool: average the embedding over pool x pool cells first; 2 makes the decoder four times cheaper.
-        correct: answer a corrective click in a second round too.
+        step: decides the kinds of prompts and the number of rounds, alike in all processes.
 
     Returns:
         The loss and figures to print.
@@ -58,38 +62,56 @@ def segmentation_loss(sam: Sam, batch: dict[str, Tensor], pool: int, correct: bo
     side = embeddings.shape[-1] * 4
     small = F.interpolate(target.unsqueeze(1).float(), (side, side), mode="area").squeeze(1) > 0.5
 
-    # Half the pictures get a box (two corners), half a click and SAM's padding point: two points each.
     b = len(target)
-    boxed = torch.rand(b, device=x.device) < 0.5
-    click = torch.stack([prompts.clicks(target), torch.zeros(b, 2, device=x.device)], 1)
-    coords = torch.where(boxed[:, None, None], prompts.boxes(target), click)
-    labels = torch.where(boxed[:, None], x.new_tensor([[2.0, 3.0]]), x.new_tensor([[1.0, -1.0]]))
-    nothing = x.new_zeros(b, 1, side, side)
+    boxed = torch.rand(b, device=x.device) < 0.55
+    coords, labels = first_prompts(target, boxed, step)
+    losses, iou, chosen = _answer(sam, embeddings, coords, labels, x.new_zeros(b, 1, side, side), x.new_zeros(b), small)
+    loss = losses
+    figures = {
+        "box": iou[boxed].mean().item() if boxed.any() else float("nan"),
+        "click": iou[~boxed].mean().item() if not boxed.all() else float("nan"),
+    }
+    rounds = _ROUNDS[step % len(_ROUNDS)]
+    for number in range(1, rounds + 1):
+        xy, sign = prompts.corrections(chosen.squeeze(1) > 0, small)
+        # Now and then nothing new: a second look at the same object with the old logits.
+        sign = torch.where(torch.rand(b, device=x.device) < 0.1, -1.0, sign)
+        coords, labels = torch.cat([coords, xy.unsqueeze(1)], 1), torch.cat([labels, sign.unsqueeze(1)], 1)
+        given = (torch.rand(b, device=x.device) < 0.85).float()
+        with torch.set_grad_enabled(number == rounds):
+            losses, iou, chosen = _answer(sam, embeddings, coords, labels, chosen.clamp(-32, 32), given, small, corrected=True)
+    if rounds:
+        loss = loss + losses
+        figures[f"after{rounds}"] = iou.mean().item()
+    return loss, figures
 
-    masks, quality = sam.decode(embeddings, *sam.embed_prompts(coords, labels, nothing, x.new_zeros(b)))
-    losses = mask_losses(masks, small)
-    iou = mask_iou(masks, small)
+
+def first_prompts(target: Tensor, boxed: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    """Boxes where `boxed`, clicks elsewhere; in some steps scribbles for all, or boxes with a click inside."""
+    b = len(target)
+    click, nothing = prompts.clicks(target).unsqueeze(1), target.new_zeros(b, 1, 2, dtype=torch.float32)
+    one = click.new_ones(b, 1)
+    if step % 10 == 7:
+        stroke = [prompts.clicks(target, deep=0.3).unsqueeze(1) for _ in range(int(torch.randint(3, 7, ())))]
+        return torch.cat([*stroke, nothing], 1), torch.cat([one] * len(stroke) + [-one], 1)
+    corners, kinds = prompts.boxes(target), click.new_tensor([[2.0, 3.0]]).expand(b, -1)
+    if step % 10 == 2:
+        return torch.cat([corners, click], 1), torch.cat([kinds, one], 1)
+    coords = torch.where(boxed[:, None, None], corners, torch.cat([click, nothing], 1))
+    return coords, torch.where(boxed[:, None], kinds, torch.cat([one, -one], 1))
+
+
+def _answer(
+    sam: Sam, embeddings: Tensor, coords: Tensor, labels: Tensor, before: Tensor, given: Tensor, target: Tensor,
+    corrected: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss (), IoU (B) and logits (B, 1, h, w) of the candidate that the product would use."""
+    masks, quality = sam.decode(embeddings, *sam.embed_prompts(coords, labels, before, given))
+    losses, iou = mask_losses(masks, target), mask_iou(masks, target)
     loss = _candidates(losses).mean() + F.mse_loss(quality, iou)
     with torch.no_grad():
-        chosen = best_mask(masks, quality)
-        got = mask_iou(chosen, small).squeeze(1)
-        figures = {
-            "box": got[boxed].mean().item() if boxed.any() else float("nan"),
-            "click": got[~boxed].mean().item() if not boxed.all() else float("nan"),
-        }
-    if correct:
-        # The corrective click and, mostly, the logits of the first round.
-        xy, sign = prompts.corrections(chosen.squeeze(1) > 0, small)
-        coords, labels = torch.cat([coords, xy.unsqueeze(1)], 1), torch.cat([labels, sign.unsqueeze(1)], 1)
-        given = (torch.rand(b, device=x.device) < 0.7).float()
-        masks, quality = sam.decode(
-            embeddings, *sam.embed_prompts(coords, labels, chosen.clamp(-32, 32), given)
-        )
-        losses = mask_losses(masks, small)
-        iou = mask_iou(masks, small)
-        loss = loss + _candidates(losses).mean() + F.mse_loss(quality, iou)
-        figures["corrected"] = iou[:, 0].mean().item()
-    return loss, figures
+        chosen = masks[:, :1] if corrected else best_mask(masks, quality)
+        return loss, mask_iou(chosen, target).squeeze(1), chosen.detach()
 
 
 def _candidates(losses: Tensor) -> Tensor:

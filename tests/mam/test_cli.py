@@ -80,7 +80,8 @@ def test_doctor_tells_what_runs(capsys) -> None:
     assert "NVIDIA driver" in said and "prompt to alpha" in said
 
 
-def test_train_matte_needs_a_sam(capsys) -> None:
-    with pytest.raises(SystemExit):
-        parse(["train", "matte", "--data", "d", "--out", "o", "--steps", "1", "--lr", "1"])
-    assert "--sam" in capsys.readouterr().err
+def test_training_says_what_it_needs(capsys, tmp_path) -> None:
+    assert main(["train", "tiny-matte", "--data", str(tmp_path), "--out", str(tmp_path)]) == 1
+    assert "tiny-matte needs --sam" in capsys.readouterr().err
+    assert main(["train", "huge", "--data", str(tmp_path), "--out", str(tmp_path)]) == 1
+    assert "no recipe 'huge'; expected one of tiny-segment, tiny-matte" in capsys.readouterr().err

@@ -1,10 +1,12 @@
 """The library end to end: the embedded model on real photographs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from mam import Matte, Matting, NothingFound, Prompt, PromptError
+from mam import Matte, Matting, NothingFound, Prompt, PromptError, Scene
 from mam.matting import BUNDLE
 from tests.conftest import EXAMPLES
 
@@ -66,6 +68,24 @@ def test_the_next_round_starts_from_the_previous_logits(flower, flower_matte: Ma
     assert corrected and corrected.segment.chosen == 0
     assert not np.array_equal(fresh.segment.logits, corrected.segment.logits)
     assert corrected.alpha[215, 310] > 0.9
+
+
+def test_a_small_object_gets_a_closer_look(flower) -> None:
+    size = flower.photo.size
+    small = Image.new("RGB", (2 * size[1], 2 * size[0]), (90, 110, 80))
+    small.paste(Image.fromarray(flower.photo.pixels), (size[1], size[0]))
+    scene = Scene.encoded(flower.graphs, replace(flower.photo, pixels=np.asarray(small)))
+    box = tuple(v + size[1 - i % 2] for i, v in enumerate(FLOWER_BOX))
+    close = scene.matte(box=box)
+    x0, y0, x1, y1 = close.segment.look
+    assert 0 < x0 < box[0] and 0 < y0 < box[1] and (x1, y1) != small.size
+    assert close.alpha.shape == (2 * size[0], 2 * size[1]) and not close.alpha[:y0].any() and not close.alpha[:, :x0].any()
+    assert close.alpha[size[0] + 150 : size[0] + 280, size[1] + 250 : size[1] + 375].mean() > 0.95
+    far = scene.mattes([Prompt(box=box)], close=False)[0]
+    assert far.segment.look == (0, 0, *small.size)
+    # A correction inside stays with the look; its logits go on unchanged.
+    corrected = scene.matte(box=box, points=[(size[1] + 310, size[0] + 215)], previous=close)
+    assert corrected.segment.look == close.segment.look
 
 
 def test_a_matte_of_another_picture_is_no_previous_round(matting, flower_matte: Matte) -> None:

@@ -6,8 +6,16 @@ import pytest
 from mam.errors import PromptError
 from mam.frames import Frame
 from mam.prompts import Prompt
+from mam.segment import Segment
 
 SIZE = (300, 400)  # (H, W)
+WHOLE = (0, 0, 400, 300)
+
+
+def before(size: tuple[int, int] = SIZE) -> Segment:
+    """Some answer of an earlier round."""
+    return Segment(np.ones(size, bool), 0, np.full((4, 256, 256), 2.0, np.float32), np.ones(4, np.float32), (0, 0, *size[::-1]))
+
 
 
 @pytest.mark.parametrize(
@@ -36,8 +44,8 @@ SIZE = (300, 400)  # (H, W)
         (Prompt(scribbles=[[(0, 0)]], scribble_labels=[1, 0]), "2 scribble_labels for 1 scribbles"),
         (Prompt(mask=np.zeros(SIZE, bool)), "mask is empty"),
         (Prompt(mask=np.ones((3, 3), bool)), r"shape \(3, 3\); expected the picture's"),
-        (Prompt(box=(0, 0, 9, 9), logits=np.zeros((4, 4))), "previous logits"),
-        (Prompt(mask=np.ones(SIZE, bool), logits=np.zeros((256, 256))), "choose one"),
+        (Prompt(box=(0, 0, 9, 9), previous=before((5, 6))), r"previous round is of a picture of \(5, 6\)"),
+        (Prompt(mask=np.ones(SIZE, bool), previous=before()), "choose one"),
     ],
 )
 def test_nonsense_is_refused_in_words(prompt: Prompt, message: str) -> None:
@@ -51,10 +59,10 @@ def test_a_box_over_the_edge_is_cut() -> None:
 
 def test_order_and_padding_are_sams() -> None:
     frame = Frame.of(SIZE)
-    coords, labels, mask, has_mask = Prompt(points=[(100, 50)]).checked(SIZE).to_input(frame)
+    coords, labels, mask, has_mask = Prompt(points=[(100, 50)]).checked(SIZE).to_input(frame, WHOLE)
     assert labels.tolist() == [1, -1] and coords.tolist() == [[256, 128], [0, 0]] and has_mask == 0 and not mask.any()
     both = Prompt(box=(0, 0, 400, 300), points=[(100, 50), (200, 60)], labels=[1, 0]).checked(SIZE)
-    coords, labels, *_ = both.to_input(frame)
+    coords, labels, *_ = both.to_input(frame, WHOLE)
     assert labels.tolist() == [1, 0, 2, 3] and coords[2:].tolist() == [[0, 0], [1024, 768]]
     assert coords.dtype == labels.dtype == np.float32
 
@@ -67,7 +75,7 @@ def test_only_a_lone_box_or_click_is_ambiguous() -> None:
     assert not ambiguous(box=(0, 0, 9, 9), points=[(1, 1)])
     assert not ambiguous(points=[(1, 1), (2, 2)])
     assert not ambiguous(points=[(1, 1)], mask=np.ones(SIZE, bool)) and not ambiguous(mask=np.ones(SIZE, bool))
-    assert not ambiguous(points=[(1, 1)], logits=np.zeros((256, 256)))
+    assert not ambiguous(points=[(1, 1)], previous=before())
 
 
 def test_a_scribble_becomes_spread_points_on_the_stroke() -> None:
@@ -89,6 +97,17 @@ def test_a_mask_alone_brings_its_box_and_logits() -> None:
     mask[90:210, 100:300] = True
     checked = Prompt(mask=mask).checked(SIZE)
     assert checked.box.tolist() == [100, 90, 300, 210]
-    *_, logits, has_mask = checked.to_input(Frame.of(SIZE))
+    *_, logits, has_mask = checked.to_input(Frame.of(SIZE), WHOLE)
     assert has_mask == 1 and logits.shape == (1, 256, 256)
     assert logits[0, 96, 128] == 8 and logits[0, 10, 10] == -8 and (logits[0, 192:] == -8).all()
+
+
+def test_a_closer_look_moves_everything_and_leaves_out_what_it_cannot_see() -> None:
+    look = (100, 50, 300, 150)  # 200 x 100 pixels: five times as large as in the whole picture's frame
+    mask = np.zeros(SIZE, bool)
+    mask[75:125, 150:250] = True
+    prompt = Prompt(box=(150, 75, 250, 125), points=[(200, 100), (20, 20)], labels=[1, 0], mask=mask).checked(SIZE)
+    coords, labels, logits, _ = prompt.to_input(Frame.of((100, 200)), look)
+    assert labels.tolist() == [1, 2, 3]
+    assert coords.tolist() == [[512, 256], [256, 128], [768, 384]]
+    assert logits[0, 64, 128] == 8 and logits[0, 64, 20] == -8 and (logits[0, 128:] == -8).all()

@@ -53,7 +53,7 @@ def test_graph_of_somebody_else(copy) -> None:
 
 def test_another_contract_version(copy) -> None:
     restamp(copy / "mask_decoder.onnx", mam_contract="99")
-    with pytest.raises(GraphError, match="version 99 of the contract; this library speaks version 1"):
+    with pytest.raises(GraphError, match="version 99 of the contract; this library speaks version 2"):
         load_graphs(copy, "cpu")
 
 

@@ -7,7 +7,7 @@ import torch
 
 from mam.errors import WeightsError
 from mam.nets import checkpoint
-from mam.variants import VARIANTS, Variant
+from mam.variants import VARIANTS
 
 
 @pytest.fixture()
@@ -53,7 +53,7 @@ def test_half_a_model_names_the_tensors(mini, files) -> None:
 
 def test_another_variant_is_refused(mini, files) -> None:
     _, sam, m2m = files
-    with pytest.raises(WeightsError, match="was trained as"):
+    with pytest.raises(WeightsError, match="of another shape"):
         checkpoint.load(dataclasses.replace(mini, decoder_mlp=64), sam, m2m)
 
 
@@ -67,7 +67,8 @@ def test_missing_and_half_downloaded_files(mini, files, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(VARIANTS))
-def test_variants_survive_json(name) -> None:
+def test_variants_are_plain_values(name) -> None:
     import json
 
-    assert Variant.from_dict(json.loads(json.dumps(VARIANTS[name].to_dict()))) == VARIANTS[name]
+    values = json.loads(json.dumps(VARIANTS[name].to_dict()))
+    assert values["name"] == name and values["kind"] in ("CNN", "ViT")

@@ -24,3 +24,26 @@ def data(tmp_path_factory):
     (root / "backgrounds" / "hills").mkdir(parents=True)
     Image.fromarray(rng.integers(0, 255, (60, 80, 3), np.uint8)).save(root / "backgrounds" / "hills" / "1.jpg")
     return root
+
+
+@pytest.fixture(scope="session")
+def sets(tmp_path_factory):
+    """The paper's data sets, two files each, in the folders they unpack to."""
+    root = tmp_path_factory.mktemp("sets")
+    rng = np.random.default_rng(0)
+    disc = Image.fromarray(np.uint8(255 * np.clip(40 - np.hypot(*np.mgrid[-50:50, -60:60]), 0, 1)))
+    for images, alphas in {
+        "AIM/Combined_Dataset/fg": "AIM/Combined_Dataset/alpha",
+        "Distinctions-646/Train_ori/FG": "Distinctions-646/Train_ori/GT",
+        "Human2K/Train/FG": "Human2K/Train/Alpha",
+        "AM2k/train/fg": "AM2k/train/mask",
+        "RefMatte/train/img_full": "RefMatte/train/mask",
+        "COCO/train2017": None,
+        "BG20k/full": None,
+    }.items():
+        for name in "ab":
+            for folder, content in ((images, Image.fromarray(rng.integers(0, 255, (100, 120, 3), np.uint8))), (alphas, disc)):
+                if folder:
+                    (root / folder).mkdir(parents=True, exist_ok=True)
+                    content.save(root / folder / f"{name}.{'png' if folder == alphas else 'jpg'}")
+    return root

@@ -5,10 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
-from mam.training import prompts
+from mam.training import prompts, softness
 from mam.training.data import Library, Segments
 from mam.training.matting import Composites
-from mam.training.softness import extend_colours, soften
+from mam.training.sets import SetComposites
+from mam.training.softness import extend_colours, make, soften
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,37 @@ def test_composites_have_soft_alpha_and_ignored_bands(library) -> None:
         h, w = example["valid"]
         ignored += (example["known"][:h, :w] == 0).sum()
     assert soft > 1000 and ignored > 1000
+
+
+def test_real_sets_give_examples_of_the_same_form(sets, tmp_path) -> None:
+    examples = SetComposites(sets, 0)
+    assert len(examples.foregrounds) == 4 and len(examples.backgrounds) == 2 and len(examples.pictures) == 2
+    for i in range(6):
+        example, again = examples[i], SetComposites(sets, 0)[i]
+        assert example["image"].shape == (1024, 1024, 3) and example["alpha"].max() == 255
+        assert all(np.array_equal(example[k], again[k]) for k in example)
+    with pytest.raises(FileNotFoundError, match="holds neither RefMatte nor"):
+        SetComposites(tmp_path, 0)
+
+
+@pytest.mark.parametrize("kind", ["hair", "fur", "feathers", "defocus", "motion", "veil", "glass", "sheer", "edge"])
+def test_every_treatment_keeps_the_size_and_softens(library, monkeypatch, kind) -> None:
+    monkeypatch.setattr(softness, "_TREATMENTS", {kind: 1.0})
+    padded = Image.new("RGBA", (200, 200))
+    padded.paste(Image.open(library.cutouts[0]).convert("RGBA"), (68, 68))
+    result = soften(np.random.default_rng(1), padded)
+    alpha = np.asarray(result.getchannel("A"))
+    assert result.size == (200, 200) and alpha.max() > 60
+    if kind != "edge":
+        assert ((alpha > 8) & (alpha < 247)).sum() > 100
+
+
+@pytest.mark.parametrize("kind", ["grass", "twigs", "smoke", "net", "text"])
+def test_every_made_foreground_is_partly_there(monkeypatch, kind) -> None:
+    monkeypatch.setattr(softness, "_MADE", {kind: 1.0})
+    made = make(np.random.default_rng(2), 300, lambda size: Image.new("RGB", size, "red"))
+    share = (np.asarray(made.getchannel("A")) > 20).mean()
+    assert made.mode == "RGBA" and max(made.size) <= 300 and 0.005 < share < 0.9
 
 
 def test_colours_reach_beyond_the_edge(library) -> None:

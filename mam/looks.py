@@ -1,0 +1,108 @@
+"""Close looks: which part of a picture to encode on its own, so that a small encoder sees the object large.
+
+A look is (x0, y0, x1, y1) in whole pixels of the original picture, far sides exclusive. The whole picture is a look too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from mam.contract import MASK_SIDE
+from mam.frames import SIDE, Frame
+from mam.segment import Segment
+
+Look = tuple[int, int, int, int]
+
+_WORTH = 1.25  # enlarging an object by less is not worth another encoding
+_SMALLEST = 16  # pixels of the shortest look
+_OUTSIDE = -8.0  # logit of what an earlier look did not see
+
+
+def whole(size: tuple[int, int]) -> Look:
+    """The look at all of a picture of this (H, W)."""
+    return 0, 0, size[1], size[0]
+
+
+def choose(
+    box: np.ndarray | None,
+    mask: np.ndarray | None,
+    points: np.ndarray,
+    previous: Segment | None,
+    size: tuple[int, int],
+    room: float,
+) -> Look:
+    """The part of a picture to look at for a prompt.
+
+    Around the box, the mask, or what the round before found, with all points that belong to the object; the same as in
+    the round before if that will do; the whole picture if there are only points, or if a closer look would enlarge little.
+
+    Args:
+        box: (4,) or None. mask: (H, W) bool or None. points: (N, 2), those that belong to the object.
+        previous: the round before, or None.
+        size: (H, W) of the picture.
+        room: what is left on each side, in parts of the longest side of what is looked at.
+    """
+    full = whole(size)
+    if previous is not None:
+        if previous.look != full and _holds(previous.look, _bounds(box, None, points)):
+            return previous.look
+        mask = previous.mask
+    if box is None and (mask is None or not mask.any()):
+        return full
+    x0, y0, x1, y1 = _bounds(box, mask, points)
+    grow = max(room * max(x1 - x0, y1 - y0), (_SMALLEST - min(x1 - x0, y1 - y0)) / 2)
+    h, w = size
+    look = (max(0, int(x0 - grow)), max(0, int(y0 - grow)), min(w, int(np.ceil(x1 + grow))), min(h, int(np.ceil(y1 + grow))))
+    enlarges = max(size) / max(look[2] - look[0], look[3] - look[1])
+    return look if enlarges >= _WORTH else full
+
+
+def carry(logits: np.ndarray, seen: Look, look: Look) -> np.ndarray:
+    """(256, 256) float32 logits of one look -> the same for another look at the same picture, bilinear."""
+    if seen == look:
+        return logits
+    (sx, sy), (tx, ty) = _scales(seen), _scales(look)
+    # For each output pixel, where it lies in the input: Pillow's affine coefficients, between pixel centres.
+    a, e = sx / tx, sy / ty
+    c, f = (look[0] - seen[0]) * sx, (look[1] - seen[1]) * sy
+    padded = logits.copy()
+    h, w = Frame.of((seen[3] - seen[1], seen[2] - seen[0])).input_size
+    padded[-(-h * MASK_SIDE // SIDE) :] = padded[:, -(-w * MASK_SIDE // SIDE) :] = _OUTSIDE
+    moved = Image.fromarray(padded).transform(
+        logits.shape, Image.Transform.AFFINE, (a, 0, c, 0, e, f), Image.Resampling.BILINEAR, fillcolor=_OUTSIDE
+    )
+    return np.asarray(moved, np.float32)
+
+
+def place(part: np.ndarray, look: Look, size: tuple[int, int]) -> np.ndarray:
+    """What was found in a look, (h, w), on the whole picture's canvas, (H, W), zero elsewhere."""
+    if look == whole(size):
+        return part
+    canvas = np.zeros(size, part.dtype)
+    canvas[look[1] : look[3], look[0] : look[2]] = part
+    return canvas
+
+
+def _scales(look: Look) -> tuple[float, float]:
+    """Pixels of the 256 x 256 logits per original pixel, along x and y."""
+    frame = Frame.of((look[3] - look[1], look[2] - look[0]))
+    (h, w), (h0, w0) = frame.input_size, frame.original_size
+    return w / w0 * MASK_SIDE / SIDE, h / h0 * MASK_SIDE / SIDE
+
+
+def _bounds(box: np.ndarray | None, mask: np.ndarray | None, points: np.ndarray) -> tuple[float, float, float, float]:
+    """x0, y0, x1, y1 around all that is given; inside out if nothing is."""
+    corners = [np.reshape(box, (2, 2))] if box is not None else []
+    if mask is not None and mask.any():
+        ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        corners.append(np.array([[xs[0], ys[0]], [xs[-1] + 1, ys[-1] + 1]], float))
+    together = np.concatenate([*corners, points, np.empty((0, 2))])
+    if not len(together):
+        return np.inf, np.inf, -np.inf, -np.inf
+    return (*together.min(0), *together.max(0))
+
+
+def _holds(look: Look, bounds: tuple[float, float, float, float]) -> bool:
+    x0, y0, x1, y1 = bounds
+    return look[0] <= x0 and look[1] <= y0 and x1 <= look[2] and y1 <= look[3]

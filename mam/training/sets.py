@@ -1,0 +1,113 @@
+"""The matting data sets of the paper, as they unpack, all below one folder; any may be missing:
+
+    AIM/Combined_Dataset/{fg,alpha}    Distinctions-646/Train_ori/{FG,GT}    Human2K/Train/{FG,Alpha}    AM2k/train/{fg,mask}
+    RefMatte/train/{img_full,mask}     whole pictures, one matte each
+    COCO/train2017    BG20k/full       backgrounds
+
+Each is asked for at its owners; none may be redistributed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mam.nets.sam import FRAME
+from mam.training.data import jitter
+
+_FOREGROUNDS = (
+    ("AIM/Combined_Dataset/fg", "AIM/Combined_Dataset/alpha"),
+    ("Distinctions-646/Train_ori/FG", "Distinctions-646/Train_ori/GT"),
+    ("Human2K/Train/FG", "Human2K/Train/Alpha"),
+    ("AM2k/train/fg", "AM2k/train/mask"),
+)
+_PICTURES = ("RefMatte/train/img_full", "RefMatte/train/mask")
+_BACKGROUNDS = ("COCO/train2017", "BG20k/full")
+
+
+class SetComposites:
+    """Examples for the matte stage out of real data sets, as `mam.training.matting.Composites` gives them.
+
+    Args:
+        root: see the module's docstring.
+        seed: of all randomness; `examples[i]` depends on (seed, i) alone.
+
+    Raises:
+        FileNotFoundError: no foregrounds, or foregrounds without backgrounds.
+    """
+
+    def __init__(self, root: Path, seed: int) -> None:
+        self.seed = seed
+        self.foregrounds = [pairs for folders in _FOREGROUNDS if (pairs := _pairs(root, *folders))]
+        self.pictures = _pairs(root, *_PICTURES)
+        self.backgrounds = [files for folder in _BACKGROUNDS if (files := _files(root / folder))]
+        if not self.pictures and not (self.foregrounds and self.backgrounds):
+            raise FileNotFoundError(
+                f"{root} holds neither RefMatte nor a set of foregrounds with a set of backgrounds; see mam/training/sets.py."
+            )
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        """`image` (1024, 1024, 3), `alpha` and `known` (1024, 1024), uint8; `valid` (2,) h, w."""
+        rng = np.random.default_rng((self.seed, index))
+        whole = self.pictures and (not self.foregrounds or not self.backgrounds or rng.random() < 0.2)
+        image, alpha = self._picture(rng) if whole else self._composite(rng)
+        image = jitter(rng, image)
+        w, h = image.size
+        canvas, matte = np.zeros((FRAME, FRAME, 3), np.uint8), np.zeros((FRAME, FRAME), np.uint8)
+        canvas[:h, :w], matte[:h, :w] = np.asarray(image), np.asarray(alpha)
+        known = np.zeros((FRAME, FRAME), np.uint8)
+        known[:h, :w] = 1
+        return {"image": canvas, "alpha": matte, "known": known, "valid": np.array([h, w])}
+
+    def _picture(self, rng: np.random.Generator) -> tuple[Image.Image, Image.Image]:
+        image_file, alpha_file = self.pictures[rng.integers(len(self.pictures))]
+        image, alpha = Image.open(image_file).convert("RGB"), Image.open(alpha_file).convert("L")
+        scale = FRAME / max(image.size)
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        return image.resize(size, Image.Resampling.BILINEAR), alpha.resize(size, Image.Resampling.BILINEAR)
+
+    def _composite(self, rng: np.random.Generator) -> tuple[Image.Image, Image.Image]:
+        """One foreground, now and then a second one beside or over it, on a background that fills the frame."""
+        files = self.backgrounds[rng.integers(len(self.backgrounds))]
+        image = Image.open(files[rng.integers(len(files))]).convert("RGB")
+        scale = FRAME / min(image.size)
+        image = image.resize((max(FRAME, round(image.width * scale)), max(FRAME, round(image.height * scale))))
+        x, y = int(rng.integers(image.width - FRAME + 1)), int(rng.integers(image.height - FRAME + 1))
+        image = image.crop((x, y, x + FRAME, y + FRAME))
+        image, alpha = self._place(rng, image)
+        if rng.random() < 0.25:
+            image, other = self._place(rng, image)
+            a, b = np.asarray(alpha, np.float32), np.asarray(other, np.float32)
+            behind = Image.fromarray(np.uint8(a * (1 - b / 255)))
+            alpha = behind if rng.random() < 0.5 and np.asarray(behind).max() > 200 else other
+        return image, alpha
+
+    def _place(self, rng: np.random.Generator, image: Image.Image) -> tuple[Image.Image, Image.Image]:
+        pairs = self.foregrounds[rng.integers(len(self.foregrounds))]
+        colour_file, alpha_file = pairs[rng.integers(len(pairs))]
+        colours, alpha = Image.open(colour_file).convert("RGB"), Image.open(alpha_file).convert("L")
+        if alpha.size != colours.size:
+            alpha = alpha.resize(colours.size, Image.Resampling.BILINEAR)
+        # A random affine map: scale, turn, mirror, shear; then somewhere in the frame.
+        scale = rng.uniform(0.5, 1.1) * FRAME / max(colours.size)
+        turn, shear, flip = rng.normal(0, 0.15), rng.normal(0, 0.08), rng.choice([-1, 1])
+        forward = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ [[flip * scale, shear * scale], [0, scale]]
+        back = np.linalg.inv(forward)
+        offset = np.array(colours.size) / 2 - back @ (rng.uniform(0.3, 0.7, 2) * FRAME)
+        data = (back[0, 0], back[0, 1], offset[0], back[1, 0], back[1, 1], offset[1])
+        layer, cover = (
+            part.transform(image.size, Image.Transform.AFFINE, data, Image.Resampling.BILINEAR) for part in (colours, alpha)
+        )
+        return Image.composite(jitter(rng, layer), image, cover), cover
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+
+
+def _pairs(root: Path, images: str, alphas: str) -> list[tuple[Path, Path]]:
+    """Files of both folders with the same stem."""
+    by_stem = {path.stem: path for path in _files(root / alphas)}
+    return [(path, by_stem[path.stem]) for path in _files(root / images) if path.stem in by_stem]

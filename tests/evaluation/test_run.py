@@ -1,0 +1,110 @@
+"""Evaluation end to end: rows, resuming, simulated users, the command."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mam.__main__ import main
+from mam.errors import MamError
+from mam.evaluation import interaction, run
+from mam.evaluation.benchmarks import LAYOUTS, read_cases
+
+
+def test_a_perfect_answer_scores_perfectly(alpha) -> None:
+    truth = np.asarray(alpha) / 255
+
+    class Perfect:
+        mask = truth > 0.5
+
+        def alpha_uint8(self):
+            return np.asarray(alpha)
+
+    figures = run.measure(Perfect(), truth, None, hard=False)
+    assert figures["iou"] == figures["iou_alpha"] == 1 and figures["sad"] == figures["grad_tri"] == 0
+    nothing = run.measure(None, truth, None, hard=False)
+    assert nothing["iou"] == 0 and nothing["sad"] == pytest.approx(truth.sum() / 1000)
+    assert np.isnan(run.measure(None, truth, None, hard=True)["grad"])
+
+
+@pytest.mark.parametrize(("layout", "prompt"), [("pairs", "box"), ("him2k", "box"), ("rwp636", "point"), ("segments", "box")])
+def test_command_measures_and_goes_on(benchmark_folder, tmp_path, capsys, layout, prompt) -> None:
+    command = ["evaluate", str(benchmark_folder(layout)), "--layout", layout, "--prompt", prompt, "--out", str(tmp_path), "--device", "cpu"]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert prompt in out and ("IMQ" in out) == (layout == "him2k")
+    rows = list(csv.DictReader(open(tmp_path / "results.csv")))
+    assert len(rows) == 2 and max(float(row["iou"]) for row in rows) > (0.5 if prompt == "box" else 0.2)
+    assert Image.open(tmp_path / "worst.png").width == 720
+    assert len(list((tmp_path / "alphas").rglob("*.png"))) == 2
+
+    # Interrupted within the second row: the first is kept, the second measured again.
+    lines = (tmp_path / "results.csv").read_text().splitlines()
+    (tmp_path / "results.csv").write_text("\n".join([*lines[:2], lines[2].rpartition(",")[0]]))
+    assert main(command) == 0
+    again = list(csv.DictReader(open(tmp_path / "results.csv")))
+    assert again[0] == rows[0] and again[1]["iou"] == rows[1]["iou"]
+    assert "1 objects were measured before" in capsys.readouterr().err
+
+
+def test_text_needs_words_and_a_model(matting, benchmark_folder, tmp_path) -> None:
+    cases = read_cases("rw100", benchmark_folder("rw100"))
+    with pytest.raises(MamError, match="text prompts need"):
+        next(run.evaluate(matting, cases, LAYOUTS["rw100"], "text", tmp_path))
+    asked = []
+
+    def find_box(pixels, words):
+        asked.append(words)
+        return 90, 41, 222, 179
+
+    rows = [row for rows in run.evaluate(matting, cases, LAYOUTS["rw100"], "text", tmp_path, find_box) for row in rows]
+    assert asked == ["the flower one", "the flower two"] and rows[0].iou > 0.5
+
+
+def test_other_columns_are_refused(tmp_path) -> None:
+    (tmp_path / "results.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(MamError, match="of another version"):
+        run.Results(tmp_path / "results.csv")
+
+
+@pytest.mark.parametrize("kind", ["box+click", "click+scribble", "scribble+click"])
+def test_simulated_users_get_better(benchmark_folder, tmp_path, capsys, kind) -> None:
+    folder = str(benchmark_folder("segments"))
+    assert main(["evaluate", folder, "--rounds", kind, "--sources", "davis", "--out", str(tmp_path), "--device", "cpu"]) == 0
+    out = capsys.readouterr().out
+    assert f"davis {kind} round 5" in out and "rounds to IoU 0.85" in out
+    ious = [float(row["iou"]) for row in csv.DictReader(open(tmp_path / "results.csv"))]
+    assert len(ious) == 5 and max(ious) > 0.6
+
+
+def test_users_correct_the_largest_wrong_region() -> None:
+    truth = np.zeros((60, 80), bool)
+    truth[10:50, 10:40] = True
+    user = interaction.User()
+    user.start("click", truth)
+    assert truth[int(user.points[0][1]), int(user.points[0][0])]
+    predicted = truth.copy()
+    predicted[10:20] = False  # 300 missing
+    predicted[30:50, 60:80] = True  # 400 too much
+    assert user.correct("click", predicted, truth)
+    x, y = user.points[-1]
+    assert user.labels == [1, 0] and 60 <= x < 80 and 30 <= y < 50
+    assert user.correct("scribble", truth & False, truth)
+    xs, ys = np.array(user.scribbles[0]).T.astype(int)
+    assert user.scribble_labels == [1] and truth[ys, xs].all() and np.hypot(np.ptp(xs), np.ptp(ys)) > 20
+    assert not user.correct("click", truth, truth)
+
+
+def test_rounds_needed() -> None:
+    def row(case, number, value):
+        return run.Row(case, "box+click", number, value, *[0.0] * 12)
+
+    rows = [row("a", 1, 0.5), row("a", 2, 0.9), row("b", 1, 0.1), row("b", 2, 0.2)]
+    assert run.clicks_needed(rows, 0.85) == ((2 + 5) / 2, 0.5)
+
+
+def test_a_bad_kind_of_rounds_is_refused(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["evaluate", "x", "--rounds", "box+box"])
+    assert "box|click|scribble" in capsys.readouterr().err
