@@ -35,18 +35,20 @@ class Composites:
         self.library, self.seed = library, seed
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        """`image` (1024, 1024, 3), `alpha` and `known` (1024, 1024), uint8; `valid` (2,) h, w. `known` 0: no loss there."""
+        """`image` (1024, 1024, 3), `alpha` and `known` (1024, 1024), uint8; `valid` (2,) h, w. `known` 0: no loss there.
+        `plain` is `image` before its colours were changed."""
         rng = np.random.default_rng((self.seed, index))
         while True:
             image, alpha, known = self._photograph(rng) if rng.random() < 0.35 else self._composite(rng)
             if 0.005 < (np.asarray(alpha) > 127).mean() < 0.95:
                 break
-        image = jitter(rng, image)
         h, w = image.height, image.width
-        canvases = np.zeros((FRAME, FRAME, 3), np.uint8), np.zeros((FRAME, FRAME), np.uint8), np.zeros((FRAME, FRAME), np.uint8)
-        for canvas, content in zip(canvases, (image, alpha, known)):
-            canvas[:h, :w] = np.asarray(content)
-        return dict(zip(("image", "alpha", "known"), canvases), valid=np.array([h, w]))
+        example = {"valid": np.array([h, w])}
+        for name, content in {"image": jitter(rng, image), "plain": image, "alpha": alpha, "known": known}.items():
+            array = np.asarray(content)
+            example[name] = np.zeros((FRAME, FRAME, *array.shape[2:]), np.uint8)
+            example[name][:h, :w] = array
+        return example
 
     def _photograph(self, rng: np.random.Generator) -> tuple[Image.Image, Image.Image, Image.Image]:
         """A real photograph, mostly a closer look; its mask says nothing within some pixels of its edge."""
@@ -129,7 +131,13 @@ def _matched(rng: np.random.Generator, foreground: Image.Image, image: Image.Ima
 
 
 def matting_loss(
-    sam: Sam, m2m: MaskToMatte, batch: dict[str, Tensor], progress: float, cells: int = 20, views: int = 6
+    sam: Sam,
+    m2m: MaskToMatte,
+    batch: dict[str, Tensor],
+    progress: float,
+    cells: int = 20,
+    views: int = 6,
+    teacher: MaskToMatte | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """Loss of one batch on some crops per picture, cut along the cells of the embedding.
 
@@ -139,15 +147,18 @@ def matting_loss(
         progress: share of the run that is done; the weight maps follow it (see `_weights`).
         cells: side of a crop in cells of 16 pixels.
         views: crops per picture.
+        teacher: the averaged network. Where a photograph's mask says nothing, near its edge, the target is what the
+            teacher makes of the true mask and the picture as it was before its colours were changed.
 
     Returns:
         The loss and figures to print.
 
-    Source: Li, Jain and Shi 2023, section 4.1.
+    Source: Li, Jain and Shi 2023, section 4.1; the teacher: Park et al. 2023, "Mask-guided Matting in the Wild".
     """
     alpha, known = batch["alpha"].float() / 255, batch["known"].float()
     image = normalise(batch["image"], batch["valid"])
     target = alpha > 0.5
+    small = F.avg_pool2d(alpha.unsqueeze(1), 4) > 0.5
     with torch.no_grad():
         embeddings = sam.image_encoder(image)
         coords = prompts.boxes(target)
@@ -157,17 +168,26 @@ def matting_loss(
             embeddings, *sam.embed_prompts(coords, labels, none, coords.new_zeros(len(coords)))
         )
         mask = best_mask(masks, quality)
-        small = F.avg_pool2d(alpha.unsqueeze(1), 4) > 0.5
         # A mask with faults teaches to mend them; from one of something else M2M could only learn to ignore masks, and a
         # shaken true one teaches more.
         missed = mask_iou(mask, small.squeeze(1)).squeeze(1) < 0.55
         guide = torch.where(missed[:, None, None, None], _shaken(small), mask > 0).float()
 
-    fields = embeddings, image, guide, alpha, known
-    crops = [_crop(i, *fields, cells) for i in range(len(alpha)) for _ in range(views)]
-    embedding, picture, mask, alpha, known = (torch.stack(part) for part in zip(*crops))
+        fields = [(embeddings, 1), (image, CELL), (guide, 4), (alpha.unsqueeze(1), CELL), (known.unsqueeze(1), CELL)]
+        if teacher is not None:
+            plain = normalise(batch["plain"], batch["valid"])
+            inside = (plain != 0).any(1, keepdim=True).float()
+            fields += [(sam.image_encoder(plain), 1), (plain, CELL), (small.float(), 4), (inside, CELL)]
+        corners = [(i, *_corner(alpha[i], small[i, 0], guide[i, 0] > 0.5, cells)) for i in range(len(alpha)) for _ in range(views)]
+        cut = [
+            torch.stack([f[i, :, y * k : (y + cells) * k, x * k : (x + cells) * k] for i, y, x in corners]) for f, k in fields
+        ]
+        embedding, picture, mask, alpha, known = cut[:5]
+        if teacher is not None:
+            _, _, taught = teacher(*cut[5:8])
+            alpha = torch.where(known > 0, alpha, taught)
+            known = torch.where(known > 0, known, 0.5 * cut[8])
     os8, os4, os1 = m2m(embedding, picture, mask)
-    alpha, known = alpha.unsqueeze(1), known.unsqueeze(1)
     w8, w4, w1 = _weights(alpha, os8.detach(), os4.detach(), progress)
     parts = [(os1, w1, 0.4), (os4, w4, 0.2), (os8, w8, 0.2)]
     loss = sum(
@@ -202,17 +222,19 @@ def _shaken(mask: Tensor) -> Tensor:
     return soft + 0.3 * wave > 0.5
 
 
-def _crop(
-    i: int, embeddings: Tensor, image: Tensor, guide: Tensor, alpha: Tensor, known: Tensor, cells: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Picture i around a random place, mostly on the object's edge."""
-    edge = (alpha[i] > 0.02) & (alpha[i] < 0.98) if torch.rand(()) < 0.8 else alpha[i] > 0.5
-    places = edge.nonzero()
-    room = FRAME // CELL - cells
+def _corner(alpha: Tensor, small: Tensor, guide: Tensor, cells: int) -> tuple[int, int]:
+    """The first row and column, in cells, of a crop around a place worth learning from: a fault of the mask, an edge of
+    the object, or its inside. `alpha` is (1024, 1024), `small` and `guide` (256, 256) bool: the true mask and SAM's."""
+    draw = torch.rand(())
+    if draw < 0.35 and (small != guide).any():
+        places = 4 * (small != guide).nonzero()
+    elif draw < 0.85:
+        whole = small.float()[None]
+        edge = F.max_pool2d(whole, 3, 1, 1) + F.max_pool2d(-whole, 3, 1, 1) > 0
+        soft = F.max_pool2d(((alpha > 0.02) & (alpha < 0.98)).float()[None], 4) > 0
+        places = 4 * (edge | soft)[0].nonzero()
+    else:
+        places = 4 * small.nonzero()
     y, x = (0, 0) if not len(places) else places[torch.randint(len(places), ())].tolist()
-    y0, x0 = (min(max(v // CELL - int(torch.randint(cells, ())), 0), room) for v in (y, x))
-
-    def cut(tensor: Tensor, scale: int) -> Tensor:
-        return tensor[..., y0 * scale : (y0 + cells) * scale, x0 * scale : (x0 + cells) * scale]
-
-    return cut(embeddings[i], 1), cut(image[i], CELL), cut(guide[i], 4), cut(alpha[i], CELL), cut(known[i], CELL)
+    room = FRAME // CELL - cells
+    return tuple(min(max(v // CELL - int(torch.randint(cells, ())), 0), room) for v in (y, x))

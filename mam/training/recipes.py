@@ -21,6 +21,7 @@ class Recipe:
         read_side: segment: pixels of a training picture.
         pooled: segment: for this share of the run the decoder gets the embedding pooled by 2, which makes a step twice as
             fast; fine edges come last.
+        teacher: matte: after 40% of the run, let the averaged network fill in what a photograph's mask leaves open.
         cells, views: matte: side of a crop in cells of 16 pixels, and crops per picture.
         seed: of all randomness.
     """
@@ -37,6 +38,7 @@ class Recipe:
     data: Literal["made", "sets"] = "made"
     read_side: int = 256
     pooled: float = 0.55
+    teacher: bool = False
     cells: int = 20
     views: int = 6
     seed: int = 0
