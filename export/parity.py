@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
+from mam.contract import Usage
 from mam.images import open_photo
 from mam.looks import whole
 from mam.matting import Matting
@@ -27,8 +28,8 @@ class TorchGraphs:
     model: MattingAnything
 
     @property
-    def close_look(self) -> float | None:
-        return self.model.variant.close_look
+    def usage(self) -> Usage:
+        return self.model.variant.usage
 
     @torch.inference_mode()
     def encode(self, image: np.ndarray) -> np.ndarray:

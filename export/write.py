@@ -33,7 +33,7 @@ def write_graphs(model: MattingAnything, checkpoint_sha256: str, folder: Path) -
         The three paths.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    stamp = metadata(model.variant.name, checkpoint_sha256, model.variant.close_look)
+    stamp = metadata(model.variant.name, checkpoint_sha256, model.variant.usage)
     written = []
     for graph, (module, inputs) in modules(model).items():
         path = folder / graph.file

@@ -71,16 +71,39 @@ MATTE = Graph(
 GRAPHS = (IMAGE_ENCODER, MASK_DECODER, MATTE)
 
 
-def metadata(variant: str, checkpoint_sha256: str, close_look: float | None = None) -> dict[str, str]:
-    """What every graph of a set carries in its metadata; all but `mam_graph` must agree over the three files.
+@dataclass(frozen=True)
+class Usage:
+    """How a model wants to be used; the defaults are SAM's and MAM's.
 
-    `mam_close_look` is empty for models that encode a picture once; else see `mam.looks`.
+    Attributes:
+        close_look: None encodes a picture once and for all; a number encodes the part around a box or an earlier mask again,
+            with so much room on each side in parts of its longest side (`mam.looks`).
+        alternatives: a lone box or click is answered by the one of masks 1..3 with the best predicted IoU; False: by mask 0.
     """
+
+    close_look: float | None = None
+    alternatives: bool = True
+
+    def stamp(self) -> dict[str, str]:
+        """As metadata of a graph."""
+        return {
+            "mam_close_look": "" if self.close_look is None else str(self.close_look),
+            "mam_alternatives": "yes" if self.alternatives else "no",
+        }
+
+    @classmethod
+    def from_stamp(cls, stamp: dict[str, str]) -> Usage:
+        """Back from metadata."""
+        return cls(float(stamp["mam_close_look"]) if stamp["mam_close_look"] else None, stamp["mam_alternatives"] == "yes")
+
+
+def metadata(variant: str, checkpoint_sha256: str, usage: Usage = Usage()) -> dict[str, str]:
+    """What every graph of a set carries in its metadata; all but `mam_graph` must agree over the three files."""
     return {
         "mam_contract": VERSION,
         "mam_variant": variant,
         "mam_checkpoint_sha256": checkpoint_sha256,
-        "mam_close_look": "" if close_look is None else str(close_look),
+        **usage.stamp(),
         "mam_pixel_mean": ",".join(map(str, PIXEL_MEAN)),
         "mam_pixel_std": ",".join(map(str, PIXEL_STD)),
     }

@@ -103,7 +103,7 @@ class Scene:
     def nbytes(self) -> int:
         """Bytes of memory that the pixels and embeddings take, one closer look included."""
         own = self.photo.pixels.nbytes + self.input_image.nbytes + self.image_embeddings.nbytes
-        return own + (own if self.graphs.close_look is not None else 0)
+        return own + (own if self.graphs.usage.close_look is not None else 0)
 
     def matte(
         self,
@@ -191,7 +191,8 @@ class Scene:
             batch = [np.stack(values) for values in zip(*(arrays[i] for i in members))]
             for i, masks, scores in zip(members, *self.graphs.decode(self.image_embeddings, *batch)):
                 # MAM's rule for a single box or click; SAM's advice when there is more to go by.
-                chosen = 1 + int(scores[1:].argmax()) if prompts[i].ambiguous else 0
+                choose = prompts[i].ambiguous and self.graphs.usage.alternatives
+                chosen = 1 + int(scores[1:].argmax()) if choose else 0
                 segments[i] = Segment(self._full_size(masks[chosen]) > 0, chosen, masks, scores, look)
         return [segments[i] for i in range(len(prompts))]
 
@@ -200,7 +201,7 @@ class Scene:
         return looks.whole(self.photo.size)
 
     def _look(self, prompt: CheckedPrompt, close: bool) -> Look:
-        room = self.graphs.close_look
+        room = self.graphs.usage.close_look
         if not close or room is None:
             return self._whole
         belongs = prompt.points[prompt.labels == 1]

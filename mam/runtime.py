@@ -26,7 +26,7 @@ class Graphs:
         variant: the model's name, from the graphs' metadata.
         folder: where they came from.
         provider: the execution provider that really runs them, "CPUExecutionProvider" or "CUDAExecutionProvider".
-        close_look: how much room a closer look leaves around the object, see `mam.looks`; None for none.
+        usage: how the model wants to be used.
         note: one sentence for people on why that provider; empty when there is nothing to say.
     """
 
@@ -34,7 +34,7 @@ class Graphs:
     folder: Path
     provider: str
     note: str
-    close_look: float | None
+    usage: contract.Usage
     sessions: dict[str, ort.InferenceSession]
 
     def encode(self, image: np.ndarray) -> np.ndarray:
@@ -110,8 +110,7 @@ def load_graphs(folder: str | os.PathLike, device: Device = "auto", threads: int
             )
         note = f"There is an NVIDIA driver, but CUDA could not be used; running {fallen} on {got}."
     stamp = stamps[contract.IMAGE_ENCODER.file]
-    close_look = float(stamp["mam_close_look"]) if stamp.get("mam_close_look") else None
-    return Graphs(stamp.get("mam_variant", "unknown"), folder, got, note, close_look, sessions)
+    return Graphs(stamp["mam_variant"], folder, got, note, contract.Usage.from_stamp(stamp), sessions)
 
 
 def cuda_driver() -> str | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+from mam.contract import Usage
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,14 @@ class M2M:
 class Variant:
     """One model: the encoder, the width of the mask decoder's perceptrons, M2M, and where the weights come from.
 
-    `close_look` says how the model is to be used, not what it is: None encodes a picture once and for all; a number encodes
-    the part around a box or an earlier mask again, with so much room on each side in parts of its longest side.
+    `usage` says how the model wants to be used, not what it is.
     """
 
     name: str
     encoder: ViT | CNN
     decoder_mlp: int = 2048
     m2m: M2M = M2M()
-    close_look: float | None = field(default=None, compare=False)
+    usage: Usage = Usage()
     weights: str = ""
     licence: str = ""
 
@@ -79,7 +80,7 @@ VARIANTS: dict[str, Variant] = {
             CNN(),
             decoder_mlp=256,
             m2m=M2M(embedding=32, os8=32, os4=24, os2=16, head=16),
-            close_look=0.5,
+            usage=Usage(close_look=0.5, alternatives=False),
             weights="embedded in mam/bundle",
             licence="MIT code; weights for research and demonstration, see mam/bundle/README.md",
         ),

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from mam.nets.m2m import MaskToMatte
 from mam.nets.refine import refine
 from mam.nets.resample import resample
-from mam.nets.sam import CELL, FRAME, Sam, best_mask
+from mam.nets.sam import CELL, FRAME, Sam
 from mam.variants import Variant
 
 MARGIN = 6  # cells around the mask beyond which M2M's alphas no longer depend on what is there (4 are not enough)
@@ -55,7 +55,7 @@ class MattingAnything(nn.Module):
         b, side = len(point_coords), 4 * embeddings.shape[-1]
         none, no = embeddings.new_zeros(b, 1, side, side), embeddings.new_zeros(b)
         masks, quality = self.sam.decode(embeddings, *self.sam.embed_prompts(point_coords, point_labels, none, no))
-        return self.matte(image, embeddings, best_mask(masks, quality), input_size, original_size, mask_guidance)
+        return self.matte(image, embeddings, self.sam.lone_answer(masks, quality), input_size, original_size, mask_guidance)
 
     def matte(
         self,

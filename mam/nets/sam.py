@@ -58,6 +58,7 @@ class Sam(nn.Module):
     def __init__(self, variant: Variant) -> None:
         super().__init__()
         parts = segment_anything_modeling()
+        self.usage = variant.usage
         self.image_encoder = _image_encoder(variant)
         self.prompt_encoder = parts.PromptEncoder(
             embed_dim=256,
@@ -135,6 +136,11 @@ class Sam(nn.Module):
         )
         masks = (weights @ upscaled.flatten(2)).reshape(b, -1, 4 * h, 4 * w)
         return masks, decoder.iou_prediction_head(tokens[:, 0])
+
+
+    def lone_answer(self, low_res_masks: Tensor, iou_predictions: Tensor) -> Tensor:
+        """The mask that answers one box or one click alone, (B, 4, h, w) and (B, 4) -> (B, 1, h, w)."""
+        return best_mask(low_res_masks, iou_predictions) if self.usage.alternatives else low_res_masks[:, :1]
 
 
 def _image_encoder(variant: Variant) -> nn.Module:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mam.nets.m2m import MaskToMatte
-from mam.nets.sam import CELL, FRAME, Sam, best_mask
+from mam.nets.sam import CELL, FRAME, Sam
 from mam.training import prompts
 from mam.training.data import PARTS, Library, around, bounds, choose, jitter, view
 from mam.training.losses import laplacian_l1, mask_iou, weighted_l1
@@ -167,7 +167,7 @@ def matting_loss(
         masks, quality = sam.decode(
             embeddings, *sam.embed_prompts(coords, labels, none, coords.new_zeros(len(coords)))
         )
-        mask = best_mask(masks, quality)
+        mask = sam.lone_answer(masks, quality)
         # A mask with faults teaches to mend them; from one of something else M2M could only learn to ignore masks, and a
         # shaken true one teaches more.
         missed = mask_iou(mask, small.squeeze(1)).squeeze(1) < 0.55

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mam.nets.sam import Sam, best_mask
+from mam.nets.sam import Sam
 from mam.training import prompts
 from mam.training.losses import mask_iou, mask_losses
 
@@ -110,7 +110,7 @@ def _answer(
     losses, iou = mask_losses(masks, target), mask_iou(masks, target)
     loss = _candidates(losses).mean() + F.mse_loss(quality, iou)
     with torch.no_grad():
-        chosen = masks[:, :1] if corrected else best_mask(masks, quality)
+        chosen = masks[:, :1] if corrected else sam.lone_answer(masks, quality)
         return loss, mask_iou(chosen, target).squeeze(1), chosen.detach()
 
 
