@@ -16,6 +16,8 @@ Look = tuple[int, int, int, int]
 
 _WORTH = 1.25  # enlarging an object by less is not worth another encoding
 _SMALLEST = 16  # pixels of the shortest look
+_CLICK = 0.4  # side of the look around one click, in parts of the picture's longest side
+_TOUCHES = 0.15  # of an edge of the look: an object that covers more of it goes on outside
 _OUTSIDE = -8.0  # logit of what an earlier look did not see
 
 
@@ -56,6 +58,21 @@ def choose(
     look = (max(0, int(x0 - grow)), max(0, int(y0 - grow)), min(w, int(np.ceil(x1 + grow))), min(h, int(np.ceil(y1 + grow))))
     enlarges = max(size) / max(look[2] - look[0], look[3] - look[1])
     return look if enlarges >= _WORTH else full
+
+
+def around_click(point: np.ndarray, size: tuple[int, int]) -> Look:
+    """A square look around one click, (x, y): 0.4 of the longest side, moved to lie inside."""
+    h, w = size
+    side = max(_SMALLEST, int(_CLICK * max(size)))
+    x0, y0 = (int(np.clip(v - side / 2, 0, max(0, s - side))) for v, s in zip(point, (w, h)))
+    return x0, y0, min(w, x0 + side), min(h, y0 + side)
+
+
+def cut_off(mask: np.ndarray, look: Look, size: tuple[int, int]) -> bool:
+    """True if what was found in a look, (h, w) bool of the look, seems to go on beyond an edge that is not the picture's."""
+    h, w = size
+    inner = ((look[1] > 0, mask[0]), (look[3] < h, mask[-1]), (look[0] > 0, mask[:, 0]), (look[2] < w, mask[:, -1]))
+    return any(edge.mean() > _TOUCHES for is_inner, edge in inner if is_inner)
 
 
 def carry(logits: np.ndarray, seen: Look, look: Look) -> np.ndarray:

@@ -166,11 +166,27 @@ class Scene:
         parts = [self._look(prompt, close) for prompt in checked]
         here = [i for i, look in enumerate(parts) if look == self._whole]
         segments = dict(zip(here, self._answer([checked[i] for i in here], self._whole)))
+        for i in here if close and self.graphs.usage.close_look is not None else ():
+            if checked[i].ambiguous and checked[i].box is None:
+                segments[i] = self._near_click(checked[i], segments[i])
         for i, look in enumerate(parts):
             if i not in segments:
-                (found,) = self._closer(look)._answer([checked[i]], look)
-                segments[i] = replace(found, mask=looks.place(found.mask, look, self.photo.size))
+                segments[i] = self._looked(checked[i], look)
         return [segments[i] for i in range(len(checked))]
+
+    def _near_click(self, prompt: CheckedPrompt, found: Segment) -> Segment:
+        """One click says nothing of the object's size: of the whole picture and a look around the click, the surer answer."""
+        look = looks.around_click(prompt.points[0], self.photo.size)
+        nearer = self._looked(prompt, look)
+        x0, y0, x1, y1 = look
+        if looks.cut_off(nearer.mask[y0:y1, x0:x1], look, self.photo.size) or not nearer.mask.any():
+            return found
+        return max(found, nearer, key=lambda segment: segment.score)
+
+    def _looked(self, prompt: CheckedPrompt, look: Look) -> Segment:
+        """The answer to one prompt from a part of the picture, placed on the whole."""
+        (found,) = self._closer(look)._answer([prompt], look)
+        return replace(found, mask=looks.place(found.mask, look, self.photo.size))
 
     def _checked(self, prompts: Sequence[Prompt]) -> list[CheckedPrompt]:
         checked = []

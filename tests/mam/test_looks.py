@@ -35,6 +35,21 @@ def test_clicks_alone_look_at_everything() -> None:
     assert choose(points=[(5, 5)]) == (0, 0, 1000, 600)
 
 
+def test_a_look_around_a_click_lies_inside_the_picture() -> None:
+    assert looks.around_click(np.array([500.0, 300.0]), SIZE) == (300, 100, 700, 500)
+    assert looks.around_click(np.array([999.0, 1.0]), SIZE) == (600, 0, 1000, 400)
+    assert looks.around_click(np.array([3.0, 3.0]), (10, 12)) == (0, 0, 12, 10)
+
+
+def test_what_goes_on_beyond_a_look_is_cut_off() -> None:
+    mask = np.zeros((400, 400), bool)
+    mask[300:, 150:250] = True  # reaches the lower edge over a quarter of it
+    assert looks.cut_off(mask, (300, 100, 700, 500), SIZE)
+    assert not looks.cut_off(mask, (300, 200, 700, 600), SIZE)  # there the picture itself ends
+    mask[399] = False
+    assert not looks.cut_off(mask, (300, 100, 700, 500), SIZE)
+
+
 def test_later_rounds_stay_with_their_look_while_it_holds_the_prompts() -> None:
     mask = np.zeros(SIZE, bool)
     mask[210:240, 410:480] = True
