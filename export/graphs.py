@@ -57,7 +57,9 @@ class Matte(nn.Module):
         original_size: Tensor,
         mask_guidance: Tensor,
     ) -> Tensor:
-        return self.model.matte(image, image_embeddings, mask_logits, input_size, original_size, mask_guidance)
+        alpha = self.model.matte(image, image_embeddings, mask_logits, input_size, original_size, mask_guidance)
+        # Runtimes' own tanh may overshoot by some 1e-8.
+        return alpha.clamp(0, 1)
 
 
 def modules(model: MattingAnything) -> dict[Graph, tuple[nn.Module, tuple[Tensor, ...]]]:
