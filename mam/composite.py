@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageColor, ImageFilter, ImageOps
@@ -10,6 +14,22 @@ from PIL import Image, ImageColor, ImageFilter, ImageOps
 from mam.errors import InputError
 
 Background = str | Sequence[int] | np.ndarray | Image.Image
+
+
+@functools.cache
+def _estimator() -> Callable[..., np.ndarray]:
+    """pymatting's `estimate_foreground_ml`, from its own file.
+
+    `import pymatting` compiles every algorithm of the package, which takes a minute on a fresh machine; this one takes a few
+    seconds, once, and only when colours are first wanted.
+    """
+    package = importlib.util.find_spec("pymatting")
+    file = Path(package.origin).parent / "foreground" / "estimate_foreground_ml.py"
+    spec = importlib.util.spec_from_file_location(f"{__name__}_pymatting", file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module.estimate_foreground_ml
 
 
 def foreground_colours(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -34,10 +54,7 @@ def foreground_colours(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
         slice(max(0, ys[0] - pad), ys[-1] + 1 + pad),
         slice(max(0, xs[0] - pad), xs[-1] + 1 + pad),
     )
-    # Imported here: it compiles for some seconds on its first use, which a program that never needs it should not wait for.
-    from pymatting import estimate_foreground_ml
-
-    part = estimate_foreground_ml(pixels[window] / 255.0, alpha[window].astype(np.float64))
+    part = _estimator()(pixels[window] / 255.0, alpha[window].astype(np.float64))
     colours = pixels.copy()
     estimated = np.uint8(np.clip(part, 0, 1) * 255 + 0.5)
     colours[window] = np.where(soft[window][..., None], estimated, pixels[window])
