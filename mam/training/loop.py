@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from mam.errors import WeightsError
 from mam.training.recipes import Recipe
 
 
@@ -57,7 +58,7 @@ def train(
         preview: called with the averaged model whenever the state is written.
 
     Raises:
-        ValueError: the state is of a run with another recipe.
+        WeightsError: the state is of a run with another recipe.
         FloatingPointError: the gradient is no longer finite.
     """
     steps, batch = recipe.steps, recipe.batch
@@ -78,7 +79,7 @@ def train(
     if state_file.exists():
         state = torch.load(state_file, map_location=device, weights_only=True)
         if state["recipe"] != recipe.to_dict():
-            raise ValueError(f"{state_file} is of {state['recipe']}, not of {recipe.to_dict()}; give another --out.")
+            raise WeightsError(f"{state_file} is of {state['recipe']}, not of {recipe.to_dict()}; give another --out.")
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])

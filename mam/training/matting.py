@@ -76,9 +76,7 @@ class Composites:
         image, alpha = self._place(rng, image)
         if rng.random() < 0.3:
             image, other = self._place(rng, image)
-            a, b = np.asarray(alpha, np.float32), np.asarray(other, np.float32)
-            behind = Image.fromarray(np.uint8(a * (1 - b / 255)))
-            alpha = behind if rng.random() < 0.5 and np.asarray(behind).max() > 200 else other
+            alpha = one_of_two(rng, alpha, other)
         # Grain and compression run over the seam, as a camera's would.
         grain = rng.normal(0, rng.uniform(0, 6), (image.height, image.width, 1))
         image = Image.fromarray(np.uint8(np.clip(np.asarray(image) + grain, 0, 255)))
@@ -115,6 +113,12 @@ class Composites:
             return image.resize(size, Image.Resampling.BICUBIC)
 
         return texture
+
+
+def one_of_two(rng: np.random.Generator, lower: Image.Image, upper: Image.Image) -> Image.Image:
+    """The alpha of the instance that is asked for: the upper one, or what is seen of the lower one if that is enough."""
+    behind = np.uint8(np.asarray(lower, np.float32) * (1 - np.asarray(upper, np.float32) / 255))
+    return Image.fromarray(behind) if rng.random() < 0.5 and behind.max() > 200 else upper
 
 
 def _matched(rng: np.random.Generator, foreground: Image.Image, image: Image.Image) -> Image.Image:

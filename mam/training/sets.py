@@ -16,6 +16,7 @@ from PIL import Image
 
 from mam.nets.sam import FRAME
 from mam.training.data import jitter
+from mam.training.matting import one_of_two
 
 _FOREGROUNDS = (
     ("AIM/Combined_Dataset/fg", "AIM/Combined_Dataset/alpha"),
@@ -79,9 +80,7 @@ class SetComposites:
         image, alpha = self._place(rng, image)
         if rng.random() < 0.25:
             image, other = self._place(rng, image)
-            a, b = np.asarray(alpha, np.float32), np.asarray(other, np.float32)
-            behind = Image.fromarray(np.uint8(a * (1 - b / 255)))
-            alpha = behind if rng.random() < 0.5 and np.asarray(behind).max() > 200 else other
+            alpha = one_of_two(rng, alpha, other)
         return image, alpha
 
     def _place(self, rng: np.random.Generator, image: Image.Image) -> tuple[Image.Image, Image.Image]:

@@ -5,6 +5,7 @@ import torch
 
 from PIL import Image
 
+from mam.errors import WeightsError
 from mam.nets import checkpoint
 from mam.training import run
 from mam.training.loop import schedule
@@ -44,7 +45,7 @@ def test_segmentation_resumes_to_the_step(data, tmp_path, mini, monkeypatch) -> 
     a, b = (checkpoint.read_state(file, mini) for file in (whole, parts))
     assert all(torch.equal(a[k], b[k]) for k in a)
     assert torch.load(parts, weights_only=True)["recipe"]["steps"] == 4
-    with pytest.raises(ValueError, match="give another --out"):
+    with pytest.raises(WeightsError, match="give another --out"):
         run.train_segmentation(recipe.changed(lr=5e-4), data, tmp_path / "parts", log=quiet)
 
 
