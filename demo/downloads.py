@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mam.images import write_png
+from mam.images import write_jpeg, write_png
 
 
 class Downloads:
@@ -25,11 +26,24 @@ class Downloads:
         self._lock = threading.Lock()
         self._folder = tempfile.TemporaryDirectory(prefix="mam_")
 
-    def write(self, pixels: np.ndarray, name: str, icc_profile: bytes | None = None) -> str:
-        """Write uint8 pixels as `name`.png in a folder of its own; returns the path."""
+    def path(self, name: str) -> Path:
+        """Where to write a file of this name: in a folder of its own. Characters that no file name may have are replaced."""
         root = Path(self._folder.name)
         with self._lock:
             for old in root.iterdir():
                 if time.time() - old.stat().st_mtime > self.seconds:
                     shutil.rmtree(old)
-        return str(write_png(pixels, Path(tempfile.mkdtemp(dir=root)) / f"{name}.png", icc_profile))
+        return Path(tempfile.mkdtemp(dir=root)) / safe_name(name)
+
+    def png(self, pixels: np.ndarray, name: str, icc_profile: bytes | None = None) -> str:
+        """Write uint8 pixels as `name`.png; returns the path."""
+        return str(write_png(pixels, self.path(f"{name}.png"), icc_profile))
+
+    def jpeg(self, pixels: np.ndarray, name: str, icc_profile: bytes | None = None) -> str:
+        """Write (H, W, 3) uint8 as `name`.jpg; returns the path."""
+        return str(write_jpeg(pixels, self.path(f"{name}.jpg"), icc_profile))
+
+
+def safe_name(name: str) -> str:
+    """A file name without what some system forbids, at most 120 characters long."""
+    return re.sub(r'[\x00-\x1f<>:"/\\|?*]+', "_", name).strip(". ")[-120:] or "picture"

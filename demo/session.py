@@ -1,179 +1,150 @@
-"""What one visitor has done so far, as a value, and the bounded store of what that costs to compute.
+"""What one visitor has done so far, as a value; and the check of what a browser says about it.
 
-The page's state holds a `Session`: a file, and prompts. Pictures, embeddings and mattes live in a `Store` and can
-always be computed again, so nothing is lost when the store forgets them.
+A browser may send anything. What leaves `parse` has the right types, is finite, and is bounded in number; whether it
+makes sense for the picture is `mam.prompts`' to say.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from demo.downloads import Downloads
-from mam import Matte, Matting, NothingFound, Scene
+from mam import PromptError
 
-BOX, ADD, REMOVE = "Box (click two corners)", "Add: this belongs to it", "Take away: this does not"
-GUIDANCE = {"One object": "alpha", "One of several": "mask"}
+MAX_ITEMS, MAX_OPS, MAX_STROKE, MAX_NAME = 20, 64, 600, 60
+
+
+@dataclass(frozen=True)
+class Op:
+    """One thing that a visitor did to an object.
+
+    Attributes:
+        kind: "box", "point", "scribble", or "candidate" for one of SAM's other answers.
+        xy: pixels of the original picture: (x0, y0, x1, y1), (x, y), or ((x, y), ...).
+        label: of a point or scribble: 1 belongs to the object, 0 does not.
+        index: of a candidate, 1 to 3.
+    """
+
+    kind: Literal["box", "point", "scribble", "candidate"]
+    xy: tuple = ()
+    label: int = 1
+    index: int = 0
+
+    def to_message(self) -> dict[str, Any]:
+        """The operation as the canvas keeps it."""
+        if self.kind == "candidate":
+            return {"kind": self.kind, "index": self.index}
+        return {"kind": self.kind, "xy": [list(p) if isinstance(p, tuple) else p for p in self.xy], "label": self.label}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One object that is being cut out: `ops` in the order in which they were made."""
+
+    id: int
+    name: str
+    ops: tuple[Op, ...] = ()
+    visible: bool = True
+
+    def to_message(self) -> dict[str, Any]:
+        """The object as the canvas keeps it."""
+        return {"id": self.id, "name": self.name, "visible": self.visible, "ops": [op.to_message() for op in self.ops]}
 
 
 @dataclass(frozen=True)
 class Session:
-    """A picture and the clicks on it, in order: (meaning, x, y) in pixels of the original picture."""
+    """A picture and the objects in it; what they cost to compute lives in a `Studio` under `token`.
 
+    Attributes:
+        token: of this upload, known to nobody else.
+        path: the uploaded file.
+        name: its name without the ending.
+        items: the objects.
+        active: id of the one that is worked on.
+    """
+
+    token: str
     path: str
-    digest: str
-    clicks: tuple[tuple[str, float, float], ...] = ()
-    guidance: str = "alpha"
-
-    @classmethod
-    def open(cls, path: str) -> Session:
-        """A new session about an uploaded file."""
-        with open(path, "rb") as file:
-            return cls(path, hashlib.file_digest(file, "sha256").hexdigest())
-
-    @property
-    def name(self) -> str:
-        """The upload's name without its ending."""
-        return Path(self.path).stem
-
-    @functools.cached_property
-    def _boxes(self) -> tuple[tuple[float, float, float, float] | None, tuple[float, float] | None]:
-        """The last finished box, and a first corner that waits for the second; any other click gives it up."""
-        box = corner = None
-        for meaning, x, y in self.clicks:
-            if meaning != BOX:
-                corner = None
-            elif corner is None:
-                corner = (x, y)
-            else:
-                box = (min(corner[0], x), min(corner[1], y), max(corner[0], x), max(corner[1], y))
-                corner = None
-        return box, corner
-
-    @property
-    def box(self) -> tuple[float, float, float, float] | None:
-        """x0, y0, x1, y1 of the last finished box."""
-        return self._boxes[0]
-
-    @property
-    def corner(self) -> tuple[float, float] | None:
-        """The first corner of a box that is not finished."""
-        return self._boxes[1]
-
-    @property
-    def points(self) -> tuple[tuple[float, float, int], ...]:
-        """x, y and label, 1 or 0, of each click that is no corner."""
-        return tuple((x, y, int(meaning == ADD)) for meaning, x, y in self.clicks if meaning != BOX)
-
-    @property
-    def ready(self) -> bool:
-        """True when there is something to ask the model, and no box half drawn."""
-        return self.corner is None and (self.box is not None or any(label for *_, label in self.points))
-
-    def clicked(self, meaning: str, x: float, y: float) -> Session:
-        """The session after one more click."""
-        return replace(self, clicks=(*self.clicks, (meaning, x, y)))
-
-    def undone(self) -> Session:
-        """The session without its last click."""
-        return replace(self, clicks=self.clicks[:-1])
-
-    def cleared(self) -> Session:
-        """The same picture without clicks."""
-        return replace(self, clicks=())
+    name: str
+    items: tuple[Item, ...] = (Item(1, "Object 1"),)
+    active: int = 1
 
 
-class Store:
-    """Least recently used values, bounded in bytes; safe for several threads.
+def ready(ops: Sequence[Op]) -> bool:
+    """True when there is something to ask the model: a box, or something that belongs to the object."""
+    return any(op.kind == "box" or (op.kind != "candidate" and op.label) for op in ops)
 
-    Args:
-        max_bytes: when the values' sizes add up to more, the oldest go.
+
+def parse(message: object) -> tuple[tuple[Item, ...], int]:
+    """The objects, and the id of the active one, in what the canvas sent.
+
+    Raises:
+        PromptError: anything else than a canvas sends.
     """
-
-    def __init__(self, max_bytes: int) -> None:
-        self.max_bytes = max_bytes
-        self._values: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable, make: Callable[[], Any], size_of: Callable[[Any], int]) -> Any:
-        """The value of a key, made now if it is not there."""
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key][0]
-        value = make()
-        with self._lock:
-            self._values[key] = value, size_of(value)
-            while len(self._values) > 1 and sum(size for _, size in self._values.values()) > self.max_bytes:
-                self._values.popitem(last=False)
-        return value
+    if not isinstance(message, dict) or not isinstance(message.get("items"), list):
+        raise PromptError("the page sent no list of objects; reload it.")
+    listed = message["items"]
+    if not 1 <= len(listed) <= MAX_ITEMS:
+        raise PromptError(f"{len(listed)} objects; from 1 to {MAX_ITEMS} are possible.")
+    items = tuple(_item(item) for item in listed)
+    if len({item.id for item in items}) != len(items):
+        raise PromptError("two objects have the same number; reload the page.")
+    active = message.get("active")
+    return items, active if active in {item.id for item in items} else items[-1].id
 
 
-class Studio:
-    """The model, the store and the downloads behind the page.
+def parse_ops(listed: object) -> tuple[Op, ...]:
+    """The operations on one object.
 
-    Args:
-        matting: what answers.
-        max_bytes: bound of the store.
+    Raises:
+        PromptError: as `parse`.
     """
-
-    def __init__(self, matting: Matting, max_bytes: int = 1_500_000_000) -> None:
-        self.matting, self.store, self.downloads = matting, Store(max_bytes), Downloads()
-        self.seconds: dict[str, float] = {}
-
-    def scene(self, session: Session) -> Scene:
-        """The encoded picture of a session.
-
-        Raises:
-            InputError: the file cannot be used. FileNotFoundError: the upload has expired.
-        """
-        return self.store.get(
-            session.digest, lambda: self._timed("encode", lambda: self.matting.open(session.path)), lambda scene: scene.nbytes
-        )
-
-    def matte(self, session: Session) -> Matte | NothingFound:
-        """The answer to a session's prompts; each correcting click starts from the answer before it.
-
-        Raises:
-            PromptError: they make no sense for the picture.
-        """
-        scene = self.scene(session)
-        points = [(x, y) for x, y, _ in session.points]
-        labels = [label for *_, label in session.points]
-
-        before = session.undone()
-        correcting = before.ready and session.clicks[-1][0] != BOX
-
-        def make() -> Matte | NothingFound:
-            prompts = {"box": session.box, "points": points, "labels": labels, "guidance": session.guidance}
-            previous = self.matte(before) if correcting else None
-            return self._timed("matte", lambda: scene.matte(**prompts, previous=previous or None))
-
-        key = (session.digest, session.clicks, session.guidance)
-        return self.store.get(key, make, _matte_bytes)
-
-    def status(self) -> str:
-        """One line: the model, what it runs on, and how long the last steps took."""
-        graphs = self.matting.graphs
-        steps = " · ".join(f"{name} {1000 * value:.0f} ms" for name, value in self.seconds.items())
-        return " · ".join(filter(None, [f"Model **{graphs.variant}**", f"runs on **{graphs.provider}**", steps, graphs.note]))
-
-    def _timed(self, name: str, work: Callable[[], Any]) -> Any:
-        start = time.perf_counter()
-        result = work()
-        self.seconds[name] = time.perf_counter() - start
-        return result
+    if not isinstance(listed, list) or len(listed) > MAX_OPS:
+        count = len(listed) if isinstance(listed, list) else "no list of"
+        raise PromptError(f"{count} prompts on one object; at most {MAX_OPS} are possible: undo some, or add an object.")
+    return tuple(_op(op) for op in listed)
 
 
-def _matte_bytes(matte: Matte | NothingFound) -> int:
-    if not matte:
-        return 10_000
-    # The clean foreground is computed when first asked for, and then stays.
-    return matte.alpha.nbytes + matte.mask.nbytes + matte.photo.pixels.nbytes + matte.segment.low_res_masks.nbytes
+def _item(item: object) -> Item:
+    if not isinstance(item, dict):
+        raise PromptError(f"an object is {type(item).__name__}; reload the page.")
+    number, name = item.get("id"), item.get("name")
+    if type(number) is not int or not 1 <= number <= 10**6:
+        raise PromptError(f"an object has the number {_short(number)}; expected 1, 2, ...")
+    if not isinstance(name, str):
+        raise PromptError(f"the name of object {number} is no text.")
+    name = "".join(c for c in name if c.isprintable()).strip()[:MAX_NAME] or f"Object {number}"
+    return Item(number, name, parse_ops(item.get("ops")), item.get("visible") is not False)
+
+
+def _op(op: object) -> Op:
+    kind = op.get("kind") if isinstance(op, dict) else None
+    if kind == "candidate":
+        if op.get("index") not in (1, 2, 3):
+            raise PromptError(f"answer {_short(op.get('index'))} was chosen; there are 1, 2 and 3.")
+        return Op("candidate", index=int(op["index"]))
+    if kind == "box":
+        return Op("box", _numbers(op.get("xy"), 4, "a box"))
+    label = op.get("label") if isinstance(op, dict) else None
+    if kind not in ("point", "scribble") or label not in (0, 1):
+        raise PromptError(f"{_short(op)} is no box, point, scribble or candidate.")
+    if kind == "point":
+        return Op("point", _numbers(op.get("xy"), 2, "a point"), int(label))
+    stroke = op.get("xy")
+    if not isinstance(stroke, list) or not 1 <= len(stroke) <= MAX_STROKE:
+        raise PromptError(f"a scribble has from 1 to {MAX_STROKE} points.")
+    return Op("scribble", tuple(_numbers(point, 2, "a scribble's point") for point in stroke), int(label))
+
+
+def _numbers(values: object, count: int, what: str) -> tuple[float, ...]:
+    numeric = isinstance(values, list) and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+    if not numeric or len(values) != count or not all(math.isfinite(v) and abs(v) < 1e6 for v in values):
+        raise PromptError(f"{what} is {_short(values)}; expected {count} finite numbers.")
+    return tuple(float(v) for v in values)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,75 +1,121 @@
-"""What people look at: the picture with their prompts, and the results. Pictures in, pictures out."""
+"""What people look at and take home: the cut-out, and the object on its new background."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from demo.session import Session
-from mam import Matte
-from mam.images import MAX_PIXELS, open_photo
+from mam import composite
+from mam.images import open_photo
 
 BACKGROUNDS = Path(__file__).parent / "backgrounds"
-LONGEST = 1280  # pixels of a picture on the page; downloads are always at full size
+LONGEST = 1280  # pixels of a result on the page; downloads are always at full size
 
-ADDED, TAKEN, FRAMED = (38, 166, 91), (214, 48, 49), (9, 132, 227)
+TRANSPARENT, COLOUR, GRADIENT, BLUR, PICTURE, OWN = (
+    "Transparent", "Colour", "Gradient", "Blur", "Picture", "Your own picture",
+)
 
 
-def shown(pixels: np.ndarray) -> Image.Image:
-    """(H, W, 3 or 4) uint8 -> the picture at the page's size."""
+@dataclass(frozen=True)
+class Look:
+    """How a visitor wants the result to look; the fields are the page's controls, in their order.
+
+    Attributes:
+        kind: of background, one of the names above.
+        colour, second: a colour, and the lower one of a gradient, as Gradio's picker sends them.
+        strength: of the blur, in thousandths of the longest side.
+        shipped: name of a picture that comes with the page. own: path of an upload, or None.
+        whole: show all of the picture instead of filling the frame. x, y: where it is cut or stands, 0 to 100.
+        shadow: 0 to 100.
+        softness: -100, hard, to 100, soft. grow: thousandths of the longest side.
+        clean: free the object's colours of the old background.
+    """
+
+    kind: str
+    colour: str
+    second: str
+    strength: float
+    shipped: str
+    own: str | None
+    whole: bool
+    x: float
+    y: float
+    shadow: float
+    softness: float
+    grow: float
+    clean: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """An object lifted off its picture: (H, W, 3) uint8 pixels of the picture and colours of the object, (H, W) alpha."""
+
+    pixels: np.ndarray
+    colours: np.ndarray
+    alpha: np.ndarray
+
+    @classmethod
+    def lift(
+        cls, pixels: np.ndarray, alphas: Sequence[np.ndarray], look: Look, longest: int | None = None
+    ) -> Layers:
+        """All objects of a picture together, with the edges that were asked for; smaller if `longest` says so."""
+        alpha = composite.together(alphas)
+        if longest is not None and max(alpha.shape) > longest:
+            pixels = np.asarray(shown(pixels, longest))
+            alpha = np.asarray(shown(alpha, longest))
+        alpha = composite.adjusted(alpha, softness=look.softness / 100, grow=look.grow)
+        return cls(pixels, composite.foreground_colours(pixels, alpha) if look.clean else pixels, alpha)
+
+    def alpha_uint8(self) -> np.ndarray:
+        """(H, W) uint8."""
+        return np.uint8(self.alpha * 255 + 0.5)
+
+    def cutout(self) -> np.ndarray:
+        """(H, W, 4) uint8."""
+        return np.dstack([self.colours, self.alpha_uint8()])
+
+    def over_checkerboard(self) -> np.ndarray:
+        """(H, W, 3) uint8, over grey and white squares."""
+        squares = composite.checkerboard(self.alpha.shape, max(8, max(self.alpha.shape) // 64))
+        return composite.over(self.colours, self.alpha, squares)
+
+    def composed(self, look: Look, max_pixels: int) -> np.ndarray:
+        """The object on its new background, (H, W, 3) uint8; (H, W, 4) if that is transparent.
+
+        Raises:
+            InputError: no usable picture of one's own, or no colour.
+        """
+        if look.kind == TRANSPARENT:
+            return self.cutout()
+        background = self._background(look, max_pixels)
+        if look.shadow:
+            background = composite.shadowed(background, self.alpha, look.shadow / 100)
+        return composite.over(self.colours, self.alpha, background)
+
+    def _background(self, look: Look, max_pixels: int) -> np.ndarray:
+        size = self.alpha.shape
+        if look.kind == BLUR:
+            return composite.blurred(self.pixels, self.alpha, look.strength)
+        if look.kind == GRADIENT:
+            return composite.gradient(_colour(look.colour), _colour(look.second), size)
+        path = BACKGROUNDS / f"{look.shipped}.jpg" if look.kind == PICTURE else look.own
+        if look.kind == COLOUR or path is None:
+            return composite.background_pixels(_colour(look.colour) if look.kind == COLOUR else "white", size)
+        chosen = open_photo(path, max_pixels).pixels
+        return composite.background_pixels(chosen, size, whole=look.whole, centre=(look.x / 100, look.y / 100))
+
+
+def shown(pixels: np.ndarray, longest: int = LONGEST) -> Image.Image:
+    """(H, W, 3 or 4) or (H, W) uint8, or (H, W) float32 -> the picture, at most `longest` pixels on its longest side."""
     image = Image.fromarray(pixels)
-    scale = LONGEST / max(image.size)
+    scale = longest / max(image.size)
     if scale >= 1:
         return image
     return image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.BOX)
-
-
-def scale_of(size: tuple[int, int]) -> float:
-    """How many pixels of a picture of this (H, W) one pixel on the page stands for."""
-    return max(1.0, max(size) / LONGEST)
-
-
-def annotated(pixels: np.ndarray, session: Session, matte: Matte | None) -> Image.Image:
-    """The picture with the matte's surroundings dimmed, the box and the clicks drawn in."""
-    scale = scale_of(pixels.shape[:2])
-    image = shown(pixels)
-    if matte is not None:
-        outside = Image.blend(image, Image.new("RGB", image.size, (70, 20, 90)), 0.7)
-        image = Image.composite(image, outside, shown(matte.alpha_uint8()))
-    draw = ImageDraw.Draw(image)
-    unit = max(2, max(image.size) // 250)
-    if session.box is not None:
-        draw.rectangle([v / scale for v in session.box], outline=FRAMED, width=unit)
-    marks = [(x, y, ADDED if label else TAKEN) for x, y, label in session.points]
-    if session.corner is not None:
-        marks.append((*session.corner, FRAMED))
-    for x, y, colour in marks:
-        x, y, r = x / scale, y / scale, 2 * unit
-        draw.ellipse((x - r, y - r, x + r, y + r), fill=colour, outline="white", width=max(1, unit // 2))
-    return image
-
-
-TRANSPARENT, COLOUR, BLUR, PICTURE, OWN = "Transparent", "Colour", "Blur", "Picture", "Your own picture"
-
-
-def composed(
-    matte: Matte, kind: str, colour: str, strength: float, shipped: str, own: str | None, max_pixels: int = MAX_PIXELS
-) -> np.ndarray:
-    """The object over the chosen background, full size, uint8; RGBA if transparent, else RGB.
-
-    Raises:
-        InputError: no or no usable picture of one's own, or no colour.
-    """
-    if kind == TRANSPARENT:
-        return matte.cutout()
-    if kind == BLUR:
-        return matte.over_blur(strength)
-    if kind == COLOUR:
-        return matte.over(_colour(colour))
-    path = BACKGROUNDS / f"{shipped}.jpg" if kind == PICTURE else own
-    return matte.over("white") if path is None else matte.over(open_photo(path, max_pixels).pixels)
 
 
 def _colour(text: str) -> str | tuple[int, ...]:

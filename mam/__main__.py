@@ -59,6 +59,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     train.add_argument("--data", type=Path, required=True, help="see mam/training/data.py and mam/training/sets.py")
     train.add_argument("--out", type=Path, required=True, help="state to go on from, pictures, and the resulting checkpoint")
     train.add_argument("--sam", type=Path, help="segment: a checkpoint to start from; matte: the frozen SAM (required)")
+    train.add_argument("--m2m", type=Path, help="matte: a checkpoint to start from")
     train.add_argument("--steps", type=int)
     train.add_argument("--batch", type=int, help="pictures per process and step")
     train.add_argument("--lr", type=float)
@@ -255,7 +256,8 @@ def run_train(arguments: argparse.Namespace) -> int:
     elif arguments.sam is None:
         raise MamError(f"{arguments.recipe} needs --sam, the checkpoint of the frozen SAM.")
     else:
-        train_matte(recipe, arguments.data, arguments.out, sam_file=arguments.sam, loaders=arguments.loaders, log=log)
+        start, loaders = arguments.m2m, arguments.loaders
+        train_matte(recipe, arguments.data, arguments.out, sam_file=arguments.sam, start=start, loaders=loaders, log=log)
     return 0
 
 

@@ -67,13 +67,21 @@ def over(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> n
     return np.uint8(foreground * a + background * (1 - a) + 0.5)
 
 
-def background_pixels(background: Background, size: tuple[int, int]) -> np.ndarray:
+def background_pixels(
+    background: Background,
+    size: tuple[int, int],
+    *,
+    whole: bool = False,
+    centre: tuple[float, float] = (0.5, 0.5),
+) -> np.ndarray:
     """A background of (H, W) as (H, W, 3) uint8.
 
     Args:
         background: a colour ("white", "#20a0ff", (32, 160, 255)), or a picture (PIL or (h, w, 3) uint8), which is scaled to
-            cover the size and cut evenly on both sides.
+            cover the size and cut.
         size: (H, W).
+        whole: show the whole picture instead, on a blurred copy of itself.
+        centre: where the picture is cut, or where it stands: (x, y) from 0, left or top, to 1.
 
     Raises:
         InputError: neither a colour nor a picture.
@@ -82,17 +90,84 @@ def background_pixels(background: Background, size: tuple[int, int]) -> np.ndarr
     if isinstance(background, Image.Image) or (isinstance(background, np.ndarray) and background.ndim == 3):
         picture = background if isinstance(background, Image.Image) else Image.fromarray(background)
         picture = picture.convert("RGB")
-        return np.asarray(ImageOps.fit(picture, (w, h), Image.Resampling.LANCZOS))
+        covering = ImageOps.fit(picture, (w, h), Image.Resampling.LANCZOS, centering=centre)
+        if whole:
+            inner = ImageOps.contain(picture, (w, h), Image.Resampling.LANCZOS)
+            covering = covering.filter(ImageFilter.GaussianBlur(max(w, h) / 40))
+            covering.paste(inner, (round((w - inner.width) * centre[0]), round((h - inner.height) * centre[1])))
+        return np.asarray(covering)
+    return np.broadcast_to(np.uint8(_colour(background)), (h, w, 3))
+
+
+def gradient(top: str | Sequence[int], bottom: str | Sequence[int], size: tuple[int, int]) -> np.ndarray:
+    """One colour that turns into another from top to bottom, (H, W, 3) uint8.
+
+    Raises:
+        InputError: one of them is no colour.
+    """
+    h, w = size
+    share = np.linspace(0, 1, h)[:, None]
+    column = np.asarray(_colour(top)) * (1 - share) + np.asarray(_colour(bottom)) * share
+    return np.broadcast_to(np.uint8(column + 0.5)[:, None], (h, w, 3))
+
+
+def _colour(colour: str | Sequence[int]) -> tuple[int, ...]:
     try:
-        colour = ImageColor.getrgb(background)[:3] if isinstance(background, str) else tuple(map(int, background))
-        if len(colour) != 3 or not all(0 <= c <= 255 for c in colour):
+        values = ImageColor.getrgb(colour)[:3] if isinstance(colour, str) else tuple(map(int, colour))
+        if len(values) != 3 or not all(0 <= v <= 255 for v in values):
             raise ValueError("three values from 0 to 255 are needed")
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"the background {background!r} is neither a picture nor a colour ({error}); "
+            f"the background {colour!r} is neither a picture nor a colour ({error}); "
             "expected a name like 'white', a code like '#20a0ff', three values 0..255, or a picture."
         ) from None
-    return np.broadcast_to(np.uint8(colour), (h, w, 3))
+    return values
+
+
+def shadowed(background: np.ndarray, alpha: np.ndarray, strength: float = 0.5) -> np.ndarray:
+    """A background with the object's soft shadow on it, a little to the right and below.
+
+    Args:
+        background: (H, W, 3) uint8.
+        alpha: (H, W) float32.
+        strength: 0 for none, 1 for black.
+    """
+    h, w = alpha.shape
+    reach = 0.02 * max(h, w)
+    cast = Image.new("L", (w, h))
+    cast.paste(Image.fromarray(np.uint8(alpha * 255 + 0.5)), (round(reach / 2), round(reach)))
+    dark = np.asarray(cast.filter(ImageFilter.GaussianBlur(reach)), np.float32)[..., None] / 255
+    return np.uint8(background * (1 - strength * dark) + 0.5)
+
+
+def together(alphas: Sequence[np.ndarray]) -> np.ndarray:
+    """One alpha of several objects of a picture, each (H, W) float32: opaque where one of them is."""
+    total = alphas[0]
+    for alpha in alphas[1:]:
+        total = total + alpha - total * alpha
+    return total
+
+
+def adjusted(alpha: np.ndarray, *, softness: float = 0.0, grow: float = 0.0) -> np.ndarray:
+    """An alpha with other edges, (H, W) float32 in [0, 1].
+
+    Args:
+        alpha: (H, W) float32 in [0, 1].
+        softness: from -1, hard, over 0, as it is, to 1, soft.
+        grow: how far the edge moves out, or in if negative, in thousandths of the longest side.
+    """
+    longest = max(alpha.shape)
+    steps = round(abs(grow) / 1000 * longest)
+    if steps or softness > 0:
+        image = Image.fromarray(np.uint8(alpha * 255 + 0.5))
+        for _ in range(steps):  # many small steps are far faster than one large filter
+            image = image.filter(ImageFilter.MaxFilter(3) if grow > 0 else ImageFilter.MinFilter(3))
+        if softness > 0:
+            image = image.filter(ImageFilter.GaussianBlur(softness * 0.006 * longest))
+        alpha = np.asarray(image, np.float32) / 255
+    if softness < 0:
+        alpha = np.clip((alpha - 0.5) / (1 + 0.95 * softness) + 0.5, 0, 1)
+    return alpha
 
 
 def blurred(pixels: np.ndarray, alpha: np.ndarray, strength: float) -> np.ndarray:

@@ -169,3 +169,12 @@ def write_png(pixels: np.ndarray, path: str | os.PathLike, icc_profile: bytes | 
     Image.fromarray(pixels).save(partial, "PNG", icc_profile=icc_profile, compress_level=1)
     os.replace(partial, path)
     return path
+
+
+def write_jpeg(pixels: np.ndarray, path: str | os.PathLike, icc_profile: bytes | None = None) -> Path:
+    """Write (H, W, 3) uint8 as JPEG of high quality, whole or not at all; returns the path."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    Image.fromarray(pixels).save(partial, "JPEG", icc_profile=icc_profile, quality=95, subsampling=0)
+    os.replace(partial, path)
+    return path

@@ -149,7 +149,7 @@ class Scene:
         """
         if guidance not in ("alpha", "mask"):
             raise PromptError(f"guidance is {guidance!r}; expected 'alpha' (one object) or 'mask' (one of several).")
-        return [self._refined(segment, guidance) for segment in self.segment(prompts, close=close)]
+        return [self.refine(segment, guidance) for segment in self.segment(prompts, close=close)]
 
     def segment(self, prompts: Sequence[Prompt], *, close: bool = True) -> list[Segment]:
         """SAM's answer alone, one per prompt, without the matte.
@@ -173,6 +173,30 @@ class Scene:
             if i not in segments:
                 segments[i] = self._looked(checked[i], look)
         return [segments[i] for i in range(len(checked))]
+
+    def alternatives(self, segment: Segment) -> list[Segment]:
+        """SAM's four answers to one prompt: first its single one, then the object as a part, a larger part, or a whole."""
+        x0, y0, x1, y1 = segment.look
+        frame = Frame.of((y1 - y0, x1 - x0))
+        masks = (_full_size(logits, frame) > 0 for logits in segment.low_res_masks)
+        return [
+            replace(segment, chosen=k, mask=looks.place(mask, segment.look, self.photo.size)) for k, mask in enumerate(masks)
+        ]
+
+    def refine(self, segment: Segment, guidance: Guidance = "alpha") -> Matte | NothingFound:
+        """The matte that grows from one of this scene's segments, such as one of its `alternatives`."""
+        if not segment.mask.any():
+            return NothingFound(float(segment.scores.max()))
+        seen = self._closer(segment.look)
+        alpha = self.graphs.matte(
+            seen.input_image,
+            seen.image_embeddings,
+            segment.logits[None, None],
+            seen.frame.input_size,
+            seen.frame.original_size,
+            guidance == "mask",
+        )
+        return Matte(self.photo, looks.place(alpha[0, 0], segment.look, self.photo.size), segment)
 
     def _near_click(self, prompt: CheckedPrompt, found: Segment) -> Segment:
         """One click says nothing of the object's size: of the whole picture and a look around the click, the surer answer."""
@@ -209,7 +233,7 @@ class Scene:
                 # MAM's rule for a single box or click; SAM's advice when there is more to go by.
                 choose = prompts[i].ambiguous and self.graphs.usage.alternatives
                 chosen = 1 + int(scores[1:].argmax()) if choose else 0
-                segments[i] = Segment(self._full_size(masks[chosen]) > 0, chosen, masks, scores, look)
+                segments[i] = Segment(_full_size(masks[chosen], self.frame) > 0, chosen, masks, scores, look)
         return [segments[i] for i in range(len(prompts))]
 
     @property
@@ -236,25 +260,11 @@ class Scene:
             self._parts[look] = scene
         return scene
 
-    def _refined(self, segment: Segment, guidance: Guidance) -> Matte | NothingFound:
-        if not segment.mask.any():
-            return NothingFound(float(segment.scores.max()))
-        seen = self._closer(segment.look)
-        alpha = self.graphs.matte(
-            seen.input_image,
-            seen.image_embeddings,
-            segment.logits[None, None],
-            seen.frame.input_size,
-            seen.frame.original_size,
-            guidance == "mask",
-        )
-        return Matte(self.photo, looks.place(alpha[0, 0], segment.look, self.photo.size), segment)
-
-    def _full_size(self, logits: np.ndarray) -> np.ndarray:
-        """(256, 256) logits of the input frame -> (H, W), bilinear."""
-        (h, w), (height, width) = self.frame.input_size, self.frame.original_size
-        part = (0, 0, w * logits.shape[1] / SIDE, h * logits.shape[0] / SIDE)
-        return np.asarray(Image.fromarray(logits).resize((width, height), Image.Resampling.BILINEAR, box=part))
+def _full_size(logits: np.ndarray, frame: Frame) -> np.ndarray:
+    """(256, 256) logits of the input frame -> (H, W), bilinear."""
+    (h, w), (height, width) = frame.input_size, frame.original_size
+    part = (0, 0, w * logits.shape[1] / SIDE, h * logits.shape[0] / SIDE)
+    return np.asarray(Image.fromarray(logits).resize((width, height), Image.Resampling.BILINEAR, box=part))
 
 
 @dataclass(frozen=True, eq=False)
@@ -310,6 +320,11 @@ class Matte:
     def alpha_uint8(self) -> np.ndarray:
         """(H, W) uint8, rounded."""
         return np.uint8(self.alpha * 255 + 0.5)
+
+    def adjusted(self, *, softness: float = 0.0, grow: float = 0.0) -> Matte:
+        """The same object with softer (up to 1) or harder (down to -1) edges, moved out by `grow` thousandths of the
+        longest side, or in if negative."""
+        return replace(self, alpha=composite.adjusted(self.alpha, softness=softness, grow=grow))
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write the cut-out as PNG with the picture's colour profile; returns the path."""

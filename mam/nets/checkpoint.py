@@ -53,6 +53,17 @@ def load_sam(variant: Variant, *files: Path) -> Sam:
     return sam.eval()
 
 
+def load_m2m(variant: Variant, *files: Path) -> MaskToMatte:
+    """M2M alone, in eval mode, from the same kinds of files; a SAM in them is passed over.
+
+    Raises:
+        WeightsError: as `load`.
+    """
+    m2m = MattingAnything(variant).m2m
+    _load_strictly(m2m, _parts(variant, files)[1], files)
+    return m2m.eval()
+
+
 def _parts(variant: Variant, files: Sequence[Path]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The tensors of SAM and of M2M in some files, told apart by their names."""
     sam: dict[str, Tensor] = {}

@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
+from mam.training.softness import make_plant
+
 # How often a source is drawn, whatever its number of pictures.
 _SOURCE_WEIGHTS = {"coco": 0.36, "ccp": 0.15, "davis": 0.11, "bsds": 0.12, "balloon": 0.04, "mushroom": 0.02}
 _BACKGROUND_WEIGHT = 0.20
@@ -107,10 +109,11 @@ class Segments:
         size: longest side of an example in pixels.
         seed: of all randomness.
         close: share of close looks at one object, as `mam.matting` takes them; the rest shows whole scenes.
+        filling: share of scenes in which a large object, often cut by the frame, is pasted and asked for.
     """
 
-    def __init__(self, library: Library, size: int, seed: int, close: float = 0.6) -> None:
-        self.library, self.size, self.seed, self.close = library, size, seed, close
+    def __init__(self, library: Library, size: int, seed: int, close: float = 0.6, filling: float = 0.3) -> None:
+        self.library, self.size, self.seed, self.close, self.filling = library, size, seed, close, filling
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         """`image` (size, size, 3) uint8, zero-padded right and bottom; `valid` (2,) its h, w; `mask` (size, size) bool;
@@ -129,8 +132,13 @@ class Segments:
                 image, labels = view(rng, image, labels, around(rng, bounds(labels == wanted), image.size), self.size)
             pasted = rng.integers(1, 4) if source == "background" else rng.integers(1, 3) * (rng.random() < 0.3)
             for _ in range(pasted):
-                image, labels = paste(rng, image, labels, self.library.cutout(rng))
-            if wanted is None or (labels == wanted).mean() < 0.003:
+                image, labels = paste(rng, image, labels, self.library.cutout(rng), rng.uniform(0.12, 0.75))
+            if rng.random() < self.filling:
+                if rng.random() < 0.5:  # a portrait's background is out of focus
+                    image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 4)))
+                image, labels = paste(rng, image, labels, self._large(rng), rng.uniform(0.6, 1.5))
+                wanted = int(labels.max())
+            if wanted is None or not 0.003 <= (labels == wanted).mean() < 0.95:
                 wanted = choose(rng, labels, smallest=0.003)
             if wanted is not None:
                 break
@@ -142,13 +150,22 @@ class Segments:
         known[:h, :w] = labels
         return {"image": canvas, "valid": np.array([h, w]), "mask": known == wanted, "labels": known}
 
+    def _large(self, rng: np.random.Generator) -> Image.Image:
+        """A foreground for a place in front: mostly a cut-out; now and then a plant, which no source of cut-outs has."""
+        if rng.random() < 0.85:
+            return self.library.cutout(rng)
+        return make_plant(rng, self.size, lambda size: self.library.scene(rng)[1].resize(size))
+
 
 def around(
     rng: np.random.Generator, bounds: tuple[int, int, int, int], size: tuple[int, int]
 ) -> tuple[int, int, int, int]:
-    """A crop box x0, y0, x1, y1 around an object's bounds y0, y1, x0, x1, with uneven room on its sides."""
+    """A crop box x0, y0, x1, y1 around an object's bounds y0, y1, x0, x1, with uneven room on its sides, which now and then
+    cuts into the object."""
     y0, y1, x0, x1 = bounds
     room = max(y1 - y0, x1 - x0) * np.exp(rng.uniform(np.log(0.1), np.log(1.2))) * rng.uniform(0.6, 1.4, 4)
+    into = rng.uniform(0, 0.3, 4) * (x1 - x0, y1 - y0, x1 - x0, y1 - y0)
+    room = np.where(rng.random(4) < 0.12, -into, room)
     w, h = size
     return max(0, int(x0 - room[0])), max(0, int(y0 - room[1])), min(w, int(x1 + room[2])), min(h, int(y1 + room[3]))
 
@@ -189,11 +206,12 @@ def view(
 
 
 def paste(
-    rng: np.random.Generator, image: Image.Image, labels: np.ndarray, cutout: Image.Image
+    rng: np.random.Generator, image: Image.Image, labels: np.ndarray, cutout: Image.Image, share: float
 ) -> tuple[Image.Image, np.ndarray]:
-    """Put a cut-out somewhere on the picture, as a new label, now and then with a soft shadow."""
+    """Put a cut-out, its longest side `share` of the picture's, somewhere on it, as a new label, now and then with a soft
+    shadow."""
     w, h = image.size
-    side = rng.uniform(0.12, 0.75) * max(w, h)
+    side = share * max(w, h)
     scale = side / max(cutout.size)
     new = (max(4, round(cutout.width * scale)), max(4, round(cutout.height * scale)))
     cutout = cutout.resize(new, Image.Resampling.BILINEAR, reducing_gap=2.0)
@@ -201,7 +219,10 @@ def paste(
         cutout = cutout.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if rng.random() < 0.4:
         cutout = cutout.rotate(rng.uniform(-40, 40), Image.Resampling.BILINEAR, expand=True)
-    x, y = (int(rng.uniform(-0.25, 0.95) * s - 0.1 * c) for s, c in zip((w, h), cutout.size))
+    if share < 0.6:
+        x, y = (int(rng.uniform(-0.25, 0.95) * s - 0.1 * c) for s, c in zip((w, h), cutout.size))
+    else:  # its middle stays in the picture
+        x, y = (int(rng.uniform(0.2, 0.8) * s - 0.5 * c) for s, c in zip((w, h), cutout.size))
     alpha = Image.new("L", (w, h))
     alpha.paste(cutout.getchannel("A"), (x, y))
     layer = Image.new("RGB", (w, h))

@@ -72,13 +72,17 @@ def train_segmentation(
     return _publish(average, recipe, out / f"{recipe.variant}_sam.pt")
 
 
-def train_matte(recipe: Recipe, data: Path, out: Path, *, sam_file: Path, loaders: int = 0, log: Log = print) -> Path:
+def train_matte(
+    recipe: Recipe, data: Path, out: Path, *, sam_file: Path, start: Path | None = None, loaders: int = 0, log: Log = print
+) -> Path:
     """Stage 2: M2M behind the frozen SAM of `sam_file`.
 
     Args:
         recipe: of stage "matte".
         data: see `mam.training.data`, or `mam.training.sets` if the recipe says so.
         out: gets the resumable state, pictures of the current mattes and, at the end, `VARIANT_m2m.pt`.
+        sam_file: checkpoint of the SAM.
+        start: a checkpoint of an M2M to go on from; None for random weights.
 
     Returns:
         The path of the checkpoint.
@@ -87,6 +91,8 @@ def train_matte(recipe: Recipe, data: Path, out: Path, *, sam_file: Path, loader
     torch.manual_seed(recipe.seed)
     model = MattingAnything(variant)
     model.sam = checkpoint.load_sam(variant, sam_file).requires_grad_(False)
+    if start is not None:
+        model.m2m = checkpoint.load_m2m(variant, start)
     model.to(_device())
     source = SetComposites(data, recipe.seed) if recipe.data == "sets" else Composites(Library(data), recipe.seed)
     shown = [source[2**40 + i] for i in range(4)]  # far beyond what a run sees

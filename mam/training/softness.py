@@ -46,7 +46,15 @@ def soften(rng: np.random.Generator, cutout: Image.Image) -> Image.Image:
 
 def make(rng: np.random.Generator, side: int, texture: Texture) -> Image.Image:
     """A foreground of its own kind, RGBA, at most `side` pixels wide and high; `texture` gives colours of a (w, h)."""
-    kind = rng.choice(list(_MADE), p=np.array(list(_MADE.values())))
+    return _made(rng, rng.choice(list(_MADE), p=np.array(list(_MADE.values()))), side, texture)
+
+
+def make_plant(rng: np.random.Generator, side: int, texture: Texture) -> Image.Image:
+    """Grass or leafy twigs alone, as `make` draws them."""
+    return _made(rng, rng.choice(["grass", "twigs"]), side, texture)
+
+
+def _made(rng: np.random.Generator, kind: str, side: int, texture: Texture) -> Image.Image:
     size = (int(side * rng.uniform(0.5, 1)), int(side * rng.uniform(0.5, 1)))
     if kind == "smoke":
         shade = int(rng.integers(120, 256))

@@ -1,40 +1,75 @@
-"""The real page, served by the real command, once for all tests."""
+"""The real page, served by the real command, once for all tests; and the same page on a mock model."""
 
+import os
+import shutil
 import socket
 import subprocess
 import time
 import urllib.request
+from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.conftest import ROOT
 
+CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+
 
 @pytest.fixture(scope="session")
-def page(python) -> str:
-    """Address of a running `python demo/app.py` on the embedded model."""
+def browser() -> Iterator[Browser]:
+    """A real Chromium."""
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must install Chromium", pytrace=False)
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET.split())
+
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        return probe.getsockname()[1]
+
+
+def served(command: list[str], port: int) -> Iterator[str]:
+    """The address of a page while its command runs."""
     address = f"http://127.0.0.1:{port}/"
-    server = subprocess.Popen(
-        [python, "demo/app.py", "--port", str(port), "--device", "cpu"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    for _ in range(120):
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    for _ in range(240):
         try:
             urllib.request.urlopen(address, timeout=2)
             break
         except OSError:
             if server.poll() is not None:
                 pytest.fail(f"the page did not start:\n{server.stdout.read()}")
-            time.sleep(0.5)
+            time.sleep(0.25)
     else:
         server.kill()
         pytest.fail("the page was not up within a minute")
     yield address
     server.terminate()
     server.wait(20)
+
+
+@pytest.fixture(scope="session")
+def page(python) -> Iterator[str]:
+    """Address of a running `python demo/app.py --mcp` on the embedded model."""
+    port = free_port()
+    yield from served([python, "demo/app.py", "--port", str(port), "--device", "cpu", "--mcp"], port)
+
+
+@pytest.fixture(scope="session")
+def mock_page(python) -> Iterator[str]:
+    """Address of the page on a model that answers at once."""
+    port = free_port()
+    yield from served([python, "-m", "tests.demo.mock", str(port)], port)
+
+
+@pytest.fixture(scope="session")
+def slow_page(python) -> Iterator[str]:
+    """Address of the page on a model that takes a second for every step."""
+    port = free_port()
+    yield from served([python, "-m", "tests.demo.mock", str(port), "1"], port)

@@ -1,118 +1,66 @@
-"""What clicks mean, what the store keeps, and what is drawn; no server."""
+"""What a browser may say, and what it may not; no server."""
 
-from pathlib import Path
+import math
 
-import numpy as np
 import pytest
 
-from demo import views
-from demo.downloads import Downloads
-from demo.session import ADD, BOX, REMOVE, Session, Store, Studio
-from mam import InputError
-from tests.conftest import EXAMPLES
+from demo.session import MAX_ITEMS, MAX_NAME, MAX_OPS, Item, Op, parse, parse_ops, ready
+from mam import PromptError
+
+BOX, POINT = {"kind": "box", "xy": [1, 2, 30, 40]}, {"kind": "point", "xy": [5, 6], "label": 0}
+STROKE = {"kind": "scribble", "xy": [[1, 1], [2, 3]], "label": 1}
 
 
-def test_two_corners_make_a_box_in_any_order() -> None:
-    half = Session("p", "d").clicked(BOX, 90, 10)
-    assert half.corner == (90, 10) and half.box is None and not half.ready
-    done = half.clicked(BOX, 20, 70)
-    assert done.box == (20, 10, 90, 70) and done.corner is None and done.ready
+def item(number: object = 1, **changes: object) -> dict:
+    return {"id": number, "name": "cat", "visible": True, "ops": [BOX, POINT, STROKE, {"kind": "candidate", "index": 2}], **changes}
 
 
-def test_a_click_gives_up_a_half_drawn_box() -> None:
-    session = Session("p", "d").clicked(BOX, 90, 10).clicked(ADD, 5, 5)
-    assert session.corner is None and session.box is None and session.ready
+def test_what_a_canvas_sends_and_back() -> None:
+    items, active = parse({"items": [item(), item(2, visible=False)], "active": 2})
+    assert active == 2 and items[0].ops == (
+        Op("box", (1.0, 2.0, 30.0, 40.0)), Op("point", (5.0, 6.0), 0), Op("scribble", ((1.0, 1.0), (2.0, 3.0)), 1),
+        Op("candidate", index=2),
+    )
+    assert not items[1].visible and parse({"items": [i.to_message() for i in items], "active": 2}) == (items, 2)
 
 
-def test_clicks_add_take_away_and_are_undone_one_by_one() -> None:
-    session = Session("p", "d").clicked(ADD, 1, 2).clicked(REMOVE, 3, 4)
-    assert session.points == ((1, 2, 1), (3, 4, 0)) and session.ready
-    assert session.undone().points == ((1, 2, 1),)
-    assert not Session("p", "d").clicked(REMOVE, 3, 4).ready
-    boxed = session.clicked(BOX, 0, 0).clicked(BOX, 9, 9)
-    assert boxed.undone().corner == (0, 0) and boxed.undone().undone() == session
-    again = boxed.clicked(BOX, 5, 5).clicked(BOX, 8, 8)
-    assert again.box == (5, 5, 8, 8) and again.undone().undone().box == (0, 0, 9, 9)
-    assert session.cleared() == Session("p", "d") == session.cleared().undone()
+def test_names_are_shortened_and_cleaned() -> None:
+    (one,), active = parse({"items": [item(name="a\n\x00b" + "c" * 200)], "active": "?"})
+    assert one.name == ("ab" + "c" * 200)[:MAX_NAME] and active == 1
+    assert parse({"items": [item(name=" ")]})[0][0].name == "Object 1"
 
 
-def test_store_forgets_the_oldest_beyond_its_bytes() -> None:
-    made = []
-    store = Store(100)
-
-    def get(key: str) -> str:
-        return store.get(key, lambda: made.append(key) or key, lambda value: 40)
-
-    for key in "abac":  # a is used again, so b is the oldest when c comes
-        assert get(key) == key
-    assert made == ["a", "b", "c"]
-    get("a")
-    get("b")
-    assert made == ["a", "b", "c", "b"]
-
-
-def test_studio_encodes_a_picture_once(matting) -> None:
-    studio = Studio(matting)
-    session = Session.open(str(EXAMPLES / "flower.jpg"))
-    scene = studio.scene(session)
-    assert studio.scene(session.clicked(ADD, 310, 215)) is scene
-    assert studio.matte(session.clicked(ADD, 310, 215)).alpha.shape == (427, 640)
-    assert "encode" in studio.status() and "CPUExecutionProvider" in studio.status()
+@pytest.mark.parametrize("message, said", [
+    (None, "no list of objects"),
+    ({"items": "x"}, "no list of objects"),
+    ({"items": []}, "0 objects"),
+    ({"items": [item(i) for i in range(1, MAX_ITEMS + 2)]}, "21 objects"),
+    ({"items": [item(), item()]}, "same number"),
+    ({"items": [7]}, "an object is int"),
+    ({"items": [item(True)]}, "has the number True"),
+    ({"items": [item(-1)]}, "has the number -1"),
+    ({"items": [item(name=5)]}, "is no text"),
+    ({"items": [item(ops=None)]}, "no list of prompts"),
+    ({"items": [item(ops=[POINT] * (MAX_OPS + 1))]}, "65 prompts"),
+])  # fmt: skip
+def test_documents_that_no_canvas_sends(message, said) -> None:
+    with pytest.raises(PromptError, match=said):
+        parse(message)
 
 
-def test_a_correcting_click_starts_from_the_answer_before_it(matting) -> None:
-    studio = Studio(matting)
-    first = Session.open(str(EXAMPLES / "flower.jpg")).clicked(ADD, 310, 215)
-    second = first.clicked(REMOVE, 60, 60)
-    scene, before = studio.scene(first), studio.matte(first)
-    prompts = {"points": [(310, 215), (60, 60)], "labels": [1, 0]}
-    expected = scene.matte(**prompts, previous=before)
-    assert np.array_equal(studio.matte(second).alpha, expected.alpha)
-    assert not np.array_equal(expected.segment.logits, scene.matte(**prompts).segment.logits)
+@pytest.mark.parametrize("op", [
+    None, "box", {"kind": "polygon", "xy": [[1, 2]]}, {**POINT, "label": 2}, {**POINT, "label": None}, {**POINT, "xy": [1]},
+    {**POINT, "xy": [math.nan, 1]}, {**POINT, "xy": [math.inf, 1]}, {**POINT, "xy": [1e9, 1]}, {**POINT, "xy": ["1", "2"]},
+    {**POINT, "xy": [True, False]}, {**BOX, "xy": [1, 2, 3]}, {**BOX, "xy": {"a": 1}}, {**STROKE, "xy": []},
+    {**STROKE, "xy": [[1, 2]] * 601}, {**STROKE, "xy": [[1, 2, 3]]}, {"kind": "candidate", "index": 0},
+    {"kind": "candidate", "index": "1"}, {"kind": "candidate"}, {"kind": ["box"], "xy": [1, 2, 3, 4]},
+])  # fmt: skip
+def test_operations_that_no_canvas_sends(op) -> None:
+    with pytest.raises(PromptError):
+        parse_ops([op])
 
 
-def test_two_visitors_of_one_picture_keep_their_own_names(matting, tmp_path) -> None:
-    import shutil
-
-    studio = Studio(matting)
-    sessions = [Session.open(shutil.copy(EXAMPLES / "flower.jpg", tmp_path / f"{name}.jpg")) for name in ("mine", "yours")]
-    assert studio.scene(sessions[0]) is studio.scene(sessions[1])
-    assert [session.name for session in sessions] == ["mine", "yours"]
-
-
-def test_annotations_show_the_prompts() -> None:
-    pixels = np.full((200, 300, 3), 90, np.uint8)
-    session = Session("p", "d").clicked(BOX, 20, 30).clicked(BOX, 200, 150).clicked(ADD, 100, 100).clicked(REMOVE, 250, 50)
-    drawn = np.asarray(views.annotated(pixels, session, None))
-    assert tuple(drawn[100, 100]) == views.ADDED and tuple(drawn[50, 250]) == views.TAKEN
-    assert tuple(drawn[30, 100]) == views.FRAMED and tuple(drawn[190, 10]) == (90, 90, 90)
-
-
-def test_large_pictures_are_shown_smaller_and_clicks_scale_back() -> None:
-    pixels = np.zeros((1000, 2560, 3), np.uint8)
-    assert views.shown(pixels).size == (1280, 500) and views.scale_of((1000, 2560)) == 2
-    assert views.scale_of((100, 100)) == 1
-
-
-def test_backgrounds(matting, flower) -> None:
-    matte = flower.matte(box=(178, 82, 450, 360))
-
-    def corner(kind: str, own: str | None = None, colour: str = "#102030") -> np.ndarray:
-        return views.composed(matte, kind, colour, 20, views.shipped_backgrounds()[0], own)[3, 3]
-
-    assert corner(views.TRANSPARENT)[3] == 0
-    assert corner(views.COLOUR).tolist() == [16, 32, 48]
-    assert corner(views.COLOUR, colour="rgba(16.2, 32.4, 48, 1)").tolist() == [16, 32, 48]
-    assert corner(views.OWN).tolist() == [255, 255, 255]
-    assert corner(views.PICTURE).shape == corner(views.BLUR).shape == (3,)
-    with pytest.raises(InputError):
-        corner(views.COLOUR, colour="no colour")
-    assert len(views.shipped_backgrounds()) >= 3
-
-
-def test_downloads_are_swept() -> None:
-    downloads = Downloads(seconds=-1)
-    first = downloads.write(np.zeros((2, 2), np.uint8), "a_alpha")
-    assert Path(first).name == "a_alpha.png" and Path(first).exists()
-    second = downloads.write(np.zeros((2, 2), np.uint8), "a_alpha")
-    assert not Path(first).exists() and Path(second).exists()
+def test_ready_needs_something_that_belongs() -> None:
+    assert ready((Op("box", (0, 0, 9, 9)),)) and ready((Op("scribble", ((1, 1),)),))
+    assert not ready(()) and not ready((Op("point", (1, 1), 0), Op("candidate", index=1)))
+    assert Item(1, "x").ops == ()

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mam.composite import background_pixels, blurred, checkerboard, foreground_colours, over
+from mam.composite import (
+    adjusted, background_pixels, blurred, checkerboard, foreground_colours, gradient, over, shadowed, together,
+)  # fmt: skip
 from mam.errors import InputError
 
 
@@ -61,3 +63,47 @@ def test_blur_does_not_smear_the_object() -> None:
 def test_checkerboard() -> None:
     board = checkerboard((4, 4), cell=2)
     assert (board[0, 0] == 255).all() and (board[0, 2] == 214).all() and (board[2, 2] == 255).all()
+
+
+def test_a_picture_fills_the_frame_or_is_shown_whole() -> None:
+    picture = np.zeros((100, 300, 3), np.uint8)
+    picture[:, 150:] = 255
+    filled = [background_pixels(picture, (100, 100), centre=(x, 0.5))[50, 50, 0] for x in (0, 1)]
+    assert filled == [0, 255]
+    whole = background_pixels(picture, (300, 300), whole=True)
+    assert whole.shape == (300, 300, 3) and whole[150, 20, 0] == 0 and whole[150, 280, 0] == 255
+    assert 0 < whole[20, 150, 0] < 255  # a blurred copy above and below
+
+
+def test_gradient_goes_from_top_to_bottom() -> None:
+    made = gradient("black", (200, 100, 0), (101, 7))
+    assert made.shape == (101, 7, 3) and made[0, 3].tolist() == [0, 0, 0] and made[100, 3].tolist() == [200, 100, 0]
+    assert made[50, 3].tolist() == [100, 50, 0]
+    with pytest.raises(InputError, match="three values"):
+        gradient("black", (1, 2), (5, 5))
+
+
+def test_shadow_falls_to_the_right_and_below() -> None:
+    alpha = np.zeros((200, 200), np.float32)
+    alpha[80:120, 80:120] = 1
+    white = np.full((200, 200, 3), 255, np.uint8)
+    shaded = shadowed(white, alpha, 0.8)[..., 0].astype(int)
+    assert shaded[100, 100] < 140 and shaded[122, 100] < shaded[78, 100] and shaded[5, 5] == 255
+    assert np.array_equal(shadowed(white, alpha, 0), white)
+
+
+def test_objects_together() -> None:
+    one, other = np.float32([[0, 0.5, 1]]), np.float32([[0, 0.5, 0.25]])
+    assert together([one]) is one and together([one, other]).tolist() == [[0, 0.75, 1]]
+
+
+def test_edges_move_and_soften() -> None:
+    alpha = np.zeros((200, 200), np.float32)
+    alpha[60:140, 60:140] = 1
+    assert adjusted(alpha) is alpha
+    assert adjusted(alpha, grow=10)[58, 100] == 1 and adjusted(alpha, grow=-10)[61, 100] == 0
+    soft = adjusted(alpha, softness=1)
+    assert 0.2 < soft[60, 100] < 0.8 and soft[100, 100] == 1
+    ramp = np.linspace(0, 1, 101, dtype=np.float32)[None].repeat(3, 0)
+    hard = adjusted(ramp, softness=-1)
+    assert ((hard > 0) & (hard < 1)).mean() < 0.1 < ((ramp > 0) & (ramp < 1)).mean()

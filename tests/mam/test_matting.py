@@ -145,3 +145,32 @@ def test_bundle_is_small_and_complete() -> None:
     assert names == {p.name for p in files}
     assert max(p.stat().st_size for p in files) < 10_000_000
     assert sum(p.stat().st_size for p in files) < 30_000_000
+
+
+def test_alternatives_are_sams_four_answers(flower) -> None:
+    (segment,) = flower.segment([Prompt(points=[(310, 215)])])
+    others = flower.alternatives(segment)
+    assert [other.chosen for other in others] == [0, 1, 2, 3]
+    assert np.array_equal(others[segment.chosen].mask, segment.mask)
+    assert [other.score for other in others] == [float(score) for score in segment.scores]
+
+
+def test_any_segment_can_be_refined(flower) -> None:
+    (segment,) = flower.segment([Prompt(box=FLOWER_BOX)])
+    assert np.array_equal(flower.refine(segment).alpha, flower.matte(box=FLOWER_BOX).alpha)
+    other = flower.refine(flower.alternatives(segment)[1])
+    assert other.segment.chosen == 1 and other.alpha.shape == (427, 640)
+
+
+def test_edges_of_a_matte(flower) -> None:
+    matte = flower.matte(box=FLOWER_BOX)
+    wider = matte.adjusted(grow=4)
+    assert wider.alpha.sum() > matte.alpha.sum() and wider.segment is matte.segment
+    assert np.array_equal(wider.cutout()[..., 3], wider.alpha_uint8())
+
+
+def test_the_largest_object_is_found_without_a_prompt(flower) -> None:
+    from mam.survey import largest_object
+
+    x0, y0, x1, y1 = largest_object(flower)
+    assert abs(x0 - 178) < 40 and abs(y0 - 82) < 40 and abs(x1 - 450) < 40 and abs(y1 - 360) < 60

@@ -1,0 +1,107 @@
+"""Many pictures, one rule: what the batch tab does."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from demo.downloads import safe_name
+from mam import Matte, Matting, MamError, NothingFound, Scene
+from mam.images import write_jpeg, write_png
+from mam.survey import largest_object
+
+MAX_PICTURES = 100
+
+RULES: dict[str, Callable[[Scene], Matte | NothingFound]] = {}
+
+
+def _rule(name: str):
+    def register(rule: Callable[[Scene], Matte | NothingFound]):
+        RULES[name] = rule
+        return rule
+
+    return register
+
+
+@_rule("The largest object")
+def _largest(scene: Scene) -> Matte | NothingFound:
+    box = largest_object(scene)
+    return NothingFound(0.0) if box is None else scene.matte(box=box)
+
+
+@_rule("What is in the middle")
+def _middle(scene: Scene) -> Matte | NothingFound:
+    h, w = scene.photo.size
+    return scene.matte(points=[(w / 2, h / 2)])
+
+
+CUTOUT, WHITE, ALPHA = "Cut-outs (PNG)", "On white (JPEG)", "Alphas (PNG)"
+FORMS = [CUTOUT, WHITE, ALPHA]
+
+
+@dataclass
+class Batch:
+    """What has been done so far: pairs (preview (h, w, 3) uint8, name), and (name, why) of what failed."""
+
+    total: int
+    done: list[tuple[np.ndarray, str]] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+
+def run(matting: Matting, files: Sequence[str], rule: str, form: str, archive: Path) -> Iterator[Batch]:
+    """Cut one object out of each file and collect the results in a zip; a picture that fails is listed and the rest go on.
+
+    Args:
+        matting: the model.
+        files: pictures, at most `MAX_PICTURES`.
+        rule: a key of `RULES`. form: one of `FORMS`.
+        archive: the zip to write.
+
+    Yields:
+        The same batch, after each picture.
+
+    Raises:
+        MamError: too many pictures, or an unknown rule.
+    """
+    if len(files) > MAX_PICTURES:
+        raise MamError(f"{len(files)} pictures; at most {MAX_PICTURES} at once.")
+    batch = Batch(len(files))
+    taken: set[str] = set()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as bundle:  # pictures are compressed already
+        for file in files:
+            name = Path(file).name
+            try:
+                scene = matting.open(file)
+                matte = RULES[rule](scene)
+                if not matte:
+                    raise MamError(str(matte))
+                written = _write(matte, form, archive.parent / "one")
+                stem = _unused(f"{safe_name(scene.photo.name)}_{form.split()[0].lower().rstrip('s').replace('-', '')}", taken)
+                bundle.write(written, f"{stem}{written.suffix}")
+                written.unlink()
+                batch.done.append((matte.over_checkerboard(), name))
+            except (MamError, FileNotFoundError) as error:
+                batch.failed.append((name, str(error)))
+            yield batch
+
+
+def _write(matte: Matte, form: str, path: Path) -> Path:
+    profile = matte.photo.icc_profile
+    if form == CUTOUT:
+        return write_png(matte.cutout(), path.with_suffix(".png"), profile)
+    if form == WHITE:
+        return write_jpeg(matte.over("white"), path.with_suffix(".jpg"), profile)
+    return write_png(matte.alpha_uint8(), path.with_suffix(".png"))
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    taken.add(free)
+    return free

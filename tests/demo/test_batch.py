@@ -1,0 +1,45 @@
+"""Many pictures by one rule."""
+
+import shutil
+import zipfile
+
+import pytest
+
+from demo import batch
+from mam import Matting, MamError
+from tests.conftest import EXAMPLES
+from tests.demo.mock import MockGraphs
+
+
+@pytest.fixture()
+def files(tmp_path) -> list[str]:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    copies = [shutil.copy(EXAMPLES / "flower.jpg", tmp_path / path) for path in ("flower.jpg", "other/flower.jpg")]
+    return [copies[0], str(tmp_path / "bad.jpg"), copies[1], str(tmp_path / "gone.png")]
+
+
+@pytest.mark.parametrize("form, name", [
+    (batch.CUTOUT, "flower_cutout{}.png"), (batch.WHITE, "flower_on{}.jpg"), (batch.ALPHA, "flower_alpha{}.png"),
+])  # fmt: skip
+def test_failures_are_listed_and_the_rest_goes_on(files, tmp_path, form, name) -> None:
+    archive = tmp_path / "all.zip"
+    steps = [len(b.done) + len(b.failed) for b in batch.run(Matting(MockGraphs()), files, "What is in the middle", form, archive)]
+    assert steps == [1, 2, 3, 4]
+    assert sorted(zipfile.ZipFile(archive).namelist()) == sorted([name.format(""), name.format("_2")])
+
+
+def test_reasons_are_words(files, tmp_path) -> None:
+    *_, done = batch.run(Matting(MockGraphs()), files, "What is in the middle", batch.CUTOUT, tmp_path / "all.zip")
+    assert [name for _, name in done.done] == ["flower.jpg", "flower.jpg"]
+    assert [name for name, _ in done.failed] == ["bad.jpg", "gone.png"] and "not a picture" in done.failed[0][1]
+
+
+def test_the_largest_object_of_a_real_photograph(matting, tmp_path) -> None:
+    *_, done = batch.run(matting, [str(EXAMPLES / "flower.jpg")], "The largest object", batch.ALPHA, tmp_path / "all.zip")
+    assert len(done.done) == 1 and not done.failed
+
+
+def test_too_many_are_refused(tmp_path) -> None:
+    with pytest.raises(MamError, match="at most 100"):
+        next(batch.run(None, ["x"] * 101, "", "", tmp_path / "all.zip"))
