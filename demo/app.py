@@ -15,11 +15,13 @@ sys.path.insert(0, str(ROOT))
 
 import gradio as gr
 
+from demo import zero_gpu
 from demo.api import add_api
 from demo.batch_tab import add_batch_tab
 from demo.cut_tab import add_cut_tab
 from demo.studio import Studio
 from mam import GraphError, Matting, MamError
+from mam.matting import BUNDLE
 from mam.variants import VARIANTS
 
 TITLE = "Matting Anything"
@@ -55,6 +57,11 @@ def build_demo(matting: Matting) -> gr.Blocks:
         with gr.Tab("Many pictures"):
             add_batch_tab(studio)
         add_api(studio)
+
+        def gone(request: gr.Request) -> None:
+            studio.forget(request.session_hash)
+
+        demo.unload(gone)
     return demo
 
 
@@ -97,7 +104,10 @@ def load(arguments: argparse.Namespace) -> Matting:
             f"{arguments.variant} is not embedded; export its graphs with `python -m export graphs --variant {arguments.variant} "
             "--checkpoint ... --out FOLDER`, then give --graphs FOLDER."
         )
-    matting = Matting.load(arguments.graphs, device=arguments.device, max_pixels=arguments.max_pixels)
+    if zero_gpu.is_here() and arguments.device == "cuda":
+        matting = Matting(zero_gpu.LentGraphs(arguments.graphs or BUNDLE), arguments.max_pixels)
+    else:
+        matting = Matting.load(arguments.graphs, device=arguments.device, max_pixels=arguments.max_pixels)
     if arguments.graphs is not None and "tiny" != arguments.variant != matting.graphs.variant:
         raise GraphError(f"{arguments.graphs} holds {matting.graphs.variant}; asked for {arguments.variant}.")
     return matting

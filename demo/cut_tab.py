@@ -36,7 +36,7 @@ def add_cut_tab(studio: Studio) -> None:
     def hover(message: dict[str, Any]) -> str | None:
         return _hover(studio, message)
 
-    session = gr.State(None, time_to_live=3600, delete_callback=lambda now: now and studio.forget(now.token))
+    session = gr.State(None, time_to_live=3600)
     with gr.Row():
         with gr.Column(scale=3, min_width=340):
             canvas = Prompter(hover, elem_id="canvas", value=_nothing(studio))
@@ -76,12 +76,12 @@ def add_cut_tab(studio: Studio) -> None:
     def result(now: Session | None, grouping: str, which: str, *chosen: Any) -> list:
         return _result(studio, now, GUIDANCE[grouping], which, Look(*chosen))
 
-    def opened(path: str | None):
-        yield from _opened(studio, path, None)
+    def opened(path: str | None, request: gr.Request):
+        yield from _opened(studio, path, None, request.session_hash)
 
-    def opened_example(index: int):
+    def opened_example(index: int, request: gr.Request):
         prompts = json.loads((EXAMPLES / "prompts.json").read_text("utf-8"))
-        yield from _opened(studio, str(samples[index]), parse_ops(prompts[samples[index].name]))
+        yield from _opened(studio, str(samples[index]), parse_ops(prompts[samples[index].name]), request.session_hash)
 
     def prompted(now: Session | None, grouping: str, event: gr.EventData) -> tuple:
         return _prompted(studio, now, GUIDANCE[grouping], event._data)
@@ -161,7 +161,7 @@ def _nothing(studio: Studio, text: str = "Open a photo, or try an example.", err
     return {"picture": None, "text": text, "error": error, "status": _status(studio)}
 
 
-def _opened(studio: Studio, path: str | None, ops: tuple[Op, ...] | None):
+def _opened(studio: Studio, path: str | None, ops: tuple[Op, ...] | None, visitor: str):
     """Yields (session, reply) twice: that a picture is being read, and that it is there, with prompts if it has some."""
     if path is None:
         yield None, _nothing(studio)
@@ -169,7 +169,7 @@ def _opened(studio: Studio, path: str | None, ops: tuple[Op, ...] | None):
     yield None, {"busy": f"Encoding {Path(path).name} …"}
     start = time.perf_counter()
     try:
-        session = studio.open(path)
+        session = studio.open(path, visitor)
         shown = replies.picture(studio, session)
     except (MamError, FileNotFoundError) as error:
         yield None, _nothing(studio, str(error), error=True)

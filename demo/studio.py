@@ -86,19 +86,20 @@ class Studio:
         self.matting, self.store, self.downloads = matting, Store(max_bytes, seconds), Downloads()
         self._looking = threading.Lock()
 
-    def open(self, path: str, name: str | None = None) -> Session:
-        """A new session about a file, its picture encoded.
+    def open(self, path: str, visitor: str = "") -> Session:
+        """A new session about a file, its picture encoded; it takes the place of the visitor's last one.
 
         Raises:
             InputError: the file cannot be used. FileNotFoundError: it is gone.
         """
-        session = Session(secrets.token_urlsafe(12), path, name or Path(path).stem)
+        self.forget(visitor)
+        session = Session(f"{visitor}.{secrets.token_urlsafe(12)}", path, Path(path).stem)
         self.scene(session)
         return session
 
-    def forget(self, token: str) -> None:
-        """Drop everything that was computed for an upload."""
-        self.store.forget(lambda key: key[0] == token)
+    def forget(self, visitor: str) -> None:
+        """Drop everything that was computed for a visitor."""
+        self.store.forget(lambda key: key[0].startswith(f"{visitor}."))
 
     def scene(self, session: Session) -> Scene:
         """The encoded picture of a session.

@@ -39,7 +39,7 @@ class Composites:
         `plain` is `image` before its colours were changed."""
         rng = np.random.default_rng((self.seed, index))
         while True:
-            image, alpha, known = self._photograph(rng) if rng.random() < 0.35 else self._composite(rng)
+            image, alpha, known = self._photograph(rng) if rng.random() < 0.4 else self._composite(rng)
             if 0.005 < (np.asarray(alpha) > 127).mean() < 0.95:
                 break
         h, w = image.height, image.width
@@ -88,8 +88,8 @@ class Composites:
 
     def _place(self, rng: np.random.Generator, image: Image.Image) -> tuple[Image.Image, Image.Image]:
         """Put a soft foreground on a picture -> the composite and the foreground's alpha."""
-        side, room = int(rng.uniform(0.3, 0.95) * FRAME), 96  # room for strands and blur around it
-        if rng.random() < 0.22:
+        side, room = int(rng.uniform(0.3, 1.3) * FRAME), 96  # room for strands and blur around it
+        if rng.random() < 0.15:
             foreground, room = make(rng, side, self._texture(rng)), 0
         else:
             cutout = self.library.cutout(rng)

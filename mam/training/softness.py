@@ -16,8 +16,8 @@ Texture = Callable[[tuple[int, int]], Image.Image]
 
 # What happens to a cut-out, and how often.
 _TREATMENTS = {
-    "hair": 0.2, "fur": 0.16, "feathers": 0.06, "defocus": 0.14, "motion": 0.08, "veil": 0.06, "glass": 0.06,
-    "sheer": 0.06, "edge": 0.18,
+    "hair": 0.24, "fur": 0.2, "feathers": 0.06, "defocus": 0.14, "motion": 0.06, "veil": 0.04, "glass": 0.03,
+    "sheer": 0.03, "edge": 0.2,
 }
 # Foregrounds that need no cut-out.
 _MADE = {"grass": 0.26, "twigs": 0.3, "smoke": 0.2, "net": 0.12, "text": 0.12}

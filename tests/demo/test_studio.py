@@ -44,11 +44,13 @@ def test_store_forgets_what_nobody_asks_for() -> None:
 def test_a_picture_is_encoded_once_and_per_visitor(matting, tmp_path) -> None:
     studio = Studio(matting)
     files = [shutil.copy(EXAMPLES / "flower.jpg", tmp_path / f"{name}.jpg") for name in ("mine", "yours")]
-    mine, yours = (studio.open(str(file)) for file in files)
+    mine, yours = (studio.open(str(file), visitor) for file, visitor in zip(files, ("me", "you")))
     assert studio.scene(mine) is studio.scene(mine) is not studio.scene(yours)
     assert (mine.name, yours.name) == ("mine", "yours") and mine.token != yours.token
-    studio.forget(mine.token)
+    studio.forget("me")
     assert studio.store.peek((mine.token,)) is None and studio.store.peek((yours.token,)) is not None
+    studio.open(str(files[0]), "you")  # the next picture takes the place of the last
+    assert studio.store.peek((yours.token,)) is None and len(studio.store) == 1
 
 
 def test_a_correction_starts_from_the_answer_before_it(matting) -> None:

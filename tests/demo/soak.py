@@ -1,0 +1,212 @@
+"""Several visitors at once for a while: `python -m tests.demo.soak --visitors 8 --minutes 20`. Not collected by pytest.
+
+Starts the page, lets visitors do over and over what the page's own script does (open a photo, box, correct, hover, change the
+background, download), compares every matte with what the library gives for that visitor's own photo, and prints the times
+per step and the server's memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import io
+import json
+import random
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from pathlib import Path
+
+import httpx
+import numpy as np
+from PIL import Image
+
+from mam import Matting
+from tests.conftest import EXAMPLES, ROOT
+
+CROPS = [("flower.jpg", (178, 82, 450, 360)), ("cat.png", (0, 0, 390, 299)), ("coffee.png", (72, 12, 482, 390)), ("astronaut.png", (2, 5, 395, 510))]
+AGREE = 3 / 255  # the page's threads may sum in another order than ours
+
+
+class Visitor:
+    """One browser, as far as the server can tell.
+
+    Args:
+        address: of the page. config: what it says of itself. number: decides the visitor's photo.
+    """
+
+    def __init__(self, address: str, config: dict, number: int, folder: Path) -> None:
+        self.address, self.http = address, httpx.Client(timeout=120)
+        ids = {c["props"].get("elem_id"): c["id"] for c in config["components"]}
+        self.canvas = ids["canvas"]
+        targets = [(ids["upload"], "upload"), (ids["canvas"], "prompt"), (ids["softness"], "release"), (ids["save_cutout"], "click")]
+        self.events = {
+            name: next(d for d in config["dependencies"] if list(target) in [list(t) for t in d["targets"]])
+            for name, target in zip(("open", "prompt", "look", "save"), targets)
+        }
+        self.defaults = {c["id"]: c["props"].get("value") for c in config["components"]}
+        name, box = CROPS[number % len(CROPS)]
+        grown = 1 + 0.25 * (number // len(CROPS)) + 0.01 * number  # no two visitors have the same right answer
+        image = Image.open(EXAMPLES / name).convert("RGB")
+        image = image.resize((round(image.width * grown), round(image.height * grown)), Image.Resampling.BICUBIC)
+        self.file = folder / f"visitor_{number}.png"
+        image.save(self.file)
+        self.box = [v * grown for v in box]
+        self.minus = [image.width * 0.02 + 2, image.height * 0.97 - 2]
+        self.times: dict[str, list[float]] = {}
+
+    def expect(self, matting: Matting) -> None:
+        """What the library gives for this visitor's photo."""
+        scene = matting.open(self.file)
+        first = scene.matte(box=self.box)
+        self.expected = [first, scene.matte(box=self.box, points=[self.minus], labels=[0], previous=first)]
+
+    def visit(self) -> None:
+        """One whole visit in a session of its own."""
+        self.session = secrets.token_hex(6)
+        with self.http.stream("GET", f"{self.address}gradio_api/heartbeat/{self.session}") as alive:
+            beats = alive.iter_lines()  # kept: when it goes, the connection goes
+            next(beats)
+            with open(self.file, "rb") as file:
+                path = self.timed("upload", lambda: self.http.post(f"{self.address}gradio_api/upload", files={"files": file}).json()[0])
+            upload = {"path": path, "orig_name": self.file.name, "meta": {"_type": "gradio.FileData"}}
+            reply = self.timed("open", lambda: self.call("open", {self.events["open"]["inputs"][0]: upload}))
+            token = reply["token"]
+            ops = [{"kind": "box", "xy": self.box}]
+            self.check("box", token, ops, 0)
+            self.timed("hover", lambda: self.hover(token, ops))
+            self.check("correct", token, [*ops, {"kind": "point", "xy": self.minus, "label": 0}], 1)
+            self.timed("result", lambda: self.call("look", {}))
+            self.timed("download", lambda: self.call("save", {}))
+
+    def check(self, step: str, token: str, ops: list, turn: int) -> None:
+        """Ask for a matte and compare it."""
+        message = {"turn": turn, "token": token, "active": 1, "have": [], "items": [{"id": 1, "name": "it", "visible": True, "ops": ops}]}
+        reply = self.timed(step, lambda: self.call("prompt", {}, message))
+        picture = reply["answers"]["1"]["overlay"].split(",")[1]
+        alpha = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).getchannel("A"), np.float32) / 255
+        expected = self.expected[turn].alpha
+        wrong = (np.abs(alpha - expected) > AGREE).mean()
+        if alpha.shape != expected.shape or wrong > 1e-3:
+            raise AssertionError(f"{self.file.name}, {step}: {alpha.shape} for {expected.shape}, {wrong:.2%} of the pixels differ")
+
+    def hover(self, token: str, ops: list) -> None:
+        """A preview may be refused while another is made, but not fail."""
+        x, y = self.box[0] + 5, self.box[1] + 5
+        body = {"data": {"token": token, "x": x, "y": y, "label": 1, "ops": ops}, "component_id": self.canvas, "fn_name": "hover", "session_hash": self.session}
+        self.http.post(f"{self.address}gradio_api/component_server/", json=body).raise_for_status()
+
+    def call(self, event: str, values: dict, data: object = None) -> object:
+        """Run an event as the page's script does; the canvas's new value, if it has one."""
+        dependency = self.events[event]
+        inputs = [values.get(i, self.defaults.get(i)) for i in dependency["inputs"]]
+        body = {"data": inputs, "fn_index": dependency["id"], "session_hash": self.session, "event_data": data, "trigger_id": dependency["targets"][0][0]}
+        self.http.post(f"{self.address}gradio_api/queue/join", json=body).raise_for_status()
+        value: object = None
+        with self.http.stream("GET", f"{self.address}gradio_api/queue/data", params={"session_hash": self.session}) as events:
+            for line in events.iter_lines():
+                if not line.startswith("data:"):
+                    continue
+                said = json.loads(line[5:])
+                if said["msg"] == "process_generating" and self.canvas in dependency["outputs"]:
+                    latest = said["output"]["data"][dependency["outputs"].index(self.canvas)]
+                    value = latest if isinstance(latest, dict) else value
+                if said["msg"] == "process_completed":
+                    if not said["success"]:
+                        raise AssertionError(f"{event}: {said['output']}")
+                    outputs = said["output"]["data"]
+                    if self.canvas in dependency["outputs"] and isinstance(outputs[dependency["outputs"].index(self.canvas)], dict):
+                        value = outputs[dependency["outputs"].index(self.canvas)]
+                    return value
+        raise AssertionError(f"{event}: the stream ended")
+
+    def timed(self, step: str, work):
+        """Run and keep the time."""
+        start = time.perf_counter()
+        result = work()
+        self.times.setdefault(step, []).append(time.perf_counter() - start)
+        return result
+
+
+def resident(pid: int) -> float:
+    """MB of memory that a process holds."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+def main() -> int:
+    """Run the visitors; 1 if any of them met an error."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--visitors", type=int, default=8)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--warm", type=float, default=1, help="minutes before the memory is first looked at")
+    parser.add_argument("--port", type=int, default=7996)
+    parser.add_argument("--rest", type=float, default=30, help="seconds after the visits, before a look at the memory")
+    arguments = parser.parse_args()
+    address = f"http://127.0.0.1:{arguments.port}/"
+    server = subprocess.Popen([sys.executable, "demo/app.py", "--port", str(arguments.port)], cwd=ROOT, stdout=subprocess.DEVNULL)
+    for _ in range(200):
+        try:
+            config = httpx.get(f"{address}config").json()
+            break
+        except httpx.TransportError:
+            time.sleep(0.3)
+    failures: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        visitors = [Visitor(address, config, number, Path(folder)) for number in range(arguments.visitors)]
+        matting = Matting.load()
+        for visitor in visitors:
+            visitor.expect(matting)
+        del matting
+        slowest_page = most = 0.0
+
+        def live(visitor: Visitor, end: float) -> None:
+            while time.monotonic() < end:
+                try:
+                    visitor.visit()
+                except Exception:  # whatever it is, it is a finding
+                    failures.append(traceback.format_exc(limit=-2))
+                time.sleep(random.uniform(0, 2))
+
+        def crowd(minutes: float) -> float:
+            """All visitors for some minutes, and a rest; the memory after it."""
+            nonlocal slowest_page, most
+            end = time.monotonic() + 60 * minutes
+            threads = [threading.Thread(target=live, args=(visitor, end)) for visitor in visitors]
+            for thread in threads:
+                thread.start()
+            while any(thread.is_alive() for thread in threads):
+                time.sleep(2)
+                asked = time.perf_counter()
+                httpx.get(address, timeout=60).raise_for_status()
+                slowest_page = max(slowest_page, time.perf_counter() - asked)
+                most = max(most, resident(server.pid))
+            time.sleep(arguments.rest)
+            return resident(server.pid)
+
+        start = crowd(arguments.warm)
+        for visitor in visitors:
+            visitor.times.clear()
+        slowest_page = most = 0.0
+        rest = crowd(arguments.minutes)
+    visits = sum(len(visitor.times.get("download", [])) for visitor in visitors)
+    print(f"{arguments.visitors} visitors, {arguments.minutes:g} minutes: {visits} visits, {len(failures)} failures")
+    print("step       p50 s   p95 s   count")
+    for step in visitors[0].times:
+        values = np.concatenate([visitor.times.get(step, []) for visitor in visitors])
+        print(f"{step:9} {np.percentile(values, 50):6.2f}  {np.percentile(values, 95):6.2f}  {len(values):6}")
+    print(f"the page itself, asked for every 2 s: at most {slowest_page:.2f} s")
+    print(f"memory MB: {start:.0f} after warming up, at most {most:.0f}, {rest:.0f} at rest ({rest / start - 1:+.1%})")
+    for failure in failures[:5]:
+        print(failure)
+    server.terminate()
+    server.wait(30)
+    return int(bool(failures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Whatever a browser or a program sends, it gets an answer or one of our errors, never anything else."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from demo.cut_tab import _hover, _prompted
+from demo.session import parse, parse_ops
+from demo.studio import Studio
+from mam import Matting, Prompt, PromptError
+from tests.conftest import EXAMPLES
+from tests.demo.mock import MockGraphs
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+number = st.integers(-50, 700) | st.floats() | anything
+op = st.fixed_dictionaries(
+    {"kind": st.sampled_from(["box", "point", "scribble", "candidate"]) | anything},
+    optional={
+        "xy": st.lists(number, max_size=5) | st.lists(st.lists(number, max_size=3), max_size=4) | anything,
+        "label": st.sampled_from([0, 1]) | anything,
+        "index": st.integers(0, 4) | anything,
+    },
+)
+item = st.fixed_dictionaries(
+    {"id": st.integers(0, 5) | anything, "name": st.text(max_size=80) | anything, "ops": st.lists(op | anything, max_size=5) | anything},
+    optional={"visible": anything},
+)
+document = st.fixed_dictionaries({"items": st.lists(item | anything, max_size=4) | anything, "active": anything, "turn": anything, "have": anything}) | anything
+often = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(scope="module")
+def studio() -> Studio:
+    return Studio(Matting(MockGraphs()))
+
+
+@pytest.fixture(scope="module")
+def session(studio):
+    return studio.open(str(EXAMPLES / "flower.jpg"), "fuzz")
+
+
+@often
+@given(document)
+def test_parse(message) -> None:
+    try:
+        parse(message)
+    except PromptError as error:
+        assert str(error)
+
+
+@often
+@given(st.lists(op | anything, max_size=6) | anything)
+def test_parse_ops(listed) -> None:
+    try:
+        parse_ops(listed)
+    except PromptError as error:
+        assert len(str(error)) < 400
+
+
+@often
+@given(message=document)
+def test_the_canvas_always_gets_a_reply(studio, session, message) -> None:
+    if isinstance(message, dict):
+        message["token"] = session.token
+    after, reply = _prompted(studio, replace(session), "alpha", message)
+    assert reply["text"] and after.token == session.token
+    json.dumps(reply)
+
+
+@often
+@given(message=st.fixed_dictionaries({"x": number, "y": number, "label": anything, "ops": st.lists(op, max_size=3) | anything}) | anything)
+def test_a_hover_is_answered_or_passed_over(studio, session, message) -> None:
+    if isinstance(message, dict):
+        message["token"] = session.token
+    answer = _hover(studio, message)
+    assert answer is None or answer.startswith("data:image/png")
+
+
+@often
+@given(
+    box=anything | st.lists(number, min_size=4, max_size=4), points=anything | st.lists(st.lists(number, min_size=2, max_size=2)),
+    labels=anything, scribbles=anything | st.lists(st.lists(st.lists(number, min_size=2, max_size=2), max_size=4), max_size=3),
+    scribble_labels=anything,
+)  # fmt: skip
+def test_the_api_checks_every_prompt(box, points, labels, scribbles, scribble_labels) -> None:
+    try:
+        Prompt(box, points, labels, scribbles, scribble_labels).checked((427, 640))
+    except PromptError as error:
+        assert str(error)
