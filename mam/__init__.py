@@ -5,7 +5,7 @@ from mam.matting import Matte, Matting, NothingFound, Scene
 from mam.prompts import Prompt
 from mam.segment import Segment
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "GraphError",

@@ -485,8 +485,10 @@ element.addEventListener('click', (event) => {
   else if (button.dataset.do) deeds[button.dataset.do]();
 });
 
-element.addEventListener('keydown', (event) => {
-  if (event.target.tagName === 'INPUT' || event.altKey) return;
+document.addEventListener('keydown', (event) => {
+  // Keys count on the canvas and where nothing else has the focus, never while somebody types.
+  const here = element.contains(event.target) || event.target === document.body;
+  if (!here || event.target.tagName === 'INPUT' || event.altKey) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const command = event.ctrlKey || event.metaKey;
   if (command && key !== 'z' && key !== 'y') return;
@@ -500,7 +502,7 @@ element.addEventListener('keydown', (event) => {
   else return;
   event.preventDefault();
 });
-element.addEventListener('keyup', (event) => { if (event.key === ' ') spaced = false; });
+document.addEventListener('keyup', (event) => { if (event.key === ' ') spaced = false; });
 
 function steer(key, fine) { // the keyboard's cross
   const step = Math.max(picture.width, picture.height) * (fine ? 0.002 : 0.02);

@@ -51,7 +51,8 @@ def served(command: list[str], port: int) -> Iterator[str]:
         pytest.fail("the page was not up within a minute")
     yield address
     server.terminate()
-    server.wait(20)
+    assert server.wait(20) in (0, -15)
+    assert server.returncode == 0 or "demo/app.py" not in command, "the page did not stop gracefully"
 
 
 @pytest.fixture(scope="session")

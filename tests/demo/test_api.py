@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
@@ -65,6 +66,15 @@ def test_errors_arrive_in_words(client, tmp_path) -> None:
         client.predict(handle_file(str(tmp_path / "bad.jpg")), BOX, api_name="/matte")
 
 
+def test_the_readmes_call_by_name(page) -> None:
+    with open(FLOWER, "rb") as file:
+        path = httpx.post(f"{page}gradio_api/upload", files={"files": file}).json()[0]
+    image = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    event = httpx.post(f"{page}gradio_api/call/v2/matte", json={"image": image, "box": BOX}).json()["event_id"]
+    answer = httpx.get(f"{page}gradio_api/call/matte/{event}", timeout=60).text
+    assert "event: complete" in answer and "flower_alpha.png" in answer
+
+
 def called(page: str, name: str, data: list) -> str:
     """The last event of a call over plain HTTP."""
     event = httpx.post(f"{page}gradio_api/call/{name}", json={"data": data}).json()["event_id"]
@@ -106,7 +116,8 @@ def test_a_language_model_can_do_the_same(page, flower) -> None:
                 bad = await session.call_tool("matte", {"image": picture, "box": [9, 9, 1, 1]})
                 return tools, good, plain, bad
 
-    tools, good, plain, bad = asyncio.run(talk())
+    with ThreadPoolExecutor() as threads:  # the browser tests have a running loop in this one
+        tools, good, plain, bad = threads.submit(asyncio.run, talk()).result()
     assert set(tools) == {"matte", "replace_background", "segment"}
     assert "Cut one object out" in tools["matte"].description
     assert "pixels" in json.dumps(tools["matte"].inputSchema["properties"]["box"])

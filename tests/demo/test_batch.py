@@ -1,14 +1,18 @@
 """Many pictures by one rule."""
 
+import io
 import shutil
 import zipfile
+from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from demo import batch
 from mam import Matting, MamError
 from tests.conftest import EXAMPLES
 from tests.demo.mock import MockGraphs
+from tests.demo.visitor import Visitor
 
 
 @pytest.fixture()
@@ -43,3 +47,27 @@ def test_the_largest_object_of_a_real_photograph(matting, tmp_path) -> None:
 def test_too_many_are_refused(tmp_path) -> None:
     with pytest.raises(MamError, match="at most 100"):
         next(batch.run(None, ["x"] * 101, "", "", tmp_path / "all.zip"))
+
+
+def test_on_the_page(browser, mock_page, files) -> None:
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    visitor = Visitor(tab, mock_page)
+    tab.get_by_role("tab", name="Many pictures").click()
+    tab.locator("#batch_start").click()
+    expect(tab.get_by_test_id("toast-body")).to_contain_text("Choose some pictures first", timeout=30_000)
+    tab.locator("#batch_files input[type=file]").set_input_files(files[:3])
+    expect(tab.locator("#batch_files")).to_contain_text("bad .jpg", timeout=30_000)
+    tab.get_by_label("What is in the middle").check()
+    tab.locator("#batch_start").click()
+    said = tab.locator("#batch_said")
+    expect(said).to_contain_text("3 of 3 done, 1 failed", timeout=60_000)
+    expect(said).to_contain_text("bad.jpg: bad.jpg is not a picture")
+    expect(tab.locator("#batch_gallery img")).to_have_count(2)
+    with tab.expect_download() as download:
+        tab.locator("#batch_zip a").first.click()
+    names = zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())).namelist()
+    assert sorted(names) == ["flower_cutout.png", "flower_cutout_2.png"] and visitor.problems == []
+    tab.get_by_label("Words", exact=True).check()
+    tab.locator("#batch_start").click()
+    expect(tab.get_by_test_id("toast-body").last).to_contain_text("need a text model", timeout=30_000)
+    tab.close()

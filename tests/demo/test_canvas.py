@@ -27,7 +27,7 @@ def on(alpha: np.ndarray, x: int, y: int) -> bool:
 
 
 def test_box_by_dragging(visitor) -> None:
-    visitor.tab.keyboard.press("b")
+    visitor.tab.locator("body").press("b")
     visitor.drag((100, 80), (300, 200), (400, 320))
     visitor.settled()
     alpha = visitor.alpha()
@@ -306,7 +306,21 @@ def test_only_taking_away_asks_for_more(visitor) -> None:
     expect(visitor.tab.locator("#save_alpha")).to_be_disabled()
 
 
+def written(image: Image.Image, kind: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def frames() -> bytes:
+    """An animation of two frames."""
+    return written(Image.new("L", (30, 20)), "GIF", save_all=True, append_images=[Image.new("L", (30, 20), 255)])
+
+
 @pytest.mark.parametrize("name, content, said", [
+    ("moving.gif", frames(), "animated or has several pages (2)"),
+    ("huge.png", written(Image.new("1", (8000, 7000)), "PNG"), "56.0 megapixels"),
+    ("cut.jpg", (EXAMPLES / "flower.jpg").read_bytes()[:50_000], "truncated or damaged"),
     ("holiday.jpg", b"\xff\xd8\xff\xe0 not really a photograph", "holiday.jpg starts like a picture"),
     ("empty.png", b"", "is empty (0 bytes)"),
     ("notes.png", b"dear diary", "not a picture that can be read"),
@@ -318,6 +332,16 @@ def test_bad_files_are_refused_beside_the_canvas(visitor, tmp_path, name, conten
     expect(visitor.said).to_have_class("said error")
     expect(visitor.tab.locator("#canvas .empty")).to_be_visible()  # the flower is gone
     visitor.opened(EXAMPLES / "cat.png")  # and the next photo works
+
+
+@pytest.mark.parametrize("mode, kind", [("CMYK", "JPEG"), ("I;16", "PNG"), ("P", "PNG"), ("LA", "PNG"), ("1", "TIFF")])
+def test_unusual_pictures_are_converted(visitor, tmp_path, mode, kind) -> None:
+    file = tmp_path / f"unusual.{kind.lower()}"
+    file.write_bytes(written(Image.new(mode, (320, 200)), kind))
+    visitor.opened(file)
+    visitor.click(100, 100)
+    visitor.settled()
+    assert visitor.alpha().shape == (200, 320)
 
 
 def test_dropped_and_pasted_photos(browser, mock_page) -> None:

@@ -1,0 +1,103 @@
+"""The moving picture of the page in README.md: `python docs/record.py [ADDRESS]`, with the page running on the embedded model.
+
+Drives the real page in real Chromium, as a visitor would, and writes docs/page.webp (moving) and docs/page.png (its last moment).
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+from playwright.sync_api import Page, sync_playwright
+
+DOCS = Path(__file__).parent
+SIZE = {"width": 1280, "height": 1040}
+SHOWN = 900  # pixels of width
+FLOWER = (640, 427)
+
+
+class Film:
+    """Frames of a tab, each with the time it is shown."""
+
+    def __init__(self, tab: Page) -> None:
+        self.tab = tab
+        self.frames: list[tuple[Image.Image, int]] = []
+        self.pointer = (0.0, 0.0)
+
+    def shot(self, milliseconds: int) -> None:
+        """What the tab shows now, with the pointer drawn in: a browser without a screen has none."""
+        picture = Image.open(io.BytesIO(self.tab.screenshot())).convert("RGB")
+        arrow = [(0, 0), (0, 17), (4, 13), (7, 20), (10, 19), (7, 12), (12, 12)]
+        ImageDraw.Draw(picture).polygon([(self.pointer[0] + x, self.pointer[1] + y) for x, y in arrow], fill="white", outline="black")
+        small = picture.resize((SHOWN, round(picture.height * SHOWN / picture.width)), Image.Resampling.LANCZOS)
+        self.frames.append((small, milliseconds))
+
+    def move(self, x: float, y: float) -> None:
+        """Move the pointer."""
+        self.pointer = (x, y)
+        self.tab.mouse.move(x, y)
+
+    def settle(self) -> None:
+        """Wait for the answer and for the result that follows it."""
+        self.tab.wait_for_function("document.querySelector('#canvas .stage').getAttribute('aria-busy') === 'false'", timeout=60_000)
+        self.tab.wait_for_timeout(2500)
+
+    def save(self, name: str) -> None:
+        """Write the moving picture and its last frame."""
+        pictures, times = zip(*self.frames)
+        pictures[0].save(DOCS / f"{name}.webp", save_all=True, append_images=pictures[1:], duration=times, loop=0, quality=70, method=6)
+        self.tab.screenshot(path=DOCS / f"{name}.png")
+
+
+def record(address: str) -> None:
+    """One visit: hover, a box, a correction, another object, a new background."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
+        tab = browser.new_page(viewport=SIZE)
+        tab.goto(address)
+        tab.wait_for_selector("#canvas .empty")
+        tab.wait_for_timeout(1000)
+        film = Film(tab)
+        film.shot(900)
+        with tab.expect_file_chooser() as chooser:
+            tab.locator("#canvas .empty").click()
+        chooser.value.set_files(DOCS.parent / "demo" / "examples" / "flower.jpg")
+        film.settle()
+        box = tab.locator("#canvas canvas.picture").bounding_box()
+        scale = min(box["width"] / FLOWER[0], box["height"] / FLOWER[1])
+        left, top = box["x"] + (box["width"] - FLOWER[0] * scale) / 2, box["y"] + (box["height"] - FLOWER[1] * scale) / 2
+
+        def place(x: float, y: float) -> tuple[float, float]:
+            return left + x * scale, top + y * scale
+
+        film.move(*place(300, 200))
+        film.move(*place(305, 205))
+        tab.wait_for_timeout(1500)
+        film.shot(1200)  # what a click would give
+        tab.keyboard.press("b")
+        film.move(*place(174, 78))
+        tab.mouse.down()
+        for step in range(1, 6):
+            film.move(*place(174 + 56 * step, 78 + 57 * step))
+            film.shot(120)
+        tab.mouse.up()
+        film.settle()
+        film.shot(1500)
+        tab.locator("#kind").get_by_label("Blur").check()
+        film.settle()
+        film.shot(1300)
+        tab.locator("#kind").get_by_label("Gradient").check()
+        film.settle()
+        film.shot(1300)
+        tab.locator("#kind").get_by_label("Picture", exact=True).check()
+        film.settle()
+        film.shot(2500)
+        film.save("page")
+        browser.close()
+
+
+if __name__ == "__main__":
+    record(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:7860/")
