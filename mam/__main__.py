@@ -1,4 +1,4 @@
-"""`python -m mam matte | doctor | evaluate | train`. Each command imports only what it needs."""
+"""`python -m mam matte | doctor | weights | evaluate | train`. Each command imports only what it needs."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     doctor = commands.add_parser("doctor", help="say what is installed, what runs the graphs, and how fast")
     doctor.set_defaults(run=run_doctor)
     _model_options(doctor)
+
+    weights = commands.add_parser("weights", help="the full-size models' files: what there is, download, check")
+    weights.set_defaults(run=run_weights)
+    weights.add_argument("action", choices=("list", "get", "verify", "path"), help="verify and path need the files to be there already")
+    weights.add_argument("names", nargs="*", help="files, as `list` shows them; verify without any checks all that are there")
 
     evaluate = commands.add_parser("evaluate", help="measure mattes on a benchmark, by one prompt or by simulated users")
     evaluate.set_defaults(run=run_evaluate)
@@ -190,6 +195,39 @@ def run_doctor(arguments: argparse.Namespace) -> int:
         encoded = time.perf_counter()
         scene.matte(box=(250, 120, 774, 648))
         print(f"{turn} 1024 x 768 picture: encode {encoded - start:.3f} s, prompt to alpha {time.perf_counter() - encoded:.3f} s")
+    return 0
+
+
+def run_weights(arguments: argparse.Namespace) -> int:
+    """List, download, check, or say where files are."""
+    from tqdm import tqdm
+
+    from mam import weights
+
+    names = arguments.names
+    if arguments.action == "list":
+        print(f"in {weights.home()}:")
+        for entry in weights.WEIGHTS.values():
+            there = "here" if (weights.home() / entry.name).exists() else "by hand" if entry.by_hand else "to get"
+            size = f"{entry.size / 1e6:7.0f} MB" if entry.size else "         ?"
+            print(f"  {entry.name:32} {there:8} {size}  {entry.what}; {entry.licence}")
+        return 0
+    if arguments.action == "verify" and not names:
+        names = [name for name in weights.WEIGHTS if (weights.home() / name).exists()]
+    if not names:
+        raise MamError(f"nothing to {arguments.action}; `python -m mam weights list` shows what there is.")
+    for name in names:
+        if arguments.action == "get":
+            with tqdm(unit="B", unit_scale=True, unit_divisor=1000, desc=name) as bar:
+
+                def progress(have: int, expected: int) -> None:
+                    bar.total = expected or None
+                    bar.update(have - bar.n)
+
+                print(weights.get(name, progress))
+        else:
+            file = weights.path(name)
+            print(f"{file}: whole" if arguments.action == "verify" else file)
     return 0
 
 

@@ -486,9 +486,9 @@ element.addEventListener('click', (event) => {
 });
 
 document.addEventListener('keydown', (event) => {
-  // Keys count on the canvas and where nothing else has the focus, never while somebody types.
-  const here = element.contains(event.target) || event.target === document.body;
-  if (!here || event.target.tagName === 'INPUT' || event.altKey) return;
+  // Keys count on the canvas, under the pointer, and where nothing else has the focus; never while somebody types.
+  const here = element.contains(event.target) || stage.matches(':hover') || event.target === document.body;
+  if (!here || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) || event.altKey) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const command = event.ctrlKey || event.metaKey;
   if (command && key !== 'z' && key !== 'y') return;

@@ -1,0 +1,255 @@
+"""What can be downloaded, from where, and how to know that it is whole: `python -m mam weights`.
+
+Files live in `$MAM_HOME`, or in the user's cache folder. `MAM_OFFLINE=1` forbids every download, `MAM_MIRROR=http://...` fetches
+them by name from there instead, and proxies come from the usual variables (`HTTPS_PROXY`, ...).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mam.errors import WeightsError
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes that are there and those expected (0 if nobody knows)."""
+
+_TRIES = 5
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One file that can be had.
+
+    Attributes:
+        name: of the file, here and in the cache.
+        what: it is. licence: of the weights.
+        address: https://..., or hf://[spaces/]OWNER/REPO/PATH on the Hugging Face hub; empty if only a person can fetch it.
+        size: in bytes; 0 if it was not published. sha256: hexadecimal; empty if it was not published.
+        by_hand: for a person, where to go and what to take.
+    """
+
+    name: str
+    what: str
+    licence: str
+    address: str = ""
+    size: int = 0
+    sha256: str = ""
+    by_hand: str = ""
+
+
+_META = "https://dl.fbaipublicfiles.com/segment_anything/"
+_M2M = "MIT; trained on data that is partly research-only"
+_DRIVE = "https://drive.google.com/drive/folders/1Bor2jRE0U-U6PIYaCm6SZY7qu_c1GYfq"
+
+WEIGHTS: dict[str, Weights] = {
+    weights.name: weights
+    for weights in (
+        Weights("sam_vit_b_01ec64.pth", "SAM ViT-B, Meta", "Apache-2.0", _META + "sam_vit_b_01ec64.pth", 375042383,
+                "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912"),
+        Weights("sam_vit_l_0b3195.pth", "SAM ViT-L, Meta", "Apache-2.0", _META + "sam_vit_l_0b3195.pth", 1249524607,
+                "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622"),
+        Weights("sam_vit_h_4b8939.pth", "SAM ViT-H, Meta", "Apache-2.0", _META + "sam_vit_h_4b8939.pth", 2564550879,
+                "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e"),
+        Weights("mam_sam_vitb.pth", "the authors' SAM ViT-B and Mask-to-Matte in one file (v1)", _M2M,
+                "hf://spaces/shi-labs/Matting-Anything/checkpoints/mam_sam_vitb.pth", 0,
+                "b7d0781aa6edeab7b0d8195edf5b894402f9fa5b7220759825ff750c75450f08"),
+        Weights("mam.pth", "Mask-to-Matte alone, cut out of the authors' v1 file", "see the repository; " + _M2M,
+                "hf://conrevo/Segment-Anything-A1111/mam.pth", 11007593,
+                "23e9190ea994c18863e54d0185101870c4800aa43bf1029623015de7e659a8ef"),
+        *(Weights(f"mam_vit{size}.pth", f"the authors' Mask-to-Matte for SAM ViT-{size.upper()} (v2)", _M2M,
+                  by_hand=f"open {_DRIVE} in a browser, download mam_vit{size}.pth")
+          for size in "blh"),
+        Weights("grounding-dino-tiny.safetensors", "Grounding DINO tiny, words to boxes", "Apache-2.0",
+                "hf://IDEA-Research/grounding-dino-tiny/model.safetensors", 0,
+                "fe2fba3f72cadb5ac8ac75f0af84fce9baf6cb427a57ca2e08d7a2a3eda5a36d"),
+        Weights("grounding-dino-base.safetensors", "Grounding DINO base, words to boxes", "Apache-2.0",
+                "hf://IDEA-Research/grounding-dino-base/model.safetensors", 0,
+                "5548f844c928c4b6f411fa8cbcc2bfa8dbbba437cb1d513975519f93c2a9ed21"),
+    )
+}  # fmt: skip
+
+
+def home() -> Path:
+    """The folder of downloaded files; it need not be there yet."""
+    chosen = os.environ.get("MAM_HOME")
+    return Path(chosen).expanduser() if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mam"
+
+
+def find(name: str) -> Weights:
+    """The entry of a file.
+
+    Raises:
+        WeightsError: there is none of this name.
+    """
+    if name not in WEIGHTS:
+        raise WeightsError(f"no weights are called {name!r}; there are {', '.join(WEIGHTS)}.")
+    return WEIGHTS[name]
+
+
+def path(name: str) -> Path:
+    """Where a file is, checked against its size and sha256 (once: the result is remembered beside it).
+
+    Raises:
+        WeightsError: it is not there, or not whole; the message says how to get it.
+    """
+    weights, file = find(name), home() / name
+    if not file.exists():
+        raise WeightsError(f"{name} is not in {home()}; {_how(weights)}.")
+    _verify(weights, file)
+    return file
+
+
+def get(name: str, progress: Progress | None = None) -> Path:
+    """The path of a file, downloaded first if it is not there.
+
+    A download goes on where an earlier one stopped, is checked, and only then gets its name; of several processes that want
+    the same file one downloads it and the others wait.
+
+    Raises:
+        WeightsError: offline, no answer after several tries, a full disk, another file than published, or one that only a
+            person can fetch.
+    """
+    from filelock import FileLock
+
+    weights, file = find(name), home() / name
+    if file.exists():
+        return path(name)
+    if not weights.address:
+        raise WeightsError(f"{name} is not in {home()}; {_how(weights)}.")
+    if os.environ.get("MAM_OFFLINE", "").lower() in ("1", "true", "yes"):
+        raise WeightsError(f"{name} is not in {home()} and MAM_OFFLINE forbids downloads; put the file there yourself.")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_name(f"{name}.lock")):
+        if not file.exists():  # another process may have been faster
+            partial = file.with_name(f"{name}.partial")
+            mirror = os.environ.get("MAM_MIRROR")
+            if mirror:
+                _download(weights, f"{mirror.rstrip('/')}/{name}", partial, progress)
+            elif weights.address.startswith("hf://"):
+                _from_hub(weights, partial)
+            else:
+                _download(weights, weights.address, partial, progress)
+            try:
+                _verify(weights, partial)
+            except WeightsError:
+                partial.unlink()  # nothing that could be gone on with
+                raise
+            os.replace(partial, file)
+            os.replace(_note(partial), _note(file))
+    return path(name)
+
+
+def _how(weights: Weights) -> str:
+    if weights.address:
+        return f"get it with `python -m mam weights get {weights.name}`"
+    return f"{weights.by_hand} and put it into {home()}"
+
+
+def _download(weights: Weights, address: str, partial: Path, progress: Progress | None) -> None:
+    """Fetch the rest of a file, however often the connection breaks."""
+    import httpx
+
+    problem: Exception | str = "nothing came"
+    for attempt in range(_TRIES):
+        if attempt:
+            time.sleep(min(8, 0.5 * 2**attempt))
+        have = partial.stat().st_size if partial.exists() else 0
+        try:
+            headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
+            with httpx.stream("GET", address, headers=headers, follow_redirects=True, timeout=60) as answer:
+                if answer.status_code == 416 and have:  # there is nothing beyond what we have: `_verify` will judge it
+                    return
+                if answer.status_code not in (200, 206):
+                    problem = f"the server said {answer.status_code} {answer.reason_phrase}"
+                    if answer.status_code < 500 and answer.status_code not in (408, 429):
+                        break
+                    continue
+                if answer.status_code == 200:
+                    have = 0  # the whole file, from its beginning
+                expected = weights.size or have + int(answer.headers.get("Content-Length", 0))
+                _check_room(partial.parent, expected - have)
+                with open(partial, "ab" if have else "wb") as file:
+                    for block in answer.iter_raw():  # as it comes: what a broken connection had brought counts
+                        file.write(block)
+                        have += len(block)
+                        if progress is not None:
+                            progress(have, expected)
+                if not weights.size or have >= weights.size:
+                    return
+                problem = f"the connection closed after {have} of {weights.size} bytes"
+        except httpx.HTTPError as error:
+            problem = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                _check_room(partial.parent, None)
+            raise WeightsError(f"{partial} cannot be written ({error}).") from error
+    raise WeightsError(
+        f"{weights.name} could not be downloaded from {address} ({problem}); what came is kept, so run the same again to go on."
+    )
+
+
+def _check_room(folder: Path, needed: int | None) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed is None or needed > free:
+        wanted = "" if needed is None else f" {needed / 1e6:.0f} MB are needed,"
+        raise WeightsError(f"the disk of {folder} is full:{wanted} {free / 1e6:.0f} MB are free; make room, or set MAM_HOME.")
+
+
+def _from_hub(weights: Weights, partial: Path) -> None:
+    """Fetch a file from the Hugging Face hub; its own library resumes, retries and shows a bar."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    kind, parts = "model", weights.address.removeprefix("hf://").split("/")
+    if parts[0] == "spaces":
+        kind, parts = "space", parts[1:]
+    folder = partial.with_name(f"{weights.name}.hub")
+    try:
+        came = hf_hub_download("/".join(parts[:2]), "/".join(parts[2:]), repo_type=kind, local_dir=folder)
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(f"{weights.name} could not be downloaded from {weights.address} ({first}); run the same again.") from error
+    os.replace(came, partial)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _verify(weights: Weights, file: Path) -> None:
+    """Check size and sha256, and remember that it was done.
+
+    Raises:
+        WeightsError: it is another file.
+    """
+    stat = file.stat()
+    state = {"size": stat.st_size, "time": stat.st_mtime_ns, "sha256": weights.sha256}
+    note = _note(file)
+    try:
+        if json.loads(note.read_text()) == state:
+            return
+    except (OSError, ValueError):
+        pass
+    if weights.size and stat.st_size != weights.size:
+        raise WeightsError(f"{file} has {stat.st_size} bytes, expected {weights.size}; delete it and get it again.")
+    if weights.sha256:
+        digest = hashlib.sha256()
+        with open(file, "rb") as stream:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+        if digest.hexdigest() != weights.sha256:
+            raise WeightsError(
+                f"{file} has the sha256 {digest.hexdigest()}, expected {weights.sha256}: it is damaged or another file; "
+                "delete it and get it again."
+            )
+    note.write_text(json.dumps(state))
+
+
+def _note(file: Path) -> Path:
+    return file.with_name(f"{file.name}.checked")
