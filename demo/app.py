@@ -40,7 +40,8 @@ THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monos
 )
 
 # What does not depend on the command line.
-LAUNCH = {"theme": THEME, "max_file_size": "50mb", "footer_links": ["api"]}
+# Gradio keeps the last values of every page that was ever open, up to a number of pages: a hundred hold about 150 MB.
+LAUNCH = {"theme": THEME, "max_file_size": "50mb", "footer_links": ["api"], "state_session_capacity": 100}
 
 
 def build_demo(matting: Matting) -> gr.Blocks:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
+from PIL import Image
 
 from demo.downloads import safe_name
+from demo.views import shown
 from mam import Matte, Matting, MamError, NothingFound, Scene
 from mam.images import write_jpeg, write_png
 from mam.survey import largest_object
 
 MAX_PICTURES = 100
+PREVIEW = 320  # pixels
+_log = logging.getLogger(__name__)
 
 RULES: dict[str, Callable[[Scene], Matte | NothingFound]] = {}
 
@@ -45,10 +49,10 @@ FORMS = [CUTOUT, WHITE, ALPHA]
 
 @dataclass
 class Batch:
-    """What has been done so far: pairs (preview (h, w, 3) uint8, name), and (name, why) of what failed."""
+    """What has been done so far: pairs (small picture, name), and (name, why) of what failed."""
 
     total: int
-    done: list[tuple[np.ndarray, str]] = field(default_factory=list)
+    done: list[tuple[Image.Image, str]] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -83,9 +87,12 @@ def run(matting: Matting, files: Sequence[str], rule: str, form: str, archive: P
                 stem = _unused(f"{safe_name(scene.photo.name)}_{form.split()[0].lower().rstrip('s').replace('-', '')}", taken)
                 bundle.write(written, f"{stem}{written.suffix}")
                 written.unlink()
-                batch.done.append((matte.over_checkerboard(), name))
+                batch.done.append((shown(matte.over_checkerboard(), PREVIEW), name))
             except (MamError, FileNotFoundError) as error:
                 batch.failed.append((name, str(error)))
+            except Exception:  # one picture that nobody foresaw must not cost the others
+                _log.exception("batch: %s", name)
+                batch.failed.append((name, "could not be cut out, for a reason that the server's log tells"))
             yield batch
 
 

@@ -6,7 +6,6 @@ import gradio as gr
 
 from demo import batch
 from demo.studio import Studio
-from demo.views import shown
 from demo.words import NO_TEXT_MODEL
 from mam import MamError
 
@@ -29,7 +28,10 @@ def add_batch_tab(studio: Studio) -> None:
             gallery = gr.Gallery(label="Results", format="png", columns=4, height=420, elem_id="batch_gallery")
             archive = gr.File(label="All results", elem_id="batch_zip")
 
-    def run(paths: list[str] | None, chosen: str, shape: str, progress: gr.Progress = gr.Progress()):
+    stopping: set[str] = set()  # visitors who have had enough
+
+    def run(paths: list[str] | None, chosen: str, shape: str, request: gr.Request, progress: gr.Progress = gr.Progress()):
+        stopping.discard(request.session_hash)
         if chosen == WORDS:
             raise gr.Error(NO_TEXT_MODEL, title="No text model")
         if not paths:
@@ -39,19 +41,24 @@ def add_batch_tab(studio: Studio) -> None:
             for done in batch.run(studio.matting, paths, chosen, shape, target):
                 finished = len(done.done) + len(done.failed)
                 progress((finished, done.total), unit="pictures")
-                yield _report(done), [(shown(pixels, 320), name) for pixels, name in done.done], None
+                yield _report(done), done.done, None
+                if request.session_hash in stopping:
+                    break
         except MamError as error:
             raise gr.Error(str(error), title="That did not work") from error
         yield _report(done), gr.skip(), str(target) if done.done else None
 
-    working = start.click(
+    def halt(request: gr.Request) -> None:
+        stopping.add(request.session_hash)
+
+    start.click(
         run, [files, rule, form], [said, gallery, archive], api_visibility="private", concurrency_id="batch", concurrency_limit=1
     )
-    stop.click(None, cancels=[working], api_visibility="private")
+    stop.click(halt, queue=False, api_visibility="private")
 
 
 def _report(done: batch.Batch) -> str:
     """How many are done, and what failed and why."""
     lines = [f"**{len(done.done) + len(done.failed)} of {done.total}** done, {len(done.failed)} failed."]
-    lines += [f"- `{name.replace('`', '')}`: {why}" for name, why in done.failed]
+    lines += [f"- `{name}`: `{why}`" for name, why in ((n.replace("`", "'"), w.replace("`", "'")) for n, w in done.failed)]
     return "\n".join(lines)

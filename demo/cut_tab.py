@@ -73,8 +73,10 @@ def add_cut_tab(studio: Studio) -> None:
     results = [compare, cutout, alpha, problem, *save.values()]
     wanted = [session, guidance, shown, *look]
 
-    def result(now: Session | None, grouping: str, which: str, *chosen: Any) -> list:
-        return _result(studio, now, GUIDANCE[grouping], which, Look(*chosen))
+    def result(request: gr.Request, now: Session | None, grouping: str, which: str, *chosen: Any) -> list:
+        latest = studio.turn(request.session_hash)
+        made = _result(studio, now, GUIDANCE[grouping], which, Look(*chosen))
+        return made if latest() else [gr.skip()] * len(results)
 
     def opened(path: str | None, request: gr.Request):
         yield from _opened(studio, path, None, request.session_hash)
@@ -86,17 +88,21 @@ def add_cut_tab(studio: Studio) -> None:
     def prompted(now: Session | None, grouping: str, event: gr.EventData) -> tuple:
         return _prompted(studio, now, GUIDANCE[grouping], event._data)
 
-    def regrouped(now: Session | None, grouping: str) -> dict:
-        return _nothing(studio) if now is None else _answered(studio, now, GUIDANCE[grouping], {})
+    def again() -> dict:  # the canvas asks once more, so that all answers come in one order
+        return {"again": time.time()}
 
-    upload.upload(opened, upload, [session, canvas], **MODEL).then(result, wanted, results, **RESULT)
-    examples.click(opened_example, examples, [session, canvas], **MODEL).then(
-        regrouped, [session, guidance], canvas, **MODEL
-    ).then(result, wanted, results, **RESULT)
-    canvas.prompt(prompted, [session, guidance], [session, canvas], trigger_mode="multiple", **MODEL).then(
-        result, wanted, results, **RESULT
-    )
-    guidance.input(regrouped, [session, guidance], canvas, **MODEL).then(result, wanted, results, **RESULT)
+    def failed() -> dict:
+        return {"failed": time.time(), "text": "That did not work, for a reason that the server's log tells. Try again, or another photo."}
+
+    last = {"trigger_mode": "always_last"}
+    uploaded = upload.upload(opened, upload, [session, canvas], **last, **MODEL)
+    uploaded.then(result, wanted, results, **last, **RESULT)
+    tried = examples.click(opened_example, examples, [session, canvas], **last, **MODEL)
+    answered = canvas.prompt(prompted, [session, guidance], [session, canvas], trigger_mode="multiple", **MODEL)
+    answered.then(result, wanted, results, **last, **RESULT)
+    for event in (uploaded, tried, answered):
+        event.failure(failed, None, canvas, **last, **PRIVATE)
+    guidance.input(again, None, canvas, **last, **PRIVATE)
     for control in (shown, *look):
         moved = getattr(control, {gr.Slider: "release", gr.UploadButton: "upload"}.get(type(control), "input"))
         moved(result, wanted, results, trigger_mode="always_last", **RESULT)
@@ -187,7 +193,7 @@ def _opened(studio: Studio, path: str | None, ops: tuple[Op, ...] | None, visito
 
 
 def _prompted(studio: Studio, session: Session | None, guidance: str, message: dict[str, Any]) -> tuple[Session | None, dict]:
-    """The session with what the visitor has drawn, and the answers."""
+    """The session with what the visitor has drawn, and the answers; nothing if another photo was opened meanwhile."""
     if session is None or not isinstance(message, dict) or message.get("token") != session.token:
         return session, _nothing(studio, "This photo has expired here; please open it again.", error=True)
     try:
@@ -196,7 +202,8 @@ def _prompted(studio: Studio, session: Session | None, guidance: str, message: d
         reply = {"token": session.token, "turn": message.get("turn"), "answers": {}, "text": str(error), "error": True}
         return session, reply
     session = replace(session, items=items, active=active)
-    return session, _answered(studio, session, guidance, message)
+    reply = _answered(studio, session, guidance, message)
+    return (session, reply) if studio.holds(session) else (gr.skip(), gr.skip())
 
 
 def _answered(studio: Studio, session: Session, guidance: str, message: dict[str, Any]) -> dict:
@@ -214,14 +221,14 @@ def _answered(studio: Studio, session: Session, guidance: str, message: dict[str
         if not (item.visible or about):
             continue
         try:
-            segment, matte = studio.segment(session, item.ops), studio.matte(session, item.ops, guidance)
+            matte = studio.matte(session, item.ops, guidance)
         except (MamError, FileNotFoundError) as error:
             words, bad = _words(error), True
         else:
             words, bad = (f"{item.name}: {matte}.", True) if not matte else (_found(item, matte), False)
             if matte:
                 key = f"{session.token}:{hash((item.ops, guidance)):x}"
-                answers[str(item.id)] = replies.answer(studio, session, segment, matte, key, key in known)
+                answers[str(item.id)] = replies.answer(matte, key, key in known, about)
         if about:
             text, failed = words, bad
     return {
@@ -268,22 +275,22 @@ def _mattes(studio: Studio, session: Session, guidance: str, which: str) -> list
 def _result(studio: Studio, session: Session | None, guidance: str, which: str, look: Look) -> list:
     """New values for the pictures, the line about problems, and whether there is something to save."""
     nothing = [None, None, None, "", *[gr.update(interactive=False)] * len(_DOWNLOADS)]
-    if session is None:
+    if session is None or not studio.holds(session):
         return nothing
     try:
         mattes = _mattes(studio, session, guidance, which)
         if not mattes:
             return nothing
-        pixels, limit = studio.scene(session).photo.pixels, studio.matting.max_pixels
-        layers = Layers.lift(pixels, [matte.alpha for _, matte in mattes], look, views.LONGEST)
+        photo, limit = studio.scene(session).photo, studio.matting.max_pixels
+        layers = Layers.lift(photo, [matte.alpha for _, matte in mattes], look, views.LONGEST)
         squares = layers.over_checkerboard()
         new = squares if look.kind == views.TRANSPARENT else layers.composed(look, limit)
     except (MamError, FileNotFoundError) as error:
         return [gr.skip(), gr.skip(), gr.skip(), f"**{_words(error)}**", *[gr.skip()] * len(_DOWNLOADS)]
     files = studio.downloads
     return [
-        (files.jpeg(layers.pixels, "before"), files.png(new, "after")),
-        files.png(squares, "cutout"),
+        (files.jpeg(layers.pixels, "before", layers.profile), files.png(new, "after", layers.profile)),
+        files.png(squares, "cutout", layers.profile),
         files.png(layers.alpha_uint8(), "alpha"),
         "",
         *[gr.update(interactive=True)] * len(_DOWNLOADS),
@@ -304,14 +311,14 @@ def _file(studio: Studio, kind: str, session: Session | None, guidance: str, whi
         path = studio.downloads.path(f"{session.name}_objects.zip")
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as bundle:
             for item, matte in mattes:
-                layers = Layers.lift(photo.pixels, [matte.alpha], look)
+                layers = Layers.lift(photo, [matte.alpha], look)
                 name = f"{session.name}_{item.id}_{item.name}"
                 for part, pixels in (("cutout", layers.cutout()), ("alpha", layers.alpha_uint8())):
                     profile = photo.icc_profile if part == "cutout" else None
                     one = studio.downloads.png(pixels, f"{name}_{part}", profile)
                     bundle.write(one, Path(one).name)
         return str(path)
-    layers = Layers.lift(photo.pixels, [matte.alpha for _, matte in mattes], look)
+    layers = Layers.lift(photo, [matte.alpha for _, matte in mattes], look)
     if kind == "alpha":
         return studio.downloads.png(layers.alpha_uint8(), f"{session.name}_alpha")
     if kind == "cutout":

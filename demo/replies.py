@@ -13,6 +13,8 @@ from demo.session import Session
 from demo.studio import Studio
 from demo.views import shown
 from mam import Matte, Segment
+from mam.contract import MASK_SIDE
+from mam.frames import SIDE, Frame
 
 _LONGEST = 2048  # pixels of the photo on the canvas, enough to zoom in on hair
 _THUMB = 112
@@ -23,23 +25,35 @@ def picture(studio: Studio, session: Session) -> dict[str, Any]:
     photo = studio.scene(session).photo
     h, w = photo.size
     image = shown(photo.pixels, _LONGEST)
-    return {"token": session.token, "width": w, "height": h, "source": _address(image, "JPEG", quality=92, subsampling=0)}
+    source = _address(image, "JPEG", quality=92, subsampling=0, icc_profile=photo.icc_profile)
+    return {"token": session.token, "width": w, "height": h, "source": source}
 
 
-def answer(studio: Studio, session: Session, segment: Segment, matte: Matte, key: str, known: bool) -> dict[str, Any]:
-    """One object's matte and the answers to choose from; without the matte's pixels if the canvas has them."""
-    reply = {"key": key, "score": round(matte.score, 3), "chosen": segment.chosen}
+def answer(matte: Matte, key: str, known: bool, chosen: bool) -> dict[str, Any]:
+    """One object's matte, without its pixels if they are known; for the chosen object SAM's other answers too."""
+    reply: dict[str, Any] = {"key": key, "chosen": matte.segment.chosen}
     if not known:
         alpha = shown(matte.alpha_uint8(), _LONGEST)
         reply["overlay"] = _address(Image.merge("LA", (Image.new("L", alpha.size, 255), alpha)), "PNG", compress_level=1)
-    scene = studio.scene(session)
-    others = scene.alternatives(segment)[1:]
-    part = _part(np.logical_or.reduce([other.mask for other in others]))
-    reply["choices"] = [
-        {"index": other.chosen, "score": round(other.score, 3), "source": _thumb(scene.photo.pixels[part], other.mask[part])}
-        for other in others
-    ]
+    if chosen:
+        reply["choices"] = _choices(matte)
     return reply
+
+
+def _choices(matte: Matte) -> list[dict[str, Any]]:
+    """SAM's answers 1 to 3 as small pictures of the part of the photo where they are."""
+    segment, (x0, y0, x1, y1) = matte.segment, matte.segment.look
+    h, w = (-(-v * MASK_SIDE // SIDE) for v in Frame.of((y1 - y0, x1 - x0)).input_size)
+    masks = segment.low_res_masks[1:, :h, :w] > 0
+    rows, columns = _part(masks.any(0))
+    down, right = (y1 - y0) / h, (x1 - x0) / w
+    part = matte.photo.pixels[
+        y0 + int(rows.start * down) : y0 + round(rows.stop * down), x0 + int(columns.start * right) : x0 + round(columns.stop * right)
+    ]
+    return [
+        {"index": k, "score": round(float(segment.scores[k]), 3), "source": _thumb(part, mask[rows, columns])}
+        for k, mask in enumerate(masks, 1)
+    ]
 
 
 def mask(segment: Segment) -> str:
@@ -49,12 +63,15 @@ def mask(segment: Segment) -> str:
 
 
 def _part(mask: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns around a mask, with a little room."""
+    """Rows and columns around a mask, with a little room; all if it is empty."""
     ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(ys):
-        return slice(None), slice(None)
-    room = max(8, max(mask.shape) // 30)
-    return slice(max(0, ys[0] - room), ys[-1] + room), slice(max(0, xs[0] - room), xs[-1] + room)
+        return slice(0, mask.shape[0]), slice(0, mask.shape[1])
+    room = 8
+    return (
+        slice(max(0, int(ys[0]) - room), min(mask.shape[0], int(ys[-1]) + 1 + room)),
+        slice(max(0, int(xs[0]) - room), min(mask.shape[1], int(xs[-1]) + 1 + room)),
+    )
 
 
 def _thumb(pixels: np.ndarray, mask: np.ndarray) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from mam import PromptError
 
-MAX_ITEMS, MAX_OPS, MAX_STROKE, MAX_NAME = 20, 64, 600, 60
+MAX_ITEMS, MAX_OPS, MAX_ALL, MAX_STROKE, MAX_NAME = 20, 64, 200, 600, 60
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class Session:
     """A picture and the objects in it; what they cost to compute lives in a `Studio` under `token`.
 
     Attributes:
+        visitor: Gradio's name for their open page.
         token: of this upload, known to nobody else.
         path: the uploaded file.
         name: its name without the ending.
@@ -65,6 +66,7 @@ class Session:
         active: id of the one that is worked on.
     """
 
+    visitor: str
     token: str
     path: str
     name: str
@@ -89,6 +91,9 @@ def parse(message: object) -> tuple[tuple[Item, ...], int]:
     if not 1 <= len(listed) <= MAX_ITEMS:
         raise PromptError(f"{len(listed)} objects; from 1 to {MAX_ITEMS} are possible.")
     items = tuple(_item(item) for item in listed)
+    total = sum(len(item.ops) for item in items)
+    if total > MAX_ALL:
+        raise PromptError(f"{total} prompts on all objects together; at most {MAX_ALL} are possible: remove an object.")
     if len({item.id for item in items}) != len(items):
         raise PromptError("two objects have the same number; reload the page.")
     active = message.get("active")

@@ -85,6 +85,8 @@ class Studio:
     def __init__(self, matting: Matting, max_bytes: int = 1_500_000_000, seconds: float = 1200) -> None:
         self.matting, self.store, self.downloads = matting, Store(max_bytes, seconds), Downloads()
         self._looking = threading.Lock()
+        self._tokens: dict[str, str] = {}
+        self._counts: dict[str, int] = {}
 
     def open(self, path: str, visitor: str = "") -> Session:
         """A new session about a file, its picture encoded; it takes the place of the visitor's last one.
@@ -93,12 +95,24 @@ class Studio:
             InputError: the file cannot be used. FileNotFoundError: it is gone.
         """
         self.forget(visitor)
-        session = Session(f"{visitor}.{secrets.token_urlsafe(12)}", path, Path(path).stem)
+        session = Session(visitor, f"{visitor}.{secrets.token_urlsafe(12)}", path, Path(path).stem)
+        self._tokens[visitor] = session.token
         self.scene(session)
         return session
 
+    def holds(self, session: Session) -> bool:
+        """True while a session is about the last picture that its visitor opened."""
+        return self._tokens.get(session.visitor) == session.token
+
+    def turn(self, visitor: str) -> Callable[[], bool]:
+        """Begin a result for a visitor; the answer says, at any later time, whether it is still their latest."""
+        mine = self._counts[visitor] = self._counts.get(visitor, 0) + 1
+        return lambda: self._counts.get(visitor) == mine
+
     def forget(self, visitor: str) -> None:
         """Drop everything that was computed for a visitor."""
+        self._tokens.pop(visitor, None)
+        self._counts.pop(visitor, None)
         self.store.forget(lambda key: key[0].startswith(f"{visitor}."))
 
     def scene(self, session: Session) -> Scene:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mam import composite
-from mam.images import open_photo
+from mam.images import Photo, converted, open_photo
 
 BACKGROUNDS = Path(__file__).parent / "backgrounds"
 LONGEST = 1280  # pixels of a result on the page; downloads are always at full size
@@ -52,23 +53,23 @@ class Look:
 
 @dataclass(frozen=True, eq=False)
 class Layers:
-    """An object lifted off its picture: (H, W, 3) uint8 pixels of the picture and colours of the object, (H, W) alpha."""
+    """An object lifted off its photo: (H, W, 3) uint8 pixels of the photo and colours of the object, (H, W) alpha, and the
+    colour profile that all of them are in."""
 
     pixels: np.ndarray
     colours: np.ndarray
     alpha: np.ndarray
+    profile: bytes | None
 
     @classmethod
-    def lift(
-        cls, pixels: np.ndarray, alphas: Sequence[np.ndarray], look: Look, longest: int | None = None
-    ) -> Layers:
-        """All objects of a picture together, with the edges that were asked for; smaller if `longest` says so."""
-        alpha = composite.together(alphas)
+    def lift(cls, photo: Photo, alphas: Sequence[np.ndarray], look: Look, longest: int | None = None) -> Layers:
+        """All objects of a photo together, with the edges that were asked for; smaller if `longest` says so."""
+        pixels, alpha = photo.pixels, composite.together(alphas)
         if longest is not None and max(alpha.shape) > longest:
             pixels = np.asarray(shown(pixels, longest))
             alpha = np.asarray(shown(alpha, longest))
         alpha = composite.adjusted(alpha, softness=look.softness / 100, grow=look.grow)
-        return cls(pixels, composite.foreground_colours(pixels, alpha) if look.clean else pixels, alpha)
+        return cls(pixels, composite.foreground_colours(pixels, alpha) if look.clean else pixels, alpha, photo.icc_profile)
 
     def alpha_uint8(self) -> np.ndarray:
         """(H, W) uint8."""
@@ -97,16 +98,18 @@ class Layers:
         return composite.over(self.colours, self.alpha, background)
 
     def _background(self, look: Look, max_pixels: int) -> np.ndarray:
+        """In the photo's colour profile; white while a picture of one's own has not been chosen yet."""
         size = self.alpha.shape
         if look.kind == BLUR:
             return composite.blurred(self.pixels, self.alpha, look.strength)
+        if look.kind in (PICTURE, OWN) and (path := BACKGROUNDS / f"{look.shipped}.jpg" if look.kind == PICTURE else look.own):
+            chosen = open_photo(path, max_pixels)
+            behind = composite.background_pixels(chosen.pixels, size, whole=look.whole, centre=(look.x / 100, look.y / 100))
+            return converted(behind, chosen.icc_profile, self.profile)
         if look.kind == GRADIENT:
-            return composite.gradient(_colour(look.colour), _colour(look.second), size)
-        path = BACKGROUNDS / f"{look.shipped}.jpg" if look.kind == PICTURE else look.own
-        if look.kind == COLOUR or path is None:
-            return composite.background_pixels(_colour(look.colour) if look.kind == COLOUR else "white", size)
-        chosen = open_photo(path, max_pixels).pixels
-        return composite.background_pixels(chosen, size, whole=look.whole, centre=(look.x / 100, look.y / 100))
+            return converted(composite.gradient(_colour(look.colour), _colour(look.second), size), None, self.profile)
+        colour = _colour(look.colour) if look.kind == COLOUR else "white"
+        return converted(composite.background_pixels(colour, size), None, self.profile)
 
 
 def shown(pixels: np.ndarray, longest: int = LONGEST) -> Image.Image:
@@ -120,9 +123,8 @@ def shown(pixels: np.ndarray, longest: int = LONGEST) -> Image.Image:
 
 def _colour(text: str) -> str | tuple[int, ...]:
     """Gradio's picker sends "#rrggbb" or "rgba(r, g, b, a)" with fractions."""
-    if text.startswith("rgba("):
-        return tuple(round(float(v)) for v in text[5:-1].split(",")[:3])
-    return text
+    values = re.fullmatch(r"rgba?\(([\d.]+), *([\d.]+), *([\d.]+)(?:, *[\d.]+)?\)", text)
+    return tuple(round(float(v)) for v in values.groups()) if values else text
 
 
 def shipped_backgrounds() -> list[str]:

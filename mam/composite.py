@@ -92,7 +92,9 @@ def background_pixels(
         picture = picture.convert("RGB")
         covering = ImageOps.fit(picture, (w, h), Image.Resampling.LANCZOS, centering=centre)
         if whole:
-            inner = ImageOps.contain(picture, (w, h), Image.Resampling.LANCZOS)
+            scale = min(w / picture.width, h / picture.height)
+            size_in = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+            inner = picture.resize(size_in, Image.Resampling.LANCZOS)
             covering = covering.filter(ImageFilter.GaussianBlur(max(w, h) / 40))
             covering.paste(inner, (round((w - inner.width) * centre[0]), round((h - inner.height) * centre[1])))
         return np.asarray(covering)
@@ -157,17 +159,28 @@ def adjusted(alpha: np.ndarray, *, softness: float = 0.0, grow: float = 0.0) -> 
         grow: how far the edge moves out, or in if negative, in thousandths of the longest side.
     """
     longest = max(alpha.shape)
-    steps = round(abs(grow) / 1000 * longest)
-    if steps or softness > 0:
-        image = Image.fromarray(np.uint8(alpha * 255 + 0.5))
-        for _ in range(steps):  # many small steps are far faster than one large filter
-            image = image.filter(ImageFilter.MaxFilter(3) if grow > 0 else ImageFilter.MinFilter(3))
-        if softness > 0:
-            image = image.filter(ImageFilter.GaussianBlur(softness * 0.006 * longest))
+    reach = round(abs(grow) / 1000 * longest)
+    if reach:
+        alpha = _spread(alpha, reach) if grow > 0 else 1 - _spread(1 - alpha, reach)
+    if softness > 0:
+        image = Image.fromarray(np.uint8(alpha * 255 + 0.5)).filter(ImageFilter.GaussianBlur(softness * 0.006 * longest))
         alpha = np.asarray(image, np.float32) / 255
     if softness < 0:
         alpha = np.clip((alpha - 0.5) / (1 + 0.95 * softness) + 0.5, 0, 1)
     return alpha
+
+
+def _spread(values: np.ndarray, reach: int) -> np.ndarray:
+    """The largest value within `reach` rows and columns of each pixel, by windows that double."""
+    for axis in (0, 1):
+        room = [(0, 0), (0, 0)]
+        room[axis] = (reach, reach)
+        running, width, wanted = np.moveaxis(np.pad(values, room, mode="edge"), axis, 0), 1, 2 * reach + 1
+        while 2 * width <= wanted:
+            running, width = np.maximum(running[:-width], running[width:]), 2 * width
+        count = values.shape[axis]
+        values = np.moveaxis(np.maximum(running[:count], running[wanted - width : wanted - width + count]), 0, axis)
+    return values
 
 
 def blurred(pixels: np.ndarray, alpha: np.ndarray, strength: float) -> np.ndarray:

@@ -15,6 +15,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from mam.errors import ImageTooLarge, InputError
 
 MAX_PIXELS = 50_000_000
+MAX_SIDE = 30_000  # a strip that is longer costs time and memory out of all proportion
 ACCEPTED = "JPEG, PNG, WebP, BMP, TIFF or GIF with a single frame"
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
@@ -157,8 +158,21 @@ def _check_size(size: tuple[int, int], what: str, max_pixels: int) -> None:
     h, w = size
     if h == 0 or w == 0:
         raise InputError(f"{what} has no pixels ({h} x {w}).")
+    if max(h, w) > MAX_SIDE:
+        raise InputError(f"{what} has a side of {max(h, w)} pixels; at most {MAX_SIDE} are accepted: cut it into parts.")
     if h * w > max_pixels:
         raise ImageTooLarge(what, (h, w), max_pixels)
+
+
+def converted(pixels: np.ndarray, source: bytes | None, target: bytes | None) -> np.ndarray:
+    """(H, W, 3) uint8 in one ICC profile -> the same colours in another; None is sRGB. Broken profiles change nothing."""
+    if source == target:
+        return pixels
+    try:
+        profiles = [ImageCms.ImageCmsProfile(io.BytesIO(p)) if p else ImageCms.createProfile("sRGB") for p in (source, target)]
+        return np.asarray(ImageCms.profileToProfile(Image.fromarray(np.ascontiguousarray(pixels)), *profiles))
+    except (ImageCms.PyCMSError, OSError):
+        return pixels
 
 
 def write_png(pixels: np.ndarray, path: str | os.PathLike, icc_profile: bytes | None = None) -> Path:

@@ -22,7 +22,7 @@ from PIL import Image
 from mam import composite, looks
 from mam.errors import PromptError
 from mam.frames import SIDE, Frame, to_input_image
-from mam.images import MAX_PIXELS, ImageSource, Photo, open_photo, write_png
+from mam.images import MAX_PIXELS, ImageSource, Photo, converted, open_photo, write_png
 from mam.looks import Look
 from mam.prompts import CheckedPrompt, Prompt
 from mam.runtime import Device, Graphs, load_graphs
@@ -302,12 +302,13 @@ class Matte:
         return np.dstack([colours, self.alpha_uint8()])
 
     def over(self, background: composite.Background) -> np.ndarray:
-        """The object over a colour or a picture (scaled to cover), (H, W, 3) uint8.
+        """The object over a colour or a picture (scaled to cover; both sRGB), (H, W, 3) uint8 in the photo's colour profile.
 
         Raises:
             InputError: the background is neither.
         """
-        return composite.over(self.foreground, self.alpha, composite.background_pixels(background, self.photo.size))
+        behind = converted(composite.background_pixels(background, self.photo.size), None, self.photo.icc_profile)
+        return composite.over(self.foreground, self.alpha, behind)
 
     def over_blur(self, strength: float = 20.0) -> np.ndarray:
         """The object over its own background out of focus, (H, W, 3) uint8; strength in 1/1000 of the longest side."""

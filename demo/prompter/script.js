@@ -10,7 +10,7 @@ const CLICK = 6; // pixels on the screen that a pointer may move within a click
 let picture = null; // {token, width, height, image}
 let doc = blank(); // {items: [{id, name, visible, ops}], active}
 let past = [], future = [];
-let answers = {}; // per object: {key, found, score, chosen, choices}
+let answers = {}; // per object: {key, chosen, choices}
 const overlays = new Map(); // key -> picture whose alpha channel is the matte
 let turn = 0, waiting = '';
 let flying = null, dirty = false; // the question that is on its way, {turn, since}, and whether it is out of date already
@@ -100,16 +100,24 @@ async function receive(reply) {
     waiting = reply.busy;
     return refresh();
   }
-  if (reply.picture === null) {
-    picture = null; doc = blank(); past = []; future = []; answers = {}; overlays.clear();
-  } else if (reply.picture) {
-    const image = await load(reply.picture.source);
-    picture = { ...reply.picture, image };
-    doc = reply.document || blank();
-    past = []; future = []; answers = {}; overlays.clear();
-    fit();
+  if (reply.failed) { // something went wrong that nobody foresaw: take it up again with the next click
+    waiting = '';
+    flying = null;
+    say(reply.text, true);
+    return refresh();
   }
-  if (reply.picture !== undefined) { flying = null; dirty = false; }
+  if (reply.again) return doc.items.some((item) => item.ops.length) && picture ? send() : undefined;
+  if (reply.picture !== undefined) {
+    const had = element.contains(document.activeElement);
+    const image = reply.picture && (await load(reply.picture.source));
+    picture = image ? { ...reply.picture, image } : null;
+    doc = reply.document || blank();
+    past = []; future = []; answers = {}; flying = null; dirty = false; waiting = '';
+    overlays.clear();
+    tinted.clear();
+    fit();
+    if (picture && (had || document.activeElement === document.body)) canvas.focus({ preventScroll: true });
+  }
   if (picture && reply.token !== picture.token) return;
   for (const answer of Object.values(reply.answers || {})) {
     if (answer.overlay) overlays.set(answer.key, await load(answer.overlay));
@@ -119,21 +127,27 @@ async function receive(reply) {
     if (dirty) ask();
   }
   if (reply.turn == null || reply.turn >= turn) {
-    waiting = reply.document ? 'Cutting out …' : '';
+    waiting = '';
     answers = reply.answers || {};
+    say(reply.text, reply.error);
   }
   const kept = new Set(Object.values(answers).map((answer) => answer.key));
-  for (const key of [...overlays.keys()]) if (!kept.has(key) && overlays.size > 24) overlays.delete(key);
-  say(reply.text, reply.error);
+  for (const key of [...overlays.keys()]) if (!kept.has(key) && overlays.size > 8) forget(key);
   if (reply.status) find('.status').textContent = reply.status;
+  if (reply.document) send();
   refresh();
+}
+
+function forget(key) {
+  overlays.delete(key);
+  for (const name of [...tinted.keys()]) if (name.startsWith(key)) tinted.delete(name);
 }
 
 function say(text, error) {
   const line = find('.said');
   line.textContent = text || '';
   line.classList.toggle('error', Boolean(error));
-  line.setAttribute('role', error ? 'alert' : 'status');
+  line.setAttribute('aria-live', error ? 'assertive' : 'polite');
 }
 
 // What a click would give, before it is made: one question at a time, and only about the newest place.
@@ -174,8 +188,9 @@ function fit() {
   draw();
 }
 
-function zoom(factor, cx = canvas.clientWidth / 2, cy = canvas.clientHeight / 2) {
+function zoom(factor, cx, cy) { // around a place on the screen; without one, around the keyboard's cross, or the middle
   if (!picture) return;
+  if (cx === undefined) [cx, cy] = cross && at ? [view.x + at.x * view.scale, view.y + at.y * view.scale] : [canvas.clientWidth / 2, canvas.clientHeight / 2];
   const least = 0.5 * Math.min(canvas.clientWidth / picture.width, canvas.clientHeight / picture.height);
   const scale = Math.min(Math.max(view.scale * factor, least), 16);
   view.x = cx - (cx - view.x) * (scale / view.scale);
@@ -190,7 +205,7 @@ const tinted = new Map(); // "key colour" -> canvas
 function tint(image, key, colour) {
   const name = key + colour;
   if (!tinted.has(name)) {
-    if (tinted.size > 24) tinted.clear();
+    if (tinted.size > 12) tinted.clear();
     const layer = new OffscreenCanvas(image.naturalWidth, image.naturalHeight), pen = layer.getContext('2d');
     pen.drawImage(image, 0, 0);
     pen.globalCompositeOperation = 'source-in';
@@ -299,7 +314,6 @@ function refresh() { // everything but the canvas itself
   const plus = find('[data-do="sign"]');
   plus.textContent = sign ? '+ Add' : '- Take away';
   plus.classList.toggle('minus', !sign);
-  plus.setAttribute('aria-pressed', String(!sign));
   find('[data-do="loupe"]').setAttribute('aria-pressed', String(magnify));
   find('[data-do="undo"]').disabled = !past.length;
   find('[data-do="redo"]').disabled = !future.length;
@@ -315,47 +329,59 @@ function make(tag, properties, ...children) {
   return made;
 }
 
+// Fill a row anew and give the focus back to the part that had it, told by its key.
+function fill(row, parts) {
+  const held = row.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  row.replaceChildren(...parts);
+  if (!held) return;
+  const same = [...row.querySelectorAll('[data-key]')].find((part) => part.dataset.key === held);
+  (same || canvas).focus({ preventScroll: true });
+}
+
+function button(key, text, label, deed, pressed) {
+  const made = make('button', { type: 'button', title: label, onclick: deed }, text);
+  made.dataset.key = key;
+  made.setAttribute('aria-label', label);
+  if (pressed !== undefined) made.setAttribute('aria-pressed', String(pressed));
+  return made;
+}
+
 function listChoices() {
-  const answer = answers[doc.active], row = find('.choices');
-  row.replaceChildren();
-  for (const choice of (answer && answer.choices) || []) {
-    const button = make('button', { type: 'button', title: 'Take this answer instead' },
-      make('img', { src: choice.source, alt: 'Answer ' + choice.index }), choice.score.toFixed(2));
-    button.setAttribute('aria-pressed', String(choice.index === answer.chosen));
-    button.setAttribute('aria-label', 'Answer ' + choice.index + ' of 3, predicted quality ' + choice.score.toFixed(2));
-    button.onclick = () => change(() => {
-      const ops = active().ops;
-      if (ops.length && ops[ops.length - 1].kind === 'candidate') ops.pop();
-      ops.push({ kind: 'candidate', index: choice.index });
-    });
-    row.append(button);
-  }
+  const answer = answers[doc.active];
+  fill(find('.choices'), ((answer && answer.choices) || []).map((choice) => {
+    const made = button('choice' + choice.index, choice.score.toFixed(2),
+      'Answer ' + choice.index + ' of 3, predicted quality ' + choice.score.toFixed(2),
+      () => change(() => {
+        const ops = active().ops;
+        if (ops.length && ops[ops.length - 1].kind === 'candidate') ops.pop();
+        ops.push({ kind: 'candidate', index: choice.index });
+      }), choice.index === answer.chosen);
+    made.prepend(make('img', { src: choice.source, alt: '' }));
+    return made;
+  }));
 }
 
 function listObjects() {
   const row = find('.objects');
   if (row.contains(document.activeElement) && document.activeElement.tagName === 'INPUT') return; // a name is being typed
-  const focused = row.contains(document.activeElement) ? document.activeElement.title : null;
-  row.replaceChildren();
-  if (!picture) return;
-  for (const item of doc.items) {
-    const name = make('input', { value: item.name, title: 'Name of object ' + item.id, maxLength: 60 });
-    name.setAttribute('aria-label', 'Name of object ' + item.id);
-    name.onfocus = () => { if (doc.active !== item.id) { doc.active = item.id; draw(); } };
-    name.onchange = () => change(() => { item.name = name.value.trim() || 'Object ' + item.id; });
-    name.onkeydown = (event) => { if (event.key === 'Enter') name.blur(); event.stopPropagation(); };
-    const pick = make('button', { type: 'button', title: 'Work on ' + item.name, onclick: () => { doc.active = item.id; hovering.mask = null; send(); } }, 'Select');
-    const hide = make('button', { type: 'button', title: (item.visible ? 'Hide ' : 'Show ') + item.name, onclick: () => change(() => { item.visible = !item.visible; }) }, item.visible ? 'Hide' : 'Show');
-    const remove = make('button', { type: 'button', title: 'Remove ' + item.name, onclick: () => removeObject(item.id) }, 'Remove');
-    pick.setAttribute('aria-pressed', String(item.id === doc.active));
-    hide.setAttribute('aria-pressed', String(!item.visible));
-    for (const button of [pick, hide, remove]) button.setAttribute('aria-label', button.title);
-    const colour = make('span', { className: 'colour' });
-    colour.style.background = colourOf(item);
-    row.append(make('span', { className: 'object' + (item.id === doc.active ? ' active' : '') }, colour, name, pick, hide, remove));
-  }
-  row.append(make('button', { type: 'button', title: 'Add an object', onclick: addObject }, '+ Add object'));
-  if (focused) for (const part of row.querySelectorAll('button')) if (part.title === focused) part.focus();
+  if (!picture) return fill(row, []);
+  fill(row, [...doc.items.map(describe), button('add', '+ Add object', '+ Add object', addObject)]);
+}
+
+function describe(item) { // one object: its colour, its name, and what can be done with it
+  const name = make('input', { value: item.name, maxLength: 60 });
+  name.setAttribute('aria-label', 'Name of object ' + item.id);
+  name.onchange = () => change(() => { item.name = name.value.trim() || 'Object ' + item.id; });
+  name.onkeydown = (event) => { if (event.key === 'Enter') { name.blur(); canvas.focus(); } };
+  const colour = make('span', { className: 'colour' });
+  colour.style.background = colourOf(item);
+  const chosen = item.id === doc.active;
+  const select = () => { doc.active = item.id; hovering.mask = null; send(); };
+  return make('span', { className: 'object' + (chosen ? ' active' : '') }, colour, name,
+    button(item.id + ':select', 'Select', 'Select ' + item.name, select, chosen),
+    button(item.id + ':hide', item.visible ? 'Hide' : 'Show', (item.visible ? 'Hide ' : 'Show ') + item.name,
+      () => change(() => { item.visible = !item.visible; })),
+    button(item.id + ':remove', 'Remove', 'Remove ' + item.name, () => removeObject(item.id)));
 }
 
 // Pointers ----------------------------------------------------------------------------------------------------------
@@ -368,9 +394,9 @@ canvas.addEventListener('pointerdown', (event) => {
   canvas.setPointerCapture(event.pointerId);
   pointers.set(event.pointerId, event);
   cross = false;
-  if (pointers.size === 2) { // two fingers move and zoom
+  if (pointers.size >= 2) { // two fingers move and zoom
     stroke = null;
-    pinch = spread();
+    pinch = pointers.size === 2 ? spread() : pinch;
     return draw();
   }
   if (event.button === 1 || spaced) {
@@ -385,7 +411,7 @@ canvas.addEventListener('pointerdown', (event) => {
   const label = event.shiftKey || event.button === 2 ? 1 - sign : sign;
   const touch = event.pointerType === 'touch';
   stroke = tool === 'scribble' ? { kind: 'scribble', label, touch, xy: [[x, y]] }
-    : { kind: 'pending', label, touch, from: [x, y], screen: [event.clientX, event.clientY], xy: [x, y, x, y] };
+    : { kind: 'pending', label, touch, inside: holds(start), from: [x, y], screen: [event.clientX, event.clientY], xy: [x, y, x, y] };
   draw();
 });
 
@@ -407,6 +433,7 @@ canvas.addEventListener('pointermove', (event) => {
   }
   at = toPhoto(event);
   cross = false;
+  if (stroke && !pointers.has(event.pointerId)) return draw(); // begun by keyboard: the mouse only looks
   if (stroke) {
     const { x, y } = inside(at);
     if (stroke.kind === 'scribble') {
@@ -431,11 +458,12 @@ canvas.addEventListener('pointerup', (event) => {
   if (pinch) { if (!pointers.size) pinch = null; return; }
   if (panning) { panning = null; canvas.classList.remove('panning'); return; }
   if (!stroke) return;
-  const { kind, label, xy, from } = stroke;
+  const { kind, label, xy, from, inside: within } = stroke;
   stroke = null;
   if (kind === 'scribble') add({ kind, label, xy });
   else if (kind === 'box') addBox(xy);
-  else if (picture) add({ kind: 'point', label, xy: from });
+  else if (within) add({ kind: 'point', label, xy: from });
+  else draw();
 });
 
 function addBox([x0, y0, x1, y1]) {
@@ -485,10 +513,11 @@ element.addEventListener('click', (event) => {
   else if (button.dataset.do) deeds[button.dataset.do]();
 });
 
-document.addEventListener('keydown', (event) => {
-  // Keys count on the canvas, under the pointer, and where nothing else has the focus; never while somebody types.
-  const here = element.contains(event.target) || stage.matches(':hover') || event.target === document.body;
-  if (!here || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) || event.altKey) return;
+// Keys count while the focus is in here or the pointer is over the photo, and never while somebody types.
+function onKeyDown(event) {
+  if (!element.isConnected) return document.removeEventListener('keydown', onKeyDown);
+  const here = element.contains(event.target) || stage.matches(':hover');
+  if (!here || !canvas.checkVisibility() || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) || event.altKey) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const command = event.ctrlKey || event.metaKey;
   if (command && key !== 'z' && key !== 'y') return;
@@ -501,8 +530,9 @@ document.addEventListener('keydown', (event) => {
   else if (event.target === canvas && picture && key === 'Enter') press(event.shiftKey ? 1 - sign : sign);
   else return;
   event.preventDefault();
-});
-document.addEventListener('keyup', (event) => { if (event.key === ' ') spaced = false; });
+}
+document.addEventListener('keydown', onKeyDown);
+element.addEventListener('keyup', (event) => { if (event.key === ' ') spaced = false; });
 
 function steer(key, fine) { // the keyboard's cross
   const step = Math.max(picture.width, picture.height) * (fine ? 0.002 : 0.02);
@@ -511,7 +541,10 @@ function steer(key, fine) { // the keyboard's cross
   if (cross) at = inside({ x: at.x + dx * step, y: at.y + dy * step });
   cross = true;
   if (stroke && stroke.kind === 'box') stroke.xy = [...stroke.from, at.x, at.y];
-  if (stroke && stroke.kind === 'scribble') stroke.xy.push([at.x, at.y]);
+  if (stroke && stroke.kind === 'scribble' && stroke.xy.length < 500) stroke.xy.push([at.x, at.y]);
+  const [sx, sy, room] = [view.x + at.x * view.scale, view.y + at.y * view.scale, 20]; // the cross stays in sight
+  view.x += Math.max(0, room - sx) - Math.max(0, sx - canvas.clientWidth + room);
+  view.y += Math.max(0, room - sy) - Math.max(0, sy - canvas.clientHeight + room);
   say(Math.round((100 * at.x) / picture.width) + '% from the left, ' + Math.round((100 * at.y) / picture.height) + '% from the top');
   draw();
 }
@@ -538,24 +571,45 @@ function chooser() {
   return document.querySelector('input[data-testid="Open photo-upload-button"]');
 }
 
+const LARGEST = 50e6; // bytes; the server refuses more
+
 function give(files) {
-  const photo = [...(files || [])].find((file) => file.type.startsWith('image/')) || [...(files || [])][0];
-  const input = chooser();
-  if (!photo || !input) return;
+  const photo = [...files].find((file) => file.type.startsWith('image/')), input = chooser();
+  if (!photo) return say('That is no picture; drop a JPEG, PNG or WebP file.', true);
+  if (photo.size > LARGEST) return say(photo.name + ' has ' + Math.round(photo.size / 1e6) + ' MB; at most 50 are accepted.', true);
+  if (!input) return say('The page is not ready yet; try again.', true);
   const carried = new DataTransfer();
   carried.items.add(photo);
   input.files = carried.files;
   input.dispatchEvent(new Event('change', { bubbles: true }));
   waiting = 'Opening ' + photo.name + ' …';
+  const promise = waiting;
+  setTimeout(() => { // Gradio may refuse a file without a word to us
+    if (waiting !== promise) return;
+    waiting = '';
+    say(photo.name + ' did not arrive; choose it once more, or another file.', true);
+    refresh();
+  }, 60000);
   refresh();
+}
+
+function onPaste(event) {
+  if (!element.isConnected) return document.removeEventListener('paste', onPaste);
+  if (canvas.checkVisibility() && event.clipboardData.files.length) give(event.clipboardData.files);
 }
 
 stage.addEventListener('dragover', (event) => { event.preventDefault(); stage.classList.add('over'); });
 stage.addEventListener('dragleave', () => stage.classList.remove('over'));
 stage.addEventListener('drop', (event) => { event.preventDefault(); stage.classList.remove('over'); give(event.dataTransfer.files); });
-document.addEventListener('paste', (event) => { if (event.clipboardData.files.length) give(event.clipboardData.files); });
+document.addEventListener('paste', onPaste);
 
 new ResizeObserver(() => (picture ? fit() : draw())).observe(stage);
-watch('value', () => receive(props.value).catch((error) => { waiting = ''; say(error.message, true); refresh(); }));
+// Replies are shown one after the other, however long their pictures take to decode.
+let shown = Promise.resolve();
+function show() {
+  const reply = props.value;
+  shown = shown.then(() => receive(reply)).catch((error) => { waiting = ''; flying = null; say(error.message, true); refresh(); });
+}
+watch('value', show);
 refresh();
-receive(props.value);
+show();

@@ -27,7 +27,8 @@ def on(alpha: np.ndarray, x: int, y: int) -> bool:
 
 
 def test_box_by_dragging(visitor) -> None:
-    visitor.tab.locator("body").press("b")
+    visitor.tab.mouse.move(*visitor.place(90, 70))  # keys count where the pointer is
+    visitor.tab.keyboard.press("b")
     visitor.drag((100, 80), (300, 200), (400, 320))
     visitor.settled()
     alpha = visitor.alpha()

@@ -95,3 +95,4 @@ def test_downloads_are_swept_and_safely_named() -> None:
     second = downloads.jpeg(np.zeros((2, 2, 3), np.uint8), "a")
     assert not Path(first).exists() and Path(second).exists()
     assert safe_name("../../etc/passwd") == "_.._etc_passwd" and safe_name("...") == "picture"
+    assert safe_name("猫" * 200 + ".png") == "猫" * 66 + ".png" and safe_name("a.b") == "a.b"

@@ -21,13 +21,13 @@ def matte(flower):
 
 @pytest.fixture(scope="module")
 def layers(matte) -> Layers:
-    return Layers.lift(matte.photo.pixels, [matte.alpha], LOOK)
+    return Layers.lift(matte.photo, [matte.alpha], LOOK)
 
 
 def test_untouched_layers_are_the_librarys(matte, layers) -> None:
     assert np.array_equal(layers.alpha, matte.alpha) and np.array_equal(layers.cutout(), matte.cutout())
     assert np.array_equal(layers.over_checkerboard(), matte.over_checkerboard())
-    kept = Layers.lift(matte.photo.pixels, [matte.alpha], replace(LOOK, clean=False))
+    kept = Layers.lift(matte.photo, [matte.alpha], replace(LOOK, clean=False))
     assert np.array_equal(kept.colours, matte.photo.pixels) and not np.array_equal(layers.colours, matte.photo.pixels)
 
 
@@ -57,11 +57,11 @@ def test_a_shadow_darkens_only_what_is_near(layers) -> None:
 def test_several_objects_are_lifted_together(matte) -> None:
     other = np.zeros_like(matte.alpha)
     other[:40, :40] = 1
-    both = Layers.lift(matte.photo.pixels, [matte.alpha, other], LOOK)
+    both = Layers.lift(matte.photo, [matte.alpha, other], LOOK)
     assert both.alpha[10, 10] == 1 and both.alpha[215, 310] > 0.9 and both.alpha[400, 30] < 0.05
 
 
 def test_previews_are_smaller(matte) -> None:
-    small = Layers.lift(matte.photo.pixels, [matte.alpha], LOOK, longest=320)
+    small = Layers.lift(matte.photo, [matte.alpha], LOOK, longest=320)
     assert small.alpha.shape == (214, 320) and small.cutout().shape == (214, 320, 4)
     assert views.shown(np.zeros((1000, 2560, 3), np.uint8)).size == (1280, 500)
