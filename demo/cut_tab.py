@@ -85,8 +85,8 @@ def add_cut_tab(studio: Studio) -> None:
         prompts = json.loads((EXAMPLES / "prompts.json").read_text("utf-8"))
         yield from _opened(studio, str(samples[index]), parse_ops(prompts[samples[index].name]), request.session_hash)
 
-    def prompted(now: Session | None, grouping: str, event: gr.EventData) -> tuple:
-        return _prompted(studio, now, GUIDANCE[grouping], event._data)
+    def prompted(request: gr.Request, now: Session | None, grouping: str, event: gr.EventData) -> tuple:
+        return _prompted(studio, request.session_hash, now, GUIDANCE[grouping], event._data)
 
     def again() -> dict:  # the canvas asks once more, so that all answers come in one order
         return {"again": time.time()}
@@ -172,7 +172,7 @@ def _opened(studio: Studio, path: str | None, ops: tuple[Op, ...] | None, visito
     if path is None:
         yield None, _nothing(studio)
         return
-    yield None, {"busy": f"Encoding {Path(path).name} …"}
+    yield gr.skip(), {"busy": f"Encoding {Path(path).name} …"}
     start = time.perf_counter()
     try:
         session = studio.open(path, visitor)
@@ -192,10 +192,15 @@ def _opened(studio: Studio, path: str | None, ops: tuple[Op, ...] | None, visito
     yield session, reply
 
 
-def _prompted(studio: Studio, session: Session | None, guidance: str, message: dict[str, Any]) -> tuple[Session | None, dict]:
-    """The session with what the visitor has drawn, and the answers; nothing if another photo was opened meanwhile."""
-    if session is None or not isinstance(message, dict) or message.get("token") != session.token:
-        return session, _nothing(studio, "This photo has expired here; please open it again.", error=True)
+def _prompted(
+    studio: Studio, visitor: str, session: Session | None, guidance: str, message: dict[str, Any]
+) -> tuple[Session | None, dict]:
+    """The session with what the visitor has drawn, and the answers; nothing if they have opened another photo meanwhile."""
+    current = studio.current(visitor)
+    if session is None or not isinstance(message, dict) or not current == session.token == message.get("token"):
+        if current is not None:
+            return gr.skip(), gr.skip()
+        return None, _nothing(studio, "This photo has expired here; please open it again.", error=True)
     try:
         items, active = parse(message)
     except PromptError as error:
@@ -203,7 +208,7 @@ def _prompted(studio: Studio, session: Session | None, guidance: str, message: d
         return session, reply
     session = replace(session, items=items, active=active)
     reply = _answered(studio, session, guidance, message)
-    return (session, reply) if studio.holds(session) else (gr.skip(), gr.skip())
+    return (session, reply) if studio.current(visitor) == session.token else (gr.skip(), gr.skip())
 
 
 def _answered(studio: Studio, session: Session, guidance: str, message: dict[str, Any]) -> dict:
@@ -275,7 +280,7 @@ def _mattes(studio: Studio, session: Session, guidance: str, which: str) -> list
 def _result(studio: Studio, session: Session | None, guidance: str, which: str, look: Look) -> list:
     """New values for the pictures, the line about problems, and whether there is something to save."""
     nothing = [None, None, None, "", *[gr.update(interactive=False)] * len(_DOWNLOADS)]
-    if session is None or not studio.holds(session):
+    if session is None or studio.current(session.visitor) != session.token:
         return nothing
     try:
         mattes = _mattes(studio, session, guidance, which)

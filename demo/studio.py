@@ -100,9 +100,9 @@ class Studio:
         self.scene(session)
         return session
 
-    def holds(self, session: Session) -> bool:
-        """True while a session is about the last picture that its visitor opened."""
-        return self._tokens.get(session.visitor) == session.token
+    def current(self, visitor: str) -> str | None:
+        """The token of the last picture that a visitor opened, or is opening; None if they are gone or never did."""
+        return self._tokens.get(visitor)
 
     def turn(self, visitor: str) -> Callable[[], bool]:
         """Begin a result for a visitor; the answer says, at any later time, whether it is still their latest."""

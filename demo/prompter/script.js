@@ -111,6 +111,7 @@ async function receive(reply) {
     const had = element.contains(document.activeElement);
     const image = reply.picture && (await load(reply.picture.source));
     picture = image ? { ...reply.picture, image } : null;
+    canvas.dataset.photo = picture ? picture.token : '';
     doc = reply.document || blank();
     past = []; future = []; answers = {}; flying = null; dirty = false; waiting = '';
     overlays.clear();

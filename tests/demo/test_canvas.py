@@ -380,6 +380,95 @@ def test_a_slow_model_locks_nothing_and_the_last_word_wins(browser, slow_page) -
     tab.close()
 
 
+def test_another_photo_opened_meanwhile_stays(browser, slow_page) -> None:
+    tab = browser.new_page(viewport={"width": 1280, "height": 1300})
+    visitor = Visitor(tab, slow_page)
+    visitor.opened()
+    visitor.click(200, 200)  # the answer comes after the cat
+    visitor.opened(EXAMPLES / "cat.png")
+    tab.wait_for_timeout(3000)
+    visitor.click(200, 100)
+    visitor.settled("Object 1 found")
+    alpha = visitor.alpha()
+    assert alpha.shape == (300, 451) and on(alpha, 200, 100) and visitor.problems == []
+    tab.close()
+
+
+def test_results_are_of_the_last_answer(browser, slow_page) -> None:
+    tab = browser.new_page(viewport={"width": 1280, "height": 1300})
+    visitor = Visitor(tab, slow_page)
+    visitor.opened()
+    tab.get_by_role("tab", name="Alpha").click()
+    for x in (100, 300, 500):
+        visitor.click(x, 200)
+        visitor.settled()
+    tab.wait_for_timeout(3000)
+    address = tab.locator("#alpha img").first.get_attribute("src")
+    drawn = np.asarray(Image.open(io.BytesIO(tab.request.get(address).body())).convert("L"))
+    assert all(on(drawn, x, 200) for x in (100, 300, 500))
+    tab.close()
+
+
+def test_guidance_asks_again(visitor) -> None:
+    visitor.click(200, 200)
+    visitor.settled()
+    before = visitor.tab.locator("#canvas .status").text_content()
+    visitor.tab.get_by_label("One of several").check()
+    expect(visitor.tab.locator("#canvas .status")).not_to_have_text(before, timeout=30_000)
+    visitor.settled()
+
+
+def test_keyboard_and_mouse_do_not_get_in_each_others_way(visitor) -> None:
+    visitor.press("b")
+    visitor.canvas.focus()
+    visitor.tab.keyboard.press("ArrowRight")
+    visitor.tab.keyboard.press("Enter")
+    visitor.tab.mouse.move(*visitor.place(100, 100))  # no stroke of the mouse's
+    visitor.tab.mouse.move(*visitor.place(120, 120))
+    visitor.press("Escape")
+    x, y = visitor.place(320, 0)
+    visitor.tab.mouse.click(x, y - 30)  # beside the photo: nothing
+    expect(visitor.tab.locator("#canvas [data-do=undo]")).to_be_disabled()
+
+
+def test_focus_stays_where_it_was(visitor) -> None:
+    tab = visitor.tab
+    visitor.click(300, 200)
+    visitor.settled()
+
+    def focused() -> str:
+        return tab.evaluate("document.activeElement.getAttribute('aria-label')")
+
+    for name in ("Answer 2 of 3", "Hide Object 1", "Show Object 1"):
+        button = tab.get_by_role("button", name=name)
+        button.focus()
+        tab.keyboard.press("Enter")
+        visitor.settled("")
+        assert focused().split()[0] in (name.split()[0], "Show", "Hide")
+    tab.get_by_role("button", name="Remove Object 1").focus()
+    tab.keyboard.press("Enter")
+    visitor.settled("")
+    assert focused().startswith("Remove")  # of the empty object that took its place
+
+
+def test_keys_do_nothing_on_another_tab(visitor) -> None:
+    visitor.click(200, 200)
+    visitor.settled()
+    visitor.tab.get_by_role("tab", name="Many pictures").click()
+    visitor.tab.keyboard.press("z")
+    visitor.tab.get_by_role("tab", name="Cut out").click()
+    expect(visitor.tab.locator("#canvas [data-do=redo]")).to_be_disabled()
+
+
+def test_what_is_no_picture_is_said_at_once(visitor) -> None:
+    visitor.tab.evaluate(
+        """() => { const carried = new DataTransfer(); carried.items.add(new File(['dear diary'], 'notes.txt', { type: 'text/plain' }));
+        document.querySelector('#canvas .stage').dispatchEvent(new DragEvent('drop', { dataTransfer: carried, bubbles: true, cancelable: true })); }"""
+    )
+    expect(visitor.said).to_contain_text("That is no picture")
+    expect(visitor.tab.locator("#canvas .busy")).to_be_hidden()
+
+
 def test_fingers(browser, mock_page) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, device_scale_factor=2)
     tab = context.new_page()

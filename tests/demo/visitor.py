@@ -40,7 +40,11 @@ class Visitor:
 
     def opened(self, path: Path = EXAMPLES / "flower.jpg") -> tuple[int, int]:
         """Choose a photo and wait until it is there; its width and height."""
+        before = self.canvas.get_attribute("data-photo") or ""
         self.open(path)
+        self.tab.wait_for_function(
+            "(before) => ![undefined, '', before].includes(document.querySelector('#canvas canvas').dataset.photo)", arg=before, timeout=30_000
+        )
         expect(self.said).to_contain_text("Drag a box", timeout=30_000)
         self.size = Image.open(path).size
         return self.size

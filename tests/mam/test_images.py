@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from mam.errors import ImageTooLarge, InputError
-from mam.images import open_photo, write_png
+from mam.images import converted, open_photo, write_png
 
 
 def gradient(h: int = 20, w: int = 30) -> np.ndarray:
@@ -143,3 +143,16 @@ def test_missing_file_and_folder(tmp_path) -> None:
         open_photo(tmp_path / "no.jpg")
     with pytest.raises(InputError, match="is a folder"):
         open_photo(tmp_path)
+
+
+def test_endless_strips_are_refused() -> None:
+    with pytest.raises(InputError, match="a side of 40000 pixels; at most 30000"):
+        open_photo(np.zeros((10, 40_000, 3), np.uint8))
+
+
+def test_colours_move_between_profiles() -> None:
+    grey, red = np.full((2, 2, 3), 128, np.uint8), np.uint8([[[255, 0, 0]]])
+    assert converted(grey, None, None) is grey
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert np.abs(converted(red, None, srgb).astype(int) - red).max() <= 2
+    assert converted(red, b"broken", None) is red
