@@ -1,3 +1,10 @@
-"""The words of the page that more than one of its parts needs."""
+"""Words that more than one part of the page needs."""
+
+from mam import MamError
 
 NO_TEXT_MODEL = "Words need a text model, which this version does not bring; use a box, clicks or a scribble instead."
+
+
+def in_words(error: MamError | FileNotFoundError) -> str:
+    """An error of ours, or that of an upload whose time is over, for a visitor to read."""
+    return "This photo has expired here; please open it again." if isinstance(error, FileNotFoundError) else str(error)

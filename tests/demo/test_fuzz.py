@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from demo.cut_tab import _hover, _prompted
+from demo.answers import hover, prompted
 from demo.session import parse, parse_ops
 from demo.studio import Studio
 from mam import Matting, Prompt, PromptError
@@ -69,7 +69,7 @@ def test_parse_ops(listed) -> None:
 def test_the_canvas_always_gets_a_reply(studio, session, message) -> None:
     if isinstance(message, dict):
         message["token"] = session.token
-    after, reply = _prompted(studio, "fuzz", replace(session), "alpha", message)
+    after, reply = prompted(studio, "fuzz", replace(session), "alpha", message)
     if not isinstance(message, dict):  # nothing that a canvas sends is passed over
         return
     assert reply["text"] and after.token == session.token
@@ -81,7 +81,7 @@ def test_the_canvas_always_gets_a_reply(studio, session, message) -> None:
 def test_a_hover_is_answered_or_passed_over(studio, session, message) -> None:
     if isinstance(message, dict):
         message["token"] = session.token
-    answer = _hover(studio, message)
+    answer = hover(studio, message)
     assert answer is None or answer.startswith("data:image/png")
 
 
