@@ -37,8 +37,8 @@ def load(variant: Variant, *files: Path) -> MattingAnything:
     """
     sam, m2m = _parts(variant, files)
     model = MattingAnything(variant)
-    _load_strictly(model.sam, sam, files)
-    _load_strictly(model.m2m, m2m, files)
+    _load_strictly(model.sam, sam, files, sam | m2m)
+    _load_strictly(model.m2m, m2m, files, sam | m2m)
     return model.eval()
 
 
@@ -48,8 +48,8 @@ def load_sam(variant: Variant, *files: Path) -> Sam:
     Raises:
         WeightsError: as `load`.
     """
-    sam = Sam(variant)
-    _load_strictly(sam, _parts(variant, files)[0], files)
+    sam, (state, rest) = Sam(variant), _parts(variant, files)
+    _load_strictly(sam, state, files, state | rest)
     return sam.eval()
 
 
@@ -59,9 +59,26 @@ def load_m2m(variant: Variant, *files: Path) -> MaskToMatte:
     Raises:
         WeightsError: as `load`.
     """
-    m2m = MattingAnything(variant).m2m
-    _load_strictly(m2m, _parts(variant, files)[1], files)
+    m2m, (rest, state) = MattingAnything(variant).m2m, _parts(variant, files)
+    _load_strictly(m2m, state, files, state | rest)
     return m2m.eval()
+
+
+def describe(state: dict[str, Tensor]) -> str:
+    """What a checkpoint seems to be, from its tensors' names and shapes; for error messages."""
+    names = {name.removeprefix("seg_model.") for name in state}
+    position = state.get("image_encoder.pos_embed", state.get("seg_model.image_encoder.pos_embed"))
+    known = {768: "SAM ViT-B", 1024: "SAM ViT-L", 1280: "SAM ViT-H"}
+    found = []
+    if position is not None:
+        found.append(known.get(position.shape[-1], f"a SAM of width {position.shape[-1]}"))
+    elif any(name.startswith("image_encoder.") for name in names):
+        found.append("a small SAM of this project")
+    if any(name.removeprefix("m2m.").startswith("refine_OS") for name in names):
+        found.append("a Mask-to-Matte network")
+    if found:
+        return " and ".join(found)
+    return f"no network of this method (its tensors are called {_some(sorted(state))})"
 
 
 def _parts(variant: Variant, files: Sequence[Path]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -104,7 +121,7 @@ def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
     }
 
 
-def _load_strictly(net: nn.Module, state: dict[str, Tensor], files: Sequence[Path]) -> None:
+def _load_strictly(net: nn.Module, state: dict[str, Tensor], files: Sequence[Path], whole: dict[str, Tensor]) -> None:
     told = ", ".join(str(file) for file in files)
     expected = net.state_dict()
     missing, unexpected = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
@@ -116,7 +133,8 @@ def _load_strictly(net: nn.Module, state: dict[str, Tensor], files: Sequence[Pat
     if missing or unexpected or shapes:
         raise WeightsError(
             f"{told} does not hold a {type(net).__name__} of this variant: {len(missing)} tensors missing ({_some(missing)}), "
-            f"{len(unexpected)} unexpected ({_some(unexpected)}), {len(shapes)} of another shape ({_some(shapes)})."
+            f"{len(unexpected)} unexpected ({_some(unexpected)}), {len(shapes)} of another shape ({_some(shapes)}). "
+            f"It seems to hold {describe(whole)}."
         )
     net.load_state_dict(state)
 

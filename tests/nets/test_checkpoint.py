@@ -51,6 +51,21 @@ def test_half_a_model_names_the_tensors(mini, files) -> None:
         checkpoint.load(mini, sam)
 
 
+def test_errors_guess_what_the_file_is(mini, files, tmp_path) -> None:
+    _, sam, m2m = files
+    with pytest.raises(WeightsError, match="seems to hold a Mask-to-Matte network"):
+        checkpoint.load_sam(mini, m2m)
+    with pytest.raises(WeightsError, match="seems to hold a small SAM of this project"):
+        checkpoint.load_m2m(mini, sam)
+    other = tmp_path / "other.pth"
+    torch.save({"image_encoder.pos_embed": torch.zeros(1, 64, 64, 1024)}, other)
+    with pytest.raises(WeightsError, match="seems to hold SAM ViT-L"):
+        checkpoint.load_sam(mini, other)
+    torch.save({"conv1.weight": torch.zeros(1)}, other)
+    with pytest.raises(WeightsError, match=r"no network of this method \(its tensors are called conv1.weight\)"):
+        checkpoint.load(mini, other)
+
+
 def test_another_variant_is_refused(mini, files) -> None:
     _, sam, m2m = files
     with pytest.raises(WeightsError, match="of another shape"):
