@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from mam import composite, looks
+from mam.contract import MASK_SIDE
 from mam.errors import PromptError
 from mam.frames import SIDE, Frame, to_input_image
 from mam.images import MAX_PIXELS, ImageSource, Photo, converted, open_photo, write_png
@@ -232,7 +233,7 @@ class Scene:
             for i, masks, scores in zip(members, *self.graphs.decode(self.image_embeddings, *batch)):
                 # MAM's rule for a single box or click; SAM's advice when there is more to go by.
                 choose = prompts[i].ambiguous and self.graphs.usage.alternatives
-                chosen = 1 + int(scores[1:].argmax()) if choose else 0
+                chosen = _obeying(masks, scores, *arrays[i][:2], 1 + int(scores[1:].argmax()) if choose else 0)
                 segments[i] = Segment(_full_size(masks[chosen], self.frame) > 0, chosen, masks, scores, look)
         return [segments[i] for i in range(len(prompts))]
 
@@ -259,6 +260,22 @@ class Scene:
             self._parts.clear()
             self._parts[look] = scene
         return scene
+
+def _obeying(masks: np.ndarray, scores: np.ndarray, coords: np.ndarray, labels: np.ndarray, chosen: int) -> int:
+    """The chosen candidate, or the surest of those that disagree with fewer clicks: what a user says counts for more than
+    what the model expects.
+
+    Args:
+        masks: (4, 256, 256) logits. scores: (4,). coords, labels: (N, 2), (N,) as the decoder got them, input frame.
+        chosen: by the rules that know no clicks.
+    """
+    clicks = (labels == 0) | (labels == 1)
+    x, y = np.clip(coords[clicks] * MASK_SIDE / SIDE, 0, MASK_SIDE - 1).astype(int).T
+    wrong = ((masks[:, y, x] > 0) != (labels[clicks] == 1)).sum(1)
+    if wrong[chosen] == wrong.min():
+        return chosen
+    return int(np.where(wrong == wrong.min(), scores, -np.inf).argmax())
+
 
 def _full_size(logits: np.ndarray, frame: Frame) -> np.ndarray:
     """(256, 256) logits of the input frame -> (H, W), bilinear."""

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mam import Matte, Matting, NothingFound, Prompt, PromptError, Scene
-from mam.matting import BUNDLE
+from mam.matting import BUNDLE, _obeying
 from tests.conftest import EXAMPLES
 
 FLOWER_BOX = (178, 82, 450, 360)
@@ -173,4 +173,27 @@ def test_the_largest_object_is_found_without_a_prompt(flower) -> None:
     from mam.survey import largest_object
 
     x0, y0, x1, y1 = largest_object(flower)
-    assert abs(x0 - 178) < 40 and abs(y0 - 82) < 40 and abs(x1 - 450) < 40 and abs(y1 - 360) < 60
+    w, h = min(x1, 450) - max(x0, 178), min(y1, 360) - max(y0, 82)
+    assert w * h / ((x1 - x0) * (y1 - y0) + 272 * 278 - w * h) > 0.6  # IoU with the flower's box; a bud touches it
+
+
+def test_clicks_count_for_more_than_the_models_choice() -> None:
+    masks = np.full((4, 256, 256), -5.0, np.float32)
+    masks[0, :, :] = masks[1, :128, :] = masks[2, :128, :128] = masks[3, :64, :] = 5.0
+    scores = np.float32([0.9, 0.5, 0.6, 0.4])
+
+    def chosen(*clicks: tuple[float, float, int], rule: int = 0) -> int:
+        coords, labels = np.float32([c[:2] for c in clicks]).reshape(-1, 2), np.float32([c[2] for c in clicks])
+        return _obeying(masks, scores, coords, labels, rule)
+
+    assert chosen((10, 10, 2), (900, 900, 3)) == chosen((0, 0, -1), (10, 10, 1)) == 0
+    assert chosen((10, 10, 1), (10, 900, 0)) == 2  # the surest of the three that obey both
+    assert chosen((10, 10, 1), (900, 300, 1), (10, 900, 0)) == 1
+    assert chosen((10, 10, 1), (10, 900, 0), rule=3) == 3
+    assert chosen((10, 10, 0), (10, 900, 0)) == 2  # none obeys both
+
+
+def test_a_click_that_takes_away_is_obeyed_on_a_real_photograph(matting) -> None:
+    scene = matting.open(EXAMPLES / "coffee.png")
+    matte = scene.matte(box=CUP_BOX, points=[(280, 230), (90, 60)], labels=[1, 0])
+    assert matte.mask[230, 280] and not matte.mask[60, 90]
