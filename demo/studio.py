@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import secrets
 import threading
 import time
@@ -114,6 +115,7 @@ class Studio:
         self._tokens.pop(visitor, None)
         self._counts.pop(visitor, None)
         self.store.forget(lambda key: key[0].startswith(f"{visitor}."))
+        _give_back()
 
     def scene(self, session: Session) -> Scene:
         """The encoded picture of a session.
@@ -161,6 +163,14 @@ class Studio:
             return scene.segment([prompt_of((*ops, click), previous)], close=False)[0]
         finally:
             self._looking.release()
+
+
+def _give_back() -> None:
+    """Ask the C library to return freed memory to the system, which glibc else keeps for long; others need no asking."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):
+        pass
 
 
 def prompt_of(ops: tuple[Op, ...], previous: Segment | None) -> Prompt:
