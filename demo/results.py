@@ -84,5 +84,5 @@ def download(studio: Studio, kind: str, session: Session | None, guidance: str, 
     if kind == "jpeg":
         if pixels.shape[2] == 4:
             raise PromptError("JPEG knows no transparency; choose a background first, or save a PNG.")
-        return studio.downloads.jpeg(pixels, f"{session.name}pictures", photo.icc_profile)
-    return studio.downloads.png(pixels, f"{session.name}pictures", photo.icc_profile)
+        return studio.downloads.jpeg(pixels, f"{session.name}_result", photo.icc_profile)
+    return studio.downloads.png(pixels, f"{session.name}_result", photo.icc_profile)
