@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pickle
+import re
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,10 @@ def load(variant: Variant, *files: Path) -> MattingAnything:
         WeightsError: unreadable, or other tensors than the variant has.
     """
     sam, m2m = _parts(variant, files)
-    model = MattingAnything(variant)
-    _load_strictly(model.sam, sam, files, sam | m2m)
-    _load_strictly(model.m2m, m2m, files, sam | m2m)
+    with torch.device("meta"):  # shapes without memory: the tensors of the files become the network's own
+        model = MattingAnything(variant)
+    _fill(model.sam, sam, files, sam | m2m)
+    _fill(model.m2m, m2m, files, sam | m2m)
     return model.eval()
 
 
@@ -48,8 +50,10 @@ def load_sam(variant: Variant, *files: Path) -> Sam:
     Raises:
         WeightsError: as `load`.
     """
-    sam, (state, rest) = Sam(variant), _parts(variant, files)
-    _load_strictly(sam, state, files, state | rest)
+    state, rest = _parts(variant, files)
+    with torch.device("meta"):
+        sam = Sam(variant)
+    _fill(sam, state, files, state | rest)
     return sam.eval()
 
 
@@ -59,8 +63,10 @@ def load_m2m(variant: Variant, *files: Path) -> MaskToMatte:
     Raises:
         WeightsError: as `load`.
     """
-    m2m, (rest, state) = MattingAnything(variant).m2m, _parts(variant, files)
-    _load_strictly(m2m, state, files, state | rest)
+    rest, state = _parts(variant, files)
+    with torch.device("meta"):
+        m2m = MaskToMatte(variant.m2m)
+    _fill(m2m, state, files, state | rest)
     return m2m.eval()
 
 
@@ -102,26 +108,55 @@ def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
     Raises:
         WeightsError: missing, unreadable, unsafe, or made for another variant.
     """
+    if not file.exists():
+        raise WeightsError(f"no checkpoint at {file}; give the path of a .pt or .pth file.")
     try:
         content: Any = torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise WeightsError(f"no checkpoint at {file}; give the path of a .pt or .pth file.") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
-        raise WeightsError(f"{file} cannot be read as a checkpoint ({error}); it may be half downloaded.") from error
+    except Exception as error:  # what torch raises depends on where the junk in a file first looks wrong
+        raise WeightsError(f"{file} {_guess(file, error)}; expected a .pt or .pth file of tensors.") from error
     if not isinstance(content, dict):
         raise WeightsError(f"{file} holds a {type(content).__name__}; expected a dictionary of tensors.")
+    made_for = content.get("variant")
     # Widths are compared tensor by tensor, when the network is filled.
-    if "variant" in content and content["variant"]["name"] != variant.name:
-        raise WeightsError(f"{file} was trained as {content['variant']['name']}; asked for {variant.name}.")
+    if isinstance(made_for, dict) and made_for.get("name") != variant.name:
+        raise WeightsError(f"{file} was trained as {made_for.get('name')}; asked for {variant.name}.")
     state = content.get("state_dict", content)
+    if not isinstance(state, dict):
+        raise WeightsError(f"{file} holds a {type(state).__name__} as its state_dict; expected a dictionary of tensors.")
     return {
-        k.removeprefix("module."): v.float() if v.is_floating_point() else v
-        for k, v in state.items()
-        if isinstance(v, Tensor)
+        str(name).removeprefix("module."): value.float() if value.is_floating_point() else value
+        for name, value in state.items()
+        if isinstance(value, Tensor)
     }
 
 
-def _load_strictly(net: nn.Module, state: dict[str, Tensor], files: Sequence[Path], whole: dict[str, Tensor]) -> None:
+def _guess(file: Path, error: Exception) -> str:
+    """What a file that torch cannot load seems to be, from its first bytes and torch's complaint."""
+    if file.is_dir():
+        return "is a folder"
+    if isinstance(error, PermissionError):
+        return "may not be read by this user"
+    with open(file, "rb") as stream:
+        head = stream.read(512)
+    if not head:
+        return "is empty: download it again"
+    if head[8:10] == b'{"':
+        return "is a safetensors file"
+    if head.lstrip().startswith(b"<"):
+        return "is a web page, as Google Drive sends for large files and other sites for a login: download it in a browser"
+    if head.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer instead of the file it stands for: run `git lfs pull`"
+    if code := re.search(r"GLOBAL (\S+)", str(error)):
+        return f"asks for {code[1]} when it is opened, which could be harmful code (nothing was run)"
+    if head.startswith(b"PK") and not zipfile.is_zipfile(file):
+        return "has no end: it is half downloaded or damaged, download it again"
+    if "TorchScript" in str(error):
+        return "is a TorchScript program"
+    return "is no checkpoint, or damaged"
+
+
+def _fill(net: nn.Module, state: dict[str, Tensor], files: Sequence[Path], whole: dict[str, Tensor]) -> None:
+    """Make the tensors of the files the network's own, in its dtypes, if they are exactly those that it has."""
     told = ", ".join(str(file) for file in files)
     expected = net.state_dict()
     missing, unexpected = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
@@ -136,7 +171,7 @@ def _load_strictly(net: nn.Module, state: dict[str, Tensor], files: Sequence[Pat
             f"{len(unexpected)} unexpected ({_some(unexpected)}), {len(shapes)} of another shape ({_some(shapes)}). "
             f"It seems to hold {describe(whole)}."
         )
-    net.load_state_dict(state)
+    net.load_state_dict({name: state[name].to(like.dtype) for name, like in expected.items()}, assign=True)
 
 
 def _some(names: list[str]) -> str:
