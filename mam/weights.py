@@ -1,7 +1,8 @@
 """What can be downloaded, from where, and how to know that it is whole: `python -m mam weights`.
 
 Files live in `$MAM_HOME`, or in the user's cache folder. `MAM_OFFLINE=1` forbids every download, `MAM_MIRROR=http://...` fetches
-them by name from there instead, and proxies come from the usual variables (`HTTPS_PROXY`, ...).
+them by name from there instead, and proxies come from the usual variables (`HTTPS_PROXY`, ...). Files on the Hugging Face hub
+also heed its own: `HF_ENDPOINT`, `HF_TOKEN` (or `hf auth login`), `HF_HUB_OFFLINE`.
 """
 
 from __future__ import annotations
@@ -133,11 +134,12 @@ def get(name: str, progress: Progress | None = None) -> Path:
             partial = file.with_name(f"{name}.partial")
             mirror = os.environ.get("MAM_MIRROR")
             if mirror:
-                _download(weights, f"{mirror.rstrip('/')}/{name}", partial, progress)
+                address, headers = f"{mirror.rstrip('/')}/{name}", {}
             elif weights.address.startswith("hf://"):
-                _from_hub(weights, partial)
+                address, headers = _on_hub(weights)
             else:
-                _download(weights, weights.address, partial, progress)
+                address, headers = weights.address, {}
+            _download(weights, address, headers, partial, progress)
             try:
                 _verify(weights, partial)
             except WeightsError:
@@ -154,7 +156,28 @@ def _how(weights: Weights) -> str:
     return f"{weights.by_hand} and put it into {home()}"
 
 
-def _download(weights: Weights, address: str, partial: Path, progress: Progress | None) -> None:
+def _on_hub(weights: Weights) -> tuple[str, dict[str, str]]:
+    """Where a file is on the Hugging Face hub, and the header that carries the user's login, if there is one.
+
+    The hub's library knows both (`HF_ENDPOINT`, `HF_TOKEN`, `hf auth login`). The bytes come by `_download` all the same: the
+    library's own download begins anew after an interruption.
+
+    Raises:
+        WeightsError: HF_HUB_OFFLINE is set.
+    """
+    from huggingface_hub import constants, get_token, hf_hub_url
+
+    if constants.HF_HUB_OFFLINE:
+        raise WeightsError(f"{weights.name} is not in {home()} and HF_HUB_OFFLINE forbids downloads; put the file there yourself.")
+    kind, parts = None, weights.address.removeprefix("hf://").split("/")
+    if parts[0] == "spaces":
+        kind, parts = "space", parts[1:]
+    token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return hf_hub_url("/".join(parts[:2]), "/".join(parts[2:]), repo_type=kind), headers
+
+
+def _download(weights: Weights, address: str, headers: dict[str, str], partial: Path, progress: Progress | None) -> None:
     """Fetch the rest of a file, however often the connection breaks."""
     import httpx
 
@@ -164,14 +187,16 @@ def _download(weights: Weights, address: str, partial: Path, progress: Progress 
             time.sleep(min(8, 0.5 * 2**attempt))
         have = partial.stat().st_size if partial.exists() else 0
         try:
-            headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
-            with httpx.stream("GET", address, headers=headers, follow_redirects=True, timeout=60) as answer:
+            asked = {**headers, "Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
+            with httpx.stream("GET", address, headers=asked, follow_redirects=True, timeout=60) as answer:
                 if answer.status_code == 416 and have:  # there is nothing beyond what we have: `_verify` will judge it
                     return
                 if answer.status_code not in (200, 206):
-                    problem = f"the server said {answer.status_code} {answer.reason_phrase}"
+                    told = answer.headers.get("X-Error-Message")  # the hub's reason, in a sentence
+                    problem = f"the server said {answer.status_code} {answer.reason_phrase}" + (f": {told}" if told else "")
                     if answer.status_code < 500 and answer.status_code not in (408, 429):
-                        break
+                        way_out = _way_out(weights, answer.status_code)
+                        raise WeightsError(f"{weights.name} cannot be had from {address} ({problem}); {way_out}.")
                     continue
                 if answer.status_code == 200:
                     have = 0  # the whole file, from its beginning
@@ -197,29 +222,18 @@ def _download(weights: Weights, address: str, partial: Path, progress: Progress 
     )
 
 
+def _way_out(weights: Weights, status: int) -> str:
+    """What a person can do about a server that refuses."""
+    if weights.address.startswith("hf://") and status in (401, 403):
+        return "accept the conditions on the repository's page, if it has any, and log in with `hf auth login` or HF_TOKEN"
+    return f"get the file elsewhere and put it into {home()}"
+
+
 def _check_room(folder: Path, needed: int | None) -> None:
     free = shutil.disk_usage(folder).free
     if needed is None or needed > free:
         wanted = "" if needed is None else f" {needed / 1e6:.0f} MB are needed,"
         raise WeightsError(f"the disk of {folder} is full:{wanted} {free / 1e6:.0f} MB are free; make room, or set MAM_HOME.")
-
-
-def _from_hub(weights: Weights, partial: Path) -> None:
-    """Fetch a file from the Hugging Face hub; its own library resumes, retries and shows a bar."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError
-
-    kind, parts = "model", weights.address.removeprefix("hf://").split("/")
-    if parts[0] == "spaces":
-        kind, parts = "space", parts[1:]
-    folder = partial.with_name(f"{weights.name}.hub")
-    try:
-        came = hf_hub_download("/".join(parts[:2]), "/".join(parts[2:]), repo_type=kind, local_dir=folder)
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(f"{weights.name} could not be downloaded from {weights.address} ({first}); run the same again.") from error
-    os.replace(came, partial)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _verify(weights: Weights, file: Path) -> None:

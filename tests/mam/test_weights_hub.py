@@ -1,0 +1,235 @@
+"""Files from the Hugging Face hub, served by a stand-in that answers as the hub does; huggingface_hub itself accepts it.
+
+The hub sends large files by a redirect to another host, names reasons in X-Error-Message, and says 401 for what does not exist.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from mam import WeightsError, weights
+from mam.weights import Weights
+
+ROOT = Path(__file__).parents[2]
+DATA = bytes(range(256)) * 12_000  # 3 MB
+SHA256 = hashlib.sha256(DATA).hexdigest()
+TOKEN = "hf_secret"
+MODEL = Weights("mam.pth", "a cut-out", "MIT", "hf://conrevo/Segment-Anything-A1111/mam.pth", len(DATA), SHA256)
+SPACE = Weights("both.pth", "both", "MIT", "hf://spaces/shi-labs/Matting-Anything/checkpoints/mam_sam_vitb.pth", 0, SHA256)
+GATED = Weights("gated.pth", "gated", "MIT", "hf://owner/gated/model.pth", len(DATA), SHA256)
+FILES = (
+    "/conrevo/Segment-Anything-A1111/resolve/main/mam.pth",
+    "/spaces/shi-labs/Matting-Anything/resolve/main/checkpoints/mam_sam_vitb.pth",
+    "/owner/gated/resolve/main/model.pth",
+)
+
+
+class Hub(ThreadingHTTPServer):
+    """`seen` holds (host, path, Range, Authorization) of every GET; `breaks` says after how many bytes connections close."""
+
+    data, breaks = DATA, None
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str, str | None, str | None]] = []
+        super().__init__(("127.0.0.1", 0), _Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_HEAD(self) -> None:
+        self.answer(with_body=False)
+
+    def do_GET(self) -> None:
+        host = self.headers["Host"].partition(":")[0]
+        self.server.seen.append((host, self.path, self.headers.get("Range"), self.headers.get("Authorization")))
+        self.answer(with_body=True)
+
+    def answer(self, with_body: bool) -> None:
+        if self.path.startswith("/cdn/"):
+            return self.send_file(with_body)
+        token = self.headers.get("Authorization")
+        if self.path.startswith("/owner/gated/"):
+            if token is None:
+                return self.refuse(401, "GatedRepo", "Access to model owner/gated is restricted. Please log in.")
+            if token != f"Bearer {TOKEN}":
+                return self.refuse(403, "GatedRepo", "Access to model owner/gated is restricted and you are not in the list.")
+        if self.path not in FILES:
+            known = self.path.startswith(tuple(file.partition("resolve")[0] for file in FILES))
+            return self.refuse(404, "EntryNotFound", "Entry not found") if known else self.refuse(401, "RepoNotFound", "Repository not found")
+        self.send_response(302)
+        self.send_header("Location", f"http://localhost:{self.server.server_port}/cdn/{SHA256}?signature=1")
+        self.send_header("X-Repo-Commit", "0" * 40)
+        self.send_header("X-Linked-Etag", f'"{SHA256}"')
+        self.send_header("X-Linked-Size", str(len(DATA)))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def send_file(self, with_body: bool) -> None:
+        data = self.server.data
+        start = int((self.headers.get("Range") or "bytes=0-")[6:].split("-")[0])
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(data) - start))
+        self.send_header("ETag", f'"{SHA256}"')
+        self.end_headers()
+        if with_body:
+            end = None if self.server.breaks is None else start + self.server.breaks
+            self.wfile.write(data[start:end])
+
+    def refuse(self, status: int, code: str, message: str) -> None:
+        self.send_response(status)
+        self.send_header("X-Error-Code", code)
+        self.send_header("X-Error-Message", message)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture()
+def hub(monkeypatch, tmp_path):
+    from huggingface_hub import constants
+
+    made = Hub()
+    for entry in (MODEL, SPACE, GATED):
+        monkeypatch.setitem(weights.WEIGHTS, entry.name, entry)
+    # huggingface_hub reads the environment when it is imported: once for this process, anew in those that tests start.
+    monkeypatch.setattr(constants, "ENDPOINT", made.endpoint)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", made.endpoint + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.setenv("HF_ENDPOINT", made.endpoint)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    monkeypatch.setenv("MAM_HOME", str(tmp_path / "mam"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.setattr(weights.time, "sleep", lambda seconds: None)
+    for name in ("MAM_OFFLINE", "MAM_MIRROR", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def test_the_stand_in_is_a_hub_to_huggingface_hub(hub, tmp_path) -> None:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
+
+    came = hf_hub_download("conrevo/Segment-Anything-A1111", "mam.pth", local_dir=tmp_path / "theirs")
+    assert Path(came).read_bytes() == DATA
+    answers = {"/nobody/nothing/resolve/main/x": RepositoryNotFoundError, FILES[0] + "x": EntryNotFoundError, FILES[2]: GatedRepoError}
+    for path, error in answers.items():
+        with pytest.raises(error):
+            get_hf_file_metadata(hub.endpoint + path)
+
+
+@pytest.mark.parametrize("entry", [MODEL, SPACE], ids=["of a model", "of a Space"])
+def test_a_file_of_the_hub_comes_is_checked_and_tells_its_progress(hub, tmp_path, entry) -> None:
+    told = []
+    file = weights.get(entry.name, lambda have, expected: told.append((have, expected)))
+    assert file == tmp_path / "mam" / entry.name == weights.path(entry.name) and file.read_bytes() == DATA
+    assert told[-1] == (len(DATA), len(DATA)) and len(told) >= 3 and told == sorted(told)
+    assert [(host, path.split("?")[0]) for host, path, *_ in hub.seen] == [
+        ("127.0.0.1", FILES[0] if entry is MODEL else FILES[1]),
+        ("localhost", f"/cdn/{SHA256}"),
+    ]
+    assert {path.name for path in file.parent.iterdir()} == {entry.name, f"{entry.name}.checked", f"{entry.name}.lock"}
+    assert weights.get(entry.name) == file and len(hub.seen) == 2
+
+
+def test_a_broken_connection_goes_on_where_it_stopped_even_in_a_later_call(hub, tmp_path) -> None:
+    hub.breaks = 100_000
+    with pytest.raises(WeightsError, match="could not be downloaded .*; what came is kept, so run the same again to go on"):
+        weights.get(SPACE.name)
+    assert (tmp_path / "mam" / f"{SPACE.name}.partial").stat().st_size == 500_000  # five tries
+    hub.breaks = None
+    assert weights.get(SPACE.name).read_bytes() == DATA
+    assert hub.seen[-1][2] == "bytes=500000-"
+
+
+def test_another_file_than_published_is_refused(hub, tmp_path) -> None:
+    hub.data = DATA[:-1] + b"x"
+    with pytest.raises(WeightsError, match=f"expected {SHA256}: it is damaged or another file"):
+        weights.get(MODEL.name)
+    assert not (tmp_path / "mam" / MODEL.name).exists() and not list((tmp_path / "mam").glob("*.partial"))
+
+
+def test_the_login_goes_to_the_hub_and_to_nobody_else(hub, monkeypatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert weights.get(GATED.name).read_bytes() == DATA
+    assert [(host, token) for host, _, _, token in hub.seen] == [("127.0.0.1", f"Bearer {TOKEN}"), ("localhost", None)]
+
+
+@pytest.mark.parametrize(
+    ("address", "token", "told"),
+    [
+        ("hf://owner/gated/model.pth", None, r"401 Unauthorized: Access to model owner/gated is restricted.*`hf auth login` or HF_TOKEN"),
+        ("hf://owner/gated/model.pth", "hf_stranger", r"403 Forbidden: .*not in the list.*accept the conditions"),
+        ("hf://nobody/nothing/x.pth", None, r"401 Unauthorized: Repository not found"),
+        ("hf://conrevo/Segment-Anything-A1111/gone.pth", None, r"404 Not Found: Entry not found\); get the file elsewhere and put it into"),
+    ],
+    ids=["gated, nobody", "gated, a stranger", "no repository", "no file"],
+)
+def test_a_refusal_is_one_clear_line_at_the_first_try(hub, monkeypatch, address, token, told) -> None:
+    monkeypatch.setitem(weights.WEIGHTS, "x.pth", Weights("x.pth", "x", "MIT", address))
+    if token:
+        monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(WeightsError, match=told) as error:
+        weights.get("x.pth")
+    assert "\n" not in str(error.value) and len(hub.seen) == 1
+
+
+def test_offline_nobody_is_asked(hub, monkeypatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(WeightsError, match="HF_HUB_OFFLINE forbids downloads"):
+        weights.get(MODEL.name)
+    monkeypatch.setenv("MAM_OFFLINE", "1")
+    with pytest.raises(WeightsError, match="MAM_OFFLINE forbids downloads"):
+        weights.get(MODEL.name)
+    assert not hub.seen
+
+
+def test_a_hub_that_cannot_be_reached_is_a_clear_error(hub, monkeypatch) -> None:
+    hub.shutdown()
+    hub.server_close()
+    with pytest.raises(WeightsError, match=r"could not be downloaded from http://127.0.0.1:\d+/conrevo/.*ConnectError"):
+        weights.get(MODEL.name)
+
+
+def _fetch(entry: Weights, answers) -> None:
+    weights.WEIGHTS[entry.name] = entry
+    answers.put(weights.get(entry.name).read_bytes() == DATA)
+
+
+def test_two_processes_download_once(hub) -> None:
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    both = [context.Process(target=_fetch, args=(SPACE, answers)) for _ in range(2)]
+    for process in both:
+        process.start()
+    assert [answers.get(timeout=60) for _ in both] == [True, True]
+    for process in both:
+        process.join()
+    assert len(hub.seen) == 2  # one answer of the hub, one of the host it sends to
+
+
+def test_the_command_line_shows_a_bar_and_ends_in_one_line(hub, python, tmp_path) -> None:
+    command = [python, "-m", "mam", "weights", "get", "mam_sam_vitb.pth"]  # the real entry: its address is right, the file not
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=os.environ)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "mam_sam_vitb.pth: 100%" in done.stderr and "3.07M/3.07M" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("mam: ") and "it is damaged or another file" in done.stderr
+    assert hub.seen[0][1] == FILES[1]
