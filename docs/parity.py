@@ -1,0 +1,273 @@
+"""Our networks against the authors' own code, on the same weights, pictures and boxes: see docs/parity.md.
+
+    python docs/parity.py --authors Matting-Anything --variant vit_b --checkpoint sam_vit_b_01ec64.pth mam_vitb.pth \\
+        --ppm100 PPM-100 --rwp636 RealWorldPortrait-636
+
+The authors' code is imported from the folder it was cloned to and runs unchanged: their preprocessing, their networks, their
+refinement. Both sides run on the CPU in float32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from unittest.mock import MagicMock, patch
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from export.parity import Row, TorchGraphs, summary
+from mam.errors import MamError
+from mam.evaluation import run
+from mam.evaluation.benchmarks import LAYOUTS, read_cases
+from mam.frames import Frame, to_input_image
+from mam.images import open_photo
+from mam.matting import Matting
+from mam.nets import checkpoint
+from mam.nets.mam import MattingAnything
+from mam.variants import VARIANTS
+
+_EXAMPLES = ROOT / "demo" / "examples"
+_SUMS = "float32 sums in another order, relative to the largest value"
+_FLIP = "a value within rounding of a threshold may fall to its other side"
+_LEVELS = "both cut to whole levels of 255; " + _FLIP
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the stages' differences, then the benchmarks' metrics of both; 0 if every difference is within its limit."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--authors", type=Path, required=True, help="folder of github.com/SHI-Labs/Matting-Anything")
+    parser.add_argument("--variant", choices=sorted(VARIANTS.keys() - {"tiny"}), default="vit_b")
+    parser.add_argument("--checkpoint", type=Path, nargs="+", required=True, help="files that together hold SAM and M2M")
+    parser.add_argument("--pictures", type=Path, nargs="+", default=[_EXAMPLES / "flower.jpg", _EXAMPLES / "cat.png"])
+    parser.add_argument("--ppm100", type=Path, help="compare on this benchmark too")
+    parser.add_argument("--rwp636", type=Path, help="and on this one")
+    parser.add_argument("--out", type=Path, default=Path("parity"), help="mattes and rows of the benchmarks (default: parity)")
+    arguments = parser.parse_args(argv)
+    try:
+        ours = checkpoint.load(VARIANTS[arguments.variant], *arguments.checkpoint)
+        authors = Authors.load(arguments.authors, ours)
+        rows = [row for picture in arguments.pictures for row in compare(ours, authors, picture)]
+        print(summary(rows))
+        for layout in ("ppm100", "rwp636"):
+            if folder := getattr(arguments, layout):
+                print(benchmark(layout, folder, {"ours": Matting(TorchGraphs(ours)), "authors": authors}, arguments.out))
+    except MamError as error:
+        print(f"parity: {error}", file=sys.stderr)
+        return 1
+    return 0 if all(row.ok for row in rows) else 1
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What the authors' network makes of one picture and box on the way to its alphas; tensors as `mam.contract` has them.
+
+    Attributes:
+        image: (1, 3, 1024, 1024), normalised and padded. embeddings: (1, 256, 64, 64). masks, scores: (1, 3, 256, 256) logits and (1, 3), SAM's answers 1..3.
+        mask: (1, 1, 256, 256) 0 or 1, the chosen answer. post_mask: (1, 1, H, W) 0 or 1, the same in the original frame.
+        alphas: (3, 1024, 1024), os8, os4, os1.
+    """
+
+    image: Tensor
+    embeddings: Tensor
+    masks: Tensor
+    scores: Tensor
+    mask: Tensor
+    post_mask: Tensor
+    alphas: Tensor
+
+
+class Authors:
+    """The authors' code with our weights, behind as much of the interface of `mam.Matting` as `mam.evaluation.run` uses.
+
+    Args:
+        network: their `sam_m2m`. script: their inference script, as a module.
+    """
+
+    def __init__(self, network: nn.Module, script: ModuleType) -> None:
+        self.network, self.script = network, script
+        self.stages: Stages | None = None
+        self._seen: dict[str, Tensor] = {}
+        network.seg_model.mask_decoder.register_forward_hook(self._see_decoder)
+        network.m2m.register_forward_hook(self._see_m2m)
+        self._inference = network.forward_inference
+        network.forward_inference = self._see_inference
+
+    @classmethod
+    def load(cls, clone: Path, ours: MattingAnything) -> Authors:
+        """Import their code and give it our weights, which have the same names.
+
+        Raises:
+            MamError: not a clone, or something that their networks or their refinement need is not installed.
+        """
+        script = next((name for name in ("inference_mam", "inference_benchmark") if (clone / f"{name}.py").is_file()), None)
+        if script is None or not (clone / "networks").is_dir():
+            raise MamError(f"{clone} is no clone of SHI-Labs/Matting-Anything: run git clone https://github.com/SHI-Labs/Matting-Anything.")
+        # Their paths are relative to the clone; a folder that is not there does no harm.
+        sys.path[:0] = [str(clone.resolve()), str((clone / "segment-anything").resolve())]
+        generator = _import("networks.generator_m2m")
+        # Their registry would read Meta's file from a fixed place; the weights come from ours.
+        for name, build in list(generator.sam_model_registry.items()):
+            generator.sam_model_registry[name] = lambda checkpoint=None, build=build: build()
+        wanted = {"seg": f"sam_{ours.variant.name}", "m2m": "sam_decoder_deep"}  # early versions know ViT-B only and no `seg`
+        takes = inspect.signature(generator.sam_m2m).parameters
+        network = generator.sam_m2m(**{name: value for name, value in wanted.items() if name in takes}).eval()
+        network.seg_model.load_state_dict(ours.sam.state_dict())
+        network.m2m.load_state_dict(ours.m2m.state_dict())
+        return cls(network, _import(script))
+
+    @torch.no_grad()
+    def alpha(self, pixels: np.ndarray, box: Sequence[float], guidance: str) -> np.ndarray | None:
+        """(H, W, 3) uint8 and a box in pixels -> (H, W) uint8 alpha by their script, None where their mask is empty.
+
+        The tensors on the way are in `stages` afterwards.
+        """
+        settings = {"prompt": "box", "sam": False, "twoside": False, "os8_width": 10, "os4_width": 20, "os1_width": 10}
+        alpha_guide = guidance == "alpha"  # called --postprocess in early versions
+        args = SimpleNamespace(**settings, maskguide=not alpha_guide, alphaguide=alpha_guide, postprocess=alpha_guide)
+        frame = Frame.of(pixels.shape[:2])
+        with tempfile.TemporaryDirectory() as folder, _without_cuda():
+            picture, truth = f"{folder}/picture.png", f"{folder}/truth.png"
+            Image.fromarray(pixels).save(picture, compress_level=0)
+            Image.new("L", pixels.shape[1::-1], 255).save(truth)
+            sample = self.script.generator_tensor_dict(picture, truth, args)
+            # Their box is made from the truth and ends on its last pixel; here both sides get the very same box.
+            sample["bbox"] = torch.from_numpy(frame.to_input(np.reshape(box, (2, 2)))).reshape(1, 1, 4)
+            try:
+                levels = self.script.single_ms_inference(self.network, sample, args)
+            except ValueError:
+                if self.stages.post_mask.any():
+                    raise
+                return None  # they look for the box of an empty mask
+        return levels.reshape(pixels.shape[:2])
+
+    def open(self, picture: Path) -> _AuthorsScene:
+        """As `mam.Matting.open`."""
+        return _AuthorsScene(self, open_photo(picture).pixels)
+
+    def _see_decoder(self, module: nn.Module, given: object, answer: tuple[Tensor, Tensor]) -> None:
+        self._seen["masks"], self._seen["scores"] = (tensor.clone() for tensor in answer)  # they overwrite the masks
+
+    def _see_m2m(self, module: nn.Module, given: tuple[Tensor, Tensor, Tensor], answer: object) -> None:
+        self._seen["mask"] = given[2].clone()
+
+    def _see_inference(self, sample: dict[str, object]) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        embeddings, alphas, post_mask = self._inference(sample)
+        stacked = torch.cat([alphas[f"alpha_{name}"][0] for name in ("os8", "os4", "os1")])
+        self.stages = Stages(sample["image"], embeddings, **self._seen, post_mask=post_mask.clone(), alphas=stacked)
+        return embeddings, alphas, post_mask
+
+
+@dataclass(frozen=True)
+class _AuthorsScene:
+    authors: Authors
+    pixels: np.ndarray
+
+    def matte(self, box: Sequence[float], guidance: str) -> _AuthorsMatte | None:
+        levels = self.authors.alpha(self.pixels, box, guidance)
+        return None if levels is None else _AuthorsMatte(levels, self.authors.stages.post_mask[0, 0].numpy() > 0)
+
+
+@dataclass(frozen=True)
+class _AuthorsMatte:
+    levels: np.ndarray
+    mask: np.ndarray
+
+    def alpha_uint8(self) -> np.ndarray:
+        return self.levels
+
+
+def _import(name: str) -> ModuleType:
+    """Import a module of the authors; what its files import but the comparison never calls need not be installed.
+
+    Raises:
+        MamError: OpenCV is missing, which their refinement does call, or something that is installed does not load.
+    """
+    while True:
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name in (None, name, "cv2", *sys.modules):
+                raise MamError(f"the authors' {name} needs {error.name}; for cv2: pip install opencv-python-headless.") from error
+            stand_in = MagicMock()
+            if error.name == "torchvision.transforms.functional":  # called to resize pictures: what torchvision does with Pillow's
+                stand_in.to_pil_image = Image.fromarray
+                stand_in.resize = lambda picture, size: picture.resize(size[::-1], Image.Resampling.BILINEAR)
+            sys.modules[error.name] = stand_in
+            if "." not in error.name:
+                print(f"parity: {error.name} is not installed; a stand-in takes its place", file=sys.stderr)
+        except (ImportError, RuntimeError) as error:  # such as a torchvision that was built for another torch
+            raise MamError(f"the authors' {name} cannot be imported ({error}).") from error
+
+
+def _without_cuda() -> patch:
+    """While this holds, their `.cuda()` leaves tensors where they are."""
+    return patch.object(torch.Tensor, "cuda", lambda tensor, *_, **__: tensor)
+
+
+@torch.no_grad()
+def compare(ours: MattingAnything, authors: Authors, picture: Path) -> Iterator[Row]:
+    """Differences of one picture, stage by stage; a box in its middle is the prompt."""
+    pixels = open_photo(picture).pixels
+    h, w = pixels.shape[:2]
+    frame, box = Frame.of((h, w)), (round(0.2 * w), round(0.1 * h), round(0.85 * w), round(0.95 * h))
+    for guidance in ("alpha", "mask"):
+        case = f"{picture.stem} {h}x{w} {guidance}"
+        levels, theirs = authors.alpha(pixels, box, guidance), authors.stages
+        image = torch.from_numpy(to_input_image(pixels, frame))
+        yield Row("picture in the input frame", case, _largest(image, theirs.image), 1e-5, "normalised in another order")
+        embeddings = ours.sam.image_encoder(image)
+        yield Row("SAM: embedding", case, _relative(embeddings, theirs.embeddings), 1e-4, _SUMS)
+        corners = torch.from_numpy(frame.to_input(np.reshape(box, (1, 2, 2))))
+        none, no = torch.zeros(1, 1, 256, 256), torch.zeros(1)
+        prompts = ours.sam.embed_prompts(corners, torch.tensor([[2.0, 3.0]]), none, no)
+        masks, scores = ours.sam.decode(embeddings, *prompts)
+        yield Row("SAM: masks 1..3, logits", case, _relative(masks[:, 1:], theirs.masks), 1e-4, _SUMS)
+        yield Row("SAM: their scores", case, _largest(scores[:, 1:], theirs.scores), 1e-4, _SUMS)
+        for name, got, expected in zip(("os8", "os4", "os1"), ours.m2m(theirs.embeddings, image, theirs.mask), theirs.alphas):
+            yield Row(f"M2M on their mask: {name}", case, _largest(got, expected), 1e-4, "float32 sums in another order")
+        sizes = torch.tensor(frame.input_size), torch.tensor(frame.original_size)
+        chosen = ours.sam.lone_answer(masks, scores)
+        logits, _ = ours.unrefined(image, embeddings, chosen, *sizes)
+        differs = (logits > 0) != (theirs.post_mask > 0)
+        yield Row("mask at full size: share", case, float(differs.float().mean()), 1e-4, _FLIP)
+        alpha = ours.matte(image, embeddings, chosen, *sizes, torch.tensor(guidance == "mask"))
+        expected = np.zeros((h, w)) if levels is None else levels.astype(float)
+        apart = np.abs(np.floor(255 * alpha[0, 0].numpy()) - expected) > 1
+        yield Row("alpha: share over one level", case, float(apart.mean()), 1e-3, _LEVELS)
+
+
+def benchmark(layout: str, folder: Path, sides: dict[str, Matting | Authors], out: Path) -> str:
+    """The metrics of `python -m mam evaluate --prompt box` for both sides, on the same cases, as text."""
+    cases = read_cases(layout, folder)
+    told = []
+    for name, side in sides.items():
+        for _ in run.evaluate(side, cases, LAYOUTS[layout], "box", out / f"{layout}-{name}"):
+            pass
+        rows = run.Results(out / f"{layout}-{name}" / "results.csv").rows
+        told.append(f"{layout}, {name}\n{run.table(rows, by_source=False)}")
+    return "\n".join(told)
+
+
+def _largest(got: Tensor, expected: Tensor) -> float:
+    return float((got - expected).abs().max())
+
+
+def _relative(got: Tensor, expected: Tensor) -> float:
+    return _largest(got, expected) / float(expected.abs().max())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
