@@ -1,4 +1,4 @@
-"""`python -m export graphs | check`. Needs torch, onnx and segment-anything."""
+"""`python -m export graphs | check | grounding`. Needs torch, onnx and segment-anything; grounding needs transformers instead."""
 
 from __future__ import annotations
 
@@ -39,8 +39,15 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     check.add_argument("--pictures", type=Path, nargs="+", help="default: the example photographs of the demo")
     _model_options(check)
 
+    grounding = commands.add_parser("grounding", help="write the text model: grounding.onnx and tokenizer.json")
+    grounding.set_defaults(run=run_grounding)
+    grounding.add_argument("--model", choices=("tiny", "base"), default="tiny", help="which Grounding DINO (default: tiny)")
+    grounding.add_argument("--source", type=Path, help="a folder in Hugging Face's layout; default: what IDEA-Research published")
+    grounding.add_argument("--side", type=int, help="of the square that pictures are laid into; smaller is faster (default: the model's 1333)")
+    grounding.add_argument("--out", type=Path, help="default: where the library looks for it")
+
     arguments = parser.parse_args(argv)
-    if (arguments.checkpoint is None) == (arguments.seed is None):
+    if hasattr(arguments, "seed") and (arguments.checkpoint is None) == (arguments.seed is None):
         parser.error("give either --checkpoint, or --seed for random weights")
     return arguments
 
@@ -81,6 +88,18 @@ def run_check(arguments: argparse.Namespace) -> int:
     for row in broken:
         print(f"BROKEN {row.what}: {row.case}: {row.error:.2e} > {row.limit:.2e}", file=sys.stderr)
     return 1 if broken or not rows else 0
+
+
+def run_grounding(arguments: argparse.Namespace) -> int:
+    """Export, downloading first if need be; prints each file with its size."""
+    from export.grounding import downloaded, in_folder, write_grounding
+    from mam.text import exported_to
+
+    name = f"grounding-dino-{arguments.model}"
+    source = in_folder(arguments.source) if arguments.source else downloaded(name)
+    for path in write_grounding(source, arguments.out or exported_to(name), arguments.side):
+        print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+    return 0
 
 
 def _model(arguments: argparse.Namespace):

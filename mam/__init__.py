@@ -4,11 +4,15 @@ from mam.errors import GraphError, ImageTooLarge, InputError, MamError, PromptEr
 from mam.matting import Matte, Matting, NothingFound, Scene
 from mam.prompts import Prompt
 from mam.segment import Segment
+from mam.text import FoundBox, FoundBoxes, Grounding
 
 __version__ = "0.3.0"
 
 __all__ = [
+    "FoundBox",
+    "FoundBoxes",
     "GraphError",
+    "Grounding",
     "ImageTooLarge",
     "InputError",
     "MamError",

@@ -31,7 +31,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     matte = commands.add_parser("matte", help="cut an object out of pictures")
     matte.set_defaults(run=run_matte)
     matte.add_argument("pictures", nargs="+", help="files, folders or globs")
-    matte.add_argument("--box", type=_numbers(4), metavar="X0,Y0,X1,Y1", help="in pixels of the picture")
+    where = matte.add_mutually_exclusive_group()
+    where.add_argument("--box", type=_numbers(4), metavar="X0,Y0,X1,Y1", help="in pixels of the picture")
+    where.add_argument("--text", help="words for the object, such as 'the girl in the red sweater' (see python -m export grounding)")
     matte.add_argument("--point", type=_point, action="append", default=[], metavar="X,Y[,-]", help="a click; with ,- it does not belong")
     matte.add_argument("--guidance", choices=("alpha", "mask"), default="alpha", help="alpha: one object (default); mask: one of several")
     matte.add_argument("--background", metavar="PICTURE|COLOUR|blur", help="compose over this instead of leaving it transparent")
@@ -105,7 +107,8 @@ def _matte_one(matting, file: Path, out: Path, arguments: argparse.Namespace, ba
 
     points = [(x, y) for x, y, _ in arguments.point]
     labels = [label for *_, label in arguments.point]
-    matte = matting.open(file).matte(box=arguments.box, points=points, labels=labels, guidance=arguments.guidance)
+    prompt = {"text": arguments.text, "box": arguments.box, "points": points, "labels": labels}
+    matte = matting.open(file).matte(**prompt, guidance=arguments.guidance)
     if not matte:
         raise PromptError(str(matte))
     if arguments.alpha:
@@ -186,6 +189,11 @@ def run_doctor(arguments: argparse.Namespace) -> int:
     matting = _load(arguments)
     print(f"model {matting.graphs.variant} from {matting.graphs.folder}, loaded in {time.perf_counter() - start:.2f} s")
     print(f"asked for {arguments.device}, runs on {matting.graphs.provider}")
+    try:
+        words = matting.grounding()
+        print(f"words: {words.name} from {words.folder}, runs on {words.provider}")
+    except MamError as error:
+        print(f"words: none ({error})")
 
     disc = np.hypot(*np.ogrid[-384:384, -512:512]) < 250
     picture = np.where(disc[..., None], np.uint8([200, 60, 40]), np.uint8([40, 90, 60]))
@@ -301,6 +309,7 @@ def run_train(arguments: argparse.Namespace) -> int:
 
 def _model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--graphs", type=Path, help="a folder of exported graphs; default: the embedded model")
+    parser.add_argument("--grounding", type=Path, help="a folder with an exported text model; default: where its export puts it")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=int, help="CPU threads per graph")
 
@@ -308,7 +317,8 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
 def _load(arguments: argparse.Namespace):
     from mam.matting import Matting
 
-    matting = Matting.load(arguments.graphs, device=arguments.device, threads=arguments.threads)
+    device, threads = arguments.device, arguments.threads
+    matting = Matting.load(arguments.graphs, device=device, threads=threads, text=arguments.grounding)
     if matting.graphs.note:
         print(matting.graphs.note, file=sys.stderr)
     return matting

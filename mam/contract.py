@@ -1,7 +1,10 @@
-"""What the three graphs take and give: names, shapes, dtypes, metadata. Export writes it, the runtime checks it.
+"""What the graphs take and give: names, shapes, dtypes, metadata. Export writes it, the runtime checks it.
 
 Frames: *input* is the picture with its longest side at 1024, padded right and bottom to 1024 x 1024; *original* is
 the user's own pixels, (H, W). B counts prompts answered in one call about one picture, N points per prompt.
+
+`GROUNDING` turns words into boxes and belongs to no set. Its picture lies top left in a square of `side` pixels, fixed when the
+graph is written; T counts tokens, Q the boxes it always answers with, cx, cy, w, h in parts of the unpadded picture.
 """
 
 from __future__ import annotations
@@ -69,6 +72,21 @@ MATTE = Graph(
     (Tensor("alpha", "float32", ("B", 1, "H", "W")),),
 )
 GRAPHS = (IMAGE_ENCODER, MASK_DECODER, MATTE)
+
+GROUNDING = Graph(
+    "grounding",
+    (
+        Tensor("image", "float32", (1, 3, "side", "side")),
+        Tensor("pixel_mask", "bool", (1, "side", "side")),
+        Tensor("input_ids", "int64", (1, "T")),
+        Tensor("position_ids", "int64", (1, "T")),
+        Tensor("text_mask", "bool", (1, "T", "T")),
+    ),
+    (
+        Tensor("logits", "float32", (1, "Q", "T")),
+        Tensor("boxes", "float32", (1, "Q", 4)),
+    ),
+)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
     Matting   the three graphs, loaded
       .open() -> Scene    one picture, encoded once; prompts are cheap from here on
+        .find() -> FoundBoxes    where words are in it
         .matte() -> Matte    one object: its alpha at full size, its mask, cut-outs and composites
 
 Everything is a value: nothing is remembered between calls, and the next round takes the previous `Matte`.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -28,6 +29,7 @@ from mam.looks import Look
 from mam.prompts import CheckedPrompt, Prompt
 from mam.runtime import Device, Graphs, load_graphs
 from mam.segment import Segment
+from mam.text import BOX_THRESHOLD, NMS, TEXT_THRESHOLD, FoundBoxes, Grounding, installed
 
 BUNDLE = Path(__file__).parent / "bundle"
 Guidance = Literal["alpha", "mask"]
@@ -35,10 +37,11 @@ Guidance = Literal["alpha", "mask"]
 
 @dataclass(frozen=True, eq=False)
 class Matting:
-    """A model that is ready to run."""
+    """A model that is ready to run. `grounding` gives the text model, which is loaded when words are first asked for."""
 
     graphs: Graphs
     max_pixels: int = MAX_PIXELS
+    grounding: Callable[[], Grounding] = installed
 
     @classmethod
     def load(
@@ -48,6 +51,7 @@ class Matting:
         device: Device = "auto",
         threads: int | None = None,
         max_pixels: int = MAX_PIXELS,
+        text: str | os.PathLike | None = None,
     ) -> Matting:
         """Load a set of graphs, by default the embedded `tiny`.
 
@@ -56,11 +60,13 @@ class Matting:
             device: "auto", "cpu" or "cuda".
             threads: CPU threads per graph; None lets onnxruntime choose.
             max_pixels: larger pictures are refused before they are decoded.
+            text: a folder that `python -m export grounding` wrote, for words; None for where it writes by default.
 
         Raises:
             GraphError: the folder is not a complete set of this contract, or CUDA was asked for in vain.
         """
-        return cls(load_graphs(BUNDLE if graphs is None else graphs, device, threads), max_pixels)
+        grounding = functools.cache(lambda: Grounding.load(text, device, threads))
+        return cls(load_graphs(BUNDLE if graphs is None else graphs, device, threads), max_pixels, grounding)
 
     def open(self, image: ImageSource) -> Scene:
         """Open a picture and encode it, the slow step, once for all prompts.
@@ -71,7 +77,7 @@ class Matting:
         Raises:
             InputError, ImageTooLarge, FileNotFoundError: the picture cannot be used.
         """
-        return Scene.encoded(self.graphs, open_photo(image, self.max_pixels))
+        return Scene.encoded(self.graphs, open_photo(image, self.max_pixels), self.grounding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +90,7 @@ class Scene:
         frame: its sizes in the original and the input frame.
         input_image: (1, 3, 1024, 1024) float32, what the graphs see of it.
         image_embeddings: (1, 256, 64, 64) float32.
+        grounding: gives the model that finds words.
     """
 
     graphs: Graphs
@@ -91,14 +98,15 @@ class Scene:
     frame: Frame
     input_image: np.ndarray
     image_embeddings: np.ndarray
+    grounding: Callable[[], Grounding] = field(default=installed, repr=False)
     _parts: dict[Look, Scene] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def encoded(cls, graphs: Graphs, photo: Photo) -> Scene:
+    def encoded(cls, graphs: Graphs, photo: Photo, grounding: Callable[[], Grounding] = installed) -> Scene:
         """Encode a picture."""
         frame = Frame.of(photo.size)
         image = to_input_image(photo.pixels, frame)
-        return cls(graphs, photo, frame, image, graphs.encode(image))
+        return cls(graphs, photo, frame, image, graphs.encode(image), grounding)
 
     @property
     def nbytes(self) -> int:
@@ -106,9 +114,31 @@ class Scene:
         own = self.photo.pixels.nbytes + self.input_image.nbytes + self.image_embeddings.nbytes
         return own + (own if self.graphs.usage.close_look is not None else 0)
 
+    def find(
+        self,
+        text: str | Sequence[str],
+        *,
+        box_threshold: float = BOX_THRESHOLD,
+        text_threshold: float = TEXT_THRESHOLD,
+        nms: float = NMS,
+    ) -> FoundBoxes:
+        """Where words are in the picture, the surest box first; false, with the best score, when they are nowhere.
+
+        Args:
+            text: a phrase, "the girl in the red sweater"; or several, parted by full stops or in a list.
+            box_threshold, text_threshold, nms: as `mam.text.Grounding.find`; the defaults are those of the authors' demo.
+
+        Raises:
+            PromptError: no words, words that the model does not know, or too many.
+            GraphError: there is no text model; the message says how to get one.
+        """
+        thresholds = {"box_threshold": box_threshold, "text_threshold": text_threshold, "nms": nms}
+        return self.grounding().find(self.photo.pixels, text, **thresholds)
+
     def matte(
         self,
         *,
+        text: str | Sequence[str] | None = None,
         box: Sequence[float] | None = None,
         points: Sequence[Sequence[float]] = (),
         labels: Sequence[int] | None = None,
@@ -121,6 +151,7 @@ class Scene:
         """Cut out one object. All kinds of prompts may be mixed; coordinates are (x, y) in pixels of the picture.
 
         Args:
+            text: words for the object, which stand for the surest box that `find` finds; instead of a box.
             box: (x0, y0, x1, y1).
             points: (N, 2) clicks; labels: (N,) 1 belongs to it, 0 does not; all 1 if left out.
             scribbles: strokes of shape (K, 2); scribble_labels: one 1 or 0 each; all 1 if left out.
@@ -133,9 +164,17 @@ class Scene:
 
         Raises:
             PromptError: the prompt makes no sense for this picture.
+            GraphError: there are words, but no text model.
         """
         if previous is not None and previous.photo.size != self.photo.size:
             raise PromptError(f"previous is a matte of a picture of {previous.photo.size}, this one is {self.photo.size}.")
+        if text is not None:
+            if box is not None:
+                raise PromptError("both text and a box were given; the text stands for a box: choose one.")
+            found = self.find(text)
+            if not found:
+                return NothingFound(found.best_score, found.text)
+            box = found[0].box
         before = None if previous is None else previous.segment
         prompt = Prompt(box, points, labels, scribbles, scribble_labels, mask, before)
         return self.mattes([prompt], guidance=guidance)[0]
@@ -256,7 +295,7 @@ class Scene:
         if scene is None:
             x0, y0, x1, y1 = look
             pixels = np.ascontiguousarray(self.photo.pixels[y0:y1, x0:x1])
-            scene = Scene.encoded(self.graphs, replace(self.photo, pixels=pixels))
+            scene = Scene.encoded(self.graphs, replace(self.photo, pixels=pixels), self.grounding)
             self._parts.clear()
             self._parts[look] = scene
         return scene
@@ -354,13 +393,17 @@ class NothingFound:
     """The model's answer when it sees no object at the prompt; false, so that `if matte:` reads well.
 
     Attributes:
-        score: the best IoU that SAM predicted for its empty masks.
+        score: the best IoU that SAM predicted for its empty masks; where words were not found, the best score of a box.
+        text: the words that were not found; None when words were not the trouble.
     """
 
     score: float
+    text: str | None = None
 
     def __bool__(self) -> bool:
         return False
 
     def __str__(self) -> str:
+        if self.text is not None:
+            return str(FoundBoxes((), self.score, self.text))
         return f"nothing found there (best score {self.score:.2f}); try a box, or a click nearer to the object's middle"

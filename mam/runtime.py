@@ -71,12 +71,12 @@ class Graphs:
     def _run(self, graph: contract.Graph, *values: np.ndarray) -> list[np.ndarray]:
         feed = {tensor.name: value for tensor, value in zip(graph.inputs, values, strict=True)}
         try:
-            return self.sessions[graph.name].run([tensor.name for tensor in graph.outputs], feed, _tidy())
+            return self.sessions[graph.name].run([tensor.name for tensor in graph.outputs], feed, tidy())
         except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
             raise GraphError(f"{self.folder / graph.file} failed on {self.provider}: {error}") from error
 
 
-def _tidy() -> ort.RunOptions:
+def tidy() -> ort.RunOptions:
     """Give a run's memory back after it: half the memory of a busy process, for a tenth of the time."""
     options = ort.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")

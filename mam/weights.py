@@ -75,6 +75,9 @@ WEIGHTS: dict[str, Weights] = {
         Weights("grounding-dino-base.safetensors", "Grounding DINO base, words to boxes", "Apache-2.0",
                 "hf://IDEA-Research/grounding-dino-base/model.safetensors", 0,
                 "5548f844c928c4b6f411fa8cbcc2bfa8dbbba437cb1d513975519f93c2a9ed21"),
+        *(Weights(f"grounding-dino-{size}.{file}", f"Grounding DINO {size}, its {what}", "Apache-2.0",
+                  f"hf://IDEA-Research/grounding-dino-{size}/{file}")
+          for size in ("tiny", "base") for file, what in (("config.json", "sizes"), ("tokenizer.json", "tokenizer"))),
     )
 }  # fmt: skip
 

@@ -1,4 +1,5 @@
-"""Shared fixtures: a seeded random model smaller than `tiny`, its graphs, the embedded model, a real photograph."""
+"""Shared fixtures: a seeded random model smaller than `tiny`, its graphs, the embedded model, a real photograph,
+a small random text model."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ def pytest_report_header() -> str:
     """Versions that decide results."""
     import onnxruntime as ort
 
-    names = ("torch", "onnx", "numpy", "pillow", "gradio")
+    names = ("torch", "onnx", "numpy", "pillow", "gradio", "transformers", "tokenizers")
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
     return f"onnxruntime {ort.__version__} ({', '.join(ort.get_available_providers())}), {versions}"
 
@@ -60,6 +61,34 @@ def matting():
 def flower(matting):
     """A real photograph, encoded."""
     return matting.open(EXAMPLES / "flower.jpg")
+
+
+@pytest.fixture(scope="session")
+def grounding_source(tmp_path_factory) -> Path:
+    """A small random Grounding DINO as Hugging Face would hold it."""
+    from tests.grounding import write_source
+
+    return write_source(tmp_path_factory.mktemp("grounding_source"))
+
+
+@pytest.fixture(scope="session")
+def grounding_folder(grounding_source, tmp_path_factory) -> Path:
+    """The same, exported."""
+    from export.grounding import in_folder, write_grounding
+    from tests.grounding import one_thread
+
+    folder = tmp_path_factory.mktemp("grounding")
+    with one_thread():
+        write_grounding(in_folder(grounding_source), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def grounding(grounding_folder):
+    """The same, loaded."""
+    from mam import Grounding
+
+    return Grounding.load(grounding_folder, "cpu", threads=1)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ ROOT = Path(mam.__file__).parents[1]
 
 WITHOUT_TORCH = """
 import sys
-for name in ("torch", "torchvision", "onnx", "segment_anything", "gradio"):
+for name in ("torch", "torchvision", "onnx", "segment_anything", "gradio", "transformers", "tokenizers"):
     sys.modules[name] = None  # importing it raises
 import mam, mam.__main__
 from demo import session, views
@@ -29,7 +29,7 @@ def test_the_chain_runs_where_torch_cannot_be_imported() -> None:
 def test_importing_loads_no_model_and_prints_nothing() -> None:
     code = (
         "import onnxruntime, sys; onnxruntime.InferenceSession = None; import mam, mam.__main__\n"
-        "assert not {'pymatting', 'numba', 'tqdm', 'gradio'} & set(sys.modules)"
+        "assert not {'pymatting', 'numba', 'tqdm', 'gradio', 'tokenizers'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=ROOT)
     assert done.stdout == done.stderr == b""

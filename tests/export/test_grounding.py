@@ -1,0 +1,153 @@
+"""The exported text model against transformers' own; and that transformers is what the replacements expect."""
+
+import json
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+from transformers.models.grounding_dino import modeling_grounding_dino as upstream
+
+from export import grounding as export
+from export.__main__ import main
+from mam import Grounding, WeightsError, contract
+from mam.text import Phrases
+from tests.grounding import one_thread
+
+TEXTS = ["a cat", "the girl in the red sweater, a dog", ["a cat", "the girl in the red sweater", "dogs"]]
+
+
+@pytest.fixture(scope="module")
+def torch_model(grounding_source):
+    with one_thread():
+        yield export.load(export.in_folder(grounding_source))
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=["one phrase", "one long phrase", "three phrases"])
+@pytest.mark.parametrize("size", [(160, 160), (100, 160), (160, 90), (3, 160)], ids=["full", "landscape", "portrait", "strip"])
+def test_graph_equals_transformers(grounding, torch_model, text, size) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    image, pixel_mask = grounding.canvas.feed(pixels)
+    phrases = Phrases.of(text, grounding.tokenizer)
+    logits, boxes = grounding._run(image, pixel_mask, phrases.input_ids, phrases.position_ids, phrases.text_mask)
+    with torch.inference_mode():
+        # From the ids alone: masks, positions and reference points are transformers' own.
+        expected = torch_model(*map(torch.from_numpy, (image, phrases.input_ids)), pixel_mask=torch.from_numpy(pixel_mask).long())
+    tokens = phrases.input_ids.shape[1]
+    assert torch.isinf(expected.logits[..., tokens:]).all()
+    # Sums in another order: logits of up to 20 differ in their sixth digit.
+    assert np.abs(expected.logits[..., :tokens].numpy() - logits).max() < 1e-4
+    assert np.abs(expected.pred_boxes.numpy() - boxes).max() < 1e-5
+
+
+def test_phrases_do_not_see_each_other(grounding) -> None:
+    """A graph that was traced with one phrase and knows no other finds only the first."""
+    pixels = np.random.default_rng(3).integers(0, 256, (120, 160, 3), np.uint8)
+    found = grounding.find(pixels, ["a cat", "the girl", "dogs"], box_threshold=0.0, text_threshold=0.0, nms=1.0)
+    assert len({f.phrase for f in found}) > 1
+
+
+def test_graph_follows_the_contract_and_is_finite(grounding_folder) -> None:
+    model = onnx.load(grounding_folder / "grounding.onnx")
+    for declared, found in ((contract.GROUNDING.inputs, model.graph.input), (contract.GROUNDING.outputs, model.graph.output)):
+        assert [t.name for t in declared] == [t.name for t in found]
+        for tensor, proto in zip(declared, found):
+            shape = [d.dim_param or d.dim_value for d in proto.type.tensor_type.shape.dim]
+            known = {"side": 160, "Q": 20}
+            assert shape == [known.get(size, size) for size in tensor.shape]
+    assert {entry.domain: entry.version for entry in model.opset_import} == {"": export.OPSET}
+    constants = [a.t for node in model.graph.node for a in node.attribute if a.type == onnx.AttributeProto.TENSOR]
+    values = [numpy_helper.to_array(tensor) for tensor in (*constants, *model.graph.initializer)]
+    assert not [v for v in values if v.dtype == np.float64]  # a grid in double precision does not run
+    assert max(np.abs(v).max(initial=0) for v in values if v.dtype == np.float32) < np.finfo(np.float16).max
+
+
+def test_graph_says_what_it_is(grounding_folder, grounding_source, grounding) -> None:
+    stamp = {p.key: p.value for p in onnx.load(grounding_folder / "grounding.onnx", load_external_data=False).metadata_props}
+    assert stamp == {
+        "mam_graph": "grounding", "mam_contract": contract.VERSION, "mam_variant": grounding_source.name,
+        "mam_checkpoint_sha256": export.sha256(grounding_source / "model.safetensors"),
+        "mam_side": "160", "mam_shortest": "96", "mam_pixel_mean": "0.485,0.456,0.406", "mam_pixel_std": "0.229,0.224,0.225",
+    }  # fmt: skip
+    assert (grounding.canvas.side, grounding.canvas.shortest, grounding.name) == (160, 96, grounding_source.name)
+
+
+def test_graph_runs_from_another_folder(grounding_folder, grounding, tmp_path) -> None:
+    for file in ("grounding.onnx", "tokenizer.json"):
+        shutil.copy(grounding_folder / file, tmp_path)
+    pixels = np.full((50, 60, 3), 80, np.uint8)
+    assert Grounding.load(tmp_path, "cpu", 1).find(pixels, "a cat") == grounding.find(pixels, "a cat")
+
+
+def test_transformers_is_what_the_replacements_expect() -> None:
+    export.check_upstream()
+    assert upstream.SPECIAL_TOKENS == [101, 102, 1012, 1029]
+
+
+@pytest.mark.parametrize("name", export.KNOWN)
+def test_another_transformers_is_refused_before_any_work(monkeypatch, grounding_source, tmp_path, name) -> None:
+    owner, _, attribute = name.rpartition(".")
+    monkeypatch.setattr(getattr(upstream, owner) if owner else upstream, attribute, lambda other: None)
+    with pytest.raises(WeightsError, match=f"transformers .* has another {name}: parameters .'other'"):
+        export.write_grounding(export.in_folder(grounding_source), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_replacements_are_taken_back_even_after_an_error() -> None:
+    def state():
+        encoder, embedding = upstream.GroundingDinoEncoder, upstream.GroundingDinoContrastiveEmbedding
+        return [
+            upstream.generate_masks_with_special_tokens_and_transfer_map,
+            upstream.torch_compilable_check,
+            vars(encoder)["get_reference_points"],
+            vars(embedding)["forward"],
+        ]
+
+    before = state()
+    with pytest.raises(ZeroDivisionError), export.replacements(None, None):
+        assert not set(map(id, state())) & set(map(id, before))
+        raise ZeroDivisionError
+    assert state() == before
+
+
+def test_replaced_reference_points_are_the_same() -> None:
+    ratios = torch.rand(1, 3, 2, generator=torch.manual_seed(0)) / 2 + 0.5
+    shapes = [(12, 20), (6, 10), (1, 5)]
+    expected = upstream.GroundingDinoEncoder.get_reference_points(shapes, ratios, "cpu")
+    with export.replacements(None, None):
+        assert torch.allclose(upstream.GroundingDinoEncoder.get_reference_points(shapes, ratios, "cpu"), expected, atol=1e-6)
+
+
+def test_attention_that_would_add_the_mask_is_refused(torch_model) -> None:
+    config = torch_model.model.text_backbone.config
+    before = config._attn_implementation
+    try:
+        config._attn_implementation = "eager"
+        with pytest.raises(WeightsError, match="'eager' attention"):
+            export.Traceable(torch_model)
+    finally:
+        config._attn_implementation = before
+
+
+def test_incomplete_and_foreign_folders_are_refused(tmp_path, grounding_source) -> None:
+    with pytest.raises(WeightsError, match="lacks model.safetensors, config.json, vocab.txt"):
+        export.in_folder(tmp_path)
+    for file in grounding_source.iterdir():
+        shutil.copy(file, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "encoder_layers": 2}))
+    with pytest.raises(WeightsError, match="does not fit .*config.json: [1-9]"):
+        export.load(export.in_folder(tmp_path))
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n.\n?\na\n")
+    with pytest.raises(WeightsError, match="another model's"):
+        export.write_tokenizer(tmp_path / "vocab.txt", tmp_path / "tokenizer.json")
+
+
+def test_the_command_needs_no_variant(tmp_path, capsys) -> None:
+    assert main(["grounding", "--model", "tiny", "--source", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    assert "lacks model.safetensors" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["graphs", "--variant", "tiny", "--out", str(tmp_path)])
+    assert "--checkpoint" in capsys.readouterr().err
