@@ -1,11 +1,13 @@
 """Evaluation end to end: rows, resuming, simulated users, the command."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mam import FoundBox, FoundBoxes
 from mam.__main__ import main
 from mam.errors import MamError
 from mam.evaluation import interaction, run
@@ -48,18 +50,37 @@ def test_command_measures_and_goes_on(benchmark_folder, tmp_path, capsys, layout
     assert "1 objects were measured before" in capsys.readouterr().err
 
 
-def test_text_needs_words_and_a_model(matting, benchmark_folder, tmp_path) -> None:
-    cases = read_cases("rw100", benchmark_folder("rw100"))
-    with pytest.raises(MamError, match="text prompts need"):
-        next(run.evaluate(matting, cases, LAYOUTS["rw100"], "text", tmp_path))
+def test_text_needs_words_and_a_model(matting, benchmark_folder, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("MAM_HOME", str(tmp_path))
+    for layout, problem in (("him2k", "a benchmark with words: rw100"), ("rw100", "python -m export grounding")):
+        cases = read_cases(layout, benchmark_folder(layout))
+        with pytest.raises(MamError, match=problem):
+            next(run.evaluate(matting, cases, LAYOUTS[layout], "text", tmp_path))
+
+
+def test_text_asks_by_the_papers_rules_and_takes_the_best_box(matting, benchmark_folder, tmp_path) -> None:
     asked = []
 
-    def find_box(pixels, words):
-        asked.append(words)
-        return 90, 41, 222, 179
+    class Words:
+        def find(self, pixels, text, **rules):
+            asked.append((text, rules))
+            boxes = (FoundBox((90, 41, 222, 179), 0.9, ""), FoundBox((0, 0, 20, 20), 0.8, ""))
+            return FoundBoxes(boxes if "one" in text[0] else (), 0.1, text[0])
 
-    rows = [row for rows in run.evaluate(matting, cases, LAYOUTS["rw100"], "text", tmp_path, find_box) for row in rows]
-    assert asked == ["the flower one", "the flower two"] and rows[0].iou > 0.5
+    cases = read_cases("rw100", benchmark_folder("rw100"))
+    finding = replace(matting, grounding=Words)
+    rows = [row for rows in run.evaluate(finding, cases, LAYOUTS["rw100"], "text", tmp_path) for row in rows]
+    rules = {"box_threshold": 0.25, "text_threshold": 0.5, "nms": 0.8}
+    assert asked == [(["the flower one"], rules), (["the flower two"], rules)]
+    # What is not found counts as an empty matte.
+    assert rows[0].iou > 0.5 and rows[1].iou == 0 and rows[1].sad > rows[0].sad
+
+
+def test_text_by_the_command(grounding_folder, benchmark_folder, tmp_path, capsys) -> None:
+    folder = str(benchmark_folder("rw100"))
+    command = ["evaluate", folder, "--layout", "rw100", "--prompt", "text", "--out", str(tmp_path), "--device", "cpu"]
+    assert main([*command, "--grounding", str(grounding_folder)]) == 0
+    assert "text" in capsys.readouterr().out and len(list(csv.DictReader(open(tmp_path / "results.csv")))) == 2
 
 
 def test_other_columns_are_refused(tmp_path) -> None:
