@@ -13,7 +13,7 @@ from transformers.models.grounding_dino import modeling_grounding_dino as upstre
 from export import grounding as export
 from export.__main__ import main
 from mam import Grounding, WeightsError, contract
-from mam.text import Phrases
+from mam.text import MODELS, Phrases
 from tests.grounding import one_thread
 
 TEXTS = ["a cat", "the girl in the red sweater, a dog", ["a cat", "the girl in the red sweater", "dogs"]]
@@ -143,6 +143,23 @@ def test_incomplete_and_foreign_folders_are_refused(tmp_path, grounding_source) 
     (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n.\n?\na\n")
     with pytest.raises(WeightsError, match="another model's"):
         export.write_tokenizer(tmp_path / "vocab.txt", tmp_path / "tokenizer.json")
+
+
+def test_published_files_are_those_of_the_weights(monkeypatch) -> None:
+    addresses = []
+    monkeypatch.setattr(export.weights, "get", lambda name: addresses.append(export.weights.find(name).address) or name)
+    for model in MODELS:
+        export.downloaded(model)
+    expected = [f"hf://IDEA-Research/{model}/{file}" for model in MODELS for file in ("model.safetensors", "config.json", "tokenizer.json")]
+    assert addresses == expected
+
+
+def test_a_tokenizer_is_taken_over_or_made_of_the_vocabulary(grounding_folder, grounding_source, tmp_path) -> None:
+    made = export.write_tokenizer(grounding_source / "vocab.txt", tmp_path / "made.json")
+    taken = export.write_tokenizer(grounding_folder / "tokenizer.json", tmp_path / "taken.json")
+    text = "The GIRL, in red. dogs?"
+    assert made.encode(text).tokens == taken.encode(text).tokens
+    assert made.encode(text).tokens == ["[CLS]", "the", "girl", ",", "in", "red", ".", "dog", "##s", "?", "[SEP]"]
 
 
 def test_the_command_needs_no_variant(tmp_path, capsys) -> None:
