@@ -19,7 +19,7 @@ _MODEL = {"concurrency_id": "model", "concurrency_limit": 2}
 
 def add_api(studio: Studio) -> None:
     """Register the functions inside an open `gr.Blocks`."""
-    matting, downloads = studio.matting, studio.downloads
+    downloads = studio.downloads
 
     def matte(
         image: gr.FileData,
@@ -79,7 +79,7 @@ def add_api(studio: Studio) -> None:
         found = cut(image, box, points, labels, scribbles, scribble_labels, guidance)
         with _words():
             if picture is not None:
-                pixels = found.over(open_photo(_uploaded(picture), matting.max_pixels).pixels)
+                pixels = found.over(open_photo(_uploaded(picture), studio.matting.max_pixels).pixels)
             else:
                 pixels = found.over_blur() if background == "blur" else found.over(background)
         return _sent(downloads.png(pixels, f"{found.photo.name}_result", found.photo.icc_profile))
@@ -103,7 +103,7 @@ def add_api(studio: Studio) -> None:
             the IoU predicted for each.
         """
         with _words():
-            scene = matting.open(_uploaded(image))
+            scene = studio.matting.open(_uploaded(image))
             (found,) = scene.segment([Prompt(box, points or (), labels)])
             masks = [other.mask.astype("uint8") * 255 for other in scene.alternatives(found)]
         files = [_sent(downloads.png(mask, f"{scene.photo.name}_mask{k}")) for k, mask in enumerate(masks)]
@@ -111,7 +111,7 @@ def add_api(studio: Studio) -> None:
 
     def cut(image, box, points, labels, scribbles, scribble_labels, guidance) -> Matte:
         with _words():
-            found = matting.open(_uploaded(image)).matte(
+            found = studio.matting.open(_uploaded(image)).matte(
                 box=box, points=points or (), labels=labels, scribbles=scribbles or (), scribble_labels=scribble_labels,
                 guidance=guidance,
             )

@@ -19,8 +19,9 @@ from demo import zero_gpu
 from demo.api import add_api
 from demo.batch_tab import add_batch_tab
 from demo.cut_tab import add_cut_tab
+from demo.first_use import FirstUse, add_first_use
 from demo.studio import Studio
-from mam import GraphError, Matting, MamError
+from mam import GraphError, Matting, MamError, weights
 from mam.matting import BUNDLE
 from mam.variants import VARIANTS
 
@@ -44,15 +45,19 @@ THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monos
 LAUNCH = {"theme": THEME, "max_file_size": "50mb", "footer_links": ["api"], "state_session_capacity": 100}
 
 
-def build_demo(matting: Matting) -> gr.Blocks:
+def build_demo(matting: Matting, first_use: FirstUse | None = None) -> gr.Blocks:
     """The page around a loaded model; launch it, or mount it anywhere.
 
     Args:
         matting: what answers the prompts.
+        first_use: of another model, which takes over once it is ready.
     """
     studio = Studio(matting)
     with gr.Blocks(title=TITLE, delete_cache=(1800, 1800), analytics_enabled=False) as demo:
         gr.Markdown(INTRODUCTION)
+        if first_use is not None:
+            add_first_use(first_use)
+            first_use.start(studio)
         with gr.Tab("Cut out"):
             add_cut_tab(studio)
         with gr.Tab("Many pictures"):
@@ -82,7 +87,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
     option("host", help="0.0.0.0 to be reached from other machines; default: this machine only")
     option("port", type=int, help="default: the first free one from 7860")
-    option("variant", "tiny", choices=list(VARIANTS), help="which model; all but tiny need --graphs")
+    option("variant", "tiny", choices=list(VARIANTS), help="which model; all but tiny are downloaded and exported at first")
     option("graphs", type=Path, help="a folder of exported graphs; default: the embedded model")
     option("device", "auto", choices=("auto", "cpu", "cuda"))
     option("max-pixels", 24_000_000, type=int, help="larger uploads are refused")
@@ -94,38 +99,44 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def load(arguments: argparse.Namespace) -> Matting:
-    """The model that was asked for.
+def load(arguments: argparse.Namespace) -> tuple[Matting, FirstUse | None]:
+    """The model to begin with, and the first use of the one that was asked for if that is not ready yet.
 
     Raises:
-        GraphError: it is not there, or its graphs are of another variant.
+        GraphError: it cannot be run, or its graphs are of another variant.
+        WeightsError: it needs a file that only a person can fetch.
     """
-    if arguments.graphs is None and arguments.variant != "tiny":
-        raise GraphError(
-            f"{arguments.variant} is not embedded; export its graphs with `python -m export graphs --variant {arguments.variant} "
-            "--checkpoint ... --out FOLDER`, then give --graphs FOLDER."
-        )
-    if zero_gpu.is_here() and arguments.device == "cuda":
-        matting = Matting(zero_gpu.LentGraphs(arguments.graphs or BUNDLE), arguments.max_pixels)
-    else:
-        matting = Matting.load(arguments.graphs, device=arguments.device, max_pixels=arguments.max_pixels)
-    if arguments.graphs is not None and "tiny" != arguments.variant != matting.graphs.variant:
-        raise GraphError(f"{arguments.graphs} holds {matting.graphs.variant}; asked for {arguments.variant}.")
-    return matting
+    variant, graphs, first_use = arguments.variant, arguments.graphs, None
+
+    def matting(folder: Path | None) -> Matting:
+        if zero_gpu.is_here() and arguments.device == "cuda":
+            return Matting(zero_gpu.LentGraphs(folder or BUNDLE), arguments.max_pixels)
+        return Matting.load(folder, device=arguments.device, max_pixels=arguments.max_pixels)
+
+    if graphs is None and variant != "tiny":
+        if weights.exported_to(variant).exists():
+            graphs = weights.exported_to(variant)
+        else:
+            weights.check_by_hand(VARIANTS[variant].checkpoints)
+            first_use = FirstUse(variant, matting)
+    loaded = matting(graphs)
+    if graphs is not None and "tiny" != variant != loaded.graphs.variant:
+        raise GraphError(f"{graphs} holds {loaded.graphs.variant}; asked for {variant}.")
+    return loaded, first_use
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Load the model, open the page, serve until interrupted."""
     arguments = parse(argv)
     try:
-        matting = load(arguments)
+        matting, first_use = load(arguments)
     except MamError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     # A container stops its programs with SIGTERM: leave as after Ctrl-C, so that temporary files go too.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     print(f"{matting.graphs.variant} on {matting.graphs.provider}. {matting.graphs.note}", flush=True)
-    build_demo(matting).launch(
+    build_demo(matting, first_use).launch(
         server_name=arguments.host,
         server_port=arguments.port,
         share=arguments.share,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 
 from mam.runtime import Graphs, load_graphs
 
@@ -52,7 +53,8 @@ class LentGraphs:
 
 
 def _answer(folder: str, step: str, values: tuple[Any, ...]) -> Any:
-    return getattr(_graphs(folder), step)(*values)
+    answer = getattr(_graphs(folder), step)(*values)
+    return answer.numpy() if isinstance(answer, ort.OrtValue) else answer  # nothing stays on a GPU that is given back
 
 
 @functools.cache

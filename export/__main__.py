@@ -1,4 +1,4 @@
-"""`python -m export graphs | check | grounding`. Needs torch, onnx and segment-anything; grounding needs transformers instead."""
+"""`python -m export graphs | check | flavour | bench | prepare | grounding`. Each command imports only what it needs."""
 
 from __future__ import annotations
 
@@ -31,13 +31,33 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     graphs = commands.add_parser("graphs", help="write image_encoder.onnx, mask_decoder.onnx and matte.onnx")
     graphs.set_defaults(run=run_graphs)
     graphs.add_argument("--out", type=Path, required=True, help="folder for the three graphs")
+    graphs.add_argument("--plain", action="store_true", help="standard operators only, at several times the memory (SAM's encoders)")
     _model_options(graphs)
 
     check = commands.add_parser("check", help="compare exported graphs with torch on real pictures")
     check.set_defaults(run=run_check)
     check.add_argument("--graphs", type=Path, required=True, help="folder of graphs made from the same checkpoint")
-    check.add_argument("--pictures", type=Path, nargs="+", help="default: the example photographs of the demo")
+    _picture_option(check)
     _model_options(check)
+
+    flavour = commands.add_parser("flavour", help="make exported graphs smaller or faster, at a loss that `bench` measures")
+    flavour.set_defaults(run=run_flavour)
+    flavour.add_argument("graphs", type=Path, help="folder of exported graphs")
+    flavour.add_argument("--precision", choices=("fp16", "fp16_weights", "int8"), required=True,
+                         help="fp16: for GPUs and phones; fp16_weights: half the file, same arithmetic; int8: learns from --pictures")
+    flavour.add_argument("--out", type=Path, required=True, help="folder for the new set")
+    _picture_option(flavour)
+
+    bench = commands.add_parser("bench", help="size, speed, memory and error of sets of graphs, each in a process of its own")
+    bench.set_defaults(run=run_bench)
+    bench.add_argument("graphs", type=Path, nargs="+", help="folders of graphs; the others are compared with the first")
+    bench.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    bench.add_argument("--threads", type=int, help="CPU threads per graph")
+    _picture_option(bench)
+
+    prepare = commands.add_parser("prepare", help="download a full-size model and export it to where the library looks for it")
+    prepare.set_defaults(run=run_prepare)
+    prepare.add_argument("--variant", choices=[name for name, variant in VARIANTS.items() if variant.checkpoints], required=True)
 
     grounding = commands.add_parser("grounding", help="write the text model: grounding.onnx and tokenizer.json")
     grounding.set_defaults(run=run_grounding)
@@ -50,6 +70,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if hasattr(arguments, "seed") and (arguments.checkpoint is None) == (arguments.seed is None):
         parser.error("give either --checkpoint, or --seed for random weights")
     return arguments
+
+
+def _picture_option(parser: argparse.ArgumentParser) -> None:
+    examples = sorted((ROOT / "demo" / "examples").glob("*.*g"))
+    parser.add_argument("--pictures", type=Path, nargs="+", default=examples, help="default: the example photographs of the demo")
 
 
 def _model_options(parser: argparse.ArgumentParser) -> None:
@@ -68,8 +93,7 @@ def run_graphs(arguments: argparse.Namespace) -> int:
     from export.write import write_graphs
 
     model, digest = _model(arguments)
-    for path in write_graphs(model, digest, arguments.out):
-        print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+    write_graphs(model, digest, arguments.out, plain=arguments.plain, written=_told)
     return 0
 
 
@@ -80,9 +104,8 @@ def run_check(arguments: argparse.Namespace) -> int:
     from export.parity import compare, summary
     from mam.runtime import load_graphs
 
-    pictures = arguments.pictures or sorted((ROOT / "demo" / "examples").glob("*.*g"))
     model, _ = _model(arguments)
-    rows = list(tqdm(compare(model, load_graphs(arguments.graphs, "cpu"), pictures), unit="comparison"))
+    rows = list(tqdm(compare(model, load_graphs(arguments.graphs, "cpu"), arguments.pictures), unit="comparison"))
     print(summary(rows))
     broken = [row for row in rows if not row.ok]
     for row in broken:
@@ -90,16 +113,50 @@ def run_check(arguments: argparse.Namespace) -> int:
     return 1 if broken or not rows else 0
 
 
+def run_flavour(arguments: argparse.Namespace) -> int:
+    """Write another flavour of a set; prints each file with its size."""
+    from export.flavours import write_flavour
+
+    write_flavour(arguments.graphs, arguments.precision, arguments.out, arguments.pictures, written=_told)
+    return 0
+
+
+def run_bench(arguments: argparse.Namespace) -> int:
+    """Print what each graph of each set costs, and how far it is from the first set's."""
+    from tqdm import tqdm
+
+    from export.bench import bench, table
+
+    total = 3 * len(arguments.graphs)
+    costs = bench(arguments.graphs, arguments.pictures, arguments.device, arguments.threads)
+    print(table(list(tqdm(costs, total=total, unit="graph"))))
+    return 0
+
+
+def run_prepare(arguments: argparse.Namespace) -> int:
+    """Make a full-size model ready; prints a line per step."""
+    from export.prepare import prepare
+
+    prepare(VARIANTS[arguments.variant], lambda line: print(line, flush=True))
+    return 0
+
+
 def run_grounding(arguments: argparse.Namespace) -> int:
     """Export, downloading first if need be; prints each file with its size."""
     from export.grounding import downloaded, in_folder, write_grounding
-    from mam.text import exported_to
+    from mam.weights import exported_to
 
     name = f"grounding-dino-{arguments.model}"
     source = in_folder(arguments.source) if arguments.source else downloaded(name)
     for path in write_grounding(source, arguments.out or exported_to(name), arguments.side):
-        print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+        _told(path)
     return 0
+
+
+def _told(path: Path) -> None:
+    from export.flavours import graph_bytes
+
+    print(f"{path}  {graph_bytes(path) / 1e6:.1f} MB", flush=True)
 
 
 def _model(arguments: argparse.Namespace):

@@ -1,12 +1,16 @@
 """Trace, check and stamp the three graphs.
 
-The TorchScript exporter writes them (`dynamo=False`): the crop around the mask has a size that depends on the picture,
-which the newer exporter cannot trace; it folds nothing, so that weights in the file are the checkpoint's own.
+The TorchScript exporter traces them (`dynamo=False`): the crop around the mask has a size that depends on the picture,
+which the newer exporter cannot trace. It is given no weights: those go from the network to the file one by one, so that
+even ViT-H needs little more memory than its checkpoint.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,33 +18,46 @@ import onnx
 import torch
 from onnx import numpy_helper
 
+from export.attention import fused
 from export.graphs import modules
-from mam.contract import Graph, metadata
+from mam.contract import IMAGE_ENCODER, Graph, metadata
 from mam.nets.mam import MattingAnything
 
 OPSET = 17
+ONE_FILE = 1_000_000_000
+"""Bytes of weights above which they go into a second file, NAME.onnx.data; protobuf itself ends at 2 GB."""
 
 
-def write_graphs(model: MattingAnything, checkpoint_sha256: str, folder: Path) -> list[Path]:
+def write_graphs(
+    model: MattingAnything,
+    checkpoint_sha256: str,
+    folder: Path,
+    *,
+    plain: bool = False,
+    written: Callable[[Path], None] = lambda path: None,
+) -> None:
     """Write `image_encoder.onnx`, `mask_decoder.onnx` and `matte.onnx`.
 
     Args:
         model: in eval mode; its spectral norms get folded.
         checkpoint_sha256: stamped into the metadata of all three.
         folder: made if missing.
-
-    Returns:
-        The three paths.
+        plain: keep the attention of a SAM encoder in standard operators, for runtimes without the fused one; it needs
+            several times the memory.
+        written: called with each path once it is there. Above `ONE_FILE` bytes the weights are in a second file beside it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stamp = metadata(model.variant.name, checkpoint_sha256, model.variant.usage)
-    written = []
     for graph, (module, inputs) in modules(model).items():
         path = folder / graph.file
-        _trace(graph, module.eval(), inputs, path)
-        _finish(path, {**stamp, "mam_graph": graph.name})
-        written.append(path)
-    return written
+        rewritten = graph is IMAGE_ENCODER and not plain
+        with fused(model.sam.image_encoder) if rewritten else contextlib.nullcontext():
+            _trace(graph, module.eval(), inputs, path)
+        proto = onnx.load(path)
+        onnx.helper.set_model_props(proto, {**stamp, "mam_graph": graph.name})
+        _write(proto, module.state_dict(), path)
+        onnx.checker.check_model(path, full_check=True)
+        written(path)
 
 
 def _trace(graph: Graph, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], path: Path) -> None:
@@ -65,34 +82,53 @@ def _trace(graph: Graph, module: torch.nn.Module, inputs: tuple[torch.Tensor, ..
             # PRESERVE (the module is in eval mode) keeps batch norms apart; onnxruntime folds them when it loads.
             training=torch.onnx.TrainingMode.PRESERVE,
             do_constant_folding=False,
+            export_params=False,
         )
 
 
-def _finish(path: Path, stamp: dict[str, str]) -> None:
-    model = onnx.load(path)
-    _store_halves(model)
-    onnx.helper.set_model_props(model, stamp)
-    onnx.save(model, path)
-    onnx.checker.check_model(path, full_check=True)
-
-
-def _store_halves(model: onnx.ModelProto) -> None:
-    """Store weights that ARE half-precision numbers as such, followed by a Cast: half the file, the same arithmetic.
-
-    Our own checkpoints are kept in half precision; Meta's are not, and pass through unchanged.
-    """
+def _write(proto: onnx.ModelProto, weights: dict[str, torch.Tensor], path: Path) -> None:
+    """Turn the inputs of a traced graph that are weights into stored ones, and save it."""
+    named = {value.name for value in proto.graph.input} & weights.keys()
+    inputs = [value for value in proto.graph.input if value.name not in named]
+    del proto.graph.input[:]
+    proto.graph.input.extend(inputs)
+    apart = sum(weights[name].nbytes for name in named) > ONE_FILE
+    data = path.with_name(f"{path.name}.data")
     casts = []
-    for tensor in model.graph.initializer:
-        if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < 1024:
-            continue
-        values = numpy_helper.to_array(tensor)
-        with np.errstate(over="ignore"):
-            half = values.astype(np.float16)
-        if not np.array_equal(half.astype(np.float32), values):
-            continue
-        name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(half, name + "_half"))
-        casts.append(onnx.helper.make_node("Cast", [name + "_half"], [name], to=onnx.TensorProto.FLOAT))
-    nodes = list(model.graph.node)
-    del model.graph.node[:]
-    model.graph.node.extend(casts + nodes)
+    with open(data, "wb") if apart else contextlib.nullcontext() as stream:
+        for name in sorted(named):
+            values = weights[name].numpy()
+            half = _exact_half(values)
+            stored = name if half is None else f"{name}_half"
+            if half is not None:
+                casts.append(onnx.helper.make_node("Cast", [stored], [name], to=onnx.TensorProto.FLOAT))
+            proto.graph.initializer.append(_stored(stored, values if half is None else half, stream, data.name))
+    nodes = list(proto.graph.node)
+    del proto.graph.node[:]
+    proto.graph.node.extend(casts + nodes)
+    onnx.save(proto, path)
+
+
+def _exact_half(values: np.ndarray) -> np.ndarray | None:
+    """Weights that ARE half-precision numbers as such, else None: stored so they take half the file, for the same arithmetic.
+
+    Our own checkpoints are kept in half precision; Meta's are not.
+    """
+    if values.dtype != np.float32 or values.size < 1024:
+        return None
+    with np.errstate(over="ignore"):
+        half = values.astype(np.float16)
+    return half if np.array_equal(half.astype(np.float32), values) else None
+
+
+def _stored(name: str, values: np.ndarray, stream, file: str) -> onnx.TensorProto:
+    """A tensor of a graph, with its values inside, or appended to the open `stream` of `file` if there is one."""
+    if stream is None:
+        return numpy_helper.from_array(values, name)
+    stream.seek(-stream.tell() % 4096, os.SEEK_CUR)  # page by page, so that a runtime can map it
+    tensor = onnx.TensorProto(name=name, dims=values.shape, data_type=onnx.helper.np_dtype_to_tensor_dtype(values.dtype))
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    where = {"location": file, "offset": stream.tell(), "length": values.nbytes}
+    tensor.external_data.extend(onnx.StringStringEntryProto(key=key, value=str(value)) for key, value in where.items())
+    stream.write(np.ascontiguousarray(values).data)
+    return tensor

@@ -11,6 +11,7 @@ Everything is a value: nothing is remembered between calls, and the next round t
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,15 +22,17 @@ import numpy as np
 from PIL import Image
 
 from mam import composite, looks
-from mam.contract import MASK_SIDE
-from mam.errors import PromptError
+from mam.contract import EMBEDDING, MASK_SIDE
+from mam.errors import GraphError, PromptError
 from mam.frames import SIDE, Frame, to_input_image
 from mam.images import MAX_PIXELS, ImageSource, Photo, converted, open_photo, write_png
 from mam.looks import Look
 from mam.prompts import CheckedPrompt, Prompt
-from mam.runtime import Device, Graphs, load_graphs
+from mam.runtime import Device, Embeddings, Graphs, load_graphs
 from mam.segment import Segment
 from mam.text import BOX_THRESHOLD, NMS, TEXT_THRESHOLD, FoundBoxes, Grounding, installed
+from mam.variants import VARIANTS
+from mam.weights import exported_to
 
 BUNDLE = Path(__file__).parent / "bundle"
 Guidance = Literal["alpha", "mask"]
@@ -56,7 +59,8 @@ class Matting:
         """Load a set of graphs, by default the embedded `tiny`.
 
         Args:
-            graphs: a folder that `python -m export graphs` wrote; None for the model that comes with the package.
+            graphs: a folder that `python -m export graphs` wrote, or the name of a variant that `python -m export prepare` has
+                made ready; None for the model that comes with the package.
             device: "auto", "cpu" or "cuda".
             threads: CPU threads per graph; None lets onnxruntime choose.
             max_pixels: larger pictures are refused before they are decoded.
@@ -66,7 +70,7 @@ class Matting:
             GraphError: the folder is not a complete set of this contract, or CUDA was asked for in vain.
         """
         grounding = functools.cache(lambda: Grounding.load(text, device, threads))
-        return cls(load_graphs(BUNDLE if graphs is None else graphs, device, threads), max_pixels, grounding)
+        return cls(load_graphs(folder_of(graphs), device, threads), max_pixels, grounding)
 
     def open(self, image: ImageSource) -> Scene:
         """Open a picture and encode it, the slow step, once for all prompts.
@@ -78,6 +82,21 @@ class Matting:
             InputError, ImageTooLarge, FileNotFoundError: the picture cannot be used.
         """
         return Scene.encoded(self.graphs, open_photo(image, self.max_pixels), self.grounding)
+
+
+def folder_of(graphs: str | os.PathLike | None) -> Path:
+    """The folder that the graphs of `Matting.load` are in.
+
+    Raises:
+        GraphError: a variant that is not ready yet.
+    """
+    name = "tiny" if graphs is None else str(graphs)
+    if name not in VARIANTS:
+        return Path(name)
+    folder = BUNDLE if name == "tiny" else exported_to(name)
+    if not folder.exists():
+        raise GraphError(f"{name} is not ready in {folder}; `python -m export prepare --variant {name}` downloads and exports it.")
+    return folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +116,7 @@ class Scene:
     photo: Photo
     frame: Frame
     input_image: np.ndarray
-    image_embeddings: np.ndarray
+    image_embeddings: Embeddings
     grounding: Callable[[], Grounding] = field(default=installed, repr=False)
     _parts: dict[Look, Scene] = field(default_factory=dict, repr=False)
 
@@ -111,7 +130,7 @@ class Scene:
     @property
     def nbytes(self) -> int:
         """Bytes of memory that the pixels and embeddings take, one closer look included."""
-        own = self.photo.pixels.nbytes + self.input_image.nbytes + self.image_embeddings.nbytes
+        own = self.photo.pixels.nbytes + self.input_image.nbytes + 4 * math.prod(EMBEDDING)
         return own + (own if self.graphs.usage.close_look is not None else 0)
 
     def find(

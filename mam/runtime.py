@@ -15,6 +15,12 @@ from mam import contract
 from mam.errors import GraphError
 
 Device = Literal["auto", "cpu", "cuda"]
+Embeddings = np.ndarray | ort.OrtValue
+"""An embedded picture, (1, 256, 64, 64) float32: an array, or a value that stays in the memory of the GPU that made it."""
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+# Mattes differ in size, and the default would try every algorithm anew for each.
+_OPTIONS = {CPU: {}, CUDA: {"cudnn_conv_algo_search": "HEURISTIC"}}
 _NUMPY = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(bool)": "bool"}
 
 
@@ -37,13 +43,14 @@ class Graphs:
     usage: contract.Usage
     sessions: dict[str, ort.InferenceSession]
 
-    def encode(self, image: np.ndarray) -> np.ndarray:
-        """`image` (1, 3, 1024, 1024) float32, input frame -> `image_embeddings` (1, 256, 64, 64) float32."""
-        return self._run(contract.IMAGE_ENCODER, image)[0]
+    def encode(self, image: np.ndarray) -> Embeddings:
+        """`image` (1, 3, 1024, 1024) float32, input frame -> `image_embeddings`, left on the GPU if there is one."""
+        (embeddings,) = self._run(contract.IMAGE_ENCODER, image)
+        return embeddings if self.provider == CUDA else embeddings.numpy()
 
     def decode(
         self,
-        image_embeddings: np.ndarray,
+        image_embeddings: Embeddings,
         point_coords: np.ndarray,
         point_labels: np.ndarray,
         mask_input: np.ndarray,
@@ -53,12 +60,12 @@ class Graphs:
         masks, scores = self._run(
             contract.MASK_DECODER, image_embeddings, point_coords, point_labels, mask_input, has_mask_input
         )
-        return masks, scores
+        return masks.numpy(), scores.numpy()
 
     def matte(
         self,
         image: np.ndarray,
-        image_embeddings: np.ndarray,
+        image_embeddings: Embeddings,
         mask_logits: np.ndarray,
         input_size: tuple[int, int],
         original_size: tuple[int, int],
@@ -66,18 +73,30 @@ class Graphs:
     ) -> np.ndarray:
         """B masks (B, 1, 256, 256) -> `alpha` (B, 1, H, W) float32 in [0, 1], original frame."""
         sizes = np.asarray(input_size, np.int64), np.asarray(original_size, np.int64)
-        return self._run(contract.MATTE, image, image_embeddings, mask_logits, *sizes, np.asarray(mask_guidance))[0]
+        (alpha,) = self._run(contract.MATTE, image, image_embeddings, mask_logits, *sizes, np.asarray(mask_guidance))
+        return alpha.numpy()
 
-    def _run(self, graph: contract.Graph, *values: np.ndarray) -> list[np.ndarray]:
-        feed = {tensor.name: value for tensor, value in zip(graph.inputs, values, strict=True)}
+    def _run(self, graph: contract.Graph, *values: Embeddings) -> list[ort.OrtValue]:
+        """Run one graph; its outputs stay where it runs, and inputs that are there already are not moved."""
+        session = self.sessions[graph.name]
         try:
-            return self.sessions[graph.name].run([tensor.name for tensor in graph.outputs], feed, tidy())
+            binding = session.io_binding()
+            for tensor, value in zip(graph.inputs, values, strict=True):
+                if isinstance(value, ort.OrtValue):
+                    binding.bind_ortvalue_input(tensor.name, value)
+                else:
+                    binding.bind_cpu_input(tensor.name, np.ascontiguousarray(value))
+            for tensor in graph.outputs:
+                binding.bind_output(tensor.name, "cuda" if self.provider == CUDA else "cpu")
+            session.run_with_iobinding(binding, tidy())
+            return binding.get_outputs()
         except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
-            raise GraphError(f"{self.folder / graph.file} failed on {self.provider}: {error}") from error
+            advice = "; on the CPU (device='cpu') it may still run" if self.provider == CUDA else ""
+            raise GraphError(f"{self.folder / graph.file} failed on {self.provider}{advice}: {error}") from error
 
 
 def tidy() -> ort.RunOptions:
-    """Give a run's memory back after it: half the memory of a busy process, for a tenth of the time."""
+    """How every graph is run: its memory is given back after it, half the memory of a busy process, for a tenth of the time."""
     options = ort.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
@@ -126,22 +145,21 @@ def cuda_driver() -> str | None:
 
 
 def _choose_providers(device: Device) -> tuple[list[str], str]:
-    cpu, cuda = "CPUExecutionProvider", "CUDAExecutionProvider"
     if device == "cpu":
-        return [cpu], ""
+        return [CPU], ""
     if device not in ("auto", "cuda"):
         raise GraphError(f"device is {device!r}; expected 'auto', 'cpu' or 'cuda'.")
     why_not = None
-    if cuda not in ort.get_available_providers():
+    if CUDA not in ort.get_available_providers():
         why_not = "this onnxruntime is built without CUDA (install onnxruntime-gpu instead of onnxruntime)"
     elif cuda_driver() is None:
         why_not = "there is no NVIDIA driver on this machine"
     if why_not is None:
         ort.preload_dlls()
-        return [cuda, cpu], ""
+        return [CUDA, CPU], ""
     if device == "cuda":
         raise GraphError(f"CUDA was asked for, but {why_not}. Use device='cpu' or device='auto'.")
-    return [cpu], f"Running on the CPU: {why_not}."
+    return [CPU], f"Running on the CPU: {why_not}."
 
 
 def _session(path: Path, providers: list[str], threads: int | None) -> ort.InferenceSession:
@@ -153,7 +171,7 @@ def _session(path: Path, providers: list[str], threads: int | None) -> ort.Infer
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
-        return ort.InferenceSession(str(path), options, providers=providers)
+        return ort.InferenceSession(str(path), options, providers=[(name, _OPTIONS[name]) for name in providers])
     except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
         if len(providers) > 1:
             return _session(path, providers[1:], threads)

@@ -344,13 +344,8 @@ def installed() -> Grounding:
 
 def _default_folder() -> Path:
     """Where the export puts a model: the smaller one unless only the larger is there."""
-    folders = [exported_to(name) for name in MODELS]
+    folders = [weights.exported_to(name) for name in MODELS]
     return next((folder for folder in folders if (folder / contract.GROUNDING.file).exists()), folders[0])
-
-
-def exported_to(name: str) -> Path:
-    """The folder that `python -m export grounding` fills by default."""
-    return weights.home() / "graphs" / name
 
 
 def _tokenizer(file: Path) -> Tokenizer:

@@ -52,9 +52,9 @@ class M2M:
 
 @dataclass(frozen=True)
 class Variant:
-    """One model: the encoder, the width of the mask decoder's perceptrons, M2M, and where the weights come from.
+    """One model: the encoder, the width of the mask decoder's perceptrons, M2M, and the files that its weights come from.
 
-    `usage` says how the model wants to be used, not what it is.
+    `usage` says how the model wants to be used, not what it is; `checkpoints` are names in `mam.weights`.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Variant:
     decoder_mlp: int = 2048
     m2m: M2M = M2M()
     usage: Usage = Usage()
-    weights: str = ""
+    checkpoints: tuple[str, ...] = ()
     licence: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,11 +81,10 @@ VARIANTS: dict[str, Variant] = {
             decoder_mlp=256,
             m2m=M2M(embedding=32, os8=32, os4=24, os2=16, head=16),
             usage=Usage(close_look=0.5, alternatives=False),
-            weights="embedded in mam/bundle",
             licence="MIT code; weights for research and demonstration, see mam/bundle/README.md",
         ),
-        Variant("vit_b", ViT(768, 12, 12, (2, 5, 8, 11)), weights="sam_vit_b_01ec64.pth", licence=_SAM_WEIGHTS),
-        Variant("vit_l", ViT(1024, 24, 16, (5, 11, 17, 23)), weights="sam_vit_l_0b3195.pth", licence=_SAM_WEIGHTS),
-        Variant("vit_h", ViT(1280, 32, 16, (7, 15, 23, 31)), weights="sam_vit_h_4b8939.pth", licence=_SAM_WEIGHTS),
+        Variant("vit_b", ViT(768, 12, 12, (2, 5, 8, 11)), checkpoints=("sam_vit_b_01ec64.pth", "mam.pth"), licence=_SAM_WEIGHTS),
+        Variant("vit_l", ViT(1024, 24, 16, (5, 11, 17, 23)), checkpoints=("sam_vit_l_0b3195.pth", "mam_vitl.pth"), licence=_SAM_WEIGHTS),
+        Variant("vit_h", ViT(1280, 32, 16, (7, 15, 23, 31)), checkpoints=("sam_vit_h_4b8939.pth", "mam_vith.pth"), licence=_SAM_WEIGHTS),
     )
 }

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +88,11 @@ def home() -> Path:
     return Path(chosen).expanduser() if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mam"
 
 
+def exported_to(name: str) -> Path:
+    """The folder of a model's graphs, once `python -m export prepare` or `grounding` has made them; it need not be there yet."""
+    return home() / "graphs" / name
+
+
 def find(name: str) -> Weights:
     """The entry of a file.
 
@@ -151,6 +156,17 @@ def get(name: str, progress: Progress | None = None) -> Path:
             os.replace(partial, file)
             os.replace(_note(partial), _note(file))
     return path(name)
+
+
+def check_by_hand(names: Sequence[str]) -> None:
+    """Make sure that those of some files that only a person can fetch are there.
+
+    Raises:
+        WeightsError: one is not; the message says what to fetch and where to put it.
+    """
+    for name in names:
+        if not find(name).address:
+            path(name)
 
 
 def _how(weights: Weights) -> str:

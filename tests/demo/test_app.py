@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from demo import app, zero_gpu
-from mam import GraphError, runtime
+from mam import GraphError, WeightsError, runtime
 from mam.matting import BUNDLE
 from tests.conftest import EXAMPLES
 
@@ -29,12 +29,15 @@ def test_a_wrong_environment_is_refused(monkeypatch, capsys, name, value) -> Non
     assert value in capsys.readouterr().err
 
 
-def test_models_that_are_not_there_are_refused_in_words(graphs_folder) -> None:
-    with pytest.raises(GraphError, match="vit_b is not embedded; export"):
-        app.load(app.parse(["--variant", "vit_b"]))
+def test_models_that_are_not_there_are_prepared_or_refused_in_words(graphs_folder, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("MAM_HOME", str(tmp_path))
+    matting, first_use = app.load(app.parse(["--variant", "vit_b"]))
+    assert matting.graphs.variant == "tiny" and first_use.variant == "vit_b"
+    with pytest.raises(WeightsError, match="mam_vitl.pth is not in .*; open https://drive.google.com.* and put it into"):
+        app.load(app.parse(["--variant", "vit_l"]))
     with pytest.raises(GraphError, match="holds mini; asked for vit_b"):
         app.load(app.parse(["--variant", "vit_b", "--graphs", str(graphs_folder)]))
-    assert app.load(app.parse(["--graphs", str(graphs_folder)])).graphs.variant == "mini"
+    assert app.load(app.parse(["--graphs", str(graphs_folder)]))[0].graphs.variant == "mini"
 
 
 def test_on_zero_gpu_sessions_are_made_where_the_gpu_is(monkeypatch, flower) -> None:
@@ -60,7 +63,7 @@ def test_on_zero_gpu_sessions_are_made_where_the_gpu_is(monkeypatch, flower) -> 
     monkeypatch.setitem(sys.modules, "spaces", types.SimpleNamespace(GPU=lend))
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
     monkeypatch.setattr(zero_gpu, "load_graphs", load)
-    matting = app.load(app.parse(["--device", "cuda"]))
+    matting, _ = app.load(app.parse(["--device", "cuda"]))
     assert matting.graphs.provider == "CUDAExecutionProvider" and made == [("cpu", False)]
     matte = matting.open(EXAMPLES / "flower.jpg").matte(box=(178, 82, 450, 360))
     assert made == [("cpu", False), ("cuda", True)] and Path(matting.graphs.folder) == BUNDLE

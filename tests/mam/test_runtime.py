@@ -1,11 +1,13 @@
 """Sets of graphs that do not fit, and providers that cannot be had."""
 
+import dataclasses
 import shutil
 
+import numpy as np
 import onnx
 import pytest
 
-from mam import runtime
+from mam import Matting, contract, runtime
 from mam.errors import GraphError
 from mam.runtime import load_graphs
 
@@ -78,6 +80,97 @@ def test_cuda_that_falls_back_silently_is_said(graphs_folder, monkeypatch) -> No
     with pytest.raises(GraphError, match="runs image_encoder, mask_decoder, matte on CPUExecutionProvider"):
         load_graphs(graphs_folder, "cuda")
     assert "could not be used; running image_encoder, mask_decoder, matte on CPU" in load_graphs(graphs_folder, "auto").note
+
+
+class FakeValue:
+    """Stands for an `OrtValue`: what it is of, and where."""
+
+    def __init__(self, name: str, where: str) -> None:
+        self.name, self.where = name, where
+
+    def numpy(self):
+        return self
+
+
+class FakeBinding:
+    """Stands for an `IOBinding`, and remembers."""
+
+    def __init__(self) -> None:
+        self.moved, self.stayed, self.outputs = [], [], []
+
+    def bind_cpu_input(self, name, value) -> None:
+        self.moved.append(name)
+
+    def bind_ortvalue_input(self, name, value) -> None:
+        assert value.where == "cuda"
+        self.stayed.append(name)
+
+    def bind_output(self, name, where) -> None:
+        self.outputs.append(FakeValue(name, where))
+
+    def get_outputs(self):
+        return self.outputs
+
+
+class FakeSession:
+    """Stands for a session on CUDA."""
+
+    def __init__(self, fails: str = "") -> None:
+        self.bindings, self.fails = [], fails
+
+    def io_binding(self) -> FakeBinding:
+        self.bindings.append(FakeBinding())
+        return self.bindings[-1]
+
+    def run_with_iobinding(self, binding, options) -> None:
+        if self.fails:
+            raise RuntimeError(self.fails)
+
+
+@pytest.fixture()
+def on_cuda(graphs_folder, monkeypatch):
+    monkeypatch.setattr(runtime.ort, "OrtValue", FakeValue)
+    sessions = {graph.name: FakeSession() for graph in contract.GRAPHS}
+    return dataclasses.replace(load_graphs(graphs_folder, "cpu"), provider=runtime.CUDA, sessions=sessions)
+
+
+def test_on_cuda_embeddings_stay_on_the_device_between_the_graphs(on_cuda) -> None:
+    some = np.zeros((1, 1), np.float32)
+    embeddings = on_cuda.encode(some)
+    assert (embeddings.name, embeddings.where) == ("image_embeddings", "cuda")
+    on_cuda.decode(embeddings, some, some, some, some)
+    on_cuda.matte(some, embeddings, some, (1, 1), (1, 1), True)
+    decoder, matte = (on_cuda.sessions[name].bindings[0] for name in ("mask_decoder", "matte"))
+    assert decoder.stayed == matte.stayed == ["image_embeddings"]
+    assert decoder.moved == ["point_coords", "point_labels", "mask_input", "has_mask_input"]
+    assert "image" in matte.moved and "mask_guidance" in matte.moved
+
+
+def test_a_scene_on_cuda_is_a_value_like_any_other(on_cuda, monkeypatch) -> None:
+    scene = Matting(on_cuda).open(np.zeros((40, 60, 3), np.uint8))
+    assert scene.image_embeddings.where == "cuda" and scene.nbytes > 4 * 256 * 64 * 64
+
+
+def test_a_failure_on_cuda_names_the_graph_and_a_way_out(on_cuda) -> None:
+    on_cuda.sessions["image_encoder"].fails = "out of memory"
+    with pytest.raises(GraphError, match="image_encoder.onnx failed on CUDAExecutionProvider; on the CPU .device='cpu'. it may"):
+        on_cuda.encode(np.zeros((1, 1), np.float32))
+
+
+def test_cuda_libraries_are_loaded_before_the_first_session(graphs_folder, monkeypatch) -> None:
+    steps = []
+    monkeypatch.setattr(runtime, "cuda_driver", lambda: "libcuda.so.1")
+    monkeypatch.setattr(runtime.ort, "get_available_providers", lambda: [runtime.CUDA, runtime.CPU])
+    monkeypatch.setattr(runtime.ort, "preload_dlls", lambda: steps.append("libraries"))
+    real = runtime._session
+
+    def session(path, providers, threads):
+        steps.append(providers[0])
+        return real(path, providers[1:], threads)
+
+    monkeypatch.setattr(runtime, "_session", session)
+    assert "could not be used" in load_graphs(graphs_folder, "auto").note
+    assert steps == ["libraries", *[runtime.CUDA] * 3]
 
 
 def test_unknown_device(graphs_folder) -> None:
