@@ -17,6 +17,7 @@ from demo.words import in_words
 from mam import Matte, MamError, PromptError
 
 Reply = dict[str, Any]
+MAX_WORDS, MAX_OFFERS = 1000, 12
 
 
 def hover(studio: Studio, message: dict[str, Any]) -> str | None:
@@ -79,6 +80,28 @@ def prompted(
     session = replace(session, items=items, active=active)
     reply = _answered(studio, session, guidance, message)
     return (session, reply) if studio.current(visitor) == session.token else (gr.skip(), gr.skip())
+
+
+def found(studio: Studio, visitor: str, session: Session | None, text: str) -> Iterator[Reply]:
+    """Yields that words are being looked for, then where they are: boxes for the canvas to offer, and to take the surest of."""
+    current = studio.current(visitor)
+    if session is None or current != session.token:
+        yield gr.skip() if current is not None else nothing(studio, "Open a photo first, then say what to cut out.", error=True)
+        return
+    yield {"busy": f"Looking for {text.strip()[:40]} …"}
+    start = time.perf_counter()
+    try:
+        boxes = studio.find(session, text.strip()[:MAX_WORDS])
+    except (MamError, FileNotFoundError) as error:
+        yield {"token": session.token, "offers": [], "text": in_words(error), "error": True}
+        return
+    yield {
+        "token": session.token,
+        "offers": [{"xy": list(box.box), "label": f"{box.phrase or '?'} {box.score:.2f}"} for box in boxes[:MAX_OFFERS]],
+        "text": "" if boxes else f"{boxes}.",
+        "error": not boxes,
+        "status": _status(studio, words=time.perf_counter() - start),
+    }
 
 
 def _answered(studio: Studio, session: Session, guidance: str, message: dict[str, Any]) -> Reply:

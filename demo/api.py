@@ -29,6 +29,7 @@ def add_api(studio: Studio) -> None:
         scribbles: list[list[list[float]]] | None = None,
         scribble_labels: list[int] | None = None,
         guidance: Literal["alpha", "mask"] = "alpha",
+        text: str | None = None,
     ) -> tuple[gr.FileData, gr.FileData, float]:
         """Cut one object out of a picture, softly.
 
@@ -40,11 +41,12 @@ def add_api(studio: Studio) -> None:
             scribbles: Strokes, each a list of x, y.
             scribble_labels: 1 or 0 per stroke; all 1 if left out.
             guidance: "alpha" for the one object of a picture, "mask" for one of several that touch.
+            text: Words for the object instead of a box, if this server has a text model.
 
         Returns:
             The alpha matte (grey PNG), the cut-out (RGBA PNG), both of the picture's size, and the predicted IoU.
         """
-        found = cut(image, box, points, labels, scribbles, scribble_labels, guidance)
+        found = cut(image, box, points, labels, scribbles, scribble_labels, guidance, text)
         name, profile = found.photo.name, found.photo.icc_profile
         alpha = downloads.png(found.alpha_uint8(), f"{name}_alpha")
         return _sent(alpha), _sent(downloads.png(found.cutout(), f"{name}_cutout", profile)), found.score
@@ -59,6 +61,7 @@ def add_api(studio: Studio) -> None:
         scribbles: list[list[list[float]]] | None = None,
         scribble_labels: list[int] | None = None,
         guidance: Literal["alpha", "mask"] = "alpha",
+        text: str | None = None,
     ) -> gr.FileData:
         """Cut one object out of a picture and put it on another background.
 
@@ -72,11 +75,12 @@ def add_api(studio: Studio) -> None:
             scribbles: Strokes, each a list of x, y.
             scribble_labels: 1 or 0 per stroke; all 1 if left out.
             guidance: "alpha" for the one object of a picture, "mask" for one of several that touch.
+            text: Words for the object instead of a box, if this server has a text model.
 
         Returns:
             The picture with its new background (PNG), of the same size.
         """
-        found = cut(image, box, points, labels, scribbles, scribble_labels, guidance)
+        found = cut(image, box, points, labels, scribbles, scribble_labels, guidance, text)
         with _words():
             if picture is not None:
                 pixels = found.over(open_photo(_uploaded(picture), studio.matting.max_pixels).pixels)
@@ -109,11 +113,11 @@ def add_api(studio: Studio) -> None:
         files = [_sent(downloads.png(mask, f"{scene.photo.name}_mask{k}")) for k, mask in enumerate(masks)]
         return files, [float(score) for score in found.scores]
 
-    def cut(image, box, points, labels, scribbles, scribble_labels, guidance) -> Matte:
+    def cut(image, box, points, labels, scribbles, scribble_labels, guidance, text) -> Matte:
         with _words():
             found = studio.matting.open(_uploaded(image)).matte(
                 box=box, points=points or (), labels=labels, scribbles=scribbles or (), scribble_labels=scribble_labels,
-                guidance=guidance,
+                guidance=guidance, text=text,
             )
         if not found:
             raise gr.Error(str(found))

@@ -89,6 +89,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     option("port", type=int, help="default: the first free one from 7860")
     option("variant", "tiny", choices=list(VARIANTS), help="which model; all but tiny are downloaded and exported at first")
     option("graphs", type=Path, help="a folder of exported graphs; default: the embedded model")
+    option("text", type=Path, help="a folder that `python -m export grounding` wrote, for words; default: where it writes")
     option("device", "auto", choices=("auto", "cpu", "cuda"))
     option("max-pixels", 24_000_000, type=int, help="larger uploads are refused")
     switch("share", "a public address through Gradio's servers")
@@ -111,7 +112,7 @@ def load(arguments: argparse.Namespace) -> tuple[Matting, FirstUse | None]:
     def matting(folder: Path | None) -> Matting:
         if zero_gpu.is_here() and arguments.device == "cuda":
             return Matting(zero_gpu.LentGraphs(folder or BUNDLE), arguments.max_pixels)
-        return Matting.load(folder, device=arguments.device, max_pixels=arguments.max_pixels)
+        return Matting.load(folder, device=arguments.device, max_pixels=arguments.max_pixels, text=arguments.text)
 
     if graphs is None and variant != "tiny":
         if weights.exported_to(variant).exists():

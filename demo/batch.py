@@ -20,28 +20,26 @@ MAX_PICTURES = 100
 PREVIEW = 320  # pixels
 _log = logging.getLogger(__name__)
 
-RULES: dict[str, Callable[[Scene], Matte | NothingFound]] = {}
+Rule = Callable[[Scene, str], Matte | NothingFound]
+"""What to cut out of a picture; given the words too, which only one of the rules reads."""
 
 
-def _rule(name: str):
-    def register(rule: Callable[[Scene], Matte | NothingFound]):
-        RULES[name] = rule
-        return rule
-
-    return register
-
-
-@_rule("The largest object")
-def _largest(scene: Scene) -> Matte | NothingFound:
+def _largest(scene: Scene, words: str) -> Matte | NothingFound:
     box = largest_object(scene)
     return NothingFound(0.0) if box is None else scene.matte(box=box)
 
 
-@_rule("What is in the middle")
-def _middle(scene: Scene) -> Matte | NothingFound:
+def _middle(scene: Scene, words: str) -> Matte | NothingFound:
     h, w = scene.photo.size
     return scene.matte(points=[(w / 2, h / 2)])
 
+
+def _said(scene: Scene, words: str) -> Matte | NothingFound:
+    return scene.matte(text=words)
+
+
+WORDS = "What these words say"
+RULES: dict[str, Rule] = {"The largest object": _largest, "What is in the middle": _middle, WORDS: _said}
 
 CUTOUT, WHITE, ALPHA = "Cut-outs (PNG)", "On white (JPEG)", "Alphas (PNG)"
 FORMS = [CUTOUT, WHITE, ALPHA]
@@ -56,14 +54,16 @@ class Batch:
     failed: list[tuple[str, str]] = field(default_factory=list)
 
 
-def run(matting: Matting, files: Sequence[str], rule: str, form: str, archive: Path) -> Iterator[Batch]:
+def run(
+    matting: Matting, files: Sequence[str], rule: str, form: str, archive: Path, words: str = ""
+) -> Iterator[Batch]:
     """Cut one object out of each file and collect the results in a zip; a picture that fails is listed and the rest go on.
 
     Args:
         matting: the model.
         files: pictures, at most `MAX_PICTURES`.
         rule: a key of `RULES`. form: one of `FORMS`.
-        archive: the zip to write.
+        archive: the zip to write. words: for the rule `WORDS`.
 
     Yields:
         The same batch, after each picture.
@@ -80,7 +80,7 @@ def run(matting: Matting, files: Sequence[str], rule: str, form: str, archive: P
             name = Path(file).name
             try:
                 scene = matting.open(file)
-                matte = RULES[rule](scene)
+                matte = RULES[rule](scene, words)
                 if not matte:
                     raise MamError(str(matte))
                 written = _write(matte, form, archive.parent / "one")

@@ -9,8 +9,6 @@ from demo.studio import Studio
 from demo.words import NO_TEXT_MODEL
 from mam import MamError
 
-WORDS = "Words"
-
 
 def add_batch_tab(studio: Studio) -> None:
     """Lay out the tab inside an open `gr.Blocks` and connect it."""
@@ -18,27 +16,30 @@ def add_batch_tab(studio: Studio) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             files = gr.File(file_count="multiple", file_types=["image"], label="Pictures", elem_id="batch_files", height=220)
-            rule = gr.Radio([*batch.RULES, WORDS], value=next(iter(batch.RULES)), label="Cut out", elem_id="batch_rule")
+            rule = gr.Radio(list(batch.RULES), value=next(iter(batch.RULES)), label="Cut out", elem_id="batch_rule")
+            words = gr.Textbox(label="Words", placeholder="the dog", visible=False, elem_id="batch_words")
             form = gr.Radio(batch.FORMS, value=batch.CUTOUT, label="As")
             with gr.Row():
                 start = gr.Button("Start", variant="primary", elem_id="batch_start")
                 stop = gr.Button("Stop", elem_id="batch_stop")
         with gr.Column(scale=3, min_width=320):
-            said = gr.Markdown("", elem_id="batch_said")
+            report = gr.Markdown("", elem_id="batch_said")
             gallery = gr.Gallery(label="Results", format="png", columns=4, height=420, elem_id="batch_gallery")
             archive = gr.File(label="All results", elem_id="batch_zip")
 
     stopping: set[str] = set()  # visitors who have had enough
 
-    def run(paths: list[str] | None, chosen: str, shape: str, request: gr.Request, progress: gr.Progress = gr.Progress()):
+    def run(
+        paths: list[str] | None, chosen: str, said: str, shape: str, request: gr.Request, progress: gr.Progress = gr.Progress()
+    ):
         stopping.discard(request.session_hash)
-        if chosen == WORDS:
+        if chosen == batch.WORDS and not studio.reads_words:
             raise gr.Error(NO_TEXT_MODEL, title="No text model")
         if not paths:
             raise gr.Error("Choose some pictures first.", title="Nothing to do")
         target = studio.downloads.path("mattes.zip")
         try:
-            for done in batch.run(studio.matting, paths, chosen, shape, target):
+            for done in batch.run(studio.matting, paths, chosen, shape, target, said):
                 finished = len(done.done) + len(done.failed)
                 progress((finished, done.total), unit="pictures")
                 yield _report(done), done.done, None
@@ -51,8 +52,9 @@ def add_batch_tab(studio: Studio) -> None:
     def halt(request: gr.Request) -> None:
         stopping.add(request.session_hash)
 
+    rule.input(lambda chosen: gr.update(visible=chosen == batch.WORDS), rule, words, queue=False, api_visibility="private")
     start.click(
-        run, [files, rule, form], [said, gallery, archive], api_visibility="private", concurrency_id="batch", concurrency_limit=1
+        run, [files, rule, words, form], [report, gallery, archive], api_visibility="private", concurrency_id="batch", concurrency_limit=1
     )
     stop.click(halt, queue=False, api_visibility="private")
 

@@ -49,7 +49,10 @@ def add_cut_tab(studio: Studio) -> None:
                     list(GUIDANCE), value="One object", label="The object is", elem_id="guidance",
                     info="'One of several' keeps to the mask where objects touch.",
                 )
-                gr.Textbox(label="Words", placeholder="the girl in the red sweater", interactive=False, info=NO_TEXT_MODEL)
+                words = gr.Textbox(
+                    label="Words", placeholder="the girl in the red sweater", elem_id="words", interactive=studio.reads_words,
+                    info="Say what to cut out, then press Enter." if studio.reads_words else NO_TEXT_MODEL, max_length=answers.MAX_WORDS,
+                )
         with gr.Column(scale=2, min_width=320):
             with gr.Tab("Before / after"):
                 compare = gr.ImageSlider(label="Result", elem_id="compare", type="filepath", height=380, interactive=False)
@@ -85,6 +88,9 @@ def add_cut_tab(studio: Studio) -> None:
     def prompted(request: gr.Request, now: Session | None, grouping: str, event: gr.EventData) -> tuple:
         return answers.prompted(studio, request.session_hash, now, GUIDANCE[grouping], event._data)
 
+    def said(request: gr.Request, now: Session | None, text: str):
+        yield from answers.found(studio, request.session_hash, now, text)
+
     def again() -> dict:  # the canvas asks once more, so that all answers come in one order
         return {"again": time.time()}
 
@@ -97,7 +103,8 @@ def add_cut_tab(studio: Studio) -> None:
     tried = examples.click(opened_example, examples, [session, canvas], **last, **MODEL)
     answered = canvas.prompt(prompted, [session, guidance], [session, canvas], trigger_mode="multiple", **MODEL)
     answered.then(result, wanted, drawn, **last, **RESULT)
-    for event in (uploaded, tried, answered):
+    sought = words.submit(said, [session, words], canvas, **last, **MODEL)
+    for event in (uploaded, tried, answered, sought):
         event.failure(failed, None, canvas, **last, **PRIVATE)
     guidance.input(again, None, canvas, **last, **PRIVATE)
     for control in (shown, *look):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -49,7 +50,8 @@ class FirstUse:
                     self._say(line.strip())
             if process.wait():
                 raise MamError(self.said)
-            studio.matting = self.load(weights.exported_to(self.variant))
+            loaded = self.load(weights.exported_to(self.variant))
+            studio.matting = replace(loaded, grounding=studio.matting.grounding)  # which may be in memory already
             self._say(f"{self.variant} is ready, on {studio.matting.graphs.provider}: photos that you open from now on use it.")
         except MamError as error:
             self._say(f"{self.variant} could not be made ready ({error}). This page stays on `tiny`.")

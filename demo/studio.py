@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import secrets
 import threading
 import time
@@ -13,7 +14,9 @@ from typing import Any
 
 from demo.downloads import Downloads
 from demo.session import Op, Session, ready
-from mam import Matte, Matting, NothingFound, Prompt, Scene, Segment
+from mam import FoundBoxes, GraphError, Matte, Matting, NothingFound, Prompt, Scene, Segment
+
+_log = logging.getLogger(__name__)
 
 
 class Store:
@@ -78,6 +81,9 @@ class Store:
 class Studio:
     """The model, the store and the downloads behind the page.
 
+    Attributes:
+        reads_words: there is a text model.
+
     Args:
         matting: what answers.
         max_bytes: bound of the store. seconds: how long it keeps what nobody asks for.
@@ -85,6 +91,11 @@ class Studio:
 
     def __init__(self, matting: Matting, max_bytes: int = 1_500_000_000, seconds: float = 1200) -> None:
         self.matting, self.store, self.downloads = matting, Store(max_bytes, seconds), Downloads()
+        try:
+            self.reads_words = bool(matting.grounding())
+        except GraphError as error:
+            self.reads_words = False
+            _log.info("no text model: %s", error)
         self._looking = threading.Lock()
         self._tokens: dict[str, str] = {}
         self._counts: dict[str, int] = {}
@@ -152,6 +163,14 @@ class Studio:
             return self.scene(session).refine(self.segment(session, ops), guidance)
 
         return self.store.get((session.token, ops, guidance), make, lambda matte: matte.alpha.nbytes if matte else 1000)
+
+    def find(self, session: Session, text: str) -> FoundBoxes:
+        """Where words are in the picture of a session.
+
+        Raises:
+            PromptError: no words, or too many.
+        """
+        return self.store.get((session.token, text), lambda: self.scene(session).find(text), lambda found: 1000)
 
     def glimpse(self, token: str, ops: tuple[Op, ...], click: Op) -> Segment | None:
         """What a click would give, if that can be said at once: the picture is at hand and nobody else is looking."""

@@ -22,6 +22,14 @@ def pytest_report_header() -> str:
     return f"onnxruntime {ort.__version__} ({', '.join(ort.get_available_providers())}), {versions}"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nobodys_models(tmp_path_factory):
+    """What the user of this machine has downloaded is nothing to the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAM_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def mini():
     """The smallest variant: everything of `tiny`, narrower."""

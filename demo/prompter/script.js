@@ -11,6 +11,7 @@ let picture = null; // {token, width, height, image}
 let doc = blank(); // {items: [{id, name, visible, ops}], active}
 let past = [], future = [];
 let answers = {}; // per object: {key, chosen, choices}
+let offers = []; // boxes that words were found at: {xy, label}
 const overlays = new Map(); // key -> picture whose alpha channel is the matte
 let turn = 0, waiting = '';
 let flying = null, dirty = false; // the question that is on its way, {turn, since}, and whether it is out of date already
@@ -113,13 +114,21 @@ async function receive(reply) {
     picture = image ? { ...reply.picture, image } : null;
     canvas.dataset.photo = picture ? picture.token : '';
     doc = reply.document || blank();
-    past = []; future = []; answers = {}; flying = null; dirty = false; waiting = '';
+    past = []; future = []; answers = {}; offers = []; flying = null; dirty = false; waiting = '';
     overlays.clear();
     tinted.clear();
     fit();
     if (picture && (had || document.activeElement === document.body)) canvas.focus({ preventScroll: true });
   }
   if (picture && reply.token !== picture.token) return;
+  if (reply.offers) {
+    offers = reply.offers;
+    waiting = '';
+    if (reply.status) find('.status').textContent = reply.status;
+    if (offers.length) addBox(offers[0].xy);
+    say(reply.text, reply.error);
+    return refresh();
+  }
   for (const answer of Object.values(reply.answers || {})) {
     if (answer.overlay) overlays.set(answer.key, await load(answer.overlay));
   }
@@ -247,6 +256,7 @@ function draw() {
     pen.globalAlpha = 1;
   }
   const unit = 1 / view.scale;
+  for (const offer of offers) outline(pen, offer, unit);
   for (const op of [...active().ops, ...(stroke ? [stroke] : [])]) mark(pen, op, unit);
   if (at && cross) {
     pen.lineWidth = 2 * unit;
@@ -260,6 +270,21 @@ function draw() {
     }
   }
   drawLoupe();
+}
+
+function outline(pen, { xy: [x0, y0, x1, y1], label }, unit) { // a place that words were found at
+  pen.setLineDash([6 * unit, 5 * unit]);
+  for (const [style, width] of [['#000', 3], ['#fde047', 1.5]]) {
+    pen.strokeStyle = style;
+    pen.lineWidth = width * unit;
+    pen.strokeRect(x0, y0, x1 - x0, y1 - y0);
+  }
+  pen.setLineDash([]);
+  pen.font = 13 * unit + 'px system-ui, sans-serif';
+  pen.fillStyle = '#000c';
+  pen.fillRect(x0, y0, pen.measureText(label).width + 8 * unit, 18 * unit);
+  pen.fillStyle = '#fde047';
+  pen.fillText(label, x0 + 4 * unit, y0 + 13 * unit);
 }
 
 function mark(pen, op, unit) {
@@ -319,6 +344,7 @@ function refresh() { // everything but the canvas itself
   find('[data-do="undo"]').disabled = !past.length;
   find('[data-do="redo"]').disabled = !future.length;
   find('[data-do="reset"]').disabled = !doc.items.some((item) => item.ops.length);
+  listOffers();
   listChoices();
   listObjects();
   draw();
@@ -345,6 +371,12 @@ function button(key, text, label, deed, pressed) {
   made.setAttribute('aria-label', label);
   if (pressed !== undefined) made.setAttribute('aria-pressed', String(pressed));
   return made;
+}
+
+function listOffers() {
+  const boxes = active().ops.filter((op) => op.kind === 'box'), last = boxes.length ? String(boxes[boxes.length - 1].xy) : '';
+  fill(find('.offers'), offers.map((offer, i) =>
+    button('offer' + i, offer.label, 'Take the ' + (i + 1) + '. place, ' + offer.label, () => addBox(offer.xy), String(offer.xy) === last)));
 }
 
 function listChoices() {
@@ -498,7 +530,7 @@ const deeds = {
   sign: () => { sign = 1 - sign; refresh(); },
   undo: () => travel(past, future),
   redo: () => travel(future, past),
-  reset: () => change(() => { doc = blank(); }),
+  reset: () => { offers = []; change(() => { doc = blank(); }); },
   in: () => zoom(1.4),
   out: () => zoom(1 / 1.4),
   fit,

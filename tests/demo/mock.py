@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mam import Matting
+from mam import FoundBox, FoundBoxes, Matting
 from mam.contract import Usage
 
 SIDE = 256  # of the logits
@@ -59,9 +59,19 @@ class MockGraphs:
         return (mask_logits[:, :, rows][..., columns] > 0).astype(np.float32)
 
 
+class MockGrounding:
+    """Stands for `mam.text.Grounding`: knows "left", "right" and "both"; how sure it is of each is fixed."""
+
+    def find(self, pixels: np.ndarray, text: str, **thresholds: float) -> FoundBoxes:
+        """Halves of the picture."""
+        h, w = pixels.shape[:2]
+        left, right = FoundBox((0.0, 0.0, w / 2, float(h)), 0.8, "left"), FoundBox((w / 2, 0.0, float(w), float(h)), 0.6, "right")
+        known = {"left": (left,), "right": (right,), "both": (left, right)}
+        return FoundBoxes(known.get(text, ()), 0.8 if text in known else 0.12, f"{text}.")
+
+
 if __name__ == "__main__":
     from demo.app import LAUNCH, build_demo
 
-    build_demo(Matting(MockGraphs(float(sys.argv[2]) if len(sys.argv) > 2 else 0.0))).launch(
-        server_port=int(sys.argv[1]), **LAUNCH
-    )
+    graphs = MockGraphs(float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)
+    build_demo(Matting(graphs, grounding=MockGrounding)).launch(server_port=int(sys.argv[1]), **LAUNCH)

@@ -59,6 +59,8 @@ def test_errors_arrive_in_words(client, tmp_path) -> None:
     flower = handle_file(str(FLOWER))
     with pytest.raises(AppError, match="reversed; expected x0 < x1"):
         client.predict(flower, [90, 0, 10, 50], api_name="/matte")
+    with pytest.raises(AppError, match="words need a text model, and .* lacks grounding.onnx"):
+        client.predict(flower, text="the flower", api_name="/matte")
     with pytest.raises(AppError, match="four numbers"):
         client.predict(flower, {"x": 1}, api_name="/matte")
     (tmp_path / "bad.jpg").write_bytes(b"no picture")

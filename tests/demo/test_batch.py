@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from demo import batch
 from mam import Matting, MamError
 from tests.conftest import EXAMPLES
-from tests.demo.mock import MockGraphs
+from tests.demo.mock import MockGraphs, MockGrounding
 from tests.demo.visitor import Visitor
 
 
@@ -31,6 +31,14 @@ def test_failures_are_listed_and_the_rest_goes_on(files, tmp_path, form, name) -
     steps = [len(b.done) + len(b.failed) for b in batch.run(Matting(MockGraphs()), files, "What is in the middle", form, archive)]
     assert steps == [1, 2, 3, 4]
     assert sorted(zipfile.ZipFile(archive).namelist()) == sorted([name.format(""), name.format("_2")])
+
+
+def test_words_are_a_rule_too(files, tmp_path) -> None:
+    matting = Matting(MockGraphs(), grounding=MockGrounding)
+    *_, done = batch.run(matting, files[:1], batch.WORDS, batch.CUTOUT, tmp_path / "all.zip", "left")
+    assert len(done.done) == 1
+    *_, done = batch.run(matting, files[:1], batch.WORDS, batch.CUTOUT, tmp_path / "all.zip", "a submarine")
+    assert "nothing found for 'a submarine.'" in done.failed[0][1]
 
 
 def test_reasons_are_words(files, tmp_path) -> None:
@@ -67,7 +75,22 @@ def test_on_the_page(browser, mock_page, files) -> None:
         tab.locator("#batch_zip a").first.click()
     names = zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())).namelist()
     assert sorted(names) == ["flower_cutout.png", "flower_cutout_2.png"] and visitor.problems == []
-    tab.get_by_label("Words", exact=True).check()
+    tab.get_by_label(batch.WORDS).check()
+    words = tab.locator("#batch_words textarea, #batch_words input")
+    words.fill("left")
     tab.locator("#batch_start").click()
-    expect(tab.get_by_test_id("toast-body").last).to_contain_text("need a text model", timeout=30_000)
+    expect(said).to_contain_text("3 of 3 done, 1 failed", timeout=60_000)
+    tab.close()
+
+
+def test_words_without_a_text_model_say_so(browser, page, files) -> None:
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    Visitor(tab, page)
+    expect(tab.locator("#words textarea, #words input")).to_be_disabled()
+    expect(tab.locator("#words")).to_contain_text("runs without a text model")
+    tab.get_by_role("tab", name="Many pictures").click()
+    tab.locator("#batch_files input[type=file]").set_input_files(files[:1])
+    tab.get_by_label(batch.WORDS).check()
+    tab.locator("#batch_start").click()
+    expect(tab.get_by_test_id("toast-body").last).to_contain_text("runs without a text model", timeout=30_000)
     tab.close()

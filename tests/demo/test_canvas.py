@@ -38,6 +38,37 @@ def test_box_by_dragging(visitor) -> None:
     assert ((alpha > 127) != inside).mean() < 0.01
 
 
+def test_words_offer_the_places_where_they_are(visitor) -> None:
+    words, offers = visitor.tab.locator("#words textarea, #words input"), visitor.tab.locator("#canvas .offers button")
+    words.fill("both")
+    words.press("Enter")
+    expect(offers).to_have_text(["left 0.80", "right 0.60"])
+    visitor.settled()
+    alpha = visitor.alpha()
+    assert on(alpha, 100, 200) and not on(alpha, 500, 200)  # the surest is taken
+    offers.nth(1).click()
+    visitor.settled()
+    expect(offers.nth(1)).to_have_attribute("aria-pressed", "true")
+    alpha = visitor.alpha()
+    assert on(alpha, 500, 200) and not on(alpha, 100, 200)
+    visitor.click(500, 200, button="right")  # and corrected with a click
+    visitor.settled()
+    assert not on(visitor.alpha(), 500, 200) and on(visitor.alpha(), 620, 400)
+    visitor.press("z")
+    visitor.press("z")
+    visitor.settled()
+    assert on(visitor.alpha(), 100, 200)
+
+
+def test_words_that_are_nowhere_are_said_with_the_best_score(visitor) -> None:
+    words = visitor.tab.locator("#words textarea, #words input")
+    words.fill("a submarine")
+    words.press("Enter")
+    expect(visitor.said).to_contain_text("nothing found for 'a submarine.' (best score 0.12)")
+    expect(visitor.tab.locator("#canvas .offers button")).to_have_count(0)
+    assert visitor.tab.locator("#canvas .stage").get_attribute("aria-busy") == "false"
+
+
 def test_clicks_add_and_take_away_in_three_ways(visitor) -> None:
     visitor.click(200, 200)
     visitor.settled()
