@@ -47,7 +47,6 @@ class TorchGraphs:
         tensors = [*map(torch.from_numpy, arrays), torch.tensor(input_size), torch.tensor(original_size)]
         return self.model.matte(*tensors, torch.tensor(mask_guidance)).numpy()
 
-
     @torch.inference_mode()
     def undecided(self, image, image_embeddings, mask_logits, input_size, original_size) -> tuple[np.ndarray, np.ndarray]:
         """Pixels whose alpha hangs on a threshold that rounding decides, (B, H, W) bool, twice.
@@ -113,26 +112,28 @@ def compare(model: MattingAnything, graphs: Graphs, pictures: Sequence[Path]) ->
                 masks_ort, scores_ort = graphs.decode(truth, *arrays)
                 error = max(_relative(masks_ort, masks), _relative(scores_ort, scores))
                 yield Row("mask_decoder", f"{case} {name}", error, 1e-4, _SUMS)
-                for guidance in ("alpha", "mask"):
-                    yield from _compare_alpha(f"{case} {name} {guidance}", reference, graphs, ours, theirs, prompt, guidance)
+                yield from _compare_alphas(f"{case} {name}", reference, graphs, ours, theirs, prompt)
 
 
-def _compare_alpha(case, reference, graphs, ours, theirs, prompt, guidance) -> Iterator[Row]:
+def _compare_alphas(what, reference, graphs, ours, theirs, prompt) -> Iterator[Row]:
+    """Both guidances, of which neither changes which pixels hang on a threshold."""
     logits = np.stack([segment.logits[None] for segment in theirs.segment(prompt, close=False)])
     inputs = (theirs.input_image, theirs.image_embeddings, logits, theirs.frame.input_size, theirs.frame.original_size)
-    expected = reference.matte(*inputs, guidance == "mask")
-    difference = np.abs(graphs.matte(*inputs, guidance == "mask") - expected)[:, 0]
     hangs, hangs_in_chain = reference.undecided(*inputs)
-    yield Row("matte: share beyond 1/255", case, float((difference > 1 / 255).mean()), 1e-3, _FLIP)
-    yield Row("matte: largest, decided pixels", case, float((difference * ~hangs).max()), 4 / 255, _NO_FLIP)
-    pairs = zip(ours.mattes(prompt, guidance=guidance, close=False), theirs.mattes(prompt, guidance=guidance, close=False))
-    chains = [_difference(a, b) for a, b in pairs]
-    yield Row("chain: share beyond 1/255", case, float(np.mean([(d > 1 / 255).mean() for d in chains])), 1e-3, _FLIP)
-    largest = max(float((d * ~h).max()) for d, h in zip(chains, hangs_in_chain))
-    yield Row("chain: largest, decided pixels", case, largest, 4 / 255, _NO_FLIP)
-    yield Row("chain: share undecided", case, float(hangs_in_chain.mean()), 0.5, "what the line above leaves out; most in small pictures")
-    empty = float(np.mean([not segment.mask.any() for segment in theirs.segment(prompt, close=False)]))
-    yield Row("chain: share with an empty mask", case, empty, 0.5, "an empty mask compares nothing")
+    for guidance in ("alpha", "mask"):
+        case = f"{what} {guidance}"
+        expected = reference.matte(*inputs, guidance == "mask")
+        difference = np.abs(graphs.matte(*inputs, guidance == "mask") - expected)[:, 0]
+        yield Row("matte: share beyond 1/255", case, float((difference > 1 / 255).mean()), 1e-3, _FLIP)
+        yield Row("matte: largest, decided pixels", case, float((difference * ~hangs).max()), 4 / 255, _NO_FLIP)
+        pairs = zip(ours.mattes(prompt, guidance=guidance, close=False), theirs.mattes(prompt, guidance=guidance, close=False))
+        chains = [_difference(a, b) for a, b in pairs]
+        yield Row("chain: share beyond 1/255", case, float(np.mean([(d > 1 / 255).mean() for d in chains])), 1e-3, _FLIP)
+        largest = max(float((d * ~h).max()) for d, h in zip(chains, hangs_in_chain))
+        yield Row("chain: largest, decided pixels", case, largest, 4 / 255, _NO_FLIP)
+        yield Row("chain: share undecided", case, float(hangs_in_chain.mean()), 0.5, "what the line above leaves out; most in small pictures")
+        empty = float(np.mean([not segment.mask.any() for segment in theirs.segment(prompt, close=False)]))
+        yield Row("chain: share with an empty mask", case, empty, 0.5, "an empty mask compares nothing")
 
 
 def _difference(a, b) -> np.ndarray:
