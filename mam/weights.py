@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mam import contract
 from mam.errors import WeightsError
 
 Progress = Callable[[int, int], None]
@@ -89,8 +90,11 @@ def home() -> Path:
 
 
 def exported_to(name: str) -> Path:
-    """The folder of a model's graphs, once `python -m export prepare` or `grounding` has made them; it need not be there yet."""
-    return home() / "graphs" / name
+    """The folder of a model's graphs, once `python -m export prepare` or `grounding` has made them; it need not be there yet.
+
+    Graphs of another contract are not looked at: a newer version of this library makes its own.
+    """
+    return home() / "graphs" / f"contract-{contract.VERSION}" / name
 
 
 def find(name: str) -> Weights:

@@ -109,7 +109,7 @@ def test_prepared_models_are_found_by_name_and_made_once(nothing_there) -> None:
         Matting.load("vit_b")
     said = []
     folder = prepare.prepare(VARIANTS["vit_b"], said.append)
-    assert folder == nothing_there / "graphs" / "vit_b" and sum("Exported" in line for line in said) == 3
+    assert nothing_there in folder.parents and sum("Exported" in line for line in said) == 3
     assert Matting.load("vit_b").graphs.variant == "vit_b"
     before = (folder / "matte.onnx").stat().st_mtime_ns
     prepare.prepare(VARIANTS["vit_b"], said.append)

@@ -9,6 +9,7 @@ from mam import GraphError, Grounding, Matting, NothingFound, PromptError
 from mam.matting import BUNDLE
 from mam.runtime import load_graphs
 from mam.text import Canvas, FoundBox, FoundBoxes, Phrases, choose, split
+from mam.weights import exported_to
 from tests.conftest import EXAMPLES
 
 RED = "the girl in the red sweater"
@@ -205,8 +206,8 @@ def test_without_a_model_the_error_says_what_to_run(tmp_path, monkeypatch, groun
     scene = Matting.load(device="cpu").open(np.full((20, 30, 3), 90, np.uint8))
     with pytest.raises(GraphError, match="python -m export grounding --model tiny"):
         scene.find("a cat")
-    base = tmp_path / "graphs" / "grounding-dino-base"
-    base.parent.mkdir()
+    base = exported_to("grounding-dino-base")
+    base.parent.mkdir(parents=True)
     base.symlink_to(grounding_folder)  # the larger one alone: it is taken
     assert scene.find("a cat").text == "a cat."
 
