@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import signal
 import sys
@@ -21,7 +22,7 @@ from demo.batch_tab import add_batch_tab
 from demo.cut_tab import add_cut_tab
 from demo.first_use import FirstUse, add_first_use
 from demo.studio import Studio
-from mam import GraphError, Matting, MamError, weights
+from mam import GraphError, Grounding, Matting, MamError, weights
 from mam.matting import BUNDLE
 from mam.variants import VARIANTS
 
@@ -89,7 +90,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     option("port", type=int, help="default: the first free one from 7860")
     option("variant", "tiny", choices=list(VARIANTS), help="which model; all but tiny are downloaded and exported at first")
     option("graphs", type=Path, help="a folder of exported graphs; default: the embedded model")
-    option("text", type=Path, help="a folder that `python -m export grounding` wrote, for words; default: where it writes")
+    option("grounding", type=Path, help="a folder that `python -m export grounding` wrote, for words; default: where it writes")
     option("device", "auto", choices=("auto", "cpu", "cuda"))
     option("max-pixels", 24_000_000, type=int, help="larger uploads are refused")
     switch("share", "a public address through Gradio's servers")
@@ -104,15 +105,18 @@ def load(arguments: argparse.Namespace) -> tuple[Matting, FirstUse | None]:
     """The model to begin with, and the first use of the one that was asked for if that is not ready yet.
 
     Raises:
-        GraphError: it cannot be run, or its graphs are of another variant.
+        GraphError: it cannot be run, its graphs are of another variant, or the text model that was named cannot be run.
         WeightsError: it needs a file that only a person can fetch.
     """
     variant, graphs, first_use = arguments.variant, arguments.graphs, None
 
     def matting(folder: Path | None) -> Matting:
         if zero_gpu.is_here() and arguments.device == "cuda":
-            return Matting(zero_gpu.LentGraphs(folder or BUNDLE), arguments.max_pixels)
-        return Matting.load(folder, device=arguments.device, max_pixels=arguments.max_pixels, text=arguments.text)
+            words = functools.cache(lambda: Grounding.load(arguments.grounding, "cpu"))
+            return Matting(zero_gpu.LentGraphs(folder or BUNDLE), arguments.max_pixels, words)
+        return Matting.load(
+            folder, device=arguments.device, max_pixels=arguments.max_pixels, grounding=arguments.grounding
+        )
 
     if graphs is None and variant != "tiny":
         if weights.exported_to(variant).exists():
@@ -123,6 +127,8 @@ def load(arguments: argparse.Namespace) -> tuple[Matting, FirstUse | None]:
     loaded = matting(graphs)
     if graphs is not None and "tiny" != variant != loaded.graphs.variant:
         raise GraphError(f"{graphs} holds {loaded.graphs.variant}; asked for {variant}.")
+    if arguments.grounding is not None:
+        loaded.grounding()  # what was asked for is there, or the page does not open
     return loaded, first_use
 
 
@@ -137,6 +143,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     # A container stops its programs with SIGTERM: leave as after Ctrl-C, so that temporary files go too.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     print(f"{matting.graphs.variant} on {matting.graphs.provider}. {matting.graphs.note}", flush=True)
+    try:
+        words = matting.grounding()
+        print(f"Words by {words.name} on {words.provider}. {words.note}", flush=True)
+    except MamError as error:
+        print(f"No words: {error}", flush=True)
     build_demo(matting, first_use).launch(
         server_name=arguments.host,
         server_port=arguments.port,

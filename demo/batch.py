@@ -73,6 +73,8 @@ def run(
     """
     if len(files) > MAX_PICTURES:
         raise MamError(f"{len(files)} pictures; at most {MAX_PICTURES} at once.")
+    if rule not in RULES:
+        raise MamError(f"no rule {rule!r}; expected one of {', '.join(RULES)}.")
     batch = Batch(len(files))
     taken: set[str] = set()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as bundle:  # pictures are compressed already

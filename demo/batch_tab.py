@@ -27,17 +27,18 @@ def add_batch_tab(studio: Studio) -> None:
             gallery = gr.Gallery(label="Results", format="png", columns=4, height=420, elem_id="batch_gallery")
             archive = gr.File(label="All results", elem_id="batch_zip")
 
-    stopping: set[str] = set()  # visitors who have had enough
+    running: set[str] = set()  # visitors
+    stopping: set[str] = set()  # those of them who have had enough
 
     def run(
         paths: list[str] | None, chosen: str, said: str, shape: str, request: gr.Request, progress: gr.Progress = gr.Progress()
     ):
-        stopping.discard(request.session_hash)
         if chosen == batch.WORDS and not studio.reads_words:
             raise gr.Error(NO_TEXT_MODEL, title="No text model")
         if not paths:
             raise gr.Error("Choose some pictures first.", title="Nothing to do")
         target = studio.downloads.path("mattes.zip")
+        running.add(request.session_hash)
         try:
             for done in batch.run(studio.matting, paths, chosen, shape, target, said):
                 finished = len(done.done) + len(done.failed)
@@ -47,10 +48,14 @@ def add_batch_tab(studio: Studio) -> None:
                     break
         except MamError as error:
             raise gr.Error(str(error), title="That did not work") from error
+        finally:
+            running.discard(request.session_hash)
+            stopping.discard(request.session_hash)
         yield _report(done), gr.skip(), str(target) if done.done else None
 
     def halt(request: gr.Request) -> None:
-        stopping.add(request.session_hash)
+        if request.session_hash in running:
+            stopping.add(request.session_hash)
 
     rule.input(lambda chosen: gr.update(visible=chosen == batch.WORDS), rule, words, queue=False, api_visibility="private")
     start.click(

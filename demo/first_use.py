@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from demo.studio import Studio
 from mam import Matting, MamError, weights
 
 ROOT = Path(__file__).resolve().parents[1]
+_log = logging.getLogger(__name__)
 COMMAND = [sys.executable, "-m", "export", "prepare", "--variant"]
 
 
@@ -39,24 +41,33 @@ class FirstUse:
         return self.said if self.done else f"**{self.said}** … Until {self.variant} is ready, this page runs on `tiny`."
 
     def _run(self, studio: Studio) -> None:
-        # Where torch runs apart, its memory goes with it, and the page stays quick.
-        process = subprocess.Popen(
-            [*COMMAND, self.variant], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-        )
-        atexit.register(process.kill)  # a page that is closed downloads no further
         try:
-            for line in process.stdout:
-                if line.strip():
-                    self._say(line.strip())
-            if process.wait():
-                raise MamError(self.said)
+            self._prepare()
             loaded = self.load(weights.exported_to(self.variant))
             studio.matting = replace(loaded, grounding=studio.matting.grounding)  # which may be in memory already
             self._say(f"{self.variant} is ready, on {studio.matting.graphs.provider}: photos that you open from now on use it.")
         except MamError as error:
             self._say(f"{self.variant} could not be made ready ({error}). This page stays on `tiny`.")
+        except Exception:  # nobody waits for this thread, so it must tell by itself
+            _log.exception("first use of %s", self.variant)
+            self._say(f"{self.variant} could not be made ready, for a reason that the server's log tells. This page stays on `tiny`.")
         finally:
             self.done = True
+
+    def _prepare(self) -> None:
+        # Where torch runs apart, its memory goes with it, and the page stays quick.
+        process = subprocess.Popen(
+            [*COMMAND, self.variant], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        )
+        atexit.register(process.kill)  # a page that is closed downloads no further
+        for line in process.stdout:
+            if line.strip():
+                self._say(line.strip())
+        status = process.wait()
+        if status < 0:
+            raise MamError(f"a signal, {-status}, ended it after: {self.said}; 9 means that memory ran out")
+        if status:
+            raise MamError(self.said)
 
     def _say(self, line: str) -> None:
         self.said = line

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import logging
 import secrets
 import threading
 import time
@@ -15,8 +14,6 @@ from typing import Any
 from demo.downloads import Downloads
 from demo.session import Op, Session, ready
 from mam import FoundBoxes, GraphError, Matte, Matting, NothingFound, Prompt, Scene, Segment
-
-_log = logging.getLogger(__name__)
 
 
 class Store:
@@ -93,9 +90,8 @@ class Studio:
         self.matting, self.store, self.downloads = matting, Store(max_bytes, seconds), Downloads()
         try:
             self.reads_words = bool(matting.grounding())
-        except GraphError as error:
+        except GraphError:  # `demo.app` says why
             self.reads_words = False
-            _log.info("no text model: %s", error)
         self._looking = threading.Lock()
         self._tokens: dict[str, str] = {}
         self._counts: dict[str, int] = {}

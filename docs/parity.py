@@ -61,9 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         authors = Authors.load(arguments.authors, ours)
         rows = [row for picture in arguments.pictures for row in compare(ours, authors, picture)]
         print(summary(rows))
+        out = arguments.out / checkpoint.sha256(*arguments.checkpoint)[:8]  # another model's rows would count as done
         for layout in ("ppm100", "rwp636"):
             if folder := getattr(arguments, layout):
-                print(benchmark(layout, folder, {"ours": Matting(TorchGraphs(ours)), "authors": authors}, arguments.out))
+                print(benchmark(layout, folder, {"ours": Matting(TorchGraphs(ours)), "authors": authors}, out))
     except MamError as error:
         print(f"parity: {error}", file=sys.stderr)
         return 1

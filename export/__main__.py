@@ -42,7 +42,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
     flavour = commands.add_parser("flavour", help="make exported graphs smaller or faster, at a loss that `bench` measures")
     flavour.set_defaults(run=run_flavour)
-    flavour.add_argument("graphs", type=Path, help="folder of exported graphs")
+    flavour.add_argument("graphs", type=Path, help="folder of exported graphs, or the name of a prepared model")
     flavour.add_argument("--precision", choices=("fp16", "fp16_weights", "int8"), required=True,
                          help="fp16: for GPUs and phones; fp16_weights: half the file, same arithmetic; int8: learns from --pictures")
     flavour.add_argument("--out", type=Path, required=True, help="folder for the new set")
@@ -50,7 +50,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
     bench = commands.add_parser("bench", help="size, speed, memory and error of sets of graphs, each in a process of its own")
     bench.set_defaults(run=run_bench)
-    bench.add_argument("graphs", type=Path, nargs="+", help="folders of graphs; the others are compared with the first")
+    bench.add_argument("graphs", type=Path, nargs="+", help="folders of graphs, or names of prepared models; the others are compared with the first")
     bench.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     bench.add_argument("--threads", type=int, help="CPU threads per graph")
     _picture_option(bench)
@@ -116,8 +116,9 @@ def run_check(arguments: argparse.Namespace) -> int:
 def run_flavour(arguments: argparse.Namespace) -> int:
     """Write another flavour of a set; prints each file with its size."""
     from export.flavours import write_flavour
+    from mam.matting import folder_of
 
-    write_flavour(arguments.graphs, arguments.precision, arguments.out, arguments.pictures, written=_told)
+    write_flavour(folder_of(arguments.graphs), arguments.precision, arguments.out, arguments.pictures, written=_told)
     return 0
 
 
@@ -126,9 +127,11 @@ def run_bench(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from export.bench import bench, table
+    from mam.matting import folder_of
 
     total = 3 * len(arguments.graphs)
-    costs = bench(arguments.graphs, arguments.pictures, arguments.device, arguments.threads)
+    folders = [folder_of(graphs) for graphs in arguments.graphs]
+    costs = bench(folders, arguments.pictures, arguments.device, arguments.threads)
     print(table(list(tqdm(costs, total=total, unit="graph"))))
     return 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -15,10 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 
 from export.flavours import Feeds, graph_bytes, record
 from mam.contract import GRAPHS
-from mam.runtime import Device, _choose_providers, _session, tidy
+from mam.errors import GraphError
+from mam.runtime import CUDA, Device, load_graphs, open_sessions, tidy
+
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Cost:
     Attributes:
         folder: of its set. graph: its name.
         megabytes: of its files.
+        provider: the execution provider that ran it.
         load, first, seconds: to load it, to run it once, and to run it again (median).
         peak: gigabytes of main memory of a process that loads and runs it, without those that Python and onnxruntime take.
         error: how far its outputs are from the reference set's on the same inputs: the largest of |a - b| / |b| over the
@@ -38,6 +42,7 @@ class Cost:
     folder: Path
     graph: str
     megabytes: float
+    provider: str
     load: float
     first: float
     seconds: float
@@ -52,7 +57,14 @@ def bench(folders: Sequence[Path], pictures: Sequence[Path], device: Device, thr
     Args:
         folders: sets of graphs; the first is the reference of the others' error.
         runs: how often each call is timed.
+
+    Raises:
+        GraphError: a folder is no complete set, or a graph failed.
     """
+    if not pictures:
+        raise GraphError("there are no pictures to measure with; give some with --pictures.")
+    for folder in folders:
+        load_graphs(folder, "cpu")  # or an error, before the long work
     feeds = record(folders[0], pictures)
     expected: dict[str, list[np.ndarray]] = {}
     for graph in GRAPHS:
@@ -67,13 +79,13 @@ def bench(folders: Sequence[Path], pictures: Sequence[Path], device: Device, thr
 
 def table(costs: Sequence[Cost]) -> str:
     """The costs as text; speeds relative to the first set's in brackets."""
-    lines = [f"{'graph':<15}{'set':<28}{'MB':>8}{'load s':>9}{'first s':>9}{'run s':>8}{'speed':>8}{'peak GB':>9}{'error':>10}{'MAD':>8}"]
+    lines = [f"{'graph':<15}{'set':<28}{'MB':>8}  {'on':<5}{'load s':>8}{'first s':>9}{'run s':>8}{'speed':>8}{'peak GB':>9}{'error':>10}{'MAD':>8}"]
     baseline: dict[str, float] = {}
     for cost in costs:
         speed = baseline.setdefault(cost.graph, cost.seconds) / cost.seconds
         mad = "" if np.isnan(cost.mad) else f"{cost.mad:.3f}"
         lines.append(
-            f"{cost.graph:<15}{cost.folder.name[:27]:<28}{cost.megabytes:8.1f}{cost.load:9.2f}{cost.first:9.3f}{cost.seconds:8.3f}"
+            f"{cost.graph:<15}{cost.folder.name[:27]:<28}{cost.megabytes:8.1f}  {cost.provider[:4]:<5}{cost.load:8.2f}{cost.first:9.3f}{cost.seconds:8.3f}"
             f"{speed:7.2f}x{cost.peak:9.2f}{cost.error:10.1e}{mad:>8}"
         )
     return "\n".join(lines)
@@ -83,32 +95,44 @@ def _apart(path: Path, feeds: list[dict], device: Device, threads: int | None, r
     """Run one graph in a fresh process; its times, its memory, and the first output of every call."""
     with tempfile.TemporaryDirectory() as scratch:
         order, answer = Path(scratch) / "order", Path(scratch) / "answer"
-        order.write_bytes(pickle.dumps((path, feeds, device, threads, runs)))
-        subprocess.run([sys.executable, "-m", "export.bench", order, answer], check=True)
+        order.write_bytes(pickle.dumps((path.resolve(), feeds, device, threads, runs)))
+        ended = subprocess.run([sys.executable, "-m", "export.bench", order, answer], cwd=ROOT).returncode
+        if ended:
+            raise GraphError(f"measuring {path} ended with status {ended}; what is above tells why.")
         return pickle.loads(answer.read_bytes())
 
 
 def _measure(path: Path, feeds: list[dict], device: Device, threads: int | None, runs: int) -> tuple[tuple, list[np.ndarray]]:
     before = _peak()
     start = time.perf_counter()
-    session = _session(path, _choose_providers(device)[0], threads)
+    (session,), provider, _ = open_sessions([path], device, threads)
     load = time.perf_counter() - start
+    where = "cuda" if provider == CUDA else "cpu"
     times, outputs = [], []
     for feed in feeds:
+        binding = session.io_binding()  # as the library runs them: what goes in and out of a GPU is no part of the graph
+        for name, value in feed.items():
+            binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value), where))
         for _ in range(runs + 1):
+            for output in session.get_outputs():
+                binding.bind_output(output.name, where)
             start = time.perf_counter()
-            output = session.run(None, feed, tidy())[0]
+            session.run_with_iobinding(binding, tidy())
             times.append(time.perf_counter() - start)
-        outputs.append(output)
+        outputs.append(binding.get_outputs()[0].numpy())
     again = [seconds for k, seconds in enumerate(times) if k % (runs + 1)]
-    return (load, times[0], statistics.median(again), _peak() - before), outputs
+    return (provider, load, times[0], statistics.median(again), _peak() - before), outputs
 
 
 def _peak() -> float:
-    """Gigabytes that this process has taken at most."""
+    """Gigabytes that this process has taken at most; NaN where the system does not tell."""
     status = Path("/proc/self/status")
     if status.exists():  # `getrusage` would count what its parent had taken too
         return int(re.search(r"VmHWM:\s*(\d+) kB", status.read_text()).group(1)) / 1e6
+    if sys.platform == "win32":
+        return float("nan")
+    import resource
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9
 
 

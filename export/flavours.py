@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import onnxruntime as ort
 from onnx import numpy_helper
 
 from mam.contract import GRAPHS, IMAGE_ENCODER, MASK_DECODER, MATTE, Graph
+from mam.errors import GraphError
 from mam.images import open_photo
 from mam.matting import Matting
 from mam.prompts import Prompt
@@ -50,15 +52,19 @@ def write_flavour(
         written: called with each path once it is there.
 
     Raises:
-        GraphError: `folder` is no complete set.
+        GraphError: `folder` is no complete set, or the new one would replace it.
     """
+    if folder.resolve() == out.resolve():
+        raise GraphError(f"{out} holds the exact graphs; give another folder for the flavour.")
     load_graphs(folder, "cpu")  # a set that belongs together, or an error that says why not
     feeds = record(folder, pictures) if precision == "int8" else {}
     out.mkdir(parents=True, exist_ok=True)
     for graph in GRAPHS:
         target = out / graph.file
+        target.with_name(f"{target.name}.data").unlink(missing_ok=True)  # onnx would append to it
         FLAVOURS[precision](graph, folder / graph.file, target, feeds.get(graph.name, []))
         _stamp(folder / graph.file, target, precision)
+        onnx.checker.check_model(target)
         written(target)
 
 
@@ -96,8 +102,8 @@ def _half(graph: Graph, source: Path, target: Path, feeds: list) -> None:
     model = convert_float_to_float16(
         model, keep_io_types=True, disable_shape_infer=True, op_block_list=_FULL_PRECISION, node_block_list=outside
     )
-    # Where a value goes to several nodes, the converter writes the same Cast for each.
-    nodes = list({tuple(node.output): node for node in reversed(model.graph.node)}.values())[::-1]
+    # Where a value goes to several nodes, the converter writes the same Cast for each, and all at the end.
+    nodes = _sorted(list({tuple(node.output): node for node in model.graph.node}.values()))
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     _save(model, target)
@@ -153,6 +159,13 @@ FLAVOURS: dict[str, Callable[[Graph, Path, Path, list], None]] = {
     "fp16_weights": _half_weights,
     "int8": _int8,
 }
+
+
+def _sorted(nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """Nodes in an order in which each comes after those that it reads from."""
+    maker = {name: index for index, node in enumerate(nodes) for name in node.output}
+    before = {index: {maker[name] for name in node.input if name in maker} for index, node in enumerate(nodes)}
+    return [nodes[index] for index in TopologicalSorter(before).static_order()]
 
 
 def _nodes(path: Path) -> Sequence[onnx.NodeProto]:

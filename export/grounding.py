@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+import os
 import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -119,14 +121,19 @@ def write_grounding(source: Source, folder: Path, side: int | None = None) -> li
     check_upstream()
     canvas = read_canvas(source, side)
     model = load(source)
-    folder.mkdir(parents=True, exist_ok=True)
-    graph, words = folder / contract.GROUNDING.file, folder / TOKENIZER
-    tokenizer = write_tokenizer(source.tokenizer, words)
-    # One phrase is enough: the number of tokens is free, and what depends on phrases is fed.
-    _trace(Traceable(model), example_inputs(canvas, Phrases.of("a thing", tokenizer)), graph)
     stamp = {"mam_graph": contract.GROUNDING.name, "mam_contract": contract.VERSION, "mam_variant": source.name}
-    _finish(graph, model.config.num_queries, {**stamp, "mam_checkpoint_sha256": sha256(source.weights), **canvas.stamp()})
-    return [graph, words]
+    stamp |= {"mam_checkpoint_sha256": sha256(source.weights), **canvas.stamp()}
+    folder.mkdir(parents=True, exist_ok=True)
+    # What is interrupted must not look whole, so both files get their place at the end.
+    with tempfile.TemporaryDirectory(dir=folder) as unfinished:
+        graph, words = Path(unfinished) / contract.GROUNDING.file, Path(unfinished) / TOKENIZER
+        tokenizer = write_tokenizer(source.tokenizer, words)
+        # One phrase is enough: the number of tokens is free, and what depends on phrases is fed.
+        _trace(Traceable(model), example_inputs(canvas, Phrases.of("a thing", tokenizer)), graph)
+        _finish(graph, model.config.num_queries, stamp)
+        for path in (words, graph):
+            os.replace(path, folder / path.name)
+    return [folder / graph.name, folder / words.name]
 
 
 def write_tokenizer(source: Path, target: Path) -> Tokenizer:

@@ -7,8 +7,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from filelock import FileLock
-
 from export.write import write_graphs
 from mam import contract, weights
 from mam.nets import checkpoint
@@ -29,8 +27,7 @@ def prepare(variant: Variant, say: Say) -> Path:
         WeightsError: a checkpoint cannot be had, or is not what it should be.
     """
     folder = weights.exported_to(variant.name)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f"{folder.name}.lock")):
+    with weights.locked(folder):
         if not folder.exists():
             weights.check_by_hand(variant.checkpoints)  # before hours of download
             files = [weights.get(name, _told(name, say)) for name in variant.checkpoints]

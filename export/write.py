@@ -94,6 +94,7 @@ def _write(proto: onnx.ModelProto, weights: dict[str, torch.Tensor], path: Path)
     proto.graph.input.extend(inputs)
     apart = sum(weights[name].nbytes for name in named) > ONE_FILE
     data = path.with_name(f"{path.name}.data")
+    data.unlink(missing_ok=True)
     casts = []
     with open(data, "wb") if apart else contextlib.nullcontext() as stream:
         for name in sorted(named):

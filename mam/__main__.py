@@ -308,7 +308,7 @@ def run_train(arguments: argparse.Namespace) -> int:
 
 
 def _model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--graphs", type=Path, help="a folder of exported graphs; default: the embedded model")
+    parser.add_argument("--graphs", type=Path, help="a folder of exported graphs, or a model made ready by `python -m export prepare`; default: the embedded one")
     parser.add_argument("--grounding", type=Path, help="a folder with an exported text model; default: where its export puts it")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=int, help="CPU threads per graph")
@@ -318,7 +318,7 @@ def _load(arguments: argparse.Namespace):
     from mam.matting import Matting
 
     device, threads = arguments.device, arguments.threads
-    matting = Matting.load(arguments.graphs, device=device, threads=threads, text=arguments.grounding)
+    matting = Matting.load(arguments.graphs, device=device, threads=threads, grounding=arguments.grounding)
     if matting.graphs.note:
         print(matting.graphs.note, file=sys.stderr)
     return matting

@@ -54,7 +54,7 @@ class Matting:
         device: Device = "auto",
         threads: int | None = None,
         max_pixels: int = MAX_PIXELS,
-        text: str | os.PathLike | None = None,
+        grounding: str | os.PathLike | None = None,
     ) -> Matting:
         """Load a set of graphs, by default the embedded `tiny`.
 
@@ -64,13 +64,13 @@ class Matting:
             device: "auto", "cpu" or "cuda".
             threads: CPU threads per graph; None lets onnxruntime choose.
             max_pixels: larger pictures are refused before they are decoded.
-            text: a folder that `python -m export grounding` wrote, for words; None for where it writes by default.
+            grounding: a folder that `python -m export grounding` wrote, for words; None for where it writes by default.
 
         Raises:
             GraphError: the folder is not a complete set of this contract, or CUDA was asked for in vain.
         """
-        grounding = functools.cache(lambda: Grounding.load(text, device, threads))
-        return cls(load_graphs(folder_of(graphs), device, threads), max_pixels, grounding)
+        words = functools.cache(lambda: Grounding.load(grounding, device, threads))
+        return cls(load_graphs(folder_of(graphs), device, threads), max_pixels, words)
 
     def open(self, image: ImageSource) -> Scene:
         """Open a picture and encode it, the slow step, once for all prompts.
@@ -85,13 +85,13 @@ class Matting:
 
 
 def folder_of(graphs: str | os.PathLike | None) -> Path:
-    """The folder that the graphs of `Matting.load` are in.
+    """The folder that the graphs of `Matting.load` are in; a folder that is there comes before a variant of the same name.
 
     Raises:
         GraphError: a variant that is not ready yet.
     """
     name = "tiny" if graphs is None else str(graphs)
-    if name not in VARIANTS:
+    if name not in VARIANTS or (graphs is not None and Path(name).is_dir()):
         return Path(name)
     folder = BUNDLE if name == "tiny" else exported_to(name)
     if not folder.exists():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes.util
+import ctypes
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -120,28 +121,50 @@ def load_graphs(folder: str | os.PathLike, device: Device = "auto", threads: int
             f"{folder} lacks {', '.join(missing)}; expected the three files that "
             "`python -m export graphs --out FOLDER` writes."
         )
-    providers, note = _choose_providers(device)
-    sessions = {graph.name: _session(folder / graph.file, providers, threads) for graph in contract.GRAPHS}
+    opened, provider, note = open_sessions([folder / graph.file for graph in contract.GRAPHS], device, threads)
+    sessions = dict(zip((graph.name for graph in contract.GRAPHS), opened))
     stamps = {graph.file: _checked_stamp(graph, sessions[graph.name], folder) for graph in contract.GRAPHS}
     _check_one_set(stamps, folder)
-
-    # The slowest place that any of the three ended up in is what the user gets.
-    got = next((p for s in sessions.values() if (p := s.get_providers()[0]) != providers[0]), providers[0])
-    if got != providers[0]:
-        fallen = ", ".join(name for name, s in sessions.items() if s.get_providers()[0] == got)
-        if device == "cuda":
-            raise GraphError(
-                f"CUDA was asked for, but onnxruntime runs {fallen} on {got}: its CUDA libraries or memory were missing. "
-                "Install onnxruntime-gpu[cuda,cudnn], or use device='cpu'. `python -m mam doctor` tells more."
-            )
-        note = f"There is an NVIDIA driver, but CUDA could not be used; running {fallen} on {got}."
     stamp = stamps[contract.IMAGE_ENCODER.file]
-    return Graphs(stamp["mam_variant"], folder, got, note, contract.Usage.from_stamp(stamp), sessions)
+    return Graphs(stamp["mam_variant"], folder, provider, note, contract.Usage.from_stamp(stamp), sessions)
+
+
+def open_sessions(
+    paths: Sequence[Path], device: Device, threads: int | None
+) -> tuple[list[ort.InferenceSession], str, str]:
+    """Load some graphs that run on the same device.
+
+    Returns:
+        Their sessions; the provider that really runs them, of several the slowest; and one sentence for people on why that
+        one, empty when there is nothing to say.
+
+    Raises:
+        GraphError: a file is broken, or CUDA was asked for in vain.
+    """
+    providers, note = _choose_providers(device)
+    opened = [_session(path, providers, threads) for path in paths]
+    sessions = [session for session, _ in opened]
+    fallen = [path.name for path, session in zip(paths, sessions) if session.get_providers()[0] != providers[0]]
+    if not fallen:
+        return sessions, providers[0], note
+    why = next((trouble for _, trouble in opened if trouble), "its CUDA libraries or memory were missing")
+    if device == "cuda":
+        raise GraphError(
+            f"CUDA was asked for, but onnxruntime runs {', '.join(fallen)} on {CPU}: {why}. "
+            "Install onnxruntime-gpu[cuda,cudnn], or use device='cpu'. `python -m mam doctor` tells more."
+        )
+    return sessions, CPU, f"There is an NVIDIA driver, but CUDA could not be used ({why}); running {', '.join(fallen)} on {CPU}."
 
 
 def cuda_driver() -> str | None:
     """The name of the NVIDIA driver's library, None where there is no driver: asking CUDA then only prints alarms."""
-    return ctypes.util.find_library("cuda") or ctypes.util.find_library("nvcuda")
+    for name in ("libcuda.so.1", "nvcuda.dll"):  # tried, not looked for: containers have it where only the loader looks
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            continue
+        return name
+    return None
 
 
 def _choose_providers(device: Device) -> tuple[list[str], str]:
@@ -162,7 +185,8 @@ def _choose_providers(device: Device) -> tuple[list[str], str]:
     return [CPU], f"Running on the CPU: {why_not}."
 
 
-def _session(path: Path, providers: list[str], threads: int | None) -> ort.InferenceSession:
+def _session(path: Path, providers: list[str], threads: int | None) -> tuple[ort.InferenceSession, str]:
+    """A session on the first provider that takes the graph, and what kept it from an earlier one."""
     options = ort.SessionOptions()
     # Idle threads that spin would slow down the other two sessions and everything around them.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -171,10 +195,11 @@ def _session(path: Path, providers: list[str], threads: int | None) -> ort.Infer
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
-        return ort.InferenceSession(str(path), options, providers=[(name, _OPTIONS[name]) for name in providers])
+        return ort.InferenceSession(str(path), options, providers=[(name, _OPTIONS[name]) for name in providers]), ""
     except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
         if len(providers) > 1:
-            return _session(path, providers[1:], threads)
+            session, _ = _session(path, providers[1:], threads)
+            return session, str(error).strip()
         raise GraphError(f"{path} cannot be loaded ({error}); it may be incomplete: export or download it again.") from error
 
 

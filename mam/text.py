@@ -82,12 +82,14 @@ class Grounding:
         name: the model's, from the graph's metadata.
         folder: where it came from.
         provider: the execution provider that really runs it.
+        note: one sentence for people on why that provider; empty when there is nothing to say.
         canvas: how it wants its pictures.
     """
 
     name: str
     folder: Path
     provider: str
+    note: str
     canvas: Canvas
     session: ort.InferenceSession
     tokenizer: Tokenizer
@@ -115,13 +117,9 @@ class Grounding:
                 "grounding --model tiny` (needs torch and transformers), or name the folder of an exported one."
             )
         tokenizer = _tokenizer(words)
-        providers, _ = runtime._choose_providers(device)
-        session = runtime._session(path, providers, threads)
+        (session,), provider, note = runtime.open_sessions([path], device, threads)
         stamp = _checked_stamp(session, path)
-        got = session.get_providers()[0]
-        if device == "cuda" and got != providers[0]:
-            raise GraphError(f"CUDA was asked for, but onnxruntime runs {path} on {got}. `python -m mam doctor` tells more.")
-        return cls(stamp["mam_variant"], folder, got, Canvas.from_stamp(stamp), session, tokenizer)
+        return cls(stamp["mam_variant"], folder, provider, note, Canvas.from_stamp(stamp), session, tokenizer)
 
     def find(
         self,

@@ -7,13 +7,14 @@ also heed its own: `HF_ENDPOINT`, `HF_TOKEN` (or `hf auth login`), `HF_HUB_OFFLI
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,8 +132,6 @@ def get(name: str, progress: Progress | None = None) -> Path:
         WeightsError: offline, no answer after several tries, a full disk, another file than published, or one that only a
             person can fetch.
     """
-    from filelock import FileLock
-
     weights, file = find(name), home() / name
     if file.exists():
         return path(name)
@@ -140,8 +139,7 @@ def get(name: str, progress: Progress | None = None) -> Path:
         raise WeightsError(f"{name} is not in {home()}; {_how(weights)}.")
     if os.environ.get("MAM_OFFLINE", "").lower() in ("1", "true", "yes"):
         raise WeightsError(f"{name} is not in {home()} and MAM_OFFLINE forbids downloads; put the file there yourself.")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(file.with_name(f"{name}.lock")):
+    with locked(file):
         if not file.exists():  # another process may have been faster
             partial = file.with_name(f"{name}.partial")
             mirror = os.environ.get("MAM_MIRROR")
@@ -158,8 +156,30 @@ def get(name: str, progress: Progress | None = None) -> Path:
                 partial.unlink()  # nothing that could be gone on with
                 raise
             os.replace(partial, file)
-            os.replace(_note(partial), _note(file))
+            with contextlib.suppress(FileNotFoundError):  # then it is checked once more
+                os.replace(_note(partial), _note(file))
     return path(name)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one process at a time make a file or folder; the folder around it is made if missing.
+
+    Raises:
+        WeightsError: that cannot be written to.
+    """
+    from filelock import FileLock
+
+    lock = FileLock(path.with_name(f"{path.name}.lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise WeightsError(f"{path.parent} cannot be written to ({error}); set MAM_HOME to a folder that can.") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def check_by_hand(names: Sequence[str]) -> None:
@@ -285,7 +305,8 @@ def _verify(weights: Weights, file: Path) -> None:
                 f"{file} has the sha256 {digest.hexdigest()}, expected {weights.sha256}: it is damaged or another file; "
                 "delete it and get it again."
             )
-    note.write_text(json.dumps(state))
+    with contextlib.suppress(OSError):  # a folder that cannot be written to can be used, if more slowly
+        note.write_text(json.dumps(state))
 
 
 def _note(file: Path) -> Path:

@@ -125,7 +125,7 @@ async function receive(reply) {
     offers = reply.offers;
     waiting = '';
     if (reply.status) find('.status').textContent = reply.status;
-    if (offers.length) addBox(offers[0].xy);
+    if (offers.length) take(offers[0]);
     say(reply.text, reply.error);
     return refresh();
   }
@@ -343,7 +343,7 @@ function refresh() { // everything but the canvas itself
   find('[data-do="loupe"]').setAttribute('aria-pressed', String(magnify));
   find('[data-do="undo"]').disabled = !past.length;
   find('[data-do="redo"]').disabled = !future.length;
-  find('[data-do="reset"]').disabled = !doc.items.some((item) => item.ops.length);
+  find('[data-do="reset"]').disabled = !(offers.length || doc.items.some((item) => item.ops.length));
   listOffers();
   listChoices();
   listObjects();
@@ -373,10 +373,14 @@ function button(key, text, label, deed, pressed) {
   return made;
 }
 
+function take({ xy }) { // another place is another thing: what was pointed at before does not count there
+  change(() => { active().ops = [{ kind: 'box', xy }]; });
+}
+
 function listOffers() {
   const boxes = active().ops.filter((op) => op.kind === 'box'), last = boxes.length ? String(boxes[boxes.length - 1].xy) : '';
   fill(find('.offers'), offers.map((offer, i) =>
-    button('offer' + i, offer.label, 'Take the ' + (i + 1) + '. place, ' + offer.label, () => addBox(offer.xy), String(offer.xy) === last)));
+    button('offer' + i, offer.label, 'Take the ' + (i + 1) + '. place, ' + offer.label, () => take(offer), String(offer.xy) === last)));
 }
 
 function listChoices() {

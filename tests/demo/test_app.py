@@ -35,6 +35,8 @@ def test_models_that_are_not_there_are_prepared_or_refused_in_words(graphs_folde
     assert matting.graphs.variant == "tiny" and first_use.variant == "vit_b"
     with pytest.raises(WeightsError, match="mam_vitl.pth is not in .*; open https://drive.google.com.* and put it into"):
         app.load(app.parse(["--variant", "vit_l"]))
+    with pytest.raises(GraphError, match="lacks grounding.onnx and tokenizer.json"):
+        app.load(app.parse(["--grounding", str(graphs_folder)]))
     with pytest.raises(GraphError, match="holds mini; asked for vit_b"):
         app.load(app.parse(["--variant", "vit_b", "--graphs", str(graphs_folder)]))
     assert app.load(app.parse(["--graphs", str(graphs_folder)]))[0].graphs.variant == "mini"

@@ -72,11 +72,25 @@ def test_a_visitor_works_on_tiny_until_the_model_takes_over(browser, nothing_the
     assert Matting.load("vit_b").open(EXAMPLES / "flower.jpg").image_embeddings.shape == (1, 256, 64, 64)
 
 
-def test_what_goes_wrong_is_told_and_the_page_stays_on_tiny(matting, nothing_there) -> None:
-    (nothing_there / "mam.pth").write_bytes(b"<html>please sign in</html>")
-    studio, first = Studio(matting), FirstUse("vit_b", Matting.load)
+def ended(matting: Matting, load=Matting.load) -> str:
+    """What a first use says in the end; the page stays as it is."""
+    studio, first = Studio(matting), FirstUse("vit_b", load)
     first.start(studio)
     while not first.done:
         time.sleep(0.1)
-    assert "vit_b could not be made ready" in first.in_words() and "stays on `tiny`" in first.in_words()
-    assert studio.matting is matting
+    assert studio.matting is matting and first.in_words().endswith("This page stays on `tiny`.")
+    return first.in_words()
+
+
+def test_what_goes_wrong_is_told_and_the_page_stays_on_tiny(matting, nothing_there) -> None:
+    (nothing_there / "mam.pth").write_bytes(b"<html>please sign in</html>")
+    assert "vit_b could not be made ready (export: mam.pth" in ended(matting) or "web page" in ended(matting)
+
+
+def test_what_nobody_foresaw_is_told_too(matting, monkeypatch) -> None:
+    monkeypatch.setattr(first_use, "COMMAND", [sys.executable, "-c", "print('all is well')"])
+    assert "for a reason that the server's log tells" in ended(matting, lambda folder: 1 / 0)
+    monkeypatch.setattr(first_use, "COMMAND", [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"])
+    assert "a signal, 9, ended it" in ended(matting)
+    monkeypatch.setattr(first_use, "COMMAND", ["/no/such/python"])
+    assert "for a reason that the server's log tells" in ended(matting)

@@ -6,16 +6,26 @@ import numpy as np
 import onnx
 import pytest
 
-from export import bench
+from export import bench, flavours
 from export.__main__ import main
 from export.flavours import FLAVOURS, graph_bytes, record
+from export.write import write_graphs
 from mam import GraphError, Matting
 from mam.contract import GRAPHS
 from mam.matting import BUNDLE
+from mam.nets import checkpoint
 from mam.runtime import load_graphs
+from tests import small_vit
 from tests.conftest import EXAMPLES
 
 COFFEE = EXAMPLES / "coffee.png"
+
+
+@pytest.fixture(scope="module")
+def small_sam(tmp_path_factory):
+    out = tmp_path_factory.mktemp("small_sam")
+    write_graphs(checkpoint.seeded(small_vit.SMALL, 0), "seed 0", out)
+    return out
 
 
 @pytest.fixture(scope="module", params=sorted(FLAVOURS))
@@ -55,12 +65,41 @@ def test_graphs_outside_the_networks_keep_all_their_digits(flavour) -> None:
         )
 
 
+def test_a_flavour_never_replaces_the_exact_graphs(capsys) -> None:
+    assert main(["flavour", str(BUNDLE), "--precision", "fp16", "--out", str(BUNDLE / ".." / BUNDLE.name)]) == 1
+    assert "holds the exact graphs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("precision", sorted(FLAVOURS))
+def test_sams_encoders_have_flavours_too_even_if_their_weights_lie_apart(small_sam, tmp_path, monkeypatch, precision) -> None:
+    monkeypatch.setattr(flavours, "_TWO_GB", 10_000)
+    image = np.random.default_rng(0).standard_normal((1, 3, 1024, 1024), np.float32)
+    expected = load_graphs(small_sam, "cpu").encode(image)
+    for _ in range(2):  # once more into the same folder
+        flavours.write_flavour(small_sam, precision, tmp_path, [COFFEE])
+        sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+        assert sizes["image_encoder.onnx.data"] < 2 * small_sam.joinpath("image_encoder.onnx").stat().st_size
+    got = load_graphs(tmp_path, "cpu").encode(image)
+    assert np.linalg.norm(got - expected) < 0.1 * np.linalg.norm(expected)
+    products = {node.op_type for node in onnx.load(tmp_path / "image_encoder.onnx").graph.node}
+    assert ("MatMulInteger" in products) == (precision == "int8")
+
+
 def test_half_a_set_has_no_flavours(tmp_path) -> None:
     shutil.copy(BUNDLE / "matte.onnx", tmp_path)
     command = ["flavour", str(tmp_path), "--precision", "fp16", "--out", str(tmp_path / "out")]
     assert main(command) == 1 and not (tmp_path / "out").exists()
     with pytest.raises(GraphError, match="lacks image_encoder.onnx"):
         record(tmp_path, [COFFEE])
+
+
+def test_bench_says_early_what_it_cannot_measure(tmp_path, capsys) -> None:
+    assert main(["bench", str(BUNDLE), str(tmp_path)]) == 1
+    assert "lacks image_encoder.onnx" in capsys.readouterr().err
+    with pytest.raises(GraphError, match="no pictures to measure with"):
+        next(bench.bench([BUNDLE], [], "cpu", 1))
+    with pytest.raises(GraphError, match="measuring .* ended with status 1"):
+        bench._apart(tmp_path / "none.onnx", [], "cpu", 1, 1)
 
 
 def test_bench_measures_each_graph_against_the_first_set(capsys) -> None:

@@ -197,3 +197,10 @@ def test_a_click_that_takes_away_is_obeyed_on_a_real_photograph(matting) -> None
     scene = matting.open(EXAMPLES / "coffee.png")
     matte = scene.matte(box=CUP_BOX, points=[(280, 230), (90, 60)], labels=[1, 0])
     assert matte.mask[230, 280] and not matte.mask[60, 90]
+
+
+def test_a_folder_comes_before_a_model_of_the_same_name(graphs_folder, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Matting.load("tiny", device="cpu").graphs.variant == "tiny"
+    (tmp_path / "tiny").symlink_to(graphs_folder)
+    assert Matting.load("tiny", device="cpu").graphs.variant == "mini"

@@ -77,9 +77,36 @@ def test_cuda_that_falls_back_silently_is_said(graphs_folder, monkeypatch) -> No
     monkeypatch.setattr(runtime, "_choose_providers", lambda device: (["CUDAExecutionProvider", "CPUExecutionProvider"], ""))
     real = runtime._session
     monkeypatch.setattr(runtime, "_session", lambda path, providers, threads: real(path, providers[1:], threads))
-    with pytest.raises(GraphError, match="runs image_encoder, mask_decoder, matte on CPUExecutionProvider"):
+    with pytest.raises(GraphError, match="runs image_encoder.onnx, mask_decoder.onnx, matte.onnx on CPUExecutionProvider"):
         load_graphs(graphs_folder, "cuda")
-    assert "could not be used; running image_encoder, mask_decoder, matte on CPU" in load_graphs(graphs_folder, "auto").note
+    note = load_graphs(graphs_folder, "auto").note
+    assert "CUDA could not be used (" in note and "; running image_encoder.onnx, mask_decoder.onnx, matte.onnx on CPU" in note
+
+
+def test_the_reason_why_cuda_failed_is_passed_on(graphs_folder, monkeypatch) -> None:
+    real = runtime.ort.InferenceSession
+
+    def session(path, options, providers):
+        if providers[0][0] == runtime.CUDA:
+            raise RuntimeError("CUDA failure 35: driver too old")
+        return real(path, options, providers=providers)
+
+    monkeypatch.setattr(runtime, "_choose_providers", lambda device: ([runtime.CUDA, runtime.CPU], ""))
+    monkeypatch.setattr(runtime.ort, "InferenceSession", session)
+    assert "CUDA failure 35: driver too old" in load_graphs(graphs_folder, "auto").note
+    with pytest.raises(GraphError, match="CUDA failure 35: driver too old"):
+        load_graphs(graphs_folder, "cuda")
+
+
+def test_a_driver_counts_if_the_loader_finds_it(monkeypatch) -> None:
+    def load(name: str):
+        if name != "libcuda.so.1":
+            raise OSError("no such library")
+
+    monkeypatch.setattr(runtime.ctypes, "CDLL", load)
+    assert runtime.cuda_driver() == "libcuda.so.1"
+    monkeypatch.setattr(runtime.ctypes, "CDLL", lambda name: load(""))
+    assert runtime.cuda_driver() is None
 
 
 class FakeValue:

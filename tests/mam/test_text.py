@@ -193,7 +193,7 @@ def test_words_and_a_box_exclude_each_other(scene) -> None:
 
 
 def test_a_model_in_a_folder_serves_the_library(grounding, grounding_folder) -> None:
-    scene = Matting.load(device="cpu", text=grounding_folder).open(EXAMPLES / "coffee.png")
+    scene = Matting.load(device="cpu", grounding=grounding_folder).open(EXAMPLES / "coffee.png")
     found = scene.find(["a cat", RED], box_threshold=0.0)
     assert found.boxes == Grounding.load(grounding_folder, "cpu").find(scene.photo.pixels, ["a cat", RED], box_threshold=0.0).boxes
     assert set(f.phrase for f in found) <= {"a cat", RED, ""}

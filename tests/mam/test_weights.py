@@ -182,3 +182,24 @@ def test_on_the_command_line(server, tmp_path, capsys) -> None:
     (tmp_path / NAME).write_bytes(b"x")
     assert main(["weights", "verify"]) == 1
     assert main(["weights", "get"]) == 1
+
+
+def test_a_folder_that_cannot_be_written_to_can_still_be_read(server, monkeypatch) -> None:
+    file = weights.get(NAME)
+    weights._note(file).unlink()
+    real = type(file).write_text
+
+    def refuse(path, *args, **options):
+        if path.name.endswith(".checked"):
+            raise OSError(30, "Read-only file system")
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(type(file), "write_text", refuse)
+    assert weights.path(NAME) == file  # checked, though that cannot be remembered
+
+
+def test_a_download_into_such_a_folder_says_what_to_do(server, tmp_path, monkeypatch) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("MAM_HOME", str(tmp_path / "file" / "home"))
+    with pytest.raises(WeightsError, match="cannot be written to .*set MAM_HOME"):
+        weights.get(NAME)
