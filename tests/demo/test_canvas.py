@@ -60,6 +60,18 @@ def test_words_offer_the_places_where_they_are(visitor) -> None:
     assert on(visitor.alpha(), 100, 200)
 
 
+def test_a_place_that_is_taken_replaces_what_was_pointed_at(visitor) -> None:
+    visitor.click(500, 100)
+    visitor.settled()
+    words = visitor.tab.locator("#words textarea, #words input")
+    words.fill("left")
+    words.press("Enter")
+    expect(visitor.tab.locator("#canvas .offers button")).to_have_text(["left 0.80"])
+    visitor.settled()
+    alpha = visitor.alpha()
+    assert on(alpha, 100, 200) and not on(alpha, 500, 100)
+
+
 def test_words_that_are_nowhere_are_said_with_the_best_score(visitor) -> None:
     words = visitor.tab.locator("#words textarea, #words input")
     words.fill("a submarine")
