@@ -85,7 +85,7 @@ def table(costs: Sequence[Cost]) -> str:
         speed = baseline.setdefault(cost.graph, cost.seconds) / cost.seconds
         mad = "" if np.isnan(cost.mad) else f"{cost.mad:.3f}"
         lines.append(
-            f"{cost.graph:<15}{cost.folder.name[:27]:<28}{cost.megabytes:8.1f}  {cost.provider[:4]:<5}{cost.load:8.2f}{cost.first:9.3f}{cost.seconds:8.3f}"
+            f"{cost.graph:<15}{cost.folder.name[:27]:<28}{cost.megabytes:8.1f}  {cost.provider.removesuffix('ExecutionProvider'):<5}{cost.load:8.2f}{cost.first:9.3f}{cost.seconds:8.3f}"
             f"{speed:7.2f}x{cost.peak:9.2f}{cost.error:10.1e}{mad:>8}"
         )
     return "\n".join(lines)
