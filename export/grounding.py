@@ -31,7 +31,7 @@ from transformers.models.grounding_dino import modeling_grounding_dino as upstre
 from mam import contract, weights
 from mam.errors import WeightsError
 from mam.nets.checkpoint import sha256
-from mam.text import TOKENIZER, Canvas, Grounding, Phrases
+from mam.text import TOKENIZER, Canvas, Phrases
 
 OPSET = 17
 LARGE = 1e4  # stands for infinity: softmax and sigmoid end at the same 0 and 1, and half precision can hold it
