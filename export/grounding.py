@@ -14,7 +14,6 @@ import json
 import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +27,12 @@ from tokenizers import BertWordPieceTokenizer, Tokenizer
 from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection
 from transformers.models.grounding_dino import modeling_grounding_dino as upstream
 
+from export.trace import trace
 from mam import contract, weights
 from mam.errors import WeightsError
 from mam.nets.checkpoint import sha256
 from mam.text import TOKENIZER, Canvas, Phrases
 
-OPSET = 17
 LARGE = 1e4  # stands for infinity: softmax and sigmoid end at the same 0 and 1, and half precision can hold it
 
 
@@ -129,7 +128,8 @@ def write_grounding(source: Source, folder: Path, side: int | None = None) -> li
         graph, words = Path(unfinished) / contract.GROUNDING.file, Path(unfinished) / TOKENIZER
         tokenizer = write_tokenizer(source.tokenizer, words)
         # One phrase is enough: the number of tokens is free, and what depends on phrases is fed.
-        _trace(Traceable(model), example_inputs(canvas, Phrases.of("a thing", tokenizer)), graph)
+        inputs = example_inputs(canvas, Phrases.of("a thing", tokenizer))
+        trace(contract.GROUNDING, Traceable(model).eval(), inputs, graph, fixed=("Q", "side"))
         _finish(graph, model.config.num_queries, stamp)
         for path in (words, graph):
             os.replace(path, folder / path.name)
@@ -258,26 +258,6 @@ def example_inputs(canvas: Canvas, phrases: Phrases) -> tuple[torch.Tensor, ...]
     picture = np.full((canvas.side * 3 // 4, canvas.side, 3), 127, np.uint8)
     fed = (*canvas.feed(picture), phrases.input_ids, phrases.position_ids, phrases.text_mask)
     return tuple(torch.from_numpy(value) for value in fed)
-
-
-def _trace(module: Traceable, inputs: tuple[torch.Tensor, ...], path: Path) -> None:
-    graph = contract.GROUNDING
-    tokens = {t.name: {axis: "T" for axis, size in enumerate(t.shape) if size == "T"} for t in (*graph.inputs, *graph.outputs)}
-    with torch.inference_mode(), warnings.catch_warnings():
-        # Sizes are compared while tracing; those of the picture are fixed, those of the text are compared in tests.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", UserWarning)
-        torch.onnx.export(
-            module.eval(),
-            inputs,
-            path,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=[t.name for t in graph.inputs],
-            output_names=[t.name for t in graph.outputs],
-            dynamic_axes={name: axes for name, axes in tokens.items() if axes},
-        )
 
 
 def _finish(path: Path, queries: int, stamp: dict[str, str]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,10 +19,10 @@ from onnx import numpy_helper
 
 from export.attention import fused
 from export.graphs import modules
-from mam.contract import IMAGE_ENCODER, Graph, metadata
+from export.trace import trace
+from mam.contract import IMAGE_ENCODER, metadata
 from mam.nets.mam import MattingAnything
 
-OPSET = 17
 ONE_FILE = 1_000_000_000
 """Bytes of weights above which they go into a second file, NAME.onnx.data; protobuf itself ends at 2 GB."""
 
@@ -52,38 +51,14 @@ def write_graphs(
         path = folder / graph.file
         rewritten = graph is IMAGE_ENCODER and not plain
         with fused(model.sam.image_encoder) if rewritten else contextlib.nullcontext():
-            _trace(graph, module.eval(), inputs, path)
+            # PRESERVE (the module is in eval mode) keeps batch norms apart; onnxruntime folds them when it loads.
+            how = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False, "export_params": False}
+            trace(graph, module.eval(), inputs, path, **how)
         proto = onnx.load(path)
         onnx.helper.set_model_props(proto, {**stamp, "mam_graph": graph.name})
         _write(proto, module.state_dict(), path)
         onnx.checker.check_model(path, full_check=True)
         written(path)
-
-
-def _trace(graph: Graph, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], path: Path) -> None:
-    dynamic = {
-        tensor.name: {axis: size for axis, size in enumerate(tensor.shape) if isinstance(size, str)}
-        for tensor in (*graph.inputs, *graph.outputs)
-    }
-    with torch.inference_mode(), warnings.catch_warnings():
-        # Sizes are compared while tracing, in places that hold for every input; parity is checked, not assumed.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.filterwarnings("ignore", message="Constant folding")  # nothing is to be folded here
-        torch.onnx.export(
-            module,
-            inputs,
-            path,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=[t.name for t in graph.inputs],
-            output_names=[t.name for t in graph.outputs],
-            dynamic_axes={name: axes for name, axes in dynamic.items() if axes},
-            # PRESERVE (the module is in eval mode) keeps batch norms apart; onnxruntime folds them when it loads.
-            training=torch.onnx.TrainingMode.PRESERVE,
-            do_constant_folding=False,
-            export_params=False,
-        )
 
 
 def _write(proto: onnx.ModelProto, weights: dict[str, torch.Tensor], path: Path) -> None:

@@ -12,6 +12,7 @@ from transformers.models.grounding_dino import modeling_grounding_dino as upstre
 
 from export import grounding as export
 from export.__main__ import main
+from export.trace import OPSET
 from mam import Grounding, WeightsError, contract
 from mam.text import MODELS, Phrases
 from tests.grounding import one_thread
@@ -57,7 +58,7 @@ def test_graph_follows_the_contract_and_is_finite(grounding_folder) -> None:
             shape = [d.dim_param or d.dim_value for d in proto.type.tensor_type.shape.dim]
             known = {"side": 160, "Q": 20}
             assert shape == [known.get(size, size) for size in tensor.shape]
-    assert {entry.domain: entry.version for entry in model.opset_import} == {"": export.OPSET}
+    assert {entry.domain: entry.version for entry in model.opset_import} == {"": OPSET}
     constants = [a.t for node in model.graph.node for a in node.attribute if a.type == onnx.AttributeProto.TENSOR]
     values = [numpy_helper.to_array(tensor) for tensor in (*constants, *model.graph.initializer)]
     assert not [v for v in values if v.dtype == np.float64]  # a grid in double precision does not run
