@@ -49,7 +49,10 @@ def opened(
         session = studio.open(path, visitor)
         shown = replies.picture(studio, session)
     except (MamError, FileNotFoundError) as error:
-        yield None, nothing(studio, str(error), error=True)
+        if studio.current(visitor) is None:
+            yield None, nothing(studio, str(error), error=True)
+        else:  # what they had stays
+            yield gr.skip(), {"failed": time.time(), "text": str(error)}
         return
     reply = {
         "token": session.token,

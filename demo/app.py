@@ -7,6 +7,7 @@ import functools
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import gradio as gr
+import numpy as np
 
 from demo import zero_gpu
 from demo.api import add_api
@@ -23,6 +25,7 @@ from demo.cut_tab import add_cut_tab
 from demo.first_use import FirstUse, add_first_use
 from demo.studio import Studio
 from mam import GraphError, Grounding, Matting, MamError, weights
+from mam.composite import foreground_colours
 from mam.matting import BUNDLE
 from mam.variants import VARIANTS
 
@@ -148,6 +151,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"Words by {words.name} on {words.provider}. {words.note}", flush=True)
     except MamError as error:
         print(f"No words: {error}", flush=True)
+    # Cleaning colours is compiled on a machine's first use: now, before anybody waits for it.
+    threading.Thread(target=foreground_colours, args=[np.zeros((9, 9, 3), np.uint8), np.full((9, 9), 0.5, np.float32)], daemon=True).start()
     build_demo(matting, first_use).launch(
         server_name=arguments.host,
         server_port=arguments.port,

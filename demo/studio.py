@@ -97,15 +97,23 @@ class Studio:
         self._counts: dict[str, int] = {}
 
     def open(self, path: str, visitor: str = "") -> Session:
-        """A new session about a file, its picture encoded; it takes the place of the visitor's last one.
+        """A new session about a file, its picture encoded; it takes the place of the visitor's last one, unless it fails.
 
         Raises:
             InputError: the file cannot be used. FileNotFoundError: it is gone.
         """
-        self.forget(visitor)
         session = Session(visitor, f"{visitor}.{secrets.token_urlsafe(12)}", path, Path(path).stem)
-        self._tokens[visitor] = session.token
-        self.scene(session)
+        before, self._tokens[visitor] = self._tokens.get(visitor), session.token
+        try:
+            self.scene(session)
+        except Exception:
+            if before is None:
+                self._tokens.pop(visitor, None)
+            elif self._tokens.get(visitor) == session.token:
+                self._tokens[visitor] = before
+            raise
+        self.store.forget(lambda key: key[0].startswith(f"{visitor}.") and key[0] != session.token)
+        _give_back()
         return session
 
     def current(self, visitor: str) -> str | None:

@@ -38,6 +38,19 @@ def test_box_by_dragging(visitor) -> None:
     assert ((alpha > 127) != inside).mean() < 0.01
 
 
+def test_a_file_that_cannot_be_opened_costs_nothing(visitor, tmp_path) -> None:
+    visitor.click(200, 200)
+    visitor.settled()
+    before = visitor.alpha()
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    visitor.open(tmp_path / "bad.jpg")
+    expect(visitor.said).to_contain_text("bad.jpg is not a picture", timeout=30_000)
+    assert np.array_equal(visitor.alpha(), before)
+    visitor.click(300, 300)  # and the work goes on
+    visitor.settled()
+    assert on(visitor.alpha(), 300, 300) and on(visitor.alpha(), 200, 200)
+
+
 def test_words_offer_the_places_where_they_are(visitor) -> None:
     words, offers = visitor.tab.locator("#words textarea, #words input"), visitor.tab.locator("#canvas .offers button")
     words.fill("both")
@@ -374,7 +387,7 @@ def test_bad_files_are_refused_beside_the_canvas(visitor, tmp_path, name, conten
     visitor.open(tmp_path / name)
     expect(visitor.said).to_contain_text(said, timeout=30_000)
     expect(visitor.said).to_have_class("said error")
-    expect(visitor.tab.locator("#canvas .empty")).to_be_visible()  # the flower is gone
+    expect(visitor.tab.locator("#canvas .empty")).to_be_hidden()  # the flower stays
     visitor.opened(EXAMPLES / "cat.png")  # and the next photo works
 
 
