@@ -1,4 +1,4 @@
-"""`python -m mam matte | doctor | weights | evaluate | train`. Each command imports only what it needs."""
+"""`python -m mam matte | doctor | weights | evaluate | pack | train`. Each command imports only what it needs."""
 
 from __future__ import annotations
 
@@ -59,6 +59,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     evaluate.add_argument("--sources", nargs="+", help="only names that begin with one of these, such as ccp or coco")
     evaluate.add_argument("--out", type=Path, help="results.csv, mattes, worst.png; run again to go on (default: evaluation/LAYOUT-PROMPT)")
     _model_options(evaluate)
+
+    pack = commands.add_parser("pack", help="pack a folder of training pictures into a few files that load into memory")
+    pack.set_defaults(run=run_pack)
+    pack.add_argument("data", type=Path, help="see mam/training/data.py")
+    pack.add_argument("out", type=Path, help="a folder for data-000.zip, ..., 60 MB each; `train --data` takes it")
+    pack.add_argument("--longest", type=int, metavar="PIXELS", help="shrink larger photographs and backgrounds to this side")
 
     train = commands.add_parser("train", help="train a network by a recipe (needs torch); torchrun runs several processes")
     train.set_defaults(run=run_train)
@@ -282,6 +288,14 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
         quality = run.instance_quality(cases, out).quality()
         print("IMQ  " + "  ".join(f"{name} {100 * value:.2f}" for name, value in quality.items()))
     print(f"{out / 'results.csv'}; the worst cases: {run.contact_sheet(rows, cases, out)}")
+    return 0
+
+
+def run_pack(arguments: argparse.Namespace) -> int:
+    """Pack training pictures."""
+    from mam.training.files import pack
+
+    pack(arguments.data, arguments.out, arguments.longest)
     return 0
 
 

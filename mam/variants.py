@@ -37,10 +37,26 @@ class CNN:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """Sizes of `mam.nets.evidence`: how often a mask is mended, bins along a side of the picture, the width of the convolutions.
+
+    `bins` holds, for each kind of bin, how much it goes by colour and how much by place: from fine colours wherever they are to
+    coarse ones close by. `trusted`: the predicted IoU up to which a mask stays as it is, and from which it is mended in full.
+    """
+
+    rounds: int = 2
+    side: int = 8
+    bins: tuple[tuple[float, float], ...] = ((5.0, 0.5), (4.0, 1.5), (3.0, 2.5), (2.0, 3.5))
+    width: int = 16
+    trusted: tuple[float, float] = (0.45, 0.65)
+
+
+@dataclass(frozen=True)
 class M2M:
     """Widths of the Mask-to-Matte network. The defaults are the authors' (2,714,619 parameters).
 
-    `embedding` below 256 puts a 1x1 convolution in front that narrows the image embedding first.
+    `embedding` below 256 puts a 1x1 convolution in front that narrows the image embedding first; `cues` lets every scale
+    see how sure SAM is of its mask and what the colours say of the alpha (`mam.nets.colour_line`), and os1 the full picture.
     """
 
     embedding: int = 256
@@ -48,11 +64,12 @@ class M2M:
     os4: int = 64
     os2: int = 32
     head: int = 32
+    cues: bool = False
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One model: the encoder, the width of the mask decoder's perceptrons, M2M, and the files that its weights come from.
+    """One model: the encoder, the width of the mask decoder's perceptrons, what mends its masks by colour, M2M, and the files that its weights come from.
 
     `usage` says how the model wants to be used, not what it is; `checkpoints` are names in `mam.weights`.
     """
@@ -60,6 +77,7 @@ class Variant:
     name: str
     encoder: ViT | CNN
     decoder_mlp: int = 2048
+    evidence: Evidence | None = None
     m2m: M2M = M2M()
     usage: Usage = Usage()
     checkpoints: tuple[str, ...] = ()
@@ -79,7 +97,8 @@ VARIANTS: dict[str, Variant] = {
             "tiny",
             CNN(),
             decoder_mlp=256,
-            m2m=M2M(embedding=32, os8=32, os4=24, os2=16, head=16),
+            evidence=Evidence(),
+            m2m=M2M(embedding=32, os8=32, os4=24, os2=16, head=16, cues=True),
             usage=Usage(close_look=0.5, alternatives=False),
             licence="MIT code; weights for research and demonstration, see mam/bundle/README.md",
         ),

@@ -33,10 +33,11 @@ def nobodys_models(tmp_path_factory):
 @pytest.fixture(scope="session")
 def mini():
     """The smallest variant: everything of `tiny`, narrower."""
-    from mam.variants import CNN, M2M, Variant
+    from mam.variants import CNN, M2M, Evidence, Variant
 
     encoder = CNN(widths=(16, 24, 48), depths=(1, 1, 2), pyramid=32)
-    return Variant("mini", encoder, decoder_mlp=32, m2m=M2M(embedding=16, os8=12, os4=8, os2=8, head=8))
+    m2m = M2M(embedding=16, os8=12, os4=8, os2=8, head=8, cues=True)
+    return Variant("mini", encoder, decoder_mlp=32, evidence=Evidence(side=4, width=8), m2m=m2m)
 
 
 @pytest.fixture(scope="session")

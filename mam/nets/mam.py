@@ -15,7 +15,7 @@ from mam.nets.resample import resample
 from mam.nets.sam import CELL, FRAME, Sam
 from mam.variants import Variant
 
-MARGIN = 6  # cells around the mask beyond which M2M's alphas no longer depend on what is there (4 are not enough)
+MARGIN = 8  # cells around the mask beyond which M2M's alphas no longer depend on what is there (6 are not enough)
 
 
 class MattingAnything(nn.Module):
@@ -87,7 +87,7 @@ class MattingAnything(nn.Module):
         y0, y1, x0, x1 = crop_cells((mask_logits > 0).any(0, keepdim=True))
         embedding = image_embeddings[:, :, y0:y1, x0:x1].expand(b, -1, -1, -1)
         picture = image[:, :, y0 * CELL : y1 * CELL, x0 * CELL : x1 * CELL].expand(b, -1, -1, -1)
-        mask = (mask_logits[:, :, y0 * 4 : y1 * 4, x0 * 4 : x1 * 4] > 0).to(image.dtype)
+        mask = mask_logits[:, :, y0 * 4 : y1 * 4, x0 * 4 : x1 * 4]
         # One tensor of three channels: padded back onto the canvas, cut to the picture and resized in one go.
         alphas = torch.cat(self.m2m(embedding, picture, mask), dim=1)
         cells = FRAME // CELL

@@ -1,6 +1,6 @@
 """SAM, built from segment_anything's own modules: image encoder, prompt encoder, mask decoder.
 
-`tiny` swaps the image encoder for ours and narrows the decoder's perceptrons; all else is Meta's. The two forward
+`tiny` swaps the image encoder for ours, narrows the decoder's perceptrons and mends the masks by colour; all else is Meta's. The two forward
 functions here say the same as Meta's, with a real batch axis: one decoder call answers many prompts, about one
 picture or about one picture each.
 """
@@ -16,7 +16,8 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
-from mam.nets.encoder import CNNEncoder
+from mam.nets.encoder import CNNEncoder, carried
+from mam.nets.evidence import ColourEvidence
 from mam.variants import CNN, Variant
 
 FRAME = 1024  # longest side of the input frame
@@ -75,6 +76,7 @@ class Sam(nn.Module):
             iou_head_depth=3,
             iou_head_hidden_dim=256,
         )
+        self.evidence = None if variant.evidence is None else ColourEvidence(variant.evidence)
 
     def embed_prompts(
         self, point_coords: Tensor, point_labels: Tensor, mask_input: Tensor, has_mask_input: Tensor
@@ -135,8 +137,10 @@ class Sam(nn.Module):
             [mlp(tokens[:, 1 + i]) for i, mlp in enumerate(decoder.output_hypernetworks_mlps)], dim=1
         )
         masks = (weights @ upscaled.flatten(2)).reshape(b, -1, 4 * h, 4 * w)
-        return masks, decoder.iou_prediction_head(tokens[:, 0])
-
+        quality = decoder.iou_prediction_head(tokens[:, 0])
+        if self.evidence is not None:
+            masks = torch.cat([self.evidence(masks[:, :1], quality[:, :1], carried(image_embeddings)), masks[:, 1:]], 1)
+        return masks, quality
 
     def lone_answer(self, low_res_masks: Tensor, iou_predictions: Tensor) -> Tensor:
         """The mask that answers one box or one click alone, (B, 4, h, w) and (B, 4) -> (B, 1, h, w)."""

@@ -6,7 +6,7 @@ A folder of training data looks like this; any source may be missing:
     cutouts/<source>/<id>.webp               RGBA
     backgrounds/<source>/<id>.jpg
 
-Every example is a function of (seed, index) alone, so a run that was interrupted goes on with the very next one.
+or like what `python -m mam pack` makes of it. Every example is a function of (seed, index) alone, so a run that was interrupted goes on with the very next one.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
+from mam.training.files import Files
 from mam.training.softness import make_plant
 
 # How often a source is drawn, whatever its number of pictures.
@@ -31,14 +32,16 @@ _REGIONS = {"bsds"}
 
 @dataclass(frozen=True)
 class Photo:
-    """One photograph with its label map, not yet read."""
+    """One photograph with its label map, not yet read; `name` is of the .jpg."""
 
     source: str
-    path: Path
+    name: str
+    files: Files
 
     def read(self) -> tuple[Image.Image, np.ndarray]:
         """RGB picture and (H, W) uint8 labels."""
-        return Image.open(self.path).convert("RGB"), np.asarray(Image.open(self.path.with_suffix(".png")))
+        labels = self.files.open(self.name.removesuffix(".jpg") + ".png")
+        return Image.open(self.files.open(self.name)).convert("RGB"), np.asarray(Image.open(labels))
 
 
 class Library:
@@ -52,19 +55,25 @@ class Library:
     """
 
     def __init__(self, root: Path) -> None:
+        self.files = Files(root)
         self.shots: dict[str, list[list[Photo]]] = {}
-        for folder in sorted((root / "photos").glob("*")):
-            groups: dict[str, list[Photo]] = {}
-            for path in sorted(folder.glob("*.jpg")):
-                # Frames of one video shot look alike: "<shot>_<frame>" are drawn shot first.
-                shot = path.stem.rpartition("_")[0] if folder.name == "davis" else path.stem
-                groups.setdefault(shot, []).append(Photo(folder.name, path))
-            if groups:
-                self.shots[folder.name] = list(groups.values())
+        groups: dict[tuple[str, str], list[Photo]] = {}
+        for name in self._named("photos", ".jpg"):
+            _, source, file = name.split("/")
+            stem = file.removesuffix(".jpg")
+            # Frames of one video shot look alike: "<shot>_<frame>" are drawn shot first.
+            shot = stem.rpartition("_")[0] if source == "davis" else stem
+            groups.setdefault((source, shot), []).append(Photo(source, name, self.files))
+        for (source, _), shot in groups.items():
+            self.shots.setdefault(source, []).append(shot)
         if not self.shots:
             raise FileNotFoundError(f"no photographs in {root / 'photos'}: expected <source>/<id>.jpg with <id>.png")
-        self.cutouts = sorted((root / "cutouts").glob("*/*.webp"))
-        self.backgrounds = sorted((root / "backgrounds").glob("*/*.jpg"))
+        self.cutouts = self._named("cutouts", ".webp")
+        self.backgrounds = self._named("backgrounds", ".jpg")
+
+    def _named(self, folder: str, ending: str) -> list[str]:
+        """The names FOLDER/<source>/<id>ENDING, sorted."""
+        return [n for n in self.files.names if n.startswith(f"{folder}/") and n.count("/") == 2 and n.endswith(ending)]
 
     def photo(self, rng: np.random.Generator, sources: Sequence[str]) -> Photo:
         """Draw one photograph of the named sources that are there."""
@@ -74,10 +83,14 @@ class Library:
         shot = shots[rng.integers(len(shots))]
         return shot[rng.integers(len(shot))]
 
+    def picture(self, name: str) -> Image.Image:
+        """Open one of `cutouts` or `backgrounds`."""
+        return Image.open(self.files.open(name))
+
     def scene(self, rng: np.random.Generator) -> tuple[str, Image.Image, np.ndarray]:
         """Draw a picture to train on: (source, RGB, labels); a plain background has labels 0."""
         if self.backgrounds and rng.random() < _BACKGROUND_WEIGHT:
-            image = Image.open(self.backgrounds[rng.integers(len(self.backgrounds))]).convert("RGB")
+            image = self.picture(self.backgrounds[rng.integers(len(self.backgrounds))]).convert("RGB")
             return "background", image, np.zeros((image.height, image.width), np.uint8)
         photo = self.photo(rng, list(self.shots))
         return photo.source, *photo.read()
@@ -86,7 +99,7 @@ class Library:
         """Draw a foreground as RGBA: a cut-out, or an object cut along its labels out of a photograph."""
         sources = [s for s in self.shots if s not in _REGIONS]
         if self.cutouts and (not sources or rng.random() < 0.6):
-            return Image.open(self.cutouts[rng.integers(len(self.cutouts))]).convert("RGBA")
+            return self.picture(self.cutouts[rng.integers(len(self.cutouts))]).convert("RGBA")
         photo = self.photo(rng, sources)
         image, labels = photo.read()
         mask = labels > 0

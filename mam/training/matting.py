@@ -175,14 +175,14 @@ def matting_loss(
         # A mask with faults teaches to mend them; from one of something else M2M could only learn to ignore masks, and a
         # shaken true one teaches more.
         missed = mask_iou(mask, small.squeeze(1)).squeeze(1) < 0.55
-        guide = torch.where(missed[:, None, None, None], _shaken(small), mask > 0).float()
+        guide = torch.where(missed[:, None, None, None], _shaken(small), mask)
 
         fields = [(embeddings, 1), (image, CELL), (guide, 4), (alpha.unsqueeze(1), CELL), (known.unsqueeze(1), CELL)]
         if teacher is not None:
             plain = normalise(batch["plain"], batch["valid"])
             inside = (plain != 0).any(1, keepdim=True).float()
-            fields += [(sam.image_encoder(plain), 1), (plain, CELL), (small.float(), 4), (inside, CELL)]
-        corners = [(i, *_corner(alpha[i], small[i, 0], guide[i, 0] > 0.5, cells)) for i in range(len(alpha)) for _ in range(views)]
+            fields += [(sam.image_encoder(plain), 1), (plain, CELL), (24 * (small.float() - 0.5), 4), (inside, CELL)]
+        corners = [(i, *_corner(alpha[i], small[i, 0], guide[i, 0] > 0, cells)) for i in range(len(alpha)) for _ in range(views)]
         cut = [
             torch.stack([f[i, :, y * k : (y + cells) * k, x * k : (x + cells) * k] for i, y, x in corners]) for f, k in fields
         ]
@@ -215,15 +215,16 @@ def _weights(alpha: Tensor, os8: Tensor, os4: Tensor, progress: float) -> tuple[
 
 
 def _grown(region: Tensor, radius: int) -> Tensor:
-    return F.max_pool2d(region.float(), 2 * radius + 1, 1, radius)
+    rows = F.max_pool2d(region.float(), (2 * radius + 1, 1), 1, (radius, 0))
+    return F.max_pool2d(rows, (1, 2 * radius + 1), 1, (0, radius))
 
 
 def _shaken(mask: Tensor) -> Tensor:
-    """(B, 1, h, w) bool masks grown or shrunk by 0 to 3 pixels, with a wavy edge."""
+    """Logits (B, 1, h, w) of bool masks, grown or shrunk by 0 to 3 pixels, with a wavy edge."""
     wave = F.interpolate(torch.randn(len(mask), 1, 24, 24, device=mask.device), mask.shape[-2:], mode="bilinear")
     radius = int(torch.randint(0, 4, ()))
     soft = F.avg_pool2d(mask.float(), 2 * radius + 1, 1, radius)
-    return soft + 0.3 * wave > 0.5
+    return 12 * (soft + 0.3 * wave - 0.5)
 
 
 def _corner(alpha: Tensor, small: Tensor, guide: Tensor, cells: int) -> tuple[int, int]:

@@ -4,6 +4,7 @@ The habits: CUDA everywhere, imports of much that is not installed, Meta's weigh
 in place, an empty mask that crashes.
 """
 
+import dataclasses
 import importlib
 import sys
 from unittest.mock import MagicMock
@@ -137,6 +138,12 @@ def clone(mini, tmp_path, monkeypatch):
         return tmp_path / "clone"
 
     return make
+
+
+@pytest.fixture(scope="module")
+def mini(mini):
+    """As the authors built theirs: no colours beside SAM's mask."""
+    return dataclasses.replace(mini, evidence=None, m2m=dataclasses.replace(mini.m2m, cues=False))
 
 
 @pytest.fixture()

@@ -45,7 +45,7 @@ def test_the_authors_single_file_holds_both(mini, files, tmp_path) -> None:
 
 def test_half_a_model_names_the_tensors(mini, files) -> None:
     _, sam, m2m = files
-    with pytest.raises(WeightsError, match=r"does not hold a Sam.*missing \(image_encoder"):
+    with pytest.raises(WeightsError, match=r"does not hold a Sam.*missing \(evidence"):
         checkpoint.load(mini, m2m)
     with pytest.raises(WeightsError, match=r"does not hold a MaskToMatte.*missing \(bn1.bias"):
         checkpoint.load(mini, sam)

@@ -64,7 +64,7 @@ def test_real_sets_give_examples_of_the_same_form(sets, tmp_path) -> None:
 def test_every_treatment_keeps_the_size_and_softens(library, monkeypatch, kind) -> None:
     monkeypatch.setattr(softness, "_TREATMENTS", {kind: 1.0})
     padded = Image.new("RGBA", (200, 200))
-    padded.paste(Image.open(library.cutouts[0]).convert("RGBA"), (68, 68))
+    padded.paste(library.picture(library.cutouts[0]).convert("RGBA"), (68, 68))
     result = soften(np.random.default_rng(1), padded)
     alpha = np.asarray(result.getchannel("A"))
     assert result.size == (200, 200) and alpha.max() > 60
@@ -81,7 +81,7 @@ def test_every_made_foreground_is_partly_there(monkeypatch, kind) -> None:
 
 
 def test_colours_reach_beyond_the_edge(library) -> None:
-    cutout = Image.open(library.cutouts[0]).convert("RGBA")
+    cutout = library.picture(library.cutouts[0]).convert("RGBA")
     colours = np.asarray(extend_colours(cutout))
     assert np.abs(colours[1, 32].astype(int) - 200).max() < 12  # transparent, and black before
     rng = np.random.default_rng(0)

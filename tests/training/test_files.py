@@ -1,0 +1,44 @@
+"""Packed training pictures give the very examples that the folder gives."""
+
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mam.__main__ import main
+from mam.training import files
+from mam.training.data import Library, Segments
+from mam.training.files import Files
+
+
+def test_packed_pictures_train_like_the_folder(data, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(files, "SHARD", files.LARGEST + 20_000)
+    assert main(["pack", str(data), str(tmp_path / "packed")]) == 0
+    archives = sorted((tmp_path / "packed").iterdir())
+    assert len(archives) > 1 and len(capsys.readouterr().out.splitlines()) == len(archives)
+    assert Files(tmp_path / "packed").names == Files(data).names
+    loose, packed = Segments(Library(data), 64, 1), Segments(Library(tmp_path / "packed"), 64, 1)
+    for i in range(8):
+        a, b = loose[i], packed[i]
+        assert all(np.array_equal(a[k], b[k]) for k in a)
+
+
+def test_large_photographs_are_shrunk_with_their_labels(data, tmp_path) -> None:
+    files.pack(data, tmp_path, longest=40, log=lambda line: None)
+    packed = Files(tmp_path)
+    photo = next(name for name in packed.names if name.startswith("photos/") and name.endswith(".jpg"))
+    labels = photo.replace(".jpg", ".png")
+    image, small = Image.open(packed.open(photo)), Image.open(packed.open(labels))
+    assert max(image.size) == 40 and image.size == small.size
+    before = np.unique(np.asarray(Image.open(data / labels)))
+    assert set(np.unique(np.asarray(small))) <= set(before)
+
+
+def test_nothing_to_pack_and_nowhere_to_put_it_are_told(data, tmp_path, capsys) -> None:
+    assert main(["pack", str(tmp_path), str(tmp_path / "out")]) == 1
+    with zipfile.ZipFile(tmp_path / "data-000.zip", "w"):
+        pass
+    assert main(["pack", str(data), str(tmp_path)]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert "holds no files to pack" in said[0] and "holds archives already" in said[1]
