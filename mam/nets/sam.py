@@ -119,7 +119,7 @@ class Sam(nn.Module):
 
         Returns:
             `low_res_masks` (B, 4, 4h, 4w) logits and `iou_predictions` (B, 4); mask 0 is for several clicks, 1..3
-            are the alternatives for a single prompt.
+            are the alternatives for a single prompt. Where the variant mends masks by colour, it mends mask 0.
 
         Source: segment_anything/modeling/mask_decoder.py, `predict_masks`.
         """

@@ -3,7 +3,6 @@
 import zipfile
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from mam.__main__ import main
