@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 from mam.variants import CNN
 
-
 CARRIED = 12  # channels of the embedding: 2 x 2 pixels of three colours in each cell
 
 

@@ -18,7 +18,7 @@ from mam.nets.resample import resample
 from mam.variants import M2M
 
 _NARROW = 64  # channels up to which a transposed convolution is faster as `_as_convolution`
-_SPARE = 3  # empty channels that make them a multiple of 8, which onnxruntime computes four times faster
+_SPARE = 3  # empty channels that make them a multiple of 8, which onnxruntime computes twice as fast
 
 
 class SpectralNorm(nn.Module):
