@@ -69,7 +69,8 @@ class M2M:
 
 @dataclass(frozen=True)
 class Variant:
-    """One model: the encoder, the width of the mask decoder's perceptrons, what mends its masks by colour, M2M, and the files that its weights come from.
+    """One model: the encoder, the width of the mask decoder's perceptrons, what mends its masks by colour, M2M, and the files
+    that its weights come from.
 
     `usage` says how the model wants to be used, not what it is; `checkpoints` are names in `mam.weights`.
     """

@@ -1,7 +1,7 @@
 """SAM, built from segment_anything's own modules: image encoder, prompt encoder, mask decoder.
 
-`tiny` swaps the image encoder for ours, narrows the decoder's perceptrons and mends the masks by colour; all else is Meta's. The two forward
-functions here say the same as Meta's, with a real batch axis: one decoder call answers many prompts, about one
+`tiny` swaps the image encoder for ours, narrows the decoder's perceptrons and mends the masks by colour; all else is Meta's.
+The two forward functions here say the same as Meta's, with a real batch axis: one decoder call answers many prompts, about one
 picture or about one picture each.
 """
 

@@ -6,7 +6,8 @@ A folder of training data looks like this; any source may be missing:
     cutouts/<source>/<id>.webp               RGBA
     backgrounds/<source>/<id>.jpg
 
-or like what `python -m mam pack` makes of it. Every example is a function of (seed, index) alone, so a run that was interrupted goes on with the very next one.
+or like what `python -m mam pack` makes of it. Every example is a function of (seed, index) alone, so a run that was
+interrupted goes on with the very next one.
 """
 
 from __future__ import annotations

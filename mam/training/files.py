@@ -25,14 +25,20 @@ class Files:
 
     Args:
         root: a folder of files, or of the archives that `pack` wrote, which are read into memory at once.
+
+    Raises:
+        MamError: an archive is damaged.
     """
 
     def __init__(self, root: Path) -> None:
         self._root, self._packed = root, {}
         shards = sorted(root.glob("data-*.zip"))
         for shard in shards:
-            with zipfile.ZipFile(shard) as archive:
-                self._packed |= {name: archive.read(name) for name in archive.namelist()}
+            try:
+                with zipfile.ZipFile(shard) as archive:
+                    self._packed |= {name: archive.read(name) for name in archive.namelist()}
+            except zipfile.BadZipFile as error:
+                raise MamError(f"{shard} is no whole archive ({error}): copy it again, or pack again.") from error
         names = self._packed if shards else (p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
         self.names = sorted(names)
 
@@ -62,15 +68,16 @@ def pack(root: Path, out: Path, longest: int | None = None, log: Callable[[str],
     if any(out.glob("*.zip")):
         raise MamError(f"{out} holds archives already; give another folder.")
     out.mkdir(parents=True, exist_ok=True)
-    written, waiting = [], list(reversed(files.names))
+    partial, waiting = [], list(reversed(files.names))
     while waiting:
-        written.append(out / _NAME.format(len(written)))
-        with zipfile.ZipFile(written[-1], "w") as archive:  # stored: pictures are compressed already
+        partial.append(out / f"{_NAME.format(len(partial))}.partial")
+        with zipfile.ZipFile(partial[-1], "w") as archive:  # stored: pictures are compressed already
             while waiting and archive.fp.tell() < SHARD - LARGEST:
                 name = waiting.pop()
                 archive.writestr(name, _shrunk(name, files.open(name).read(), longest))
-        log(f"{written[-1]}  {written[-1].stat().st_size / 1e6:.1f} MB")
-    return written
+        log(f"{partial[-1].stem}  {partial[-1].stat().st_size / 1e6:.1f} MB")
+    # All or none: half of the archives would train as well, on half of the pictures.
+    return [file.rename(file.with_suffix("")) for file in partial]
 
 
 def _shrunk(name: str, content: bytes, longest: int | None) -> bytes:
