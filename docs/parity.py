@@ -233,8 +233,7 @@ def compare(ours: MattingAnything, authors: Authors, picture: Path) -> Iterator[
         yield Row("SAM: embedding", case, _relative(embeddings, theirs.embeddings), 1e-4, _SUMS)
         corners = torch.from_numpy(frame.to_input(np.reshape(box, (1, 2, 2))))
         none, no = torch.zeros(1, 1, 256, 256), torch.zeros(1)
-        prompts = ours.sam.embed_prompts(corners, torch.tensor([[2.0, 3.0]]), none, no)
-        masks, scores = ours.sam.decode(embeddings, *prompts)
+        masks, scores = ours.sam.answer(embeddings, corners, torch.tensor([[2.0, 3.0]]), none, no)
         yield Row("SAM: masks 1..3, logits", case, _relative(masks[:, 1:], theirs.masks), 1e-4, _SUMS)
         yield Row("SAM: their scores", case, _largest(scores[:, 1:], theirs.scores), 1e-4, _SUMS)
         for name, got, expected in zip(("os8", "os4", "os1"), ours.m2m(theirs.embeddings, image, theirs.mask), theirs.alphas):

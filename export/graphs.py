@@ -37,8 +37,7 @@ class MaskDecoder(nn.Module):
         mask_input: Tensor,
         has_mask_input: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        sparse, dense = self.sam.embed_prompts(point_coords, point_labels, mask_input, has_mask_input)
-        return self.sam.decode(image_embeddings, sparse, dense)
+        return self.sam.answer(image_embeddings, point_coords, point_labels, mask_input, has_mask_input)
 
 
 class Matte(nn.Module):

@@ -38,7 +38,7 @@ class TorchGraphs:
     @torch.inference_mode()
     def decode(self, image_embeddings: np.ndarray, *prompts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         sam = self.model.sam
-        masks, scores = sam.decode(torch.from_numpy(image_embeddings), *sam.embed_prompts(*map(torch.from_numpy, prompts)))
+        masks, scores = sam.answer(torch.from_numpy(image_embeddings), *map(torch.from_numpy, prompts))
         return masks.numpy(), scores.numpy()
 
     @torch.inference_mode()

@@ -68,7 +68,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
     train = commands.add_parser("train", help="train a network by a recipe (needs torch); torchrun runs several processes")
     train.set_defaults(run=run_train)
-    train.add_argument("recipe", help="tiny-segment, then tiny-matte; vit_b-matte, ...: see mam/training/recipes.py")
+    train.add_argument("recipe", help="tiny-segment, then tiny-mend, then tiny-matte; vit_b-matte, ...: see mam/training/recipes.py")
     train.add_argument("--data", type=Path, required=True, help="see mam/training/data.py and mam/training/sets.py")
     train.add_argument("--out", type=Path, required=True, help="state to go on from, pictures, and the resulting checkpoint")
     train.add_argument("--sam", type=Path, help="segment: a checkpoint to start from; matte: the frozen SAM (required)")
@@ -311,10 +311,10 @@ def run_train(arguments: argparse.Namespace) -> int:
     def log(line: str) -> None:
         print(line, flush=True)
 
+    if arguments.sam is None and (recipe.stage == "matte" or recipe.only):
+        raise MamError(f"{arguments.recipe} needs --sam, the checkpoint of the SAM that it goes on from.")
     if recipe.stage == "segment":
         train_segmentation(recipe, arguments.data, arguments.out, start=arguments.sam, loaders=arguments.loaders, log=log)
-    elif arguments.sam is None:
-        raise MamError(f"{arguments.recipe} needs --sam, the checkpoint of the frozen SAM.")
     else:
         start, loaders = arguments.m2m, arguments.loaders
         train_matte(recipe, arguments.data, arguments.out, sam_file=arguments.sam, start=start, loaders=loaders, log=log)

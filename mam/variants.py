@@ -38,16 +38,17 @@ class CNN:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Sizes of `mam.nets.evidence`: how often a mask is mended, bins along a side of the picture, the width of the convolutions.
+    """Sizes of `mam.nets.evidence`: how often a mask is mended, bins along a side of the picture, channels of the convolutions.
 
     `bins` holds, for each kind of bin, how much it goes by colour and how much by place: from fine colours wherever they are to
-    coarse ones close by. `trusted`: the predicted IoU up to which a mask stays as it is, and from which it is mended in full.
+    coarse ones close by. `trusted`: the predicted IoU up to which a mask stays as it is where there is no box, and
+    from which it is mended in full.
     """
 
     rounds: int = 2
     side: int = 8
     bins: tuple[tuple[float, float], ...] = ((5.0, 0.5), (4.0, 1.5), (3.0, 2.5), (2.0, 3.5))
-    width: int = 16
+    widths: tuple[int, int, int] = (24, 32, 48)
     trusted: tuple[float, float] = (0.45, 0.65)
 
 

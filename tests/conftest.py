@@ -37,7 +37,7 @@ def mini():
 
     encoder = CNN(widths=(16, 24, 48), depths=(1, 1, 2), pyramid=32)
     m2m = M2M(embedding=16, os8=12, os4=8, os2=8, head=8, cues=True)
-    return Variant("mini", encoder, decoder_mlp=32, evidence=Evidence(side=4, width=8), m2m=m2m)
+    return Variant("mini", encoder, decoder_mlp=32, evidence=Evidence(side=4, widths=(8, 8, 16)), m2m=m2m)
 
 
 @pytest.fixture(scope="session")

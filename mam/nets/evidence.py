@@ -1,8 +1,9 @@
-"""What the colours of a picture say about a mask: GrabCut's idea as a small network that mends SAM's masks.
+"""What mends SAM's masks: GrabCut's idea as a small network that also knows what the user said and what SAM saw.
 
 A mask sorts the pixels into object and surroundings. What looks like the one or the other, wherever it lies, is evidence for
-what the mask missed or took too much of; a few convolutions weigh it. Pixels that look alike are counted together in soft
-bins, which each picture provides itself: some of its own pixels, evenly spread.
+what the mask missed or took too much of. Pixels that look alike are counted together in soft bins, which each picture provides
+itself: some of its own pixels, evenly spread. A few convolutions on three scales weigh it against the mask, the prompts and the
+features that SAM's decoder made the mask from.
 
 Source: after Rother, Kolmogorov and Blake 2004, "GrabCut".
 """
@@ -13,9 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mam.frames import SIDE
 from mam.variants import Evidence
 
 _CLEAR = 16.0  # logits beyond it say no more
+_CLICK = 24.0  # how far a click speaks, in pixels of the input frame
+_BOX_EDGE = 8.0  # how sharply a box ends, in pixels of the input frame
 
 
 class ColourEvidence(nn.Module):
@@ -28,26 +32,19 @@ class ColourEvidence(nn.Module):
     def __init__(self, config: Evidence) -> None:
         super().__init__()
         self.config = config
-        width = config.width
-        self.weigh = nn.Sequential(
-            nn.Conv2d(4 + len(config.bins) + 3 + 2, width, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=2, dilation=2),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=4, dilation=4),
-            nn.ReLU(),
-            nn.Conv2d(width, 4, 3, padding=1),
-        )
-        nn.init.zeros_(self.weigh[-1].weight)  # masks start as they are
-        nn.init.zeros_(self.weigh[-1].bias)
+        self.weigh = Weigh(4 + len(config.bins) + 5 + 3, config.widths)
 
-    def forward(self, mask: Tensor, quality: Tensor, picture: Tensor) -> Tensor:
-        """Mend masks that are good enough to sort colours by.
+    def forward(
+        self, mask: Tensor, quality: Tensor, picture: Tensor, features: Tensor, point_coords: Tensor, point_labels: Tensor
+    ) -> Tensor:
+        """Mend masks: after a box, which leaves little doubt of what is meant, all; after clicks those that SAM is sure enough of.
 
         Args:
             mask: (B, 1, 4h, 4w) logits.
-            quality: (B, 1), the IoU that SAM predicts; low ones, as of a click that could mean many things, stay as they are.
+            quality: (B, 1), the IoU that SAM predicts; without a box, masks of a low one stay as they are.
             picture: (B or 1, 3, 2h, 2w), normalised, exactly zero where there is none.
+            features: (B, 256, h, w), what SAM's decoder made of picture and prompts.
+            point_coords, point_labels: (B, N, 2), (B, N); see `mam.nets.sam.Sam.embed_prompts`.
 
         Returns:
             (B, 1, 4h, 4w) logits.
@@ -55,11 +52,23 @@ class ColourEvidence(nn.Module):
         placed = _placed(picture)
         bins = torch.stack([self._bins(placed, *scales) for scales in self.config.bins], 1)
         there = (picture != 0).any(1).flatten(1)[:, None].to(picture.dtype)
+        said, features = _said(point_coords, point_labels, picture.shape[-1]), self.weigh.features(features)
+        if self.training:
+            mask, features = _worsened(mask), features * (torch.rand(mask.shape[0], 1, 1, 1, device=mask.device) < 0.75)
         mended = mask
         for _ in range(self.config.rounds):
-            mended = mended + self._correction(mended, placed, bins, there)
+            seen = [
+                F.pixel_unshuffle(mended.clamp(-_CLEAR, _CLEAR) / 4, 2),
+                self._likeness(mended, bins, there).reshape(-1, len(self.config.bins), *placed.shape[2:]),
+                placed.expand(mask.shape[0], -1, -1, -1),
+                said,
+            ]
+            mended = mended + F.pixel_shuffle(self.weigh(torch.cat(seen, 1), features), 2)
+        if self.training:  # only in use it matters which masks are worth mending
+            return mended
         low, high = self.config.trusted
-        trust = ((quality.detach() - low) / (high - low)).clamp(0, 1)
+        boxed = (point_labels == 2).any(1, keepdim=True)
+        trust = torch.maximum(((quality - low) / (high - low)).clamp(0, 1), boxed.to(quality.dtype))
         return mask + trust[..., None, None] * (mended - mask)
 
     def _bins(self, placed: Tensor, colour: float, place: float) -> Tensor:
@@ -76,18 +85,60 @@ class ColourEvidence(nn.Module):
         likeness = features.flatten(2).transpose(1, 2) @ middles - (middles * middles).sum(1, keepdim=True) / 2
         return likeness.softmax(-1)
 
-    def _correction(self, mask: Tensor, placed: Tensor, bins: Tensor, there: Tensor) -> Tensor:
+    def _likeness(self, mask: Tensor, bins: Tensor, there: Tensor) -> Tensor:
+        """How much each pixel looks like the object of a mask rather than like its surroundings, were both equally large.
+
+        Args:
+            mask: (B, 1, 4h, 4w) logits.
+            bins: (b, kinds, N, M) with N = 2h * 2w pixels. there: (b, 1, N), 0 where there is no picture.
+
+        Returns:
+            (B, kinds, 1, N) from -1 to 1.
+        """
         object_ = F.avg_pool2d(mask, 2).sigmoid().flatten(2)
         inside, outside = _shares(object_ * there, bins), _shares((1 - object_) * there, bins)
-        # (B, kinds, 1, M): how likely a pixel of each bin belongs to the object, were both equally large.
-        likely = inside / (inside + outside)
-        evidence = likely @ bins.transpose(2, 3)
-        seen = [
-            F.pixel_unshuffle(mask.clamp(-_CLEAR, _CLEAR) / 4, 2),
-            2 * evidence.reshape(-1, len(self.config.bins), *placed.shape[2:]) - 1,
-            placed.expand(mask.shape[0], -1, -1, -1),
-        ]
-        return F.pixel_shuffle(self.weigh(torch.cat(seen, 1)), 2)
+        return 2 * (inside / (inside + outside) @ bins.transpose(2, 3)) - 1
+
+
+class Weigh(nn.Module):
+    """The convolutions: a small U at the scales of the picture that an embedding carries, of its cells, and of twice these.
+
+    Args:
+        seen: channels of what is weighed.
+        widths: channels at the three scales.
+    """
+
+    def __init__(self, seen: int, widths: tuple[int, int, int]) -> None:
+        super().__init__()
+        fine, middle, coarse = widths
+        self.features = nn.Conv2d(256, middle, 1)
+        self.enter = _conv(seen, fine)
+        self.down = _conv(fine, middle, stride=2)
+        self.before = _conv(middle, middle)
+        self.deep = nn.Sequential(
+            _conv(middle, coarse, stride=2), nn.ReLU(), _conv(coarse, coarse), nn.ReLU(), _conv(coarse, coarse, dilation=2), nn.ReLU(),
+            nn.Conv2d(coarse, middle, 1),
+        )
+        self.after = _conv(middle, middle)
+        self.up = nn.Conv2d(middle, fine, 1)
+        self.leave = nn.Sequential(_conv(fine, fine), nn.ReLU(), _conv(fine, 4))
+        nn.init.zeros_(self.leave[-1].weight)  # masks start as they are
+        nn.init.zeros_(self.leave[-1].bias)
+
+    def forward(self, seen: Tensor, features: Tensor) -> Tensor:
+        """(B, seen, 2h, 2w) and (B, middle, h, w), from `features` -> (B, 4, 2h, 2w): corrections of 2 x 2 logits each."""
+        x = F.relu(self.enter(seen))
+        y = F.relu(self.before(F.relu(self.down(x) + features)))
+        y = F.relu(self.after(y + _double(self.deep(y))))
+        return self.leave(F.relu(x + _double(self.up(y))))
+
+
+def _conv(cin: int, cout: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(cin, cout, 3, stride, padding=dilation, dilation=dilation)
+
+
+def _double(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 def _placed(picture: Tensor) -> Tensor:
@@ -96,6 +147,32 @@ def _placed(picture: Tensor) -> Tensor:
     y = torch.linspace(-1, 1, h, device=picture.device, dtype=picture.dtype).reshape(1, 1, h, 1).expand(b, 1, h, w)
     x = torch.linspace(-1, 1, w, device=picture.device, dtype=picture.dtype).reshape(1, 1, 1, w).expand(b, 1, h, w)
     return torch.cat([picture, x, y], 1)
+
+
+def _said(coords: Tensor, labels: Tensor, side: int) -> Tensor:
+    """Prompts, (B, N, 2) in the input frame and (B, N), as pictures (B, 3, side, side): clicks on the object, clicks beside it, and
+    the box, 1 inside and -1 outside; 0 where nothing was said."""
+    at = (torch.arange(side, device=coords.device, dtype=coords.dtype) + 0.5) * (SIDE / side)
+    offset = at - coords.unsqueeze(-1)  # (B, N, 2, side)
+    near = torch.exp(-((offset / _CLICK) ** 2) / 2)
+    x, y = near[:, :, 0], near[:, :, 1]
+    clicks = [(y * (labels == kind).unsqueeze(-1)).transpose(1, 2) @ x for kind in (1, 0)]
+    first, last = ((offset * (labels == kind)[..., None, None]).sum(1) for kind in (2, 3))
+    inside = torch.sigmoid(first / _BOX_EDGE) * torch.sigmoid(-last / _BOX_EDGE)  # (B, 2, side)
+    box = (2 * inside[:, 1, :, None] * inside[:, 0, None, :] - 1) * (labels == 2).any(1)[:, None, None]
+    return torch.stack([*(c.clamp(max=1) for c in clicks), box], 1)
+
+
+def _worsened(mask: Tensor) -> Tensor:
+    """Logits (B, 1, h, w) made less sure and, in places, wrong: SAM knows the pictures it learnt from better than any others."""
+    b, _, h, w = mask.shape
+
+    def draw(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(b, 1, 1, 1, device=mask.device)
+
+    cells = int(torch.randint(2, 20, ()))
+    waves = F.interpolate(torch.randn(b, 1, cells, cells, device=mask.device), (h, w), mode="bilinear")
+    return mask * draw(0.2, 1) + waves * draw(-1.5, 3).clamp(min=0)
 
 
 def _shares(weights: Tensor, bins: Tensor) -> Tensor:

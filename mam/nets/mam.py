@@ -54,7 +54,7 @@ class MattingAnything(nn.Module):
         embeddings = self.sam.image_encoder(image)
         b, side = len(point_coords), 4 * embeddings.shape[-1]
         none, no = embeddings.new_zeros(b, 1, side, side), embeddings.new_zeros(b)
-        masks, quality = self.sam.decode(embeddings, *self.sam.embed_prompts(point_coords, point_labels, none, no))
+        masks, quality = self.sam.answer(embeddings, point_coords, point_labels, none, no)
         return self.matte(image, embeddings, self.sam.lone_answer(masks, quality), input_size, original_size, mask_guidance)
 
     def matte(

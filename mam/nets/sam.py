@@ -78,6 +78,26 @@ class Sam(nn.Module):
         )
         self.evidence = None if variant.evidence is None else ColourEvidence(variant.evidence)
 
+    def answer(
+        self, image_embeddings: Tensor, point_coords: Tensor, point_labels: Tensor, mask_input: Tensor, has_mask_input: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """SAM's four masks for each prompt, and their quality.
+
+        Args:
+            image_embeddings: (B or 1, 256, h, w) float32; a single picture is shared by all prompts.
+            point_coords, point_labels, mask_input, has_mask_input: see `embed_prompts`.
+
+        Returns:
+            `low_res_masks` (B, 4, 4h, 4w) logits and `iou_predictions` (B, 4); mask 0 is for several clicks, 1..3
+            are the alternatives for a single prompt. A variant that mends masks (`mam.nets.evidence`) mends mask 0.
+        """
+        sparse, dense = self.embed_prompts(point_coords, point_labels, mask_input, has_mask_input)
+        masks, quality, features = self.decode(image_embeddings, sparse, dense)
+        if self.evidence is not None:
+            said = carried(image_embeddings), features, point_coords, point_labels
+            masks = torch.cat([self.evidence(masks[:, :1], quality[:, :1], *said), masks[:, 1:]], 1)
+        return masks, quality
+
     def embed_prompts(
         self, point_coords: Tensor, point_labels: Tensor, mask_input: Tensor, has_mask_input: Tensor
     ) -> tuple[Tensor, Tensor]:
@@ -110,16 +130,15 @@ class Sam(nn.Module):
         dense = dense + encoder.no_mask_embed.weight.reshape(1, -1, 1, 1) * (1 - has_mask)
         return sparse, dense
 
-    def decode(self, image_embeddings: Tensor, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
-        """Predict SAM's four masks and their quality for each prompt.
+    def decode(self, image_embeddings: Tensor, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """SAM's mask decoder, as Meta's `predict_masks`.
 
         Args:
             image_embeddings: (B or 1, 256, h, w) float32; a single picture is shared by all prompts.
             sparse: (B, N, 256), dense: (B, 256, h, w), from `embed_prompts`.
 
         Returns:
-            `low_res_masks` (B, 4, 4h, 4w) logits and `iou_predictions` (B, 4); mask 0 is for several clicks, 1..3
-            are the alternatives for a single prompt. Where the variant mends masks by colour, it mends mask 0.
+            Masks (B, 4, 4h, 4w), quality (B, 4), and the features (B, 256, h, w) that the masks are made from.
 
         Source: segment_anything/modeling/mask_decoder.py, `predict_masks`.
         """
@@ -138,9 +157,7 @@ class Sam(nn.Module):
         )
         masks = (weights @ upscaled.flatten(2)).reshape(b, -1, 4 * h, 4 * w)
         quality = decoder.iou_prediction_head(tokens[:, 0])
-        if self.evidence is not None:
-            masks = torch.cat([self.evidence(masks[:, :1], quality[:, :1], carried(image_embeddings)), masks[:, 1:]], 1)
-        return masks, quality
+        return masks, quality, source
 
     def lone_answer(self, low_res_masks: Tensor, iou_predictions: Tensor) -> Tensor:
         """The mask that answers one box or one click alone, (B, 4, h, w) and (B, 4) -> (B, 1, h, w)."""

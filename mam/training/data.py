@@ -126,7 +126,7 @@ class Segments:
         filling: share of scenes in which a large object, often cut by the frame, is pasted and asked for.
     """
 
-    def __init__(self, library: Library, size: int, seed: int, close: float = 0.6, filling: float = 0.3) -> None:
+    def __init__(self, library: Library, size: int, seed: int, close: float = 0.6, filling: float = 0.45) -> None:
         self.library, self.size, self.seed, self.close, self.filling = library, size, seed, close, filling
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
@@ -166,7 +166,7 @@ class Segments:
 
     def _large(self, rng: np.random.Generator) -> Image.Image:
         """A foreground for a place in front: mostly a cut-out; now and then a plant, which no source of cut-outs has."""
-        if rng.random() < 0.85:
+        if rng.random() < 0.7:
             return self.library.cutout(rng)
         return make_plant(rng, self.size, lambda size: self.library.scene(rng)[1].resize(size))
 

@@ -168,10 +168,7 @@ def matting_loss(
         coords = prompts.boxes(target)
         labels = coords.new_tensor([[2.0, 3.0]]).expand(len(coords), -1)
         none = coords.new_zeros(len(coords), 1, FRAME // 4, FRAME // 4)
-        masks, quality = sam.decode(
-            embeddings, *sam.embed_prompts(coords, labels, none, coords.new_zeros(len(coords)))
-        )
-        mask = sam.lone_answer(masks, quality)
+        mask = sam.lone_answer(*sam.answer(embeddings, coords, labels, none, coords.new_zeros(len(coords))))
         # A mask with faults teaches to mend them; from one of something else M2M could only learn to ignore masks, and a
         # shaken true one teaches more.
         missed = mask_iou(mask, small.squeeze(1)).squeeze(1) < 0.55

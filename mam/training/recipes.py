@@ -19,6 +19,7 @@ class Recipe:
         clip: the gradient's norm is held below it; None holds it below twice its own moving average.
         data: "made" composes what `mam.training.data` describes; "sets" reads the folders of `mam.training.sets`.
         read_side: segment: pixels of a training picture.
+        only: segment: the one part that learns, such as "evidence"; the others stay as they are. None: all learn.
         pooled: segment: for this share of the run the decoder gets the embedding pooled by 2, which makes a step twice as
             fast; fine edges come last.
         teacher: matte: after 40% of the run, let the averaged network fill in what a photograph's mask leaves open.
@@ -37,6 +38,7 @@ class Recipe:
     clip: float | None = 1.0
     data: Literal["made", "sets"] = "made"
     read_side: int = 256
+    only: str | None = None
     pooled: float = 0.55
     teacher: bool = False
     cells: int = 20
@@ -59,6 +61,7 @@ _PAPER = Recipe(
 
 RECIPES: dict[str, Recipe] = {
     "tiny-segment": Recipe("tiny", "segment", steps=1800, batch=4, lr=6e-4, warmup=200, weight_decay=0.05),
+    "tiny-mend": Recipe("tiny", "segment", steps=1500, batch=4, lr=2e-3, warmup=50, only="evidence", pooled=0.4),
     "tiny-matte": Recipe("tiny", "matte", steps=1200, batch=2, lr=2e-3, warmup=100),
     "vit_b-matte": _PAPER,
     "vit_l-matte": _PAPER.changed(variant="vit_l"),

@@ -62,6 +62,9 @@ def train_segmentation(
         start_with_places(sam)
     else:
         sam = checkpoint.load_sam(variant, start).train()
+    if recipe.only is not None:
+        sam.requires_grad_(False).eval()
+        sam.get_submodule(recipe.only).requires_grad_(True).train()
     sam.to(_device()).image_encoder.to(memory_format=torch.channels_last)
 
     def loss_of(examples: dict[str, Tensor], step: int, average: nn.Module) -> tuple[Tensor, dict[str, float]]:

@@ -106,7 +106,7 @@ def _answer(
     corrected: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Loss (), IoU (B) and logits (B, 1, h, w) of the candidate that the product would use."""
-    masks, quality = sam.decode(embeddings, *sam.embed_prompts(coords, labels, before, given))
+    masks, quality = sam.answer(embeddings, coords, labels, before, given)
     losses, iou = mask_losses(masks, target), mask_iou(masks, target)
     loss = _candidates(losses).mean() + F.mse_loss(quality, iou)
     with torch.no_grad():

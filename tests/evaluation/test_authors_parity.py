@@ -57,8 +57,7 @@ from networks.m2ms import VARIANT
 class Decoder(segment_anything_modeling().MaskDecoder):
     def forward(self, sam, embeddings, box):
         none, no = torch.zeros(1, 1, 256, 256), torch.zeros(1)
-        prompts = sam.embed_prompts(box.reshape(1, 2, 2), torch.tensor([[2.0, 3.0]]), none, no)
-        masks, scores = sam.decode(embeddings, *prompts)
+        masks, scores = sam.answer(embeddings, box.reshape(1, 2, 2), torch.tensor([[2.0, 3.0]]), none, no)
         return masks[:, 1:], scores[:, 1:]
 
 def build(checkpoint=None):

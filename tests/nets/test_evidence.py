@@ -1,9 +1,10 @@
-"""Colour evidence: what looks like the object, wherever it lies, and what does not."""
+"""What mends masks: what looks like the object, wherever it lies, and what does not; what the user said; and how far to trust it."""
 
 import pytest
 import torch
 from torch import Tensor
 
+from mam.nets import evidence as module
 from mam.nets.evidence import ColourEvidence
 from mam.variants import Evidence
 
@@ -26,36 +27,41 @@ def masked(rows: slice, columns: slice) -> Tensor:
     return logits
 
 
-SURE = torch.ones(1, 1)
-
-
 class Believe(torch.nn.Module):
     """Instead of the convolutions that weigh it: the evidence of one kind of bin alone, to four pixels each."""
 
     def __init__(self, kind: int) -> None:
         super().__init__()
-        self.kind = kind
+        self.kind, self.features = kind, torch.nn.Identity()
 
-    def forward(self, seen: Tensor) -> Tensor:
+    def forward(self, seen: Tensor, features: Tensor) -> Tensor:
         return 20 * seen[:, 4 + self.kind, None].repeat(1, 4, 1, 1)
+
+
+def mend(net: ColourEvidence, mask: Tensor, picture: Tensor, quality: float = 1.0, labels: tuple[float, float] = (2, 3)) -> Tensor:
+    """What becomes of masks after a box around everything, or clicks at its corners."""
+    b = len(mask)
+    corners, kinds = torch.tensor([[[0.0, 0.0], [1023.0, 1023.0]]]).expand(b, -1, -1), torch.tensor([labels]).expand(b, -1)
+    features = torch.ones(b, 256, *(side // 4 for side in mask.shape[2:]))
+    return net(mask, torch.full((b, 1), quality), picture, features, corners, kinds)
 
 
 @pytest.fixture
 def evidence() -> ColourEvidence:
-    return ColourEvidence(Evidence(rounds=1))
+    return ColourEvidence(Evidence(rounds=1)).eval()
 
 
 @torch.inference_mode()
 def test_untrained_it_changes_nothing(evidence) -> None:
     mask = torch.randn(3, 1, 128, 128)
-    assert torch.equal(evidence(mask, torch.ones(3, 1), torch.randn(1, 3, 64, 64)), mask)
+    assert torch.equal(mend(evidence, mask, torch.randn(1, 3, 64, 64)), mask)
 
 
 @torch.inference_mode()
 def test_what_has_the_objects_colour_joins_it_and_what_has_not_leaves(evidence) -> None:
     picture = painted((slice(8, 40), slice(8, 40)))
     evidence.weigh = Believe(0)
-    mended = evidence(masked(slice(20, 60), slice(20, 100)), SURE, picture) > 0  # a part of the red square, and green beside it
+    mended = mend(evidence, masked(slice(20, 60), slice(20, 100)), picture) > 0  # a part of the red square, and green beside it
     expected = torch.zeros(128, 128, dtype=torch.bool)
     expected[16:80, 16:80] = True
     assert torch.equal(mended[0, 0, :96], expected[:96])
@@ -63,13 +69,13 @@ def test_what_has_the_objects_colour_joins_it_and_what_has_not_leaves(evidence) 
 
 @torch.inference_mode()
 def test_a_kind_that_goes_by_place_believes_only_what_is_near() -> None:
-    net = ColourEvidence(Evidence(rounds=1, bins=((5.0, 0.0), (2.0, 8.0))))
+    net = ColourEvidence(Evidence(rounds=1, bins=((5.0, 0.0), (2.0, 8.0)))).eval()
     far = (slice(4, 12), slice(52, 60))
     picture = painted((slice(8, 40), slice(4, 24)), far)
     answers = []
     for kind in range(2):
         net.weigh = Believe(kind)
-        answers.append((net(masked(slice(16, 80), slice(8, 48)), SURE, picture) > 0)[0, 0, 8:24, 104:120].float().mean())
+        answers.append((mend(net, masked(slice(16, 80), slice(8, 48)), picture) > 0)[0, 0, 8:24, 104:120].float().mean())
     assert answers[0] == 1 and answers[1] < 0.1
 
 
@@ -78,23 +84,39 @@ def test_what_lies_outside_the_picture_is_no_evidence(evidence) -> None:
     evidence.weigh = Believe(0)
     picture = painted()
     picture[0, :, 8:24, 8:24] = 0.01  # an object of the very grey that the padding is made of
-    mended = evidence(masked(slice(16, 40), slice(16, 40)), SURE, picture) > 0
+    mended = mend(evidence, masked(slice(16, 40), slice(16, 40)), picture) > 0
     assert mended[0, 0, 16:48, 16:48].all()
 
 
 @torch.inference_mode()
 def test_prompts_about_one_picture_share_its_bins(evidence) -> None:
-    torch.nn.init.normal_(evidence.weigh[-1].weight)
+    torch.nn.init.normal_(evidence.weigh.leave[-1].weight)
     masks, picture = torch.randn(3, 1, 128, 128), torch.randn(1, 3, 64, 64)
-    together = evidence(masks, torch.ones(3, 1), picture)
-    assert torch.allclose(together, torch.cat([evidence(mask[None], SURE, picture) for mask in masks]), atol=1e-4)
+    together = mend(evidence, masks, picture)
+    assert torch.allclose(together, torch.cat([mend(evidence, mask[None], picture) for mask in masks]), atol=1e-4)
 
 
 @torch.inference_mode()
-def test_masks_that_are_likely_wrong_stay_and_doubtful_ones_change_in_part(evidence) -> None:
-    torch.nn.init.normal_(evidence.weigh[-1].weight)
+def test_prompts_are_seen_where_they_are() -> None:
+    coords = torch.tensor([[[256.0, 512.0], [900.0, 100.0], [0.0, 0.0]], [[128.0, 256.0], [640.0, 768.0], [512.0, 512.0]]])
+    labels = torch.tensor([[1.0, 0.0, -1.0], [2.0, 3.0, 1.0]])
+    said = module._said(coords, labels, 64)  # 16 pixels of the input frame each
+    assert said[0, 0].argmax() in (31 * 64 + 15, 31 * 64 + 16, 32 * 64 + 15, 32 * 64 + 16)
+    assert said[0, 1, 6, 56] > 0.8 and said[0, 1, 32, 16] < 0.01 and said[0, 0, 0, 0] < 0.01
+    assert (said[0, 2] == 0).all() and said[1, 1].max() == 0
+    inside = torch.zeros(64, 64, dtype=torch.bool)
+    inside[16:48, 8:40] = True
+    assert torch.equal(said[1, 2] > 0, inside) and said[1, 2].min() < -0.99 and said[1, 2].max() > 0.99
+
+
+@torch.inference_mode()
+def test_after_clicks_masks_that_are_likely_wrong_stay_and_doubtful_ones_change_in_part(evidence) -> None:
+    torch.nn.init.normal_(evidence.weigh.leave[-1].weight)
     mask, picture = torch.randn(1, 1, 128, 128), torch.randn(1, 3, 64, 64)
     low, high = evidence.config.trusted
-    wholly = evidence(mask, torch.tensor([[high]]), picture) - mask
-    assert torch.equal(evidence(mask, torch.tensor([[low - 0.1]]), picture), mask)
-    assert torch.allclose(evidence(mask, torch.tensor([[(low + high) / 2]]), picture) - mask, wholly / 2, atol=1e-4)
+    clicks = (1.0, 0.0)
+    wholly = mend(evidence, mask, picture, high, clicks) - mask
+    assert wholly.abs().max() > 0.1
+    assert torch.equal(mend(evidence, mask, picture, low - 0.1, clicks), mask)
+    assert torch.allclose(mend(evidence, mask, picture, (low + high) / 2, clicks) - mask, wholly / 2, atol=1e-4)
+    assert torch.allclose(mend(evidence, mask, picture, 0.1), mend(evidence, mask, picture, 0.9))  # a box leaves little doubt

@@ -25,7 +25,7 @@ def test_prompts_and_masks_equal_metas(sam: Sam) -> None:
     expected = sam.mask_decoder.predict_masks(embeddings, sam.prompt_encoder.get_dense_pe(), sparse, dense)
     coords = torch.cat([points, boxes.reshape(3, 2, 2)], 1)
     kinds = torch.cat([labels, torch.tensor([[2, 3]] * 3)], 1).float()
-    got = sam.decode(embeddings, *sam.embed_prompts(coords, kinds, masks, torch.ones(3)))
+    got = sam.decode(embeddings, *sam.embed_prompts(coords, kinds, masks, torch.ones(3)))[:2]
     for mine, metas in zip(got, expected):
         assert torch.allclose(mine, metas, atol=1e-5)  # the same sums, batched
 
@@ -43,12 +43,10 @@ def test_a_click_needs_the_padding_point_that_meta_adds(sam: Sam) -> None:
 @torch.inference_mode()
 def test_one_picture_per_prompt_equals_one_at_a_time(sam: Sam) -> None:
     embeddings = torch.randn(2, 256, 16, 16)
-    prompts = sam.embed_prompts(
-        torch.rand(2, 2, 2) * 1024, torch.tensor([[2.0, 3.0]] * 2), torch.zeros(2, 1, 64, 64), torch.zeros(2)
-    )
-    together, _ = sam.decode(embeddings, *prompts)
+    prompts = torch.rand(2, 2, 2) * 1024, torch.tensor([[2.0, 3.0]] * 2), torch.zeros(2, 1, 64, 64), torch.zeros(2)
+    together, _ = sam.answer(embeddings, *prompts)
     for i in range(2):
-        alone, _ = sam.decode(embeddings[i : i + 1], prompts[0][i : i + 1], prompts[1][i : i + 1])
+        alone, _ = sam.answer(embeddings[i : i + 1], *(values[i : i + 1] for values in prompts))
         assert torch.allclose(together[i], alone[0], atol=1e-4)
 
 
