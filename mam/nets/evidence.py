@@ -69,7 +69,7 @@ class ColourEvidence(nn.Module):
         low, high = self.config.trusted
         boxed = (point_labels == 2).any(1, keepdim=True)
         trust = torch.maximum(((quality - low) / (high - low)).clamp(0, 1), boxed.to(quality.dtype))
-        return mask + trust[..., None, None] * (mended - mask)
+        return mask + self.config.share * trust[..., None, None] * (mended - mask)
 
     def _bins(self, placed: Tensor, colour: float, place: float) -> Tensor:
         """How far each of N pixels falls into each of M bins, (b, N, M), sums over M are 1.

@@ -48,7 +48,7 @@ def mend(net: ColourEvidence, mask: Tensor, picture: Tensor, quality: float = 1.
 
 @pytest.fixture
 def evidence() -> ColourEvidence:
-    return ColourEvidence(Evidence(rounds=1)).eval()
+    return ColourEvidence(Evidence(rounds=1, share=1.0)).eval()
 
 
 @torch.inference_mode()
@@ -69,7 +69,7 @@ def test_what_has_the_objects_colour_joins_it_and_what_has_not_leaves(evidence) 
 
 @torch.inference_mode()
 def test_a_kind_that_goes_by_place_believes_only_what_is_near() -> None:
-    net = ColourEvidence(Evidence(rounds=1, bins=((5.0, 0.0), (2.0, 8.0)))).eval()
+    net = ColourEvidence(Evidence(rounds=1, share=1.0, bins=((5.0, 0.0), (2.0, 8.0)))).eval()
     far = (slice(4, 12), slice(52, 60))
     picture = painted((slice(8, 40), slice(4, 24)), far)
     answers = []
