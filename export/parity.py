@@ -65,7 +65,7 @@ class TorchGraphs:
         # 12 low-resolution pixels are 48 of the input frame: three cells.
         seen = F.interpolate(F.max_pool2d(crossing, 25, 1, 12), FRAME, mode="nearest")[..., : input_size[0], : input_size[1]]
         seen = F.interpolate(seen, tuple(original_size), mode="nearest") > 0
-        near = F.max_pool2d(close.float(), 19, 1, 9) > 0
+        near = F.max_pool2d(close.float(), 15, 1, 7) > 0  # the two dilations reach 5 and 2 pixels
         return near[:, 0].numpy(), (near | seen)[:, 0].numpy()
 
 
