@@ -57,15 +57,16 @@ class TorchGraphs:
         """
         arrays = map(torch.from_numpy, (image, image_embeddings, mask_logits))
         logits, alphas = self.model.unrefined(*arrays, torch.tensor(input_size), torch.tensor(original_size))
-        close = logits.abs() < _LOGIT_ROUNDING * logits.abs().amax()
+        doubtful = logits.abs() < _LOGIT_ROUNDING * logits.abs().amax()
+        near = F.max_pool2d(doubtful.float(), 19, 1, 9) > 0  # the three dilations, one after the other, reach 2 + 5 + 2 pixels
         for threshold in (LOW, HIGH):
-            close = close | ((alphas[:, :2] - threshold).abs() < _ALPHA_ROUNDING).any(1, keepdim=True)
+            doubtful = ((alphas[:, :2] - threshold).abs() < _ALPHA_ROUNDING).any(1, keepdim=True)
+            near = near | (F.max_pool2d(doubtful.float(), 15, 1, 7) > 0)  # the last two, 5 + 2
         low_res = torch.from_numpy(mask_logits)
         crossing = (low_res.abs() < _LOGIT_ROUNDING * low_res.abs().amax()).float()
         # 12 low-resolution pixels are 48 of the input frame: three cells.
         seen = F.interpolate(F.max_pool2d(crossing, 25, 1, 12), FRAME, mode="nearest")[..., : input_size[0], : input_size[1]]
         seen = F.interpolate(seen, tuple(original_size), mode="nearest") > 0
-        near = F.max_pool2d(close.float(), 15, 1, 7) > 0  # the two dilations reach 5 and 2 pixels
         return near[:, 0].numpy(), (near | seen)[:, 0].numpy()
 
 
