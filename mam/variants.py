@@ -43,6 +43,8 @@ class Evidence:
     `bins` holds, for each kind of bin, how much it goes by colour and how much by place: from fine colours wherever they are to
     coarse ones close by. `trusted`: the predicted IoU up to which a mask stays as it is where there is no box, and
     from which it is mended; `share`: how much of a correction counts, less than all because training worsens the masks.
+    `box_bins` is the kind of bin in which a box alone sorts colours; `told`: how far apart, from 0 to 2, it must bring inside
+    and outside to have a say, and to have all of it; `say`: the most it adds to a logit.
     """
 
     rounds: int = 2
@@ -50,7 +52,10 @@ class Evidence:
     bins: tuple[tuple[float, float], ...] = ((5.0, 0.5), (4.0, 1.5), (3.0, 2.5), (2.0, 3.5))
     widths: tuple[int, int, int] = (24, 32, 48)
     trusted: tuple[float, float] = (0.45, 0.65)
-    share: float = 0.7
+    share: float = 0.5
+    box_bins: tuple[float, float] = (12.0, 0.5)
+    told: tuple[float, float] = (0.8, 1.2)
+    say: float = 4.0
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,9 @@ what the mask missed or took too much of. Pixels that look alike are counted tog
 itself: some of its own pixels, evenly spread. A few convolutions on three scales weigh it against the mask, the prompts and the
 features that SAM's decoder made the mask from.
 
+A box says more: what is outside is surroundings, whatever SAM thinks. Where that alone tells the colours inside from those outside,
+as before a plain wall or the sky, they have their own say.
+
 Source: after Rother, Kolmogorov and Blake 2004, "GrabCut".
 """
 
@@ -19,6 +22,7 @@ from mam.variants import Evidence
 
 _CLEAR = 16.0  # logits beyond it say no more
 _CLICK = 24.0  # how far a click speaks, in pixels of the input frame
+_SURE = 8.0  # how decidedly likeness sorts what is in a box
 _BOX_EDGE = 8.0  # how sharply a box ends, in pixels of the input frame
 
 
@@ -51,15 +55,16 @@ class ColourEvidence(nn.Module):
         """
         placed = _placed(picture)
         bins = torch.stack([self._bins(placed, *scales) for scales in self.config.bins], 1)
-        there = (picture != 0).any(1).flatten(1)[:, None].to(picture.dtype)
+        there = (picture != 0).any(1, keepdim=True).to(picture.dtype)
         said, features = _said(point_coords, point_labels, picture.shape[-1]), self.weigh.features(features)
         if self.training:
             mask, features = _worsened(mask), features * (torch.rand(mask.shape[0], 1, 1, 1, device=mask.device) < 0.75)
         mended = mask
         for _ in range(self.config.rounds):
+            object_ = F.avg_pool2d(mended, 2).sigmoid()
             seen = [
                 F.pixel_unshuffle(mended.clamp(-_CLEAR, _CLEAR) / 4, 2),
-                self._likeness(mended, bins, there).reshape(-1, len(self.config.bins), *placed.shape[2:]),
+                _likeness(object_, 1 - object_, bins, there),
                 placed.expand(mask.shape[0], -1, -1, -1),
                 said,
             ]
@@ -67,9 +72,29 @@ class ColourEvidence(nn.Module):
         if self.training:  # only in use it matters which masks are worth mending
             return mended
         low, high = self.config.trusted
-        boxed = (point_labels == 2).any(1, keepdim=True)
-        trust = torch.maximum(((quality - low) / (high - low)).clamp(0, 1), boxed.to(quality.dtype))
-        return mask + self.config.share * trust[..., None, None] * (mended - mask)
+        boxed = (point_labels == 2).any(1)[:, None, None, None].to(mask.dtype)
+        trust = torch.maximum(((quality - low) / (high - low)).clamp(0, 1)[..., None, None], boxed)
+        mended = mask + self.config.share * trust * (mended - mask)
+        return mended + boxed * _double(self._told_by_box(placed, said, there))
+
+    def _told_by_box(self, placed: Tensor, said: Tensor, there: Tensor) -> Tensor:
+        """What colours alone say of boxes, without SAM: GrabCut's first steps, and nothing where they cannot tell.
+
+        Args:
+            placed: from `_placed`. said: from `_said`, of prompts with a box. there: as in `_likeness`.
+
+        Returns:
+            (B, 1, 2h, 2w), corrections of logits.
+        """
+        bins = self._bins(placed, *self.config.box_bins).unsqueeze(1)
+        within = (1 + said[:, 2:]) / 2 * (1 - said[:, 1:2])  # a click beside the object is surroundings inside the box
+        beyond = 1 - within
+        unlike = _likeness(within, beyond, bins, there)
+        told = _mean(unlike, within * there) - _mean(unlike, beyond * there)
+        low, high = self.config.told
+        # Of what is in the box, what looks like the surroundings belongs to these.
+        object_ = within * (_SURE * unlike).sigmoid()
+        return self.config.say * ((told - low) / (high - low)).clamp(0, 1) * within * _likeness(object_, 1 - object_, bins, there)
 
     def _bins(self, placed: Tensor, colour: float, place: float) -> Tensor:
         """How far each of N pixels falls into each of M bins, (b, N, M), sums over M are 1.
@@ -84,20 +109,6 @@ class ColourEvidence(nn.Module):
         # Less half the squared distance, but for what is the same in all bins.
         likeness = features.flatten(2).transpose(1, 2) @ middles - (middles * middles).sum(1, keepdim=True) / 2
         return likeness.softmax(-1)
-
-    def _likeness(self, mask: Tensor, bins: Tensor, there: Tensor) -> Tensor:
-        """How much each pixel looks like the object of a mask rather than like its surroundings, were both equally large.
-
-        Args:
-            mask: (B, 1, 4h, 4w) logits.
-            bins: (b, kinds, N, M) with N = 2h * 2w pixels. there: (b, 1, N), 0 where there is no picture.
-
-        Returns:
-            (B, kinds, 1, N) from -1 to 1.
-        """
-        object_ = F.avg_pool2d(mask, 2).sigmoid().flatten(2)
-        inside, outside = _shares(object_ * there, bins), _shares((1 - object_) * there, bins)
-        return 2 * (inside / (inside + outside) @ bins.transpose(2, 3)) - 1
 
 
 class Weigh(nn.Module):
@@ -178,3 +189,23 @@ def _worsened(mask: Tensor) -> Tensor:
 def _shares(weights: Tensor, bins: Tensor) -> Tensor:
     """(B, 1, N) weights counted in bins (b, kinds, N, M) -> (B, kinds, 1, M), in parts of all weight; never quite zero."""
     return (weights.unsqueeze(1) @ bins + 0.02) / (weights.sum(-1)[:, None, :, None] + 1)
+
+
+def _likeness(object_: Tensor, surroundings: Tensor, bins: Tensor, there: Tensor) -> Tensor:
+    """How much each pixel looks like the one rather than like the other, were both equally large.
+
+    Args:
+        object_, surroundings: (B, 1, 2h, 2w), from 0 to 1.
+        bins: (b, kinds, N, M) with N = 2h * 2w pixels. there: (b, 1, 2h, 2w), 0 where there is no picture.
+
+    Returns:
+        (B, kinds, 2h, 2w) from -1 to 1.
+    """
+    inside, outside = (_shares((weights * there).flatten(2), bins) for weights in (object_, surroundings))
+    looks = 2 * (inside / (inside + outside) @ bins.transpose(2, 3)) - 1
+    return looks.reshape(-1, bins.shape[1], *object_.shape[2:])
+
+
+def _mean(values: Tensor, weights: Tensor) -> Tensor:
+    """(B, 1, h, w) -> (B, 1, 1, 1); towards 0 where hardly anything weighs."""
+    return (values * weights).sum((2, 3), keepdim=True) / (weights.sum((2, 3), keepdim=True) + 64)

@@ -18,6 +18,7 @@ from mam.nets.resample import resample
 from mam.variants import M2M
 
 _NARROW = 64  # channels up to which a transposed convolution is faster as `_as_convolution`
+_DOUBT = 2.0  # logits well within it are doubtful
 _SPARE = 3  # empty channels that make them a multiple of 8, which onnxruntime computes twice as fast
 
 
@@ -172,7 +173,7 @@ class MaskToMatte(nn.Module):
         guide = [torch.cat([resample(image, 1 / s), resample(mask, 4 / s)], 1) for s in (16, 8, 4)]
         if self.cues:
             position, certainty = colour_line(image, mask)
-            cues = torch.cat([torch.tanh(mask_logits / 4), F.avg_pool2d(position, 4), certainty], 1)
+            cues = torch.cat([torch.tanh(mask_logits / _DOUBT), F.avg_pool2d(position, 4), certainty], 1)
             guide = [torch.cat([g, F.avg_pool2d(cues, k)], 1) for g, k in zip(guide, (4, 2, 1))]
         x = self.narrow(image_embeddings) if hasattr(self, "narrow") else image_embeddings
         x8 = self.layer2(torch.cat([x, guide[0]], 1))

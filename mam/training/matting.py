@@ -17,7 +17,7 @@ from mam.training import prompts
 from mam.training.data import PARTS, Library, around, bounds, choose, jitter, view
 from mam.training.losses import laplacian_l1, mask_iou, weighted_l1
 from mam.training.segmentation import normalise
-from mam.training.softness import Texture, make, soften
+from mam.training.softness import Texture, make, make_plant, soften
 
 # Sources whose masks can teach, and how far from their edges they are to be trusted, in pixels of the input frame.
 _EDGE = {"ccp": 5, "davis": 5, "balloon": 8, "coco": 14}
@@ -89,8 +89,11 @@ class Composites:
     def _place(self, rng: np.random.Generator, image: Image.Image) -> tuple[Image.Image, Image.Image]:
         """Put a soft foreground on a picture -> the composite and the foreground's alpha."""
         side, room = int(rng.uniform(0.3, 1.3) * FRAME), 96  # room for strands and blur around it
-        if rng.random() < 0.15:
+        kind = rng.random()
+        if kind < 0.12:
             foreground, room = make(rng, side, self._texture(rng)), 0
+        elif kind < 0.3:
+            foreground, room = self._bush(rng, side), 0
         else:
             cutout = self.library.cutout(rng)
             scale = side / max(cutout.size)
@@ -106,6 +109,22 @@ class Composites:
         layer = Image.new("RGB", image.size)
         layer.paste(_matched(rng, foreground, image), (x, y))
         return Image.composite(layer, image, alpha), alpha
+
+    def _bush(self, rng: np.random.Generator, side: int) -> Image.Image:
+        """Plants that grow beside one another, so that the picture shows through between their leaves."""
+        bush = Image.new("RGBA", (side, side))
+        for _ in range(rng.integers(1, 5)):
+            plant = make_plant(rng, side, self._texture(rng))
+            bush.alpha_composite(plant, (int(rng.integers(side - plant.width + 1)), side - plant.height))
+        return bush
+
+    def _bush(self, rng: np.random.Generator, side: int) -> Image.Image:
+        """Plants that grow beside one another, so that the picture shows through between their leaves."""
+        bush = Image.new("RGBA", (side, side))
+        for _ in range(rng.integers(1, 5)):
+            plant = make_plant(rng, side, self._texture(rng))
+            bush.alpha_composite(plant, (int(rng.integers(side - plant.width + 1)), side - plant.height))
+        return bush
 
     def _texture(self, rng: np.random.Generator) -> Texture:
         def texture(size: tuple[int, int]) -> Image.Image:

@@ -38,10 +38,15 @@ class Believe(torch.nn.Module):
         return 20 * seen[:, 4 + self.kind, None].repeat(1, 4, 1, 1)
 
 
-def mend(net: ColourEvidence, mask: Tensor, picture: Tensor, quality: float = 1.0, labels: tuple[float, float] = (2, 3)) -> Tensor:
-    """What becomes of masks after a box around everything, or clicks at its corners."""
+EVERYTHING = ((0.0, 0.0), (1023.0, 1023.0))
+
+
+def mend(
+    net: ColourEvidence, mask: Tensor, picture: Tensor, quality: float = 1.0, labels: tuple = (2, 3), coords: tuple = EVERYTHING
+) -> Tensor:
+    """What becomes of masks after a box around everything, or clicks at its corners, or other prompts."""
     b = len(mask)
-    corners, kinds = torch.tensor([[[0.0, 0.0], [1023.0, 1023.0]]]).expand(b, -1, -1), torch.tensor([labels]).expand(b, -1)
+    corners, kinds = torch.tensor([coords]).expand(b, -1, -1), torch.tensor([labels]).expand(b, -1)
     features = torch.ones(b, 256, *(side // 4 for side in mask.shape[2:]))
     return net(mask, torch.full((b, 1), quality), picture, features, corners, kinds)
 
@@ -120,3 +125,30 @@ def test_after_clicks_masks_that_are_likely_wrong_stay_and_doubtful_ones_change_
     assert torch.equal(mend(evidence, mask, picture, low - 0.1, clicks), mask)
     assert torch.allclose(mend(evidence, mask, picture, (low + high) / 2, clicks) - mask, wholly / 2, atol=1e-4)
     assert torch.allclose(mend(evidence, mask, picture, 0.1), mend(evidence, mask, picture, 0.9))  # a box leaves little doubt
+
+
+AROUND_RED = ((112.0, 112.0), (660.0, 660.0))  # with some of the green
+
+
+@torch.inference_mode()
+def test_a_box_tells_an_object_from_a_plain_wall_whatever_sam_made_of_it(evidence) -> None:
+    picture = painted((slice(8, 40), slice(8, 40)), (slice(8, 16), slice(50, 56)))
+    mended = mend(evidence, torch.full((1, 1, 128, 128), -1.0), picture, coords=AROUND_RED)[0, 0, :96] > 0
+    expected = torch.zeros(96, 128, dtype=torch.bool)
+    expected[16:80, 16:80] = True  # not the other red thing, beyond the box
+    assert (mended == expected).float().mean() > 0.98 and not mended[:, 90:].any()
+
+
+@torch.inference_mode()
+def test_a_box_has_no_say_where_colours_are_alike_inside_and_outside(evidence) -> None:
+    stripes = painted(*[(slice(0, 48), slice(x, x + 2)) for x in range(0, 64, 4)])
+    mask = torch.randn(1, 1, 128, 128)
+    for picture in (stripes, painted(), torch.randn(1, 3, 64, 64)):
+        assert torch.equal(mend(evidence, mask, picture, coords=AROUND_RED), mask)
+
+
+@torch.inference_mode()
+def test_a_click_beside_the_object_counts_for_more_than_the_boxs_colours(evidence) -> None:
+    picture = painted((slice(8, 40), slice(8, 40)))
+    clicked = mend(evidence, torch.full((1, 1, 128, 128), -1.0), picture, 1.0, (2, 3, 0), (*AROUND_RED, (500.0, 500.0)))[0, 0] > 0
+    assert not clicked[61:64, 61:64].any() and clicked[20:40, 20:40].all()
