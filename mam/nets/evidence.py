@@ -81,10 +81,10 @@ class ColourEvidence(nn.Module):
         """What colours alone say of boxes, without SAM: GrabCut's first steps, and nothing where they cannot tell.
 
         Args:
-            placed: from `_placed`. said: from `_said`, of prompts with a box. there: as in `_likeness`.
+            placed: from `_placed`. said: from `_said`. there: as in `_likeness`.
 
         Returns:
-            (B, 1, 2h, 2w), corrections of logits.
+            (B, 1, 2h, 2w), corrections of logits, without meaning where there is no box.
         """
         bins = self._bins(placed, *self.config.box_bins).unsqueeze(1)
         within = (1 + said[:, 2:]) / 2 * (1 - said[:, 1:2])  # a click beside the object is surroundings inside the box

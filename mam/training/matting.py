@@ -118,14 +118,6 @@ class Composites:
             bush.alpha_composite(plant, (int(rng.integers(side - plant.width + 1)), side - plant.height))
         return bush
 
-    def _bush(self, rng: np.random.Generator, side: int) -> Image.Image:
-        """Plants that grow beside one another, so that the picture shows through between their leaves."""
-        bush = Image.new("RGBA", (side, side))
-        for _ in range(rng.integers(1, 5)):
-            plant = make_plant(rng, side, self._texture(rng))
-            bush.alpha_composite(plant, (int(rng.integers(side - plant.width + 1)), side - plant.height))
-        return bush
-
     def _texture(self, rng: np.random.Generator) -> Texture:
         def texture(size: tuple[int, int]) -> Image.Image:
             _, image, _ = self.library.scene(rng)
