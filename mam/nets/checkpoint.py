@@ -22,7 +22,7 @@ from mam.nets.m2m import MaskToMatte
 from mam.nets.sam import Sam
 from mam.variants import Variant
 
-_SAM_PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.", "evidence.")
+_SAM_PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.", "unpack.", "evidence.")
 
 
 def load(variant: Variant, *files: Path) -> MattingAnything:

@@ -2,7 +2,8 @@
 
 It keeps SAM's contract, (B, 3, S, S) -> (B, 256, S/16, S/16), but looks at the picture shrunk four times, so that
 a 1024-pixel input frame costs about 1.4 GMAC, roughly 1/350 of SAM's ViT-B. Edges come back later: M2M reads the
-full picture. The last channels of the embedding are no features but the picture itself, shrunk, for `mam.nets.evidence`.
+full picture. The embedding is packed: the features that the decoder's own come from (`Sam.unpack`), and the picture
+itself, as shrunk as the encoder saw it, for `mam.nets.evidence`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from torch.nn import functional as F
 
 from mam.variants import CNN
 
-CARRIED = 12  # channels of the embedding: 2 x 2 pixels of three colours in each cell
+_PIXELS = 4  # of the shrunk picture along a cell of the embedding
+_CARRIED = 3 * _PIXELS**2  # channels of the embedding
 
 
 def _conv_bn(cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
@@ -81,7 +83,6 @@ class CNNEncoder(nn.Module):
         p = config.pyramid
         self.lateral16, self.lateral8, self.lateral4 = _conv_bn(w16, p, 1), _conv_bn(w8, p, 1), _conv_bn(w4, p, 1)
         self.merge8, self.merge4 = Block(p, 2), Block(p, 2)
-        self.neck = _conv_bn(p, 256 - CARRIED, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         """Encode normalised pictures.
@@ -102,12 +103,23 @@ class CNNEncoder(nn.Module):
         x16 = self.stage16(x16 + self.position(x16))
         y8 = self.merge8(self.lateral8(x8) + _double(self.lateral16(x16)))
         y4 = self.merge4(self.lateral4(x4) + _double(y8))
-        return torch.cat([self.neck(F.relu(y4)), F.pixel_unshuffle(F.avg_pool2d(small, 2), 2)], 1)
+        return packed(F.relu(y4), small)
+
+
+def packed(features: Tensor, picture: Tensor) -> Tensor:
+    """An embedding, (B, 256, h, w), of features (B, at most 208, h, w) and a picture (B, 3, 4h, 4w)."""
+    empty = features.new_zeros(features.shape[0], 256 - _CARRIED - features.shape[1], *features.shape[2:])
+    return torch.cat([features, empty, F.pixel_unshuffle(picture, _PIXELS)], 1)
 
 
 def carried(embeddings: Tensor) -> Tensor:
-    """The picture that an embedding carries along, (B, 256, h, w) -> (B, 3, 2h, 2w)."""
-    return F.pixel_shuffle(embeddings[:, -CARRIED:], 2)
+    """The picture that an embedding carries along, (B, 256, h, w) -> (B, 3, 4h, 4w)."""
+    return F.pixel_shuffle(embeddings[:, -_CARRIED:], _PIXELS)
+
+
+def pooled(embeddings: Tensor, by: int) -> Tensor:
+    """Embeddings of fewer cells, (B, 256, h, w) -> (B, 256, h / by, w / by), the picture in them shrunk likewise."""
+    return packed(F.avg_pool2d(embeddings[:, :-_CARRIED], by), F.avg_pool2d(carried(embeddings), by))
 
 
 def _double(x: Tensor) -> Tensor:

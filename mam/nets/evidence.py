@@ -21,7 +21,6 @@ from mam.frames import SIDE
 from mam.variants import Evidence
 
 _CLEAR = 16.0  # logits beyond it say no more
-_CLICK = 24.0  # how far a click speaks, in pixels of the input frame
 _SURE = 8.0  # how decidedly likeness sorts what is in a box
 _BOX_EDGE = 8.0  # how sharply a box ends, in pixels of the input frame
 
@@ -46,17 +45,18 @@ class ColourEvidence(nn.Module):
         Args:
             mask: (B, 1, 4h, 4w) logits.
             quality: (B, 1), the IoU that SAM predicts; without a box, masks of a low one stay as they are.
-            picture: (B or 1, 3, 2h, 2w), normalised, exactly zero where there is none.
+            picture: (B or 1, 3, 4h, 4w), normalised, exactly zero where there is none.
             features: (B, 256, h, w), what SAM's decoder made of picture and prompts.
             point_coords, point_labels: (B, N, 2), (B, N); see `mam.nets.sam.Sam.embed_prompts`.
 
         Returns:
             (B, 1, 4h, 4w) logits.
         """
+        picture = F.avg_pool2d(picture, 2)
         placed = _placed(picture)
         bins = torch.stack([self._bins(placed, *scales) for scales in self.config.bins], 1)
         there = (picture != 0).any(1, keepdim=True).to(picture.dtype)
-        said, features = _said(point_coords, point_labels, picture.shape[-1]), self.weigh.features(features)
+        said, features = prompt_maps(point_coords, point_labels, picture.shape[-1]), self.weigh.features(features)
         if self.training:
             mask, features = _worsened(mask), features * (torch.rand(mask.shape[0], 1, 1, 1, device=mask.device) < 0.75)
         mended = mask
@@ -81,7 +81,7 @@ class ColourEvidence(nn.Module):
         """What colours alone say of boxes, without SAM: GrabCut's first steps, and nothing where they cannot tell.
 
         Args:
-            placed: from `_placed`. said: from `_said`. there: as in `_likeness`.
+            placed: from `_placed`. said: from `prompt_maps`. there: as in `_likeness`.
 
         Returns:
             (B, 1, 2h, 2w), corrections of logits, without meaning where there is no box.
@@ -160,12 +160,12 @@ def _placed(picture: Tensor) -> Tensor:
     return torch.cat([picture, x, y], 1)
 
 
-def _said(coords: Tensor, labels: Tensor, side: int) -> Tensor:
+def prompt_maps(coords: Tensor, labels: Tensor, side: int, reach: float = 24.0) -> Tensor:
     """Prompts, (B, N, 2) in the input frame and (B, N), as pictures (B, 3, side, side): clicks on the object, clicks beside it, and
-    the box, 1 inside and -1 outside; 0 where nothing was said."""
+    the box, 1 inside and -1 outside; 0 where nothing was said. `reach`: how far a click speaks, in pixels of the input frame."""
     at = (torch.arange(side, device=coords.device, dtype=coords.dtype) + 0.5) * (SIDE / side)
     offset = at - coords.unsqueeze(-1)  # (B, N, 2, side)
-    near = torch.exp(-((offset / _CLICK) ** 2) / 2)
+    near = torch.exp(-((offset / reach) ** 2) / 2)
     x, y = near[:, :, 0], near[:, :, 1]
     clicks = [(y * (labels == kind).unsqueeze(-1)).transpose(1, 2) @ x for kind in (1, 0)]
     first, last = ((offset * (labels == kind)[..., None, None]).sum(1) for kind in (2, 3))

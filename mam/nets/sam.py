@@ -1,6 +1,6 @@
 """SAM, built from segment_anything's own modules: image encoder, prompt encoder, mask decoder.
 
-`tiny` swaps the image encoder for ours, narrows the decoder's perceptrons and mends the masks by colour; all else is Meta's.
+`tiny` swaps the image encoder for ours, narrows the decoder's perceptrons and mends the masks by the picture; all else is Meta's.
 The two forward functions here say the same as Meta's, with a real batch axis: one decoder call answers many prompts, about one
 picture or about one picture each.
 """
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from mam.nets.encoder import CNNEncoder, carried
 from mam.nets.evidence import ColourEvidence
+from mam.nets.graph_cut import settle
 from mam.variants import CNN, Variant
 
 FRAME = 1024  # longest side of the input frame
@@ -76,6 +77,8 @@ class Sam(nn.Module):
             iou_head_depth=3,
             iou_head_hidden_dim=256,
         )
+        # Ours packs its embedding; a ViT's is what the decoder starts from.
+        self.unpack = nn.Conv2d(256, 256, 1) if isinstance(variant.encoder, CNN) else nn.Identity()
         self.evidence = None if variant.evidence is None else ColourEvidence(variant.evidence)
 
     def answer(
@@ -89,13 +92,16 @@ class Sam(nn.Module):
 
         Returns:
             `low_res_masks` (B, 4, 4h, 4w) logits and `iou_predictions` (B, 4); mask 0 is for several clicks, 1..3
-            are the alternatives for a single prompt. A variant that mends masks (`mam.nets.evidence`) mends mask 0.
+            are the alternatives for a single prompt. A variant that mends masks (`mam.nets.evidence`, `mam.nets.graph_cut`) mends mask 0.
         """
         sparse, dense = self.embed_prompts(point_coords, point_labels, mask_input, has_mask_input)
         masks, quality, features = self.decode(image_embeddings, sparse, dense)
         if self.evidence is not None:
-            said = carried(image_embeddings), features, point_coords, point_labels
-            masks = torch.cat([self.evidence(masks[:, :1], quality[:, :1], *said), masks[:, 1:]], 1)
+            picture = carried(image_embeddings)
+            mended = self.evidence(masks[:, :1], quality[:, :1], picture, features, point_coords, point_labels)
+            if not self.evidence.training:
+                mended = settle(mended, picture, point_coords, point_labels)
+            masks = torch.cat([mended, masks[:, 1:]], 1)
         return masks, quality
 
     def embed_prompts(
@@ -134,7 +140,7 @@ class Sam(nn.Module):
         """SAM's mask decoder, as Meta's `predict_masks`.
 
         Args:
-            image_embeddings: (B or 1, 256, h, w) float32; a single picture is shared by all prompts.
+            image_embeddings: (B or 1, 256, h, w) float32, as the image encoder gives them; a single picture is shared by all prompts.
             sparse: (B, N, 256), dense: (B, 256, h, w), from `embed_prompts`.
 
         Returns:
@@ -146,7 +152,7 @@ class Sam(nn.Module):
         b = sparse.shape[0]
         own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
         tokens = torch.cat([own.unsqueeze(0).expand(b, -1, -1), sparse], dim=1)
-        source = image_embeddings + dense
+        source = self.unpack(image_embeddings) + dense
         h, w = source.shape[-2:]
         position = self.prompt_encoder.pe_layer((h, w)).unsqueeze(0).expand(b, -1, -1, -1)
         tokens, source = decoder.transformer(source, position, tokens)

@@ -35,7 +35,7 @@ class Strided(Sampler[int]):
 
 def train(
     model: nn.Module,
-    loss_of: Callable[[dict[str, Tensor], int, nn.Module], tuple[Tensor, dict[str, float]]],
+    loss_of: Callable[[dict[str, Tensor], int], tuple[Tensor, dict[str, float]]],
     examples: Dataset,
     recipe: Recipe,
     state_file: Path,
@@ -49,7 +49,7 @@ def train(
 
     Args:
         model: updated in place.
-        loss_of: (batch, step, averaged model) -> loss and figures; uses `model`. On CUDA it runs under bfloat16 autocast.
+        loss_of: (batch, step) -> loss and figures; uses `model`. On CUDA it runs under bfloat16 autocast.
         examples: `examples[i]` a dict of arrays that depend on i alone.
         recipe: steps, rates, clipping.
         state_file: written every `save_every` steps, read if it is there: then the run goes on where it stood.
@@ -98,7 +98,7 @@ def train(
             group["lr"] = recipe.lr * schedule(step, steps, recipe.warmup)
         torch.manual_seed(step * world + rank)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            loss, figures = loss_of({k: v.to(device, non_blocking=True) for k, v in data.items()}, step, average)
+            loss, figures = loss_of({k: v.to(device, non_blocking=True) for k, v in data.items()}, step)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if world > 1:

@@ -35,8 +35,7 @@ class Composites:
         self.library, self.seed = library, seed
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        """`image` (1024, 1024, 3), `alpha` and `known` (1024, 1024), uint8; `valid` (2,) h, w. `known` 0: no loss there.
-        `plain` is `image` before its colours were changed."""
+        """`image` (1024, 1024, 3), `alpha` and `known` (1024, 1024), uint8; `valid` (2,) h, w. `known` 0: no loss there."""
         rng = np.random.default_rng((self.seed, index))
         while True:
             image, alpha, known = self._photograph(rng) if rng.random() < 0.4 else self._composite(rng)
@@ -44,7 +43,7 @@ class Composites:
                 break
         h, w = image.height, image.width
         example = {"valid": np.array([h, w])}
-        for name, content in {"image": jitter(rng, image), "plain": image, "alpha": alpha, "known": known}.items():
+        for name, content in {"image": jitter(rng, image), "alpha": alpha, "known": known}.items():
             array = np.asarray(content)
             example[name] = np.zeros((FRAME, FRAME, *array.shape[2:]), np.uint8)
             example[name][:h, :w] = array
@@ -152,7 +151,6 @@ def matting_loss(
     progress: float,
     cells: int = 20,
     views: int = 6,
-    teacher: MaskToMatte | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """Loss of one batch on some crops per picture, cut along the cells of the embedding.
 
@@ -162,13 +160,11 @@ def matting_loss(
         progress: share of the run that is done; the weight maps follow it (see `_weights`).
         cells: side of a crop in cells of 16 pixels.
         views: crops per picture.
-        teacher: the averaged network. Where a photograph's mask says nothing, near its edge, the target is what the
-            teacher makes of the true mask and the picture as it was before its colours were changed.
 
     Returns:
         The loss and figures to print.
 
-    Source: Li, Jain and Shi 2023, section 4.1; the teacher: Park et al. 2023, "Mask-guided Matting in the Wild".
+    Source: Li, Jain and Shi 2023, section 4.1.
     """
     alpha, known = batch["alpha"].float() / 255, batch["known"].float()
     image = normalise(batch["image"], batch["valid"])
@@ -186,19 +182,10 @@ def matting_loss(
         guide = torch.where(missed[:, None, None, None], _shaken(small), mask)
 
         fields = [(embeddings, 1), (image, CELL), (guide, 4), (alpha.unsqueeze(1), CELL), (known.unsqueeze(1), CELL)]
-        if teacher is not None:
-            plain = normalise(batch["plain"], batch["valid"])
-            inside = (plain != 0).any(1, keepdim=True).float()
-            fields += [(sam.image_encoder(plain), 1), (plain, CELL), (24 * (small.float() - 0.5), 4), (inside, CELL)]
         corners = [(i, *_corner(alpha[i], small[i, 0], guide[i, 0] > 0, cells)) for i in range(len(alpha)) for _ in range(views)]
-        cut = [
+        embedding, picture, mask, alpha, known = (
             torch.stack([f[i, :, y * k : (y + cells) * k, x * k : (x + cells) * k] for i, y, x in corners]) for f, k in fields
-        ]
-        embedding, picture, mask, alpha, known = cut[:5]
-        if teacher is not None:
-            _, _, taught = teacher(*cut[5:8])
-            alpha = torch.where(known > 0, alpha, taught)
-            known = torch.where(known > 0, known, 0.5 * cut[8])
+        )
     os8, os4, os1 = m2m(embedding, picture, mask)
     w8, w4, w1 = _weights(alpha, os8.detach(), os4.detach(), progress)
     parts = [(os1, w1, 0.4), (os4, w4, 0.2), (os8, w8, 0.2)]

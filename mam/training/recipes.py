@@ -22,7 +22,6 @@ class Recipe:
         only: segment: the one part that learns, such as "evidence"; the others stay as they are. None: all learn.
         pooled: segment: for this share of the run the decoder gets the embedding pooled by 2, which makes a step twice as
             fast; fine edges come last.
-        teacher: matte: after 40% of the run, let the averaged network fill in what a photograph's mask leaves open.
         cells, views: matte: side of a crop in cells of 16 pixels, and crops per picture.
         seed: of all randomness.
     """
@@ -40,7 +39,6 @@ class Recipe:
     read_side: int = 256
     only: str | None = None
     pooled: float = 0.55
-    teacher: bool = False
     cells: int = 20
     views: int = 6
     seed: int = 0

@@ -67,7 +67,7 @@ def train_segmentation(
         sam.get_submodule(recipe.only).requires_grad_(True).train()
     sam.to(_device()).image_encoder.to(memory_format=torch.channels_last)
 
-    def loss_of(examples: dict[str, Tensor], step: int, average: nn.Module) -> tuple[Tensor, dict[str, float]]:
+    def loss_of(examples: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, float]]:
         return segmentation_loss(sam, examples, 2 if step < recipe.pooled * recipe.steps else 1, step)
 
     examples = _Endless(Segments(Library(data), recipe.read_side, recipe.seed))
@@ -100,9 +100,8 @@ def train_matte(
     source = SetComposites(data, recipe.seed) if recipe.data == "sets" else Composites(Library(data), recipe.seed)
     shown = [source[2**40 + i] for i in range(4)]  # far beyond what a run sees
 
-    def loss_of(examples: dict[str, Tensor], step: int, average: nn.Module) -> tuple[Tensor, dict[str, float]]:
-        teacher = average.eval() if recipe.teacher and step >= 0.4 * recipe.steps else None
-        return matting_loss(model.sam, model.m2m, examples, step / recipe.steps, recipe.cells, recipe.views, teacher)
+    def loss_of(examples: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, float]]:
+        return matting_loss(model.sam, model.m2m, examples, step / recipe.steps, recipe.cells, recipe.views)
 
     def preview(average: nn.Module, step: int) -> None:
         model_now = MattingAnything(variant)

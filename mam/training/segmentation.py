@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mam.nets.encoder import pooled
 from mam.nets.sam import Sam
 from mam.training import prompts
 from mam.training.losses import mask_iou, mask_losses
@@ -58,7 +59,7 @@ def segmentation_loss(sam: Sam, batch: dict[str, Tensor], pool: int, step: int) 
     x = normalise(batch["image"], batch["valid"]).contiguous(memory_format=torch.channels_last)
     embeddings = sam.image_encoder.read(x)
     if pool > 1:
-        embeddings = F.avg_pool2d(embeddings, pool)
+        embeddings = pooled(embeddings, pool)
     side = embeddings.shape[-1] * 4
     small = F.interpolate(target.unsqueeze(1).float(), (side, side), mode="area").squeeze(1) > 0.5
 

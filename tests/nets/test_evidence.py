@@ -12,12 +12,17 @@ RED, GREEN = torch.tensor([2.0, -1.0, -1.0]), torch.tensor([-1.0, 1.0, -1.0])
 
 
 def painted(*reds: tuple[slice, slice]) -> Tensor:
-    """(1, 3, 64, 64): green, and red in some places; nothing in the lowest quarter, as under a wide picture."""
+    """(1, 3, 128, 128), of 2 x 2 equal pixels: green, and red in some places, counted in 64 x 64; nothing in the lowest quarter,
+    as under a wide picture."""
     picture = GREEN.reshape(1, 3, 1, 1).repeat(1, 1, 64, 64)
     for rows, columns in reds:
         picture[0, :, rows, columns] = RED.reshape(3, 1, 1)
     picture[:, :, 48:] = 0
-    return picture
+    return double(picture)
+
+
+def double(picture: Tensor) -> Tensor:
+    return picture.repeat_interleave(2, 2).repeat_interleave(2, 3)
 
 
 def masked(rows: slice, columns: slice) -> Tensor:
@@ -59,7 +64,7 @@ def evidence() -> ColourEvidence:
 @torch.inference_mode()
 def test_untrained_it_changes_nothing(evidence) -> None:
     mask = torch.randn(3, 1, 128, 128)
-    assert torch.equal(mend(evidence, mask, torch.randn(1, 3, 64, 64)), mask)
+    assert torch.equal(mend(evidence, mask, torch.randn(1, 3, 128, 128)), mask)
 
 
 @torch.inference_mode()
@@ -88,7 +93,7 @@ def test_a_kind_that_goes_by_place_believes_only_what_is_near() -> None:
 def test_what_lies_outside_the_picture_is_no_evidence(evidence) -> None:
     evidence.weigh = Believe(0)
     picture = painted()
-    picture[0, :, 8:24, 8:24] = 0.01  # an object of the very grey that the padding is made of
+    picture[0, :, 16:48, 16:48] = 0.01  # an object of the very grey that the padding is made of
     mended = mend(evidence, masked(slice(16, 40), slice(16, 40)), picture) > 0
     assert mended[0, 0, 16:48, 16:48].all()
 
@@ -96,7 +101,7 @@ def test_what_lies_outside_the_picture_is_no_evidence(evidence) -> None:
 @torch.inference_mode()
 def test_prompts_about_one_picture_share_its_bins(evidence) -> None:
     torch.nn.init.normal_(evidence.weigh.leave[-1].weight)
-    masks, picture = torch.randn(3, 1, 128, 128), torch.randn(1, 3, 64, 64)
+    masks, picture = torch.randn(3, 1, 128, 128), torch.randn(1, 3, 128, 128)
     together = mend(evidence, masks, picture)
     assert torch.allclose(together, torch.cat([mend(evidence, mask[None], picture) for mask in masks]), atol=1e-4)
 
@@ -105,7 +110,7 @@ def test_prompts_about_one_picture_share_its_bins(evidence) -> None:
 def test_prompts_are_seen_where_they_are() -> None:
     coords = torch.tensor([[[256.0, 512.0], [900.0, 100.0], [0.0, 0.0]], [[128.0, 256.0], [640.0, 768.0], [512.0, 512.0]]])
     labels = torch.tensor([[1.0, 0.0, -1.0], [2.0, 3.0, 1.0]])
-    said = module._said(coords, labels, 64)  # 16 pixels of the input frame each
+    said = module.prompt_maps(coords, labels, 64)  # 16 pixels of the input frame each
     assert said[0, 0].argmax() in (31 * 64 + 15, 31 * 64 + 16, 32 * 64 + 15, 32 * 64 + 16)
     assert said[0, 1, 6, 56] > 0.8 and said[0, 1, 32, 16] < 0.01 and said[0, 0, 0, 0] < 0.01
     assert (said[0, 2] == 0).all() and said[1, 1].max() == 0
@@ -117,7 +122,7 @@ def test_prompts_are_seen_where_they_are() -> None:
 @torch.inference_mode()
 def test_after_clicks_masks_that_are_likely_wrong_stay_and_doubtful_ones_change_in_part(evidence) -> None:
     torch.nn.init.normal_(evidence.weigh.leave[-1].weight)
-    mask, picture = torch.randn(1, 1, 128, 128), torch.randn(1, 3, 64, 64)
+    mask, picture = torch.randn(1, 1, 128, 128), torch.randn(1, 3, 128, 128)
     low, high = evidence.config.trusted
     clicks = (1.0, 0.0)
     wholly = mend(evidence, mask, picture, high, clicks) - mask
@@ -143,7 +148,7 @@ def test_a_box_tells_an_object_from_a_plain_wall_whatever_sam_made_of_it(evidenc
 def test_a_box_has_no_say_where_colours_are_alike_inside_and_outside(evidence) -> None:
     stripes = painted(*[(slice(0, 48), slice(x, x + 2)) for x in range(0, 64, 4)])
     mask = torch.randn(1, 1, 128, 128)
-    for picture in (stripes, painted(), torch.randn(1, 3, 64, 64)):
+    for picture in (stripes, painted(), torch.randn(1, 3, 128, 128)):
         assert torch.equal(mend(evidence, mask, picture, coords=AROUND_RED), mask)
 
 

@@ -22,7 +22,7 @@ def test_prompts_and_masks_equal_metas(sam: Sam) -> None:
     points, labels = torch.rand(3, 2, 2) * 1024, torch.tensor([[1, 0], [1, 1], [0, 1]])
     boxes = torch.rand(3, 4) * 1024
     sparse, dense = sam.prompt_encoder((points, labels), boxes, masks)
-    expected = sam.mask_decoder.predict_masks(embeddings, sam.prompt_encoder.get_dense_pe(), sparse, dense)
+    expected = sam.mask_decoder.predict_masks(sam.unpack(embeddings), sam.prompt_encoder.get_dense_pe(), sparse, dense)
     coords = torch.cat([points, boxes.reshape(3, 2, 2)], 1)
     kinds = torch.cat([labels, torch.tensor([[2, 3]] * 3)], 1).float()
     got = sam.decode(embeddings, *sam.embed_prompts(coords, kinds, masks, torch.ones(3)))[:2]

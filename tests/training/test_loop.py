@@ -29,10 +29,10 @@ def test_segmentation_resumes_to_the_step(data, tmp_path, mini, monkeypatch) -> 
 
     # Interrupted after step 2: the schedule is that of 4 steps, so stop from inside.
     def stop_after_two(model, loss_of, *given, **settings):
-        def loss(batch, step, average):
+        def loss(batch, step):
             if step == 2:
                 raise KeyboardInterrupt
-            return loss_of(batch, step, average)
+            return loss_of(batch, step)
 
         return train(model, loss, *given, **settings, save_every=1)
 
@@ -70,7 +70,7 @@ def test_one_part_learns_and_the_others_stay(data, tmp_path, mini) -> None:
 
 def test_matte_stage_learns_and_shows_its_mattes(data, tmp_path, mini) -> None:
     checkpoint.save(checkpoint.seeded(mini, 0).sam, mini, tmp_path / "sam.pt")
-    recipe = RECIPES["tiny-matte"].changed(steps=2, batch=1, cells=6, views=2, teacher=True)
+    recipe = RECIPES["tiny-matte"].changed(steps=2, batch=1, cells=6, views=2)
     file = run.train_matte(recipe, data, tmp_path, sam_file=tmp_path / "sam.pt", log=quiet)
     trained = checkpoint.load(mini, tmp_path / "sam.pt", file).m2m
     assert not torch.equal(trained.refine_OS1[0].weight, checkpoint.seeded(mini, 0).m2m.refine_OS1[0].weight)

@@ -1,0 +1,81 @@
+"""A mask that ends where the picture has edges: the smoothness of GrabCut, laid over the logits of any mask.
+
+The minimum cut weighs what a mask is sure of against the length of its outline, which is cheap where neighbours differ in
+colour. It is found here as the minimum of the convex problem behind it, by steps of sums and limits alone, so that every
+runtime of graphs can take them.
+
+Source: Rother, Kolmogorov and Blake 2004, "GrabCut", equations 4, 5 and 11; Chambolle and Pock 2011, algorithm 1.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mam.nets.evidence import prompt_maps
+
+_CERTAIN = 32.0  # what a click adds to logits that agree with it, before the cut,
+_REACH = 8.0  # in so many pixels of the input frame around it
+_BEYOND = 2.0  # what lying beyond the box takes from logits before the cut
+_SETTLED = 6.0  # logits after the cut
+_STEPS = 20
+_LENGTH = 8.0  # logits that one pixel of outline costs where colours are alike
+_RISE, _MOVE = 2**0.5, 2**-3.5  # the two kinds of steps; their product may be 1/8
+
+
+def settle(logits: Tensor, picture: Tensor, point_coords: Tensor, point_labels: Tensor) -> Tensor:
+    """Lay the outline of masks where the picture has edges. Where a mask already says what a click says, it is certain; a click
+    that it denies would only get a dot, and another candidate may do better.
+
+    Args:
+        logits: (B, 1, h, w). picture: as for `graph_cut`.
+        point_coords, point_labels: (B, N, 2), (B, N); see `mam.nets.sam.Sam.embed_prompts`.
+
+    Returns:
+        (B, 1, h, w) logits.
+    """
+    on, beside, box = prompt_maps(point_coords, point_labels, logits.shape[-1], _REACH).split(1, 1)
+    beyond = (1 - box) / 2 * (point_labels == 2).any(1)[:, None, None, None]
+    heard = on * (logits > 0) - beside * (logits < 0)
+    certain = logits + _CERTAIN * heard - _BEYOND * beyond
+    return _SETTLED * (2 * graph_cut(certain, picture) - 1)
+
+
+def graph_cut(logits: Tensor, picture: Tensor) -> Tensor:
+    """The share of the object in each pixel, nearly everywhere 0 or 1.
+
+    Args:
+        logits: (B, 1, h, w), positive inside.
+        picture: (B or 1, 3, h, w) in any units, exactly zero where there is none.
+
+    Returns:
+        (B, 1, h, w) from 0 to 1.
+    """
+    across, down = (_LENGTH / _RISE * likeness for likeness in _likeness(picture))
+    object_ = (logits > 0).to(logits.dtype)
+    ahead, to_right, to_below = object_, torch.zeros_like(object_[..., :-1]), torch.zeros_like(object_[..., :-1, :])
+    for _ in range(_STEPS):
+        to_right = _within(to_right + ahead[..., 1:] - ahead[..., :-1], across)
+        to_below = _within(to_below + ahead[..., 1:, :] - ahead[..., :-1, :], down)
+        come = F.pad(to_right, (0, 1)) - F.pad(to_right, (1, 0)) + F.pad(to_below, (0, 0, 0, 1)) - F.pad(to_below, (0, 0, 1, 0))
+        before, object_ = object_, (object_ + _MOVE * _RISE * come + _MOVE * logits).clamp(0, 1)
+        ahead = 2 * object_ - before
+    return object_
+
+
+def _likeness(picture: Tensor) -> tuple[Tensor, Tensor]:
+    """How alike pixels are to the next one to the right, (b, 1, h, w - 1), and below, (b, 1, h - 1, w), by what is usual in this
+    picture: from 0 to 1."""
+    there = (picture != 0).any(1, keepdim=True).to(picture.dtype)
+    both = there[..., 1:] * there[..., :-1], there[..., 1:, :] * there[..., :-1, :]
+    differences = picture[..., 1:] - picture[..., :-1], picture[..., 1:, :] - picture[..., :-1, :]
+    distances = [(difference * difference).sum(1, keepdim=True) for difference in differences]
+    total = sum((distance * pair).sum((1, 2, 3), keepdim=True) for distance, pair in zip(distances, both))
+    usual = total / (sum(pair.sum((1, 2, 3), keepdim=True) for pair in both) + 1) + 1e-6
+    across, down = (torch.exp(-distance / usual) * pair for distance, pair in zip(distances, both))
+    return across, down
+
+
+def _within(values: Tensor, limits: Tensor) -> Tensor:
+    return torch.maximum(torch.minimum(values, limits), -limits)
