@@ -16,7 +16,7 @@ Look = tuple[int, int, int, int]
 
 _WORTH = 1.25  # enlarging an object by less is not worth another encoding
 _SMALLEST = 16  # pixels of the shortest look
-_CLICK = 0.4  # side of the look around one click, in parts of the picture's longest side
+_CLICK = 0.35  # side of the look around one click, in parts of the picture's longest side
 _TOUCHES = 0.15  # of an edge of the look: an object that covers more of it goes on outside
 _OUTSIDE = -8.0  # logit of what an earlier look did not see
 
@@ -61,7 +61,7 @@ def choose(
 
 
 def around_click(point: np.ndarray, size: tuple[int, int]) -> Look:
-    """A square look around one click, (x, y): 0.4 of the longest side, moved to lie inside."""
+    """A square look around one click, (x, y): 0.35 of the longest side, moved to lie inside."""
     h, w = size
     side = max(_SMALLEST, int(_CLICK * max(size)))
     x0, y0 = (int(np.clip(v - side / 2, 0, max(0, s - side))) for v, s in zip(point, (w, h)))

@@ -107,7 +107,7 @@ VARIANTS: dict[str, Variant] = {
             decoder_mlp=256,
             evidence=Evidence(),
             m2m=M2M(embedding=32, os8=32, os4=24, os2=16, head=16, cues=True),
-            usage=Usage(close_look=0.5, alternatives=False),
+            usage=Usage(close_look=0.2, alternatives=False),
             licence="MIT code; weights for research and demonstration, see mam/bundle/README.md",
         ),
         Variant("vit_b", ViT(768, 12, 12, (2, 5, 8, 11)), checkpoints=("sam_vit_b_01ec64.pth", "mam.pth"), licence=_SAM_WEIGHTS),

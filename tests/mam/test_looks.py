@@ -36,8 +36,8 @@ def test_clicks_alone_look_at_everything() -> None:
 
 
 def test_a_look_around_a_click_lies_inside_the_picture() -> None:
-    assert looks.around_click(np.array([500.0, 300.0]), SIZE) == (300, 100, 700, 500)
-    assert looks.around_click(np.array([999.0, 1.0]), SIZE) == (600, 0, 1000, 400)
+    assert looks.around_click(np.array([500.0, 300.0]), SIZE) == (325, 125, 675, 475)
+    assert looks.around_click(np.array([999.0, 1.0]), SIZE) == (650, 0, 1000, 350)
     assert looks.around_click(np.array([3.0, 3.0]), (10, 12)) == (0, 0, 12, 10)
 
 
