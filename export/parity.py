@@ -57,7 +57,8 @@ class TorchGraphs:
         """
         arrays = map(torch.from_numpy, (image, image_embeddings, mask_logits))
         logits, alphas = self.model.unrefined(*arrays, torch.tensor(input_size), torch.tensor(original_size))
-        doubtful = logits.abs() < _LOGIT_ROUNDING * logits.abs().amax()
+        steps = F.max_pool2d(logits, 3, 1, 1) + F.max_pool2d(-logits, 3, 1, 1)  # across two pixels
+        doubtful = logits.abs() < _LOGIT_ROUNDING * logits.abs().amax() + _PLACE_ROUNDING * steps / 2
         near = F.max_pool2d(doubtful.float(), 19, 1, 9) > 0  # the three dilations, one after the other, reach 2 + 5 + 2 pixels
         for threshold in (LOW, HIGH):
             doubtful = ((alphas[:, :2] - threshold).abs() < _ALPHA_ROUNDING).any(1, keepdim=True)
@@ -89,7 +90,8 @@ _SUMS = "float32 sums in another order, relative to the largest value"
 _FLIP = "a logit within rounding of 0, or an alpha of 1/255 or 254/255, may fall to the other side of its threshold"
 _NO_FLIP = "away from such pixels only rounding and resizing are left"
 _ALPHA_ROUNDING = 3e-5  # what resizing in another order makes of float32 alphas; 2e-5 was the largest seen
-_LOGIT_ROUNDING = 3e-6  # of logits, relative to the largest; 1e-6 was the largest seen
+_LOGIT_ROUNDING = 1e-5  # of logits, relative to the largest; 9.3e-6 was the largest seen
+_PLACE_ROUNDING = 1e-4  # of where resizing reads, in pixels: float32 counts to 1024 in steps of 6e-5
 
 
 def compare(model: MattingAnything, graphs: Graphs, pictures: Sequence[Path]) -> Iterator[Row]:
