@@ -5,6 +5,7 @@ None of them is exact; `python -m export bench` measures what each costs and gai
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ _CONVOLUTIONS = ("/encoder/stage", "/m2m")
 # Sums over many values, and what they are divided by.
 _FULL_PRECISION = ["LayerNormalization", "InstanceNormalization", "Softmax", "ReduceMean", "Pow", "Sqrt"]
 _TWO_GB = 2_000_000_000
+# How onnxruntime's converter to half precision calls the nodes that it adds.
+_INSERTED = re.compile(r"graph_(in|out)put_cast\d+|.*_cast_to_fp(16|32)_node")
 
 
 def write_flavour(
@@ -103,10 +106,22 @@ def _half(graph: Graph, source: Path, target: Path, feeds: list) -> None:
         model, keep_io_types=True, disable_shape_infer=True, op_block_list=_FULL_PRECISION, node_block_list=outside
     )
     # Where a value goes to several nodes, the converter writes the same Cast for each, and all at the end.
-    nodes = _sorted(list({tuple(node.output): node for node in model.graph.node}.values()))
+    nodes = _sorted(_without_round_trips(list({tuple(node.output): node for node in model.graph.node}.values())))
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     _save(model, target)
+
+
+def _without_round_trips(nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """The converter narrows all that leaves a node which it was to leave alone, and widens it again for the next of these: there
+    goes the value itself."""
+    casts = [node for node in nodes if node.op_type == "Cast" and _INSERTED.fullmatch(node.name)]
+    narrowed = {node.output[0]: node.input[0] for node in casts if node.attribute[0].i == onnx.TensorProto.FLOAT16}
+    for node in casts:
+        if node.attribute[0].i == onnx.TensorProto.FLOAT and node.input[0] in narrowed:
+            node.op_type, node.input[0] = "Identity", narrowed[node.input[0]]
+            del node.attribute[:]
+    return nodes
 
 
 def _half_weights(graph: Graph, source: Path, target: Path, feeds: list) -> None:
