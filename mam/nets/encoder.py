@@ -108,8 +108,8 @@ class CNNEncoder(nn.Module):
 
 def packed(features: Tensor, picture: Tensor) -> Tensor:
     """An embedding, (B, 256, h, w), of features (B, at most 208, h, w) and a picture (B, 3, 4h, 4w)."""
-    empty = features.new_zeros(features.shape[0], 256 - _CARRIED - features.shape[1], *features.shape[2:])
-    return torch.cat([features, empty, F.pixel_unshuffle(picture, _PIXELS)], 1)
+    room = 256 - _CARRIED - features.shape[1]
+    return torch.cat([F.pad(features, (0, 0, 0, 0, 0, room)), F.pixel_unshuffle(picture, _PIXELS)], 1)
 
 
 def carried(embeddings: Tensor) -> Tensor:

@@ -10,8 +10,7 @@ Source: Rother, Kolmogorov and Blake 2004, "GrabCut", equations 4, 5 and 11; Cha
 from __future__ import annotations
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, cat
 
 from mam.nets.evidence import prompt_maps
 
@@ -55,10 +54,11 @@ def graph_cut(logits: Tensor, picture: Tensor) -> Tensor:
     across, down = (_LENGTH / _RISE * likeness for likeness in _likeness(picture))
     object_ = (logits > 0).to(logits.dtype)
     ahead, to_right, to_below = object_, torch.zeros_like(object_[..., :-1]), torch.zeros_like(object_[..., :-1, :])
+    column, row = torch.zeros_like(object_[..., :1]), torch.zeros_like(object_[..., :1, :])  # nothing flows across the frame
     for _ in range(_STEPS):
         to_right = _within(to_right + ahead[..., 1:] - ahead[..., :-1], across)
         to_below = _within(to_below + ahead[..., 1:, :] - ahead[..., :-1, :], down)
-        come = F.pad(to_right, (0, 1)) - F.pad(to_right, (1, 0)) + F.pad(to_below, (0, 0, 0, 1)) - F.pad(to_below, (0, 0, 1, 0))
+        come = cat([to_right, column], 3) - cat([column, to_right], 3) + cat([to_below, row], 2) - cat([row, to_below], 2)
         before, object_ = object_, (object_ + _MOVE * _RISE * come + _MOVE * logits).clamp(0, 1)
         ahead = 2 * object_ - before
     return object_
