@@ -106,22 +106,30 @@ def _half(graph: Graph, source: Path, target: Path, feeds: list) -> None:
         model, keep_io_types=True, disable_shape_infer=True, op_block_list=_FULL_PRECISION, node_block_list=outside
     )
     # Where a value goes to several nodes, the converter writes the same Cast for each, and all at the end.
-    nodes = _sorted(_without_round_trips(list({tuple(node.output): node for node in model.graph.node}.values())))
+    nodes = list({tuple(node.output): node for node in model.graph.node}.values())
+    nodes = _sorted(_without_round_trips(nodes, {value.name for value in model.graph.output}))
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     _save(model, target)
 
 
-def _without_round_trips(nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
+def _without_round_trips(nodes: list[onnx.NodeProto], outputs: set[str]) -> list[onnx.NodeProto]:
     """The converter narrows all that leaves a node which it was to leave alone, and widens it again for the next of these: there
-    goes the value itself."""
+    goes the value itself. `outputs` names those of the graph."""
     casts = [node for node in nodes if node.op_type == "Cast" and _INSERTED.fullmatch(node.name)]
     narrowed = {node.output[0]: node.input[0] for node in casts if node.attribute[0].i == onnx.TensorProto.FLOAT16}
+    whole: dict[str, str] = {}
     for node in casts:
         if node.attribute[0].i == onnx.TensorProto.FLOAT and node.input[0] in narrowed:
+            whole[node.output[0]] = narrowed[node.input[0]]
             node.op_type, node.input[0] = "Identity", narrowed[node.input[0]]
             del node.attribute[:]
-    return nodes
+    for node in nodes:
+        for i, name in enumerate(node.input):
+            node.input[i] = whole.get(name, name)
+    read = outputs | {name for node in nodes for name in node.input}
+    spare = {node.output[0] for node in casts} - read
+    return [node for node in nodes if node.output[0] not in spare]
 
 
 def _half_weights(graph: Graph, source: Path, target: Path, feeds: list) -> None:
