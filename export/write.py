@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import torch
 from onnx import numpy_helper
 
@@ -54,11 +55,25 @@ def write_graphs(
             # PRESERVE (the module is in eval mode) keeps batch norms apart; onnxruntime folds them when it loads.
             how = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False, "export_params": False}
             trace(graph, module.eval(), inputs, path, **how)
-        proto = onnx.load(path)
+        # An encoder's constants are few and large.
+        proto = onnx.load(path) if graph is IMAGE_ENCODER else _folded(path)
         onnx.helper.set_model_props(proto, {**stamp, "mam_graph": graph.name})
         _write(proto, module.state_dict(), path)
         onnx.checker.check_model(path, full_check=True)
         written(path)
+
+
+def _folded(path: Path) -> onnx.ModelProto:
+    """A traced graph in which what depends on no input and no weight is computed: most of the nodes for an index or a size."""
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC  # what any runtime understands
+    options.optimized_model_filepath = str(path)
+    ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    proto = onnx.load(path)
+    used = [domain for domain in proto.opset_import if domain.domain in {node.domain for node in proto.graph.node}]
+    del proto.opset_import[:]  # onnxruntime names every set of operators that it knows
+    proto.opset_import.extend(used)
+    return proto
 
 
 def _write(proto: onnx.ModelProto, weights: dict[str, torch.Tensor], path: Path) -> None:
