@@ -63,7 +63,8 @@ class M2M:
     """Widths of the Mask-to-Matte network. The defaults are the authors' (2,714,619 parameters).
 
     `embedding` below 256 puts a 1x1 convolution in front that narrows the image embedding first; `cues` lets every scale
-    see how sure SAM is of its mask and what the colours say of the alpha (`mam.nets.colour_line`), and os1 the full picture.
+    see how sure SAM is of its mask and what the colours say of the alpha (`mam.nets.colour_line`, `mam.nets.likeness`), and os1 the
+    full picture.
     """
 
     embedding: int = 256

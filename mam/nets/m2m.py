@@ -19,7 +19,7 @@ from mam.variants import M2M
 
 _NARROW = 64  # channels up to which a transposed convolution is faster as `_as_convolution`
 _DOUBT = 2.0  # logits well within it are doubtful
-_SPARE = 3  # empty channels that make them a multiple of 8, which onnxruntime computes twice as fast
+_SPARE = 2  # empty channels that make them a multiple of 8, which onnxruntime computes twice as fast
 
 
 class SpectralNorm(nn.Module):
@@ -146,7 +146,7 @@ class MaskToMatte(nn.Module):
         super().__init__()
         self.conv1 = _up(config.os2, config.os2)
         self.bn1 = nn.BatchNorm2d(config.os2)
-        guide, last = (3 + 1 + 3, 3 + 2 + _SPARE) if config.cues else (3 + 1, 0)
+        guide, last = (3 + 1 + 4, 3 + 3 + _SPARE) if config.cues else (3 + 1, 0)
         self.cues = config.cues
         self.layer2 = _stage(config.embedding + guide, config.os8, 3)
         self.layer3 = _stage(config.os8 + guide, config.os4, 3)
@@ -157,7 +157,9 @@ class MaskToMatte(nn.Module):
         if config.embedding != 256:
             self.narrow = nn.Conv2d(256, config.embedding, 1)
 
-    def forward(self, image_embeddings: Tensor, image: Tensor, mask_logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, image_embeddings: Tensor, image: Tensor, mask_logits: Tensor, likeness: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Alphas of a picture, or of a part of it cut along the cells of the embedding.
 
         Args:
@@ -165,6 +167,7 @@ class MaskToMatte(nn.Module):
             image: (B, 3, 16h, 16w) float32, normalised.
             mask_logits: (B, 1, 4h, 4w) float32: SAM's low-resolution mask, positive inside; the authors' network sees no more of
                 it than that.
+            likeness: (B, 1, 8h, 8w) float32, see `mam.nets.likeness`; only a network with cues looks at it, and needs it.
 
         Returns:
             alpha_os8, alpha_os4, alpha_os1: (B, 1, 16h, 16w) float32 in [0, 1].
@@ -173,7 +176,7 @@ class MaskToMatte(nn.Module):
         guide = [torch.cat([resample(image, 1 / s), resample(mask, 4 / s)], 1) for s in (16, 8, 4)]
         if self.cues:
             position, certainty = colour_line(image, mask)
-            cues = torch.cat([torch.tanh(mask_logits / _DOUBT), F.avg_pool2d(position, 4), certainty], 1)
+            cues = torch.cat([torch.tanh(mask_logits / _DOUBT), F.avg_pool2d(position, 4), certainty, F.avg_pool2d(likeness, 2)], 1)
             guide = [torch.cat([g, F.avg_pool2d(cues, k)], 1) for g, k in zip(guide, (4, 2, 1))]
         x = self.narrow(image_embeddings) if hasattr(self, "narrow") else image_embeddings
         x8 = self.layer2(torch.cat([x, guide[0]], 1))
@@ -182,7 +185,7 @@ class MaskToMatte(nn.Module):
         x1 = F.leaky_relu(self.bn1(self.conv1(x2)), 0.2)
         if self.cues:
             empty = torch.zeros_like(image[:, :_SPARE])
-            x1 = torch.cat([x1, image, position, resample(certainty, 4), empty], 1)
+            x1 = torch.cat([x1, image, position, resample(certainty, 4), resample(likeness, 2), empty], 1)
         logits = resample(self.refine_OS8(x8), 8), resample(self.refine_OS4(x4), 4), self.refine_OS1(x1)
         os8, os4, os1 = ((torch.tanh(x) + 1) / 2 for x in logits)
         return os8, os4, os1

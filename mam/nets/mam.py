@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mam.nets.likeness import likeness, palette
 from mam.nets.m2m import MaskToMatte
 from mam.nets.refine import refine
 from mam.nets.resample import resample
@@ -86,10 +87,12 @@ class MattingAnything(nn.Module):
         size = (original_size[0], original_size[1])
         y0, y1, x0, x1 = crop_cells((mask_logits > 0).any(0, keepdim=True))
         embedding = image_embeddings[:, :, y0:y1, x0:x1].expand(b, -1, -1, -1)
-        picture = image[:, :, y0 * CELL : y1 * CELL, x0 * CELL : x1 * CELL].expand(b, -1, -1, -1)
+        picture = image[:, :, y0 * CELL : y1 * CELL, x0 * CELL : x1 * CELL]
+        # Which colours are the object's is counted in the whole picture.
+        like = likeness(picture, *palette(image, (mask_logits > 0).to(image.dtype))) if self.m2m.cues else None
         mask = mask_logits[:, :, y0 * 4 : y1 * 4, x0 * 4 : x1 * 4]
         # One tensor of three channels: padded back onto the canvas, cut to the picture and resized in one go.
-        alphas = torch.cat(self.m2m(embedding, picture, mask), dim=1)
+        alphas = torch.cat(self.m2m(embedding, picture.expand(b, -1, -1, -1), mask, like), dim=1)
         cells = FRAME // CELL
         alphas = F.pad(alphas, (x0 * CELL, (cells - x1) * CELL, y0 * CELL, (cells - y1) * CELL))
         alphas = F.interpolate(alphas[:, :, :h, :w], size, mode="bilinear", align_corners=False)

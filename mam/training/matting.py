@@ -11,6 +11,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
+from mam.nets.likeness import likeness, palette
 from mam.nets.m2m import MaskToMatte
 from mam.nets.sam import CELL, FRAME, Sam
 from mam.training import prompts
@@ -181,12 +182,14 @@ def matting_loss(
         missed = mask_iou(mask, small.squeeze(1)).squeeze(1) < 0.55
         guide = torch.where(missed[:, None, None, None], _shaken(small), mask)
 
-        fields = [(embeddings, 1), (image, CELL), (guide, 4), (alpha.unsqueeze(1), CELL), (known.unsqueeze(1), CELL)]
+        hard = (guide > 0).to(image.dtype)
+        like = torch.cat([likeness(i, *palette(i, g)) for i, g in zip(image.split(1), hard.split(1))])
+        fields = [(embeddings, 1), (image, CELL), (guide, 4), (like, CELL // 2), (alpha.unsqueeze(1), CELL), (known.unsqueeze(1), CELL)]
         corners = [(i, *_corner(alpha[i], small[i, 0], guide[i, 0] > 0, cells)) for i in range(len(alpha)) for _ in range(views)]
-        embedding, picture, mask, alpha, known = (
+        embedding, picture, mask, like, alpha, known = (
             torch.stack([f[i, :, y * k : (y + cells) * k, x * k : (x + cells) * k] for i, y, x in corners]) for f, k in fields
         )
-    os8, os4, os1 = m2m(embedding, picture, mask)
+    os8, os4, os1 = m2m(embedding, picture, mask, like)
     w8, w4, w1 = _weights(alpha, os8.detach(), os4.detach(), progress)
     parts = [(os1, w1, 0.4), (os4, w4, 0.2), (os8, w8, 0.2)]
     loss = sum(

@@ -163,7 +163,8 @@ def test_a_loaded_model_can_be_trained(mini, tmp_path) -> None:
     torch.save(checkpoint.seeded(mini, 8).m2m.state_dict(), file)
     net = checkpoint.load_m2m(mini, file).train()
     assert all(parameter.requires_grad for parameter in net.parameters())
-    net(torch.randn(2, 256, 4, 4), torch.randn(2, 3, 64, 64), torch.ones(2, 1, 16, 16))[2].mean().backward()
+    logits, likeness = torch.ones(2, 1, 16, 16), torch.zeros(2, 1, 32, 32)
+    net(torch.randn(2, 256, 4, 4), torch.randn(2, 3, 64, 64), logits, likeness)[2].mean().backward()
     assert all(parameter.grad is not None for parameter in net.refine_OS1.parameters())
 
 
