@@ -96,8 +96,8 @@ def parse(message: object) -> tuple[tuple[Item, ...], int]:
         raise PromptError(f"{total} prompts on all objects together; at most {MAX_ALL} are possible: remove an object.")
     if len({item.id for item in items}) != len(items):
         raise PromptError("two objects have the same number; reload the page.")
-    active = message.get("active")
-    return items, active if active in {item.id for item in items} else items[-1].id
+    active = next((item.id for item in items if item.id == message.get("active")), items[-1].id)
+    return items, active
 
 
 def parse_ops(listed: object) -> tuple[Op, ...]:

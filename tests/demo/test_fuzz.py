@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from demo.answers import hover, prompted
@@ -48,6 +48,7 @@ def session(studio):
 
 @often
 @given(document)
+@example({"items": [{"id": 1, "name": "", "ops": []}], "active": []})
 def test_parse(message) -> None:
     try:
         parse(message)
