@@ -6,7 +6,7 @@ from mam.prompts import Prompt
 from mam.segment import Segment
 from mam.text import FoundBox, FoundBoxes, Grounding
 
-__version__ = "0.9.0"
+__version__ = "0.10.0"
 
 __all__ = [
     "FoundBox",

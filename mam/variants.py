@@ -44,7 +44,9 @@ class Evidence:
     coarse ones close by. `trusted`: the predicted IoU up to which a mask stays as it is where there is no box, and
     from which it is mended; `share`: how much of a correction counts, less than all because training worsens the masks.
     `box_bins` is the kind of bin in which a box alone sorts colours; `told`: how far apart, from 0 to 2, it must bring inside
-    and outside to have a say, and to have all of it; `say`: the most it adds to a logit.
+    and outside to have a say, and to have all of it; `say`: the most it adds to a logit. `recount`: the most that the narrowest
+    colours, counted by the mask so far, add to one after a box, and the most they take: what is lost has its colours elsewhere in the
+    object more often than a pupil or a badge is surroundings.
     """
 
     rounds: int = 2
@@ -56,6 +58,7 @@ class Evidence:
     box_bins: tuple[float, float] = (12.0, 0.5)
     told: tuple[float, float] = (0.8, 1.2)
     say: float = 4.0
+    recount: tuple[float, float] = (6.0, 1.5)
 
 
 @dataclass(frozen=True)

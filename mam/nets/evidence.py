@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mam.frames import SIDE
+from mam.nets.likeness import NARROW, in_steps, likeness, palette
 from mam.variants import Evidence
 
 _CLEAR = 16.0  # logits beyond it say no more
@@ -72,10 +73,25 @@ class ColourEvidence(nn.Module):
         if self.training:  # only in use it matters which masks are worth mending
             return mended
         low, high = self.config.trusted
-        boxed = (point_labels == 2).any(1)[:, None, None, None].to(mask.dtype)
+        boxed = _boxed(point_labels)
         trust = torch.maximum(((quality - low) / (high - low)).clamp(0, 1)[..., None, None], boxed)
         mended = mask + self.config.share * trust * (mended - mask)
         return mended + boxed * _double(self._told_by_box(placed, said, there))
+
+    def recounted(self, outlined: Tensor, picture: Tensor, point_labels: Tensor) -> Tensor:
+        """What the narrowest of colours say, counted by a mask whose outline lies along edges: an arm has the colours of a face, and a
+        shadow those of the street. Without a box nothing: the next flower has the colours of this one.
+
+        Args:
+            outlined: (B, 1, 4h, 4w) logits. picture, point_labels: as for `forward`.
+
+        Returns:
+            (B, 1, 4h, 4w), corrections of logits.
+        """
+        small, mask = F.avg_pool2d(in_steps(picture), 2), F.avg_pool2d(outlined.sigmoid(), 2)
+        looks = _double(likeness(small, *palette(small, mask, *NARROW)))
+        gain, loss = self.config.recount
+        return _boxed(point_labels) * (gain * looks.clamp(min=0) + loss * looks.clamp(max=0))
 
     def _told_by_box(self, placed: Tensor, said: Tensor, there: Tensor) -> Tensor:
         """What colours alone say of boxes, without SAM: GrabCut's first steps, and nothing where they cannot tell.
@@ -204,6 +220,11 @@ def _likeness(object_: Tensor, surroundings: Tensor, bins: Tensor, there: Tensor
     inside, outside = (_shares((weights * there).flatten(2), bins) for weights in (object_, surroundings))
     looks = 2 * (inside / (inside + outside) @ bins.transpose(2, 3)) - 1
     return looks.reshape(-1, bins.shape[1], *object_.shape[2:])
+
+
+def _boxed(point_labels: Tensor) -> Tensor:
+    """(B, N) -> (B, 1, 1, 1), 1 where a box is among the prompts, else 0."""
+    return (point_labels == 2).any(1)[:, None, None, None].to(point_labels.dtype)
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """How much each pixel looks like the object rather than like what is not, wherever in the picture it lies.
 
 A mask at a quarter of the resolution fills the gaps between leaves and loses what is thin. Where colours tell object from
-surroundings at all, they show both: which colours are whose is counted by the mask, which is right nearly everywhere.
+surroundings at all, they show both: which colours are whose is counted by the mask, which is right nearly everywhere. The
+narrower the bins, the less colours that are nearly alike are taken for each other, and the more of them it takes.
 
 Source: after Rother, Kolmogorov and Blake 2004, "GrabCut", with soft bins as in `mam.nets.evidence`.
 """
@@ -12,53 +13,65 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_STEP = 25  # pixels of the mask between those whose colours are the bins
-_SHARP = 12.0  # how fast likeness falls with the distance of colours
+BROAD = 25, 12.0  # pixels between those whose colours are the bins, and how fast a bin ends with the distance of colours
+NARROW = 5, 32.0  # of a picture `in_steps` and then half as large
 
 
-def palette(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Some of the picture's own colours, and whose they are.
+def in_steps(picture: Tensor) -> Tensor:
+    """Colours rounded to steps, of half a level of brightness, so that of means of four the squares, and the products with powers of 2, are
+    exact in float32: the narrower the bins, the more of a distance's digits cancel out."""
+    return (128 * picture).round() / 128
+
+
+def palette(picture: Tensor, mask: Tensor, step: int, sharp: float) -> tuple[Tensor, Tensor]:
+    """Some of a picture's own colours, and whose they are.
 
     Args:
-        image: (1, 3, 4h, 4w) float32, normalised, exactly zero where there is no picture; h, w at least 13.
-        mask: (B, 1, h, w) float32, 0 or 1.
+        picture: (B or 1, 3, h, w) float32, normalised, exactly zero where there is none.
+        mask: (B, 1, h, w) float32 from 0 to 1.
+        step, sharp: `BROAD` or `NARROW`; h, w more than half a step.
 
     Returns:
-        colours (1, 3, M), and from -1, of the surroundings, to 1, of the object, (B, M, 1); nearer to 0 the less colours tell
-        the two apart in this picture.
+        `likeness` takes both: colours (B or 1, 4, M), ready to be multiplied; and from -1, of the surroundings, to 1, of the object,
+        (B, M, 1), nearer to 0 the less colours tell the two apart in this picture.
     """
-    small = F.avg_pool2d(image, 4)
-    colours = small[:, :, _STEP // 2 :: _STEP, _STEP // 2 :: _STEP].flatten(2)
-    bins = _bins(small, colours)
-    there = (small != 0).any(1, keepdim=True).to(image.dtype)
-    inside, outside = (weights.flatten(2) for weights in (mask * there, (1 - mask) * there))
-    object_, surroundings = ((weights @ bins + 0.02) / (weights.sum(2, keepdim=True) + 1) for weights in (inside, outside))
+    middles = sharp * picture[:, :, step // 2 :: step, step // 2 :: step].flatten(2)
+    # Less half the squared distance, but for what is the same in all bins.
+    bias = -(middles * middles).sum(1, keepdim=True) / 2
+    colours = torch.cat([sharp * middles, bias], 1)
+    bins = _bins(picture, colours)
+    there = (picture != 0).any(1, keepdim=True).to(picture.dtype)
+    weights = torch.cat([mask * there, (1 - mask) * there], 1)  # (B, 2, h, w), inside and outside
+    total = _sum(weights).unsqueeze(2) + 1  # (B, 2, 1)
+    # Row by row of the picture first: a sum of so many loses digits.
+    rows = weights.transpose(1, 2) @ bins.reshape(bins.shape[0], -1, picture.shape[3], bins.shape[2])  # (B, h, 2, M)
+    object_, surroundings = ((rows.sum(1) + 0.02) / total).split(1, 1)
     whose = (2 * object_ / (object_ + surroundings) - 1).transpose(1, 2)  # (B, M, 1)
-    seen = (bins @ whose).transpose(1, 2)
-    shares = (weights / (weights.sum(2, keepdim=True) + 1) for weights in (inside, outside))
-    mean_inside, mean_outside = ((seen * share).sum(2, keepdim=True) for share in shares)
-    return colours, whose * ((mean_inside - mean_outside) / 2).clamp(0, 1)
+    seen = (bins @ whose).reshape(-1, 1, *picture.shape[2:])
+    inside, outside = (_sum(seen * weights).unsqueeze(2) / total).split(1, 1)
+    return colours, whose * ((inside - outside) / 2).clamp(0, 1)
 
 
-def likeness(image: Tensor, colours: Tensor, whose: Tensor) -> Tensor:
+def likeness(picture: Tensor, colours: Tensor, whose: Tensor) -> Tensor:
     """See the module's docstring.
 
     Args:
-        image: (1, 3, 2h, 2w), the picture of the palette or a part of it. colours, whose: from `palette`.
+        picture: (B or 1, 3, h, w), that of the palette or a part of it, in any size. colours, whose: from `palette`.
 
     Returns:
         (B, 1, h, w) from -1 to 1; 0 where colours do not tell.
     """
-    half = F.avg_pool2d(image, 2)
-    there = (half != 0).any(1, keepdim=True).to(image.dtype)
-    looks = (_bins(half, colours) @ whose).transpose(1, 2)
-    return looks.reshape(-1, 1, *half.shape[2:]) * there
+    there = (picture != 0).any(1, keepdim=True).to(picture.dtype)
+    looks = (_bins(picture, colours) @ whose).transpose(1, 2)
+    return looks.reshape(-1, 1, *picture.shape[2:]) * there
 
 
 def _bins(picture: Tensor, colours: Tensor) -> Tensor:
-    """How far each of N pixels falls into each of M bins, (1, N, M), sums over M are 1."""
-    middles = _SHARP * colours
-    # Less half the squared distance, but for what is the same in all bins.
-    bias = -(middles * middles).sum(1, keepdim=True) / 2
-    pixels = F.pad(_SHARP * picture.flatten(2), (0, 0, 0, 1), value=1.0)
-    return (pixels.transpose(1, 2) @ torch.cat([middles, bias], 1)).softmax(-1)
+    """How far each of N pixels falls into each of M bins, (b, N, M), sums over M are 1."""
+    pixels = F.pad(picture.flatten(2), (0, 0, 0, 1), value=1.0)
+    return (pixels.transpose(1, 2) @ colours).softmax(-1)
+
+
+def _sum(x: Tensor) -> Tensor:
+    """(B, C, h, w) -> (B, C), rows first."""
+    return x.sum(3).sum(2)

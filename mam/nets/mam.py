@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mam.nets.likeness import likeness, palette
+from mam.nets.likeness import BROAD, likeness, palette
 from mam.nets.m2m import MaskToMatte
 from mam.nets.refine import refine
 from mam.nets.resample import resample
@@ -89,7 +89,9 @@ class MattingAnything(nn.Module):
         embedding = image_embeddings[:, :, y0:y1, x0:x1].expand(b, -1, -1, -1)
         picture = image[:, :, y0 * CELL : y1 * CELL, x0 * CELL : x1 * CELL]
         # Which colours are the object's is counted in the whole picture.
-        like = likeness(picture, *palette(image, (mask_logits > 0).to(image.dtype))) if self.m2m.cues else None
+        like = None
+        if self.m2m.cues:
+            like = likeness(F.avg_pool2d(picture, 2), *palette(F.avg_pool2d(image, 4), (mask_logits > 0).to(image.dtype), *BROAD))
         mask = mask_logits[:, :, y0 * 4 : y1 * 4, x0 * 4 : x1 * 4]
         # One tensor of three channels: padded back onto the canvas, cut to the picture and resized in one go.
         alphas = torch.cat(self.m2m(embedding, picture.expand(b, -1, -1, -1), mask, like), dim=1)

@@ -100,6 +100,8 @@ class Sam(nn.Module):
             picture = carried(image_embeddings)
             mended = self.evidence(masks[:, :1], quality[:, :1], picture, features, point_coords, point_labels)
             if not self.evidence.training:
+                outlined = settle(mended, picture, point_coords, point_labels)
+                mended = mended + self.evidence.recounted(outlined, picture, point_labels)
                 mended = settle(mended, picture, point_coords, point_labels)
             masks = torch.cat([mended, masks[:, 1:]], 1)
         return masks, quality

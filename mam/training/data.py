@@ -23,7 +23,7 @@ from mam.training.files import Files
 from mam.training.softness import make_plant
 
 # How often a source is drawn, whatever its number of pictures.
-_SOURCE_WEIGHTS = {"coco": 0.36, "ccp": 0.15, "davis": 0.11, "bsds": 0.12, "balloon": 0.04, "mushroom": 0.02}
+_SOURCE_WEIGHTS = {"coco": 0.34, "ccp": 0.22, "davis": 0.11, "bsds": 0.12, "balloon": 0.04, "mushroom": 0.02}
 _BACKGROUND_WEIGHT = 0.20
 # Photographs in which a label is a part of the one object: the object is their union.
 PARTS = {"ccp"}

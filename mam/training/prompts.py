@@ -29,6 +29,28 @@ def boxes(masks: Tensor, looseness: float = 0.1) -> Tensor:
     return (tight + shake.clamp(-2 * looseness * side, 2 * looseness * side)).clamp(0, FRAME - 1)
 
 
+def loosened(boxes: Tensor, valid: Tensor, share: float = 0.25) -> Tensor:
+    """Some boxes of large objects moved out towards the picture's edges: who draws a box around all that there is means the object.
+
+    Args:
+        boxes: (B, 2, 2), corners in the input frame. valid: (B, 2), h and w of the picture in there.
+        share: of the boxes that hold more than a quarter of the picture.
+    """
+    far = valid.flip(1).to(boxes.dtype) - 1
+    large = (boxes[:, 1] - boxes[:, 0]).prod(1) > far.prod(1) / 4
+    out = torch.rand(len(boxes), 1, 1, device=boxes.device) * (0.7 + 0.3 * torch.rand_like(boxes))
+    out = out * (large & (torch.rand(len(boxes), device=boxes.device) < share))[:, None, None]
+    return boxes + out * (torch.stack([torch.zeros_like(far), far], 1) - boxes)
+
+
+def surroundings(masks: Tensor, valid: Tensor) -> Tensor:
+    """Which of (B, H, W) bool masks reach all four edges of their (B, 2) h x w pictures, (B) bool: nobody means these by a box."""
+    last = valid.clamp(min=1) - 1
+    rows, columns = masks.any(2), masks.any(1)
+    edges = [rows[:, 0], columns[:, 0], rows.gather(1, last[:, :1])[:, 0], columns.gather(1, last[:, 1:])[:, 0]]
+    return torch.stack(edges).all(0)
+
+
 def clicks(region: Tensor, deep: float = 0.7) -> Tensor:
     """One click into each (B, H, W) bool region -> (B, 2); most are drawn towards the region's inside.
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mam.nets.encoder import pooled
-from mam.nets.sam import Sam
+from mam.nets.sam import FRAME, Sam
 from mam.training import prompts
 from mam.training.losses import mask_iou, mask_losses
 
@@ -64,8 +64,8 @@ def segmentation_loss(sam: Sam, batch: dict[str, Tensor], pool: int, step: int) 
     small = F.interpolate(target.unsqueeze(1).float(), (side, side), mode="area").squeeze(1) > 0.5
 
     b = len(target)
-    boxed = torch.rand(b, device=x.device) < 0.55
-    coords, labels = first_prompts(target, boxed, step)
+    boxed = (torch.rand(b, device=x.device) < 0.55) & ~prompts.surroundings(target, batch["valid"])
+    coords, labels = first_prompts(target, batch["valid"], boxed, step)
     losses, iou, chosen = _answer(sam, embeddings, coords, labels, x.new_zeros(b, 1, side, side), x.new_zeros(b), small)
     loss = losses
     figures = {
@@ -87,7 +87,7 @@ def segmentation_loss(sam: Sam, batch: dict[str, Tensor], pool: int, step: int) 
     return loss, figures
 
 
-def first_prompts(target: Tensor, boxed: Tensor, step: int) -> tuple[Tensor, Tensor]:
+def first_prompts(target: Tensor, valid: Tensor, boxed: Tensor, step: int) -> tuple[Tensor, Tensor]:
     """Boxes where `boxed`, clicks elsewhere; in some steps scribbles for all, or boxes with a click inside."""
     b = len(target)
     click, nothing = prompts.clicks(target).unsqueeze(1), target.new_zeros(b, 1, 2, dtype=torch.float32)
@@ -95,7 +95,8 @@ def first_prompts(target: Tensor, boxed: Tensor, step: int) -> tuple[Tensor, Ten
     if step % 10 == 7:
         stroke = [prompts.clicks(target, deep=0.3).unsqueeze(1) for _ in range(int(torch.randint(3, 7, ())))]
         return torch.cat([*stroke, nothing], 1), torch.cat([one] * len(stroke) + [-one], 1)
-    corners, kinds = prompts.boxes(target), click.new_tensor([[2.0, 3.0]]).expand(b, -1)
+    corners = prompts.loosened(prompts.boxes(target), valid * (FRAME / target.shape[-1]))
+    kinds = click.new_tensor([[2.0, 3.0]]).expand(b, -1)
     if step % 10 == 2:
         return torch.cat([corners, click], 1), torch.cat([kinds, one], 1)
     coords = torch.where(boxed[:, None, None], corners, torch.cat([click, nothing], 1))

@@ -157,3 +157,23 @@ def test_a_click_beside_the_object_counts_for_more_than_the_boxs_colours(evidenc
     picture = painted((slice(8, 40), slice(8, 40)))
     clicked = mend(evidence, torch.full((1, 1, 128, 128), -1.0), picture, 1.0, (2, 3, 0), (*AROUND_RED, (500.0, 500.0)))[0, 0] > 0
     assert not clicked[61:64, 61:64].any() and clicked[20:40, 20:40].all()
+
+
+@torch.inference_mode()
+def test_counting_again_finds_what_has_nearly_the_same_colour_and_loses_what_has_not(evidence) -> None:
+    """A pale arm that the mask lost, a shadow that it took: colours that differ by little from those next to them."""
+    picture = painted((slice(4, 20), slice(4, 20)), (slice(4, 8), slice(40, 60)))
+    picture[..., 50:60, 8:40] += 0.1  # green still, and so is much of the rest
+    picture[..., 30:96, 60:128] += 0.1
+    told = evidence.recounted(masked(slice(8, 60), slice(8, 40)), picture, torch.tensor([[2.0, 3.0]]))[0, 0]
+    gain, loss = evidence.config.recount
+    assert told.shape == (128, 128) and told.max() <= gain and told.min() >= -loss
+    assert told[12:36, 12:36].min() > gain / 4 and told[9:15, 84:116].min() > gain / 4  # the square, and the bar that was lost
+    assert told[52:58, 12:36].max() < -loss / 12 and told[40:90, 70:120].max() < -loss / 12
+
+
+@torch.inference_mode()
+def test_counting_again_needs_a_box(evidence) -> None:
+    picture, outlined = painted((slice(4, 20), slice(4, 20))), masked(slice(8, 60), slice(8, 40)).expand(2, -1, -1, -1)
+    told = evidence.recounted(outlined, picture, torch.tensor([[1.0, 2.0, 3.0], [1.0, 0.0, -1.0]]))
+    assert told[0].max() > 1 and not told[1].any()
