@@ -14,7 +14,7 @@ from mam.segment import Segment
 
 _ACROSS = 6  # clicks along each side of the grid
 _LONGEST = 512  # pixels of the masks that are compared
-_SURE = 0.8  # a mask counts with at least this share of the best predicted IoU
+_SURE = 0.85  # a mask counts with at least this share of the best predicted IoU
 _BACKGROUND = 0.85  # a mask that covers more of the picture is no object
 _SIDES = 3  # nor is one that runs along so many sides of it
 

@@ -19,6 +19,7 @@ _REACH = 8.0  # in so many pixels of the input frame around it
 _BEYOND = 2.0  # what lying beyond the box takes from logits before the cut
 _SETTLED = 6.0  # logits after the cut
 _STEPS = 20
+_BEGIN = 20.0  # per logit: the cut begins with what the logits say, but no pixel hangs on the rounding of its own
 _LENGTH = 8.0  # logits that one pixel of outline costs where colours are alike
 _RISE, _MOVE = 2**0.5, 2**-3.5  # the two kinds of steps; their product may be 1/8
 
@@ -52,7 +53,7 @@ def graph_cut(logits: Tensor, picture: Tensor) -> Tensor:
         (B, 1, h, w) from 0 to 1.
     """
     across, down = (_LENGTH / _RISE * likeness for likeness in _likeness(picture))
-    object_ = (logits > 0).to(logits.dtype)
+    object_ = (0.5 + _BEGIN * logits).clamp(0, 1)
     ahead, to_right, to_below = object_, torch.zeros_like(object_[..., :-1]), torch.zeros_like(object_[..., :-1, :])
     column, row = torch.zeros_like(object_[..., :1]), torch.zeros_like(object_[..., :1, :])  # nothing flows across the frame
     for _ in range(_STEPS):

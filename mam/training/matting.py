@@ -11,7 +11,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from mam.nets.likeness import likeness, palette
+from mam.nets.likeness import BROAD, likeness, palette
 from mam.nets.m2m import MaskToMatte
 from mam.nets.sam import CELL, FRAME, Sam
 from mam.training import prompts
@@ -183,7 +183,7 @@ def matting_loss(
         guide = torch.where(missed[:, None, None, None], _shaken(small), mask)
 
         hard = (guide > 0).to(image.dtype)
-        like = torch.cat([likeness(i, *palette(i, g)) for i, g in zip(image.split(1), hard.split(1))])
+        like = likeness(F.avg_pool2d(image, 2), *palette(F.avg_pool2d(image, 4), hard, *BROAD))
         fields = [(embeddings, 1), (image, CELL), (guide, 4), (like, CELL // 2), (alpha.unsqueeze(1), CELL), (known.unsqueeze(1), CELL)]
         corners = [(i, *_corner(alpha[i], small[i, 0], guide[i, 0] > 0, cells)) for i in range(len(alpha)) for _ in range(views)]
         embedding, picture, mask, like, alpha, known = (
