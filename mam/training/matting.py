@@ -183,7 +183,9 @@ def matting_loss(
         guide = torch.where(missed[:, None, None, None], _shaken(small), mask)
 
         hard = (guide > 0).to(image.dtype)
-        like = likeness(F.avg_pool2d(image, 2), *palette(F.avg_pool2d(image, 4), hard, *BROAD))
+        halves, quarters = F.avg_pool2d(image, 2).split(1), F.avg_pool2d(image, 4).split(1)
+        # One by one: the bins of a whole batch would take gigabytes.
+        like = torch.cat([likeness(half, *palette(quarter, inside, *BROAD)) for half, quarter, inside in zip(halves, quarters, hard.split(1))])
         fields = [(embeddings, 1), (image, CELL), (guide, 4), (like, CELL // 2), (alpha.unsqueeze(1), CELL), (known.unsqueeze(1), CELL)]
         corners = [(i, *_corner(alpha[i], small[i, 0], guide[i, 0] > 0, cells)) for i in range(len(alpha)) for _ in range(views)]
         embedding, picture, mask, like, alpha, known = (
