@@ -14,7 +14,7 @@ from demo import replies
 from demo.session import Item, Op, Session, parse, parse_ops, ready
 from demo.studio import Studio
 from demo.words import in_words
-from mam import Matte, MamError, PromptError
+from mam import MamError, Matte, PromptError
 
 Reply = dict[str, Any]
 MAX_WORDS, MAX_OFFERS = 1000, 12
@@ -24,7 +24,9 @@ def hover(studio: Studio, message: dict[str, Any]) -> str | None:
     """A picture of what a click would give; None if that cannot be said at once."""
     try:
         ops = parse_ops(message.get("ops"))
-        (click,) = parse_ops([{"kind": "point", "xy": [message.get("x"), message.get("y")], "label": message.get("label")}])
+        (click,) = parse_ops(
+            [{"kind": "point", "xy": [message.get("x"), message.get("y")], "label": message.get("label")}]
+        )
         found = studio.glimpse(str(message.get("token")), ops, click)
     except (AttributeError, MamError):
         return None  # nothing that a canvas asks; a preview needs no words
@@ -89,7 +91,11 @@ def found(studio: Studio, visitor: str, session: Session | None, text: str) -> I
     """Yields that words are being looked for, then where they are: boxes for the canvas to offer, and to take the surest of."""
     current = studio.current(visitor)
     if session is None or current != session.token:
-        yield gr.skip() if current is not None else nothing(studio, "Open a photo first, then say what to cut out.", error=True)
+        yield (
+            gr.skip()
+            if current is not None
+            else nothing(studio, "Open a photo first, then say what to cut out.", error=True)
+        )
         return
     yield {"busy": f"Looking for {text.strip()[:40]} …"}
     start = time.perf_counter()
@@ -100,7 +106,9 @@ def found(studio: Studio, visitor: str, session: Session | None, text: str) -> I
         return
     yield {
         "token": session.token,
-        "offers": [{"xy": list(box.box), "label": f"{box.phrase or '?'} {box.score:.2f}"} for box in boxes[:MAX_OFFERS]],
+        "offers": [
+            {"xy": list(box.box), "label": f"{box.phrase or '?'} {box.score:.2f}"} for box in boxes[:MAX_OFFERS]
+        ],
         "text": "" if boxes else f"{boxes}.",
         "error": not boxes,
         "status": _status(studio, words=time.perf_counter() - start),
@@ -143,7 +151,9 @@ def _answered(studio: Studio, session: Session, guidance: str, message: dict[str
 
 
 def _found(item: Item, matte: Matte) -> str:
-    return f"{item.name} found (predicted quality {matte.score:.2f}). Correct it with more clicks, or choose a background."
+    return (
+        f"{item.name} found (predicted quality {matte.score:.2f}). Correct it with more clicks, or choose a background."
+    )
 
 
 def _status(studio: Studio, **seconds: float) -> str:

@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.processing_utils import get_upload_folder
 
 from demo.studio import Studio
-from mam import Matte, MamError, Prompt
+from mam import MamError, Matte, Prompt
 from mam.images import open_photo
 
 _MODEL = {"concurrency_id": "model", "concurrency_limit": 2}
@@ -116,8 +116,13 @@ def add_api(studio: Studio) -> None:
     def cut(image, box, points, labels, scribbles, scribble_labels, guidance, text) -> Matte:
         with _words():
             found = studio.matting.open(_uploaded(image)).matte(
-                box=box, points=points or (), labels=labels, scribbles=scribbles or (), scribble_labels=scribble_labels,
-                guidance=guidance, text=text,
+                box=box,
+                points=points or (),
+                labels=labels,
+                scribbles=scribbles or (),
+                scribble_labels=scribble_labels,
+                guidance=guidance,
+                text=text,
             )
         if not found:
             raise gr.Error(str(found))
@@ -147,7 +152,9 @@ def _uploaded(file: object) -> str:
     """
     path = file.get("path") if isinstance(file, dict) else None
     if not isinstance(path, str) or not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
-        raise gr.Error(f"{json.dumps(file, default=str)[:80]} is no uploaded file; send one with gradio_client's handle_file.")
+        raise gr.Error(
+            f"{json.dumps(file, default=str)[:80]} is no uploaded file; send one with gradio_client's handle_file."
+        )
     return path
 
 

@@ -24,7 +24,7 @@ from demo.batch_tab import add_batch_tab
 from demo.cut_tab import add_cut_tab
 from demo.first_use import FirstUse, add_first_use
 from demo.studio import Studio
-from mam import GraphError, Grounding, Matting, MamError, weights
+from mam import GraphError, Grounding, MamError, Matting, weights
 from mam.composite import foreground_colours
 from mam.matting import BUNDLE
 from mam.variants import VARIANTS
@@ -78,7 +78,8 @@ def build_demo(matting: Matting, first_use: FirstUse | None = None) -> gr.Blocks
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line of the page; each option's default may also come from the environment, MAM_HOST and so on."""
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog="Every option can be set by an environment variable too: MAM_HOST, MAM_PORT, MAM_MAX_PIXELS ..."
+        description=__doc__,
+        epilog="Every option can be set by an environment variable too: MAM_HOST, MAM_PORT, MAM_MAX_PIXELS ...",
     )
 
     def option(name: str, default: object = None, **settings: object) -> None:
@@ -91,15 +92,23 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
     option("host", help="0.0.0.0 to be reached from other machines; default: this machine only")
     option("port", type=int, help="default: the first free one from 7860")
-    option("variant", "tiny", choices=list(VARIANTS), help="which model; all but tiny are downloaded and exported at first")
+    option(
+        "variant", "tiny", choices=list(VARIANTS), help="which model; all but tiny are downloaded and exported at first"
+    )
     option("graphs", type=Path, help="a folder of exported graphs; default: the embedded model")
-    option("grounding", type=Path, help="a folder that `python -m export grounding` wrote, for words; default: where it writes")
+    option(
+        "grounding",
+        type=Path,
+        help="a folder that `python -m export grounding` wrote, for words; default: where it writes",
+    )
     option("device", "auto", choices=("auto", "cpu", "cuda"))
     option("max-pixels", 24_000_000, type=int, help="larger uploads are refused")
     switch("share", "a public address through Gradio's servers")
     switch("mcp", "offer the API to language models too, by the Model Context Protocol")
     arguments = parser.parse_args(argv)
-    if arguments.device not in ("auto", "cpu", "cuda") or arguments.variant not in VARIANTS:  # argparse trusts its defaults
+    if (
+        arguments.device not in ("auto", "cpu", "cuda") or arguments.variant not in VARIANTS
+    ):  # argparse trusts its defaults
         parser.error(f"MAM_DEVICE={arguments.device} or MAM_VARIANT={arguments.variant} is not a choice")
     return arguments
 
@@ -152,7 +161,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MamError as error:
         print(f"No words: {error}", flush=True)
     # Cleaning colours is compiled on a machine's first use: now, before anybody waits for it.
-    threading.Thread(target=foreground_colours, args=[np.zeros((9, 9, 3), np.uint8), np.full((9, 9), 0.5, np.float32)], daemon=True).start()
+    threading.Thread(
+        target=foreground_colours, args=[np.zeros((9, 9, 3), np.uint8), np.full((9, 9), 0.5, np.float32)], daemon=True
+    ).start()
     build_demo(matting, first_use).launch(
         server_name=arguments.host,
         server_port=arguments.port,

@@ -12,7 +12,7 @@ from PIL import Image
 
 from demo.downloads import safe_name
 from demo.views import shown
-from mam import Matte, Matting, MamError, NothingFound, Scene
+from mam import MamError, Matte, Matting, NothingFound, Scene
 from mam.images import write_jpeg, write_png
 from mam.survey import largest_object
 
@@ -86,7 +86,9 @@ def run(
                 if not matte:
                     raise MamError(str(matte))
                 written = _write(matte, form, archive.parent / "one")
-                stem = _unused(f"{safe_name(scene.photo.name)}_{form.split()[0].lower().rstrip('s').replace('-', '')}", taken)
+                stem = _unused(
+                    f"{safe_name(scene.photo.name)}_{form.split()[0].lower().rstrip('s').replace('-', '')}", taken
+                )
                 bundle.write(written, f"{stem}{written.suffix}")
                 written.unlink()
                 batch.done.append((shown(matte.over_checkerboard(), PREVIEW), name))

@@ -15,7 +15,9 @@ def add_batch_tab(studio: Studio) -> None:
     gr.Markdown(f"One rule for up to {batch.MAX_PICTURES} pictures; what fails is listed, and the rest goes on.")
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
-            files = gr.File(file_count="multiple", file_types=["image"], label="Pictures", elem_id="batch_files", height=220)
+            files = gr.File(
+                file_count="multiple", file_types=["image"], label="Pictures", elem_id="batch_files", height=220
+            )
             rule = gr.Radio(list(batch.RULES), value=next(iter(batch.RULES)), label="Cut out", elem_id="batch_rule")
             words = gr.Textbox(label="Words", placeholder="the dog", visible=False, elem_id="batch_words")
             form = gr.Radio(batch.FORMS, value=batch.CUTOUT, label="As")
@@ -31,7 +33,12 @@ def add_batch_tab(studio: Studio) -> None:
     stopping: set[str] = set()  # those of them who have had enough
 
     def run(
-        paths: list[str] | None, chosen: str, said: str, shape: str, request: gr.Request, progress: gr.Progress = gr.Progress()
+        paths: list[str] | None,
+        chosen: str,
+        said: str,
+        shape: str,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),
     ):
         if chosen == batch.WORDS and not studio.reads_words:
             raise gr.Error(NO_TEXT_MODEL, title="No text model")
@@ -57,9 +64,16 @@ def add_batch_tab(studio: Studio) -> None:
         if request.session_hash in running:
             stopping.add(request.session_hash)
 
-    rule.input(lambda chosen: gr.update(visible=chosen == batch.WORDS), rule, words, queue=False, api_visibility="private")
+    rule.input(
+        lambda chosen: gr.update(visible=chosen == batch.WORDS), rule, words, queue=False, api_visibility="private"
+    )
     start.click(
-        run, [files, rule, words, form], [report, gallery, archive], api_visibility="private", concurrency_id="batch", concurrency_limit=1
+        run,
+        [files, rule, words, form],
+        [report, gallery, archive],
+        api_visibility="private",
+        concurrency_id="batch",
+        concurrency_limit=1,
     )
     stop.click(halt, queue=False, api_visibility="private")
 
@@ -67,5 +81,7 @@ def add_batch_tab(studio: Studio) -> None:
 def _report(done: batch.Batch) -> str:
     """How many are done, and what failed and why."""
     lines = [f"**{len(done.done) + len(done.failed)} of {done.total}** done, {len(done.failed)} failed."]
-    lines += [f"- `{name}`: `{why}`" for name, why in ((n.replace("`", "'"), w.replace("`", "'")) for n, w in done.failed)]
+    lines += [
+        f"- `{name}`: `{why}`" for name, why in ((n.replace("`", "'"), w.replace("`", "'")) for n, w in done.failed)
+    ]
     return "\n".join(lines)

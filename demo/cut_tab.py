@@ -30,6 +30,7 @@ _SAVE = "(file) => { if (file) { const a = document.createElement('a'); a.href =
 
 def add_cut_tab(studio: Studio) -> None:
     """Lay out the tab inside an open `gr.Blocks` and connect it."""
+
     def hover(message: dict[str, Any]) -> str | None:
         return answers.hover(studio, message)
 
@@ -41,27 +42,54 @@ def add_cut_tab(studio: Studio) -> None:
             samples = sorted(path for path in EXAMPLES.iterdir() if path.suffix != ".json" and path.suffix != ".md")
             with gr.Row(elem_id="examples"):
                 examples = gr.Dataset(
-                    components=[gr.Image(type="filepath", visible=False)], samples=[[str(path)] for path in samples],
-                    type="index", label="Or try one of these",
+                    components=[gr.Image(type="filepath", visible=False)],
+                    samples=[[str(path)] for path in samples],
+                    type="index",
+                    label="Or try one of these",
                 )
             with gr.Row():
                 guidance = gr.Radio(
-                    list(GUIDANCE), value="One object", label="The object is", elem_id="guidance",
+                    list(GUIDANCE),
+                    value="One object",
+                    label="The object is",
+                    elem_id="guidance",
                     info="'One of several' keeps to the mask where objects touch.",
                 )
                 words = gr.Textbox(
-                    label="Words", placeholder="the girl in the red sweater", elem_id="words", interactive=studio.reads_words,
-                    info="Say what to cut out, then press Enter." if studio.reads_words else NO_TEXT_MODEL, max_length=answers.MAX_WORDS,
+                    label="Words",
+                    placeholder="the girl in the red sweater",
+                    elem_id="words",
+                    interactive=studio.reads_words,
+                    info="Say what to cut out, then press Enter." if studio.reads_words else NO_TEXT_MODEL,
+                    max_length=answers.MAX_WORDS,
                 )
         with gr.Column(scale=2, min_width=320):
             with gr.Tab("Before / after"):
-                compare = gr.ImageSlider(label="Result", elem_id="compare", type="filepath", height=380, interactive=False)
+                compare = gr.ImageSlider(
+                    label="Result", elem_id="compare", type="filepath", height=380, interactive=False
+                )
             with gr.Tab("Cut-out"):
-                cutout = gr.Image(label="Cut-out", elem_id="cutout", type="filepath", height=380, interactive=False, buttons=["fullscreen"])
+                cutout = gr.Image(
+                    label="Cut-out",
+                    elem_id="cutout",
+                    type="filepath",
+                    height=380,
+                    interactive=False,
+                    buttons=["fullscreen"],
+                )
             with gr.Tab("Alpha"):
-                alpha = gr.Image(label="Alpha matte", elem_id="alpha", type="filepath", height=380, interactive=False, buttons=["fullscreen"])
+                alpha = gr.Image(
+                    label="Alpha matte",
+                    elem_id="alpha",
+                    type="filepath",
+                    height=380,
+                    interactive=False,
+                    buttons=["fullscreen"],
+                )
             look = _look_controls()
-            shown = gr.Radio([results.ALL, results.SELECTED], value=results.ALL, label="What is shown and saved", elem_id="which")
+            shown = gr.Radio(
+                [results.ALL, results.SELECTED], value=results.ALL, label="What is shown and saved", elem_id="which"
+            )
             with gr.Row():
                 save = {
                     kind: gr.Button(label, interactive=False, elem_id=f"save_{kind}", size="sm", min_width=90)
@@ -83,7 +111,9 @@ def add_cut_tab(studio: Studio) -> None:
 
     def opened_example(index: int, request: gr.Request):
         prompts = json.loads((EXAMPLES / "prompts.json").read_text("utf-8"))
-        yield from answers.opened(studio, str(samples[index]), parse_ops(prompts[samples[index].name]), request.session_hash)
+        yield from answers.opened(
+            studio, str(samples[index]), parse_ops(prompts[samples[index].name]), request.session_hash
+        )
 
     def prompted(request: gr.Request, now: Session | None, grouping: str, event: gr.EventData) -> tuple:
         return answers.prompted(studio, request.session_hash, now, GUIDANCE[grouping], event._data)
@@ -95,7 +125,10 @@ def add_cut_tab(studio: Studio) -> None:
         return {"again": time.time()}
 
     def failed() -> dict:
-        return {"failed": time.time(), "text": "That did not work, for a reason that the server's log tells. Try again, or another photo."}
+        return {
+            "failed": time.time(),
+            "text": "That did not work, for a reason that the server's log tells. Try again, or another photo.",
+        }
 
     last = {"trigger_mode": "always_last"}
     uploaded = upload.upload(opened, upload, [session, canvas], **last, **MODEL)
@@ -144,8 +177,14 @@ def _look_controls() -> list[gr.components.Component]:
     def needed(chosen: str) -> list:
         pictured = chosen in (views.PICTURE, views.OWN)
         shown = [
-            chosen in (views.COLOUR, views.GRADIENT), chosen == views.GRADIENT, chosen == views.BLUR,
-            chosen == views.PICTURE, chosen == views.OWN, pictured, pictured, pictured,
+            chosen in (views.COLOUR, views.GRADIENT),
+            chosen == views.GRADIENT,
+            chosen == views.BLUR,
+            chosen == views.PICTURE,
+            chosen == views.OWN,
+            pictured,
+            pictured,
+            pictured,
         ]
         return [gr.update(visible=visible) for visible in shown]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import gradio as gr
 
 from demo.studio import Studio
-from mam import Matting, MamError, weights
+from mam import MamError, Matting, weights
 
 ROOT = Path(__file__).resolve().parents[1]
 _log = logging.getLogger(__name__)
@@ -45,19 +45,28 @@ class FirstUse:
             self._prepare()
             loaded = self.load(weights.exported_to(self.variant))
             studio.matting = replace(loaded, grounding=studio.matting.grounding)  # which may be in memory already
-            self._say(f"{self.variant} is ready, on {studio.matting.graphs.provider}: photos that you open from now on use it.")
+            self._say(
+                f"{self.variant} is ready, on {studio.matting.graphs.provider}: photos that you open from now on use it."
+            )
         except MamError as error:
             self._say(f"{self.variant} could not be made ready ({error}). This page stays on `tiny`.")
         except Exception:  # nobody waits for this thread, so it must tell by itself
             _log.exception("first use of %s", self.variant)
-            self._say(f"{self.variant} could not be made ready, for a reason that the server's log tells. This page stays on `tiny`.")
+            self._say(
+                f"{self.variant} could not be made ready, for a reason that the server's log tells. This page stays on `tiny`."
+            )
         finally:
             self.done = True
 
     def _prepare(self) -> None:
         # Where torch runs apart, its memory goes with it, and the page stays quick.
         process = subprocess.Popen(
-            [*COMMAND, self.variant], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+            [*COMMAND, self.variant],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
         )
         atexit.register(process.kill)  # a page that is closed downloads no further
         for line in process.stdout:

@@ -34,7 +34,9 @@ def answer(matte: Matte, key: str, known: bool, chosen: bool) -> dict[str, Any]:
     reply: dict[str, Any] = {"key": key, "chosen": matte.segment.chosen}
     if not known:
         alpha = shown(matte.alpha_uint8(), _LONGEST)
-        reply["overlay"] = _address(Image.merge("LA", (Image.new("L", alpha.size, 255), alpha)), "PNG", compress_level=1)
+        reply["overlay"] = _address(
+            Image.merge("LA", (Image.new("L", alpha.size, 255), alpha)), "PNG", compress_level=1
+        )
     if chosen:
         reply["choices"] = _choices(matte)
     return reply
@@ -48,7 +50,8 @@ def _choices(matte: Matte) -> list[dict[str, Any]]:
     rows, columns = _part(masks.any(0))
     down, right = (y1 - y0) / h, (x1 - x0) / w
     part = matte.photo.pixels[
-        y0 + int(rows.start * down) : y0 + round(rows.stop * down), x0 + int(columns.start * right) : x0 + round(columns.stop * right)
+        y0 + int(rows.start * down) : y0 + round(rows.stop * down),
+        x0 + int(columns.start * right) : x0 + round(columns.stop * right),
     ]
     return [
         {"index": k, "score": round(float(segment.scores[k]), 3), "source": _thumb(part, mask[rows, columns])}

@@ -12,10 +12,16 @@ from demo.session import Item, Session, ready
 from demo.studio import Studio
 from demo.views import Layers, Look
 from demo.words import in_words
-from mam import Matte, MamError, PromptError
+from mam import MamError, Matte, PromptError
 
 ALL, SELECTED = "All visible objects", "The selected object"
-DOWNLOADS = {"cutout": "Cut-out PNG", "alpha": "Alpha PNG", "png": "Result PNG", "jpeg": "Result JPEG", "zip": "All objects ZIP"}
+DOWNLOADS = {
+    "cutout": "Cut-out PNG",
+    "alpha": "Alpha PNG",
+    "png": "Result PNG",
+    "jpeg": "Result JPEG",
+    "zip": "All objects ZIP",
+}
 
 
 def _mattes(studio: Studio, session: Session, guidance: str, which: str) -> list[tuple[Item, Matte]]:

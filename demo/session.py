@@ -108,7 +108,9 @@ def parse_ops(listed: object) -> tuple[Op, ...]:
     """
     if not isinstance(listed, list) or len(listed) > MAX_OPS:
         count = len(listed) if isinstance(listed, list) else "no list of"
-        raise PromptError(f"{count} prompts on one object; at most {MAX_OPS} are possible: undo some, or add an object.")
+        raise PromptError(
+            f"{count} prompts on one object; at most {MAX_OPS} are possible: undo some, or add an object."
+        )
     return tuple(_op(op) for op in listed)
 
 

@@ -17,7 +17,12 @@ BACKGROUNDS = Path(__file__).parent / "backgrounds"
 LONGEST = 1280  # pixels of a result on the page; downloads are always at full size
 
 TRANSPARENT, COLOUR, GRADIENT, BLUR, PICTURE, OWN = (
-    "Transparent", "Colour", "Gradient", "Blur", "Picture", "Your own picture",
+    "Transparent",
+    "Colour",
+    "Gradient",
+    "Blur",
+    "Picture",
+    "Your own picture",
 )
 
 
@@ -54,7 +59,8 @@ class Look:
 @dataclass(frozen=True, eq=False)
 class Layers:
     """An object lifted off its photo: (H, W, 3) uint8 pixels of the photo and colours of the object, (H, W) alpha, and the
-    colour profile that all of them are in."""
+    colour profile that all of them are in.
+    """
 
     pixels: np.ndarray
     colours: np.ndarray
@@ -69,7 +75,9 @@ class Layers:
             pixels = np.asarray(shown(pixels, longest))
             alpha = np.asarray(shown(alpha, longest))
         alpha = composite.adjusted(alpha, softness=look.softness / 100, grow=look.grow)
-        return cls(pixels, composite.foreground_colours(pixels, alpha) if look.clean else pixels, alpha, photo.icc_profile)
+        return cls(
+            pixels, composite.foreground_colours(pixels, alpha) if look.clean else pixels, alpha, photo.icc_profile
+        )
 
     def alpha_uint8(self) -> np.ndarray:
         """(H, W) uint8."""
@@ -102,9 +110,13 @@ class Layers:
         size = self.alpha.shape
         if look.kind == BLUR:
             return composite.blurred(self.pixels, self.alpha, look.strength)
-        if look.kind in (PICTURE, OWN) and (path := BACKGROUNDS / f"{look.shipped}.jpg" if look.kind == PICTURE else look.own):
+        if look.kind in (PICTURE, OWN) and (
+            path := BACKGROUNDS / f"{look.shipped}.jpg" if look.kind == PICTURE else look.own
+        ):
             chosen = open_photo(path, max_pixels)
-            behind = composite.background_pixels(chosen.pixels, size, whole=look.whole, centre=(look.x / 100, look.y / 100))
+            behind = composite.background_pixels(
+                chosen.pixels, size, whole=look.whole, centre=(look.x / 100, look.y / 100)
+            )
             return converted(behind, chosen.icc_profile, self.profile)
         if look.kind == GRADIENT:
             return converted(composite.gradient(_colour(look.colour), _colour(look.second), size), None, self.profile)

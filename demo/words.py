@@ -2,7 +2,7 @@
 
 from mam import MamError
 
-NO_TEXT_MODEL = "This page runs without a text model; use a box, clicks or a scribble. README, \"Words\", tells its owner how to add one."
+NO_TEXT_MODEL = 'This page runs without a text model; use a box, clicks or a scribble. README, "Words", tells its owner how to add one.'
 
 
 def in_words(error: MamError | FileNotFoundError) -> str:

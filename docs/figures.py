@@ -63,7 +63,11 @@ def draw_strip(matting: Matting) -> list[Image.Image]:
             result = matte.over(Image.open(ROOT / "demo" / "backgrounds" / background))
         cells = [_marked(matte.photo.pixels, box, clicks), np.dstack([matte.alpha_uint8()] * 3), result]
         columns.append(np.concatenate([_scaled(cell) for cell in cells]))
-        cutouts.append(Image.fromarray(matte.cutout()).crop(Image.fromarray(matte.alpha_uint8()).point(lambda v: v > 64 and 255).getbbox()))
+        cutouts.append(
+            Image.fromarray(matte.cutout()).crop(
+                Image.fromarray(matte.alpha_uint8()).point(lambda v: v > 64 and 255).getbbox()
+            )
+        )
     _join(columns, axis=1).save(ROOT / "docs" / "strip.jpg", quality=88)
     return cutouts
 
@@ -74,7 +78,11 @@ def draw_failures(matting: Matting) -> None:
     for name, prompt, part in FAILURES:
         matte = matting.open(ROOT / "demo" / "examples" / name).matte(**prompt)
         clicks = [(x, y, 1) for x, y in prompt.get("points", [])]
-        cells = [_marked(matte.photo.pixels, prompt.get("box"), clicks), np.dstack([matte.alpha_uint8()] * 3), matte.over_checkerboard()]
+        cells = [
+            _marked(matte.photo.pixels, prompt.get("box"), clicks),
+            np.dstack([matte.alpha_uint8()] * 3),
+            matte.over_checkerboard(),
+        ]
         columns.append(np.concatenate([_scaled(cell[part[1] : part[3], part[0] : part[2]]) for cell in cells]))
     _join(columns, axis=1).save(ROOT / "docs" / "failures.jpg", quality=88)
 
@@ -111,7 +119,9 @@ def _marked(pixels: np.ndarray, box: tuple | None, clicks: list[tuple]) -> np.nd
     if box is not None:
         draw.rectangle(box, outline=(9, 132, 227), width=4)
     for x, y, label in clicks:
-        draw.ellipse((x - 8, y - 8, x + 8, y + 8), fill=(38, 166, 91) if label else (214, 48, 49), outline="white", width=2)
+        draw.ellipse(
+            (x - 8, y - 8, x + 8, y + 8), fill=(38, 166, 91) if label else (214, 48, 49), outline="white", width=2
+        )
     return np.asarray(marked)
 
 

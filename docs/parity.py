@@ -50,11 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--authors", type=Path, required=True, help="folder of github.com/SHI-Labs/Matting-Anything")
     parser.add_argument("--variant", choices=sorted(VARIANTS.keys() - {"tiny"}), default="vit_b")
-    parser.add_argument("--checkpoint", type=Path, nargs="+", required=True, help="files that together hold SAM and M2M")
+    parser.add_argument(
+        "--checkpoint", type=Path, nargs="+", required=True, help="files that together hold SAM and M2M"
+    )
     parser.add_argument("--pictures", type=Path, nargs="+", default=[_EXAMPLES / "flower.jpg", _EXAMPLES / "cat.png"])
     parser.add_argument("--ppm100", type=Path, help="compare on this benchmark too")
     parser.add_argument("--rwp636", type=Path, help="and on this one")
-    parser.add_argument("--out", type=Path, default=Path("parity"), help="mattes and rows of the benchmarks (default: parity)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("parity"), help="mattes and rows of the benchmarks (default: parity)"
+    )
     arguments = parser.parse_args(argv)
     try:
         ours = checkpoint.load(VARIANTS[arguments.variant], *arguments.checkpoint)
@@ -113,16 +117,23 @@ class Authors:
         Raises:
             MamError: not a clone, or something that their networks or their refinement need is not installed.
         """
-        script = next((name for name in ("inference_mam", "inference_benchmark") if (clone / f"{name}.py").is_file()), None)
+        script = next(
+            (name for name in ("inference_mam", "inference_benchmark") if (clone / f"{name}.py").is_file()), None
+        )
         if script is None or not (clone / "networks").is_dir():
-            raise MamError(f"{clone} is no clone of SHI-Labs/Matting-Anything: run git clone https://github.com/SHI-Labs/Matting-Anything.")
+            raise MamError(
+                f"{clone} is no clone of SHI-Labs/Matting-Anything: run git clone https://github.com/SHI-Labs/Matting-Anything."
+            )
         # Their paths are relative to the clone; a folder that is not there does no harm.
         sys.path[:0] = [str(clone.resolve()), str((clone / "segment-anything").resolve())]
         generator = _import("networks.generator_m2m")
         # Their registry would read Meta's file from a fixed place; the weights come from ours.
         for name, build in list(generator.sam_model_registry.items()):
             generator.sam_model_registry[name] = lambda checkpoint=None, build=build: build()
-        wanted = {"seg": f"sam_{ours.variant.name}", "m2m": "sam_decoder_deep"}  # early versions know ViT-B only and no `seg`
+        wanted = {
+            "seg": f"sam_{ours.variant.name}",
+            "m2m": "sam_decoder_deep",
+        }  # early versions know ViT-B only and no `seg`
         takes = inspect.signature(generator.sam_m2m).parameters
         network = generator.sam_m2m(**{name: value for name, value in wanted.items() if name in takes}).eval()
         network.seg_model.load_state_dict(ours.sam.state_dict())
@@ -201,9 +212,13 @@ def _import(name: str) -> ModuleType:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
             if error.name in (None, name, "cv2", *sys.modules):
-                raise MamError(f"the authors' {name} needs {error.name}; for cv2: pip install opencv-python-headless.") from error
+                raise MamError(
+                    f"the authors' {name} needs {error.name}; for cv2: pip install opencv-python-headless."
+                ) from error
             stand_in = MagicMock()
-            if error.name == "torchvision.transforms.functional":  # called to resize pictures: what torchvision does with Pillow's
+            if (
+                error.name == "torchvision.transforms.functional"
+            ):  # called to resize pictures: what torchvision does with Pillow's
                 stand_in.to_pil_image = Image.fromarray
                 stand_in.resize = lambda picture, size: picture.resize(size[::-1], Image.Resampling.BILINEAR)
             sys.modules[error.name] = stand_in
@@ -228,7 +243,9 @@ def compare(ours: MattingAnything, authors: Authors, picture: Path) -> Iterator[
         case = f"{picture.stem} {h}x{w} {guidance}"
         levels, theirs = authors.alpha(pixels, box, guidance), authors.stages
         image = torch.from_numpy(to_input_image(pixels, frame))
-        yield Row("picture in the input frame", case, _largest(image, theirs.image), 1e-5, "normalised in another order")
+        yield Row(
+            "picture in the input frame", case, _largest(image, theirs.image), 1e-5, "normalised in another order"
+        )
         embeddings = ours.sam.image_encoder(image)
         yield Row("SAM: embedding", case, _relative(embeddings, theirs.embeddings), 1e-4, _SUMS)
         corners = torch.from_numpy(frame.to_input(np.reshape(box, (1, 2, 2))))
@@ -236,8 +253,12 @@ def compare(ours: MattingAnything, authors: Authors, picture: Path) -> Iterator[
         masks, scores = ours.sam.answer(embeddings, corners, torch.tensor([[2.0, 3.0]]), none, no)
         yield Row("SAM: masks 1..3, logits", case, _relative(masks[:, 1:], theirs.masks), 1e-4, _SUMS)
         yield Row("SAM: their scores", case, _largest(scores[:, 1:], theirs.scores), 1e-4, _SUMS)
-        for name, got, expected in zip(("os8", "os4", "os1"), ours.m2m(theirs.embeddings, image, theirs.mask), theirs.alphas):
-            yield Row(f"M2M on their mask: {name}", case, _largest(got, expected), 1e-4, "float32 sums in another order")
+        for name, got, expected in zip(
+            ("os8", "os4", "os1"), ours.m2m(theirs.embeddings, image, theirs.mask), theirs.alphas
+        ):
+            yield Row(
+                f"M2M on their mask: {name}", case, _largest(got, expected), 1e-4, "float32 sums in another order"
+            )
         sizes = torch.tensor(frame.input_size), torch.tensor(frame.original_size)
         chosen = ours.sam.lone_answer(masks, scores)
         logits, _ = ours.unrefined(image, embeddings, chosen, *sizes)

@@ -31,7 +31,9 @@ class Film:
         """What the tab shows now, with the pointer drawn in: a browser without a screen has none."""
         picture = Image.open(io.BytesIO(self.tab.screenshot())).convert("RGB")
         arrow = [(0, 0), (0, 17), (4, 13), (7, 20), (10, 19), (7, 12), (12, 12)]
-        ImageDraw.Draw(picture).polygon([(self.pointer[0] + x, self.pointer[1] + y) for x, y in arrow], fill="white", outline="black")
+        ImageDraw.Draw(picture).polygon(
+            [(self.pointer[0] + x, self.pointer[1] + y) for x, y in arrow], fill="white", outline="black"
+        )
         small = picture.resize((SHOWN, round(picture.height * SHOWN / picture.width)), Image.Resampling.LANCZOS)
         self.frames.append((small, milliseconds))
 
@@ -42,20 +44,32 @@ class Film:
 
     def settle(self) -> None:
         """Wait for the answer and for the result that follows it."""
-        self.tab.wait_for_function("document.querySelector('#canvas .stage').getAttribute('aria-busy') === 'false'", timeout=60_000)
+        self.tab.wait_for_function(
+            "document.querySelector('#canvas .stage').getAttribute('aria-busy') === 'false'", timeout=60_000
+        )
         self.tab.wait_for_timeout(2500)
 
     def save(self, name: str) -> None:
         """Write the moving picture and its last frame."""
         pictures, times = zip(*self.frames)
-        pictures[0].save(DOCS / f"{name}.webp", save_all=True, append_images=pictures[1:], duration=times, loop=0, quality=70, method=6)
+        pictures[0].save(
+            DOCS / f"{name}.webp",
+            save_all=True,
+            append_images=pictures[1:],
+            duration=times,
+            loop=0,
+            quality=70,
+            method=6,
+        )
         self.tab.screenshot(path=DOCS / f"{name}.png")
 
 
 def record(address: str) -> None:
     """One visit: hover, a box, a correction, another object, a new background."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
         tab = browser.new_page(viewport=SIZE)
         tab.goto(address)
         tab.wait_for_selector("#canvas .empty")
@@ -68,7 +82,10 @@ def record(address: str) -> None:
         film.settle()
         box = tab.locator("#canvas canvas.picture").bounding_box()
         scale = min(box["width"] / FLOWER[0], box["height"] / FLOWER[1])
-        left, top = box["x"] + (box["width"] - FLOWER[0] * scale) / 2, box["y"] + (box["height"] - FLOWER[1] * scale) / 2
+        left, top = (
+            box["x"] + (box["width"] - FLOWER[0] * scale) / 2,
+            box["y"] + (box["height"] - FLOWER[1] * scale) / 2,
+        )
 
         def place(x: float, y: float) -> tuple[float, float]:
             return left + x * scale, top + y * scale

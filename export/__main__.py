@@ -31,7 +31,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     graphs = commands.add_parser("graphs", help="write image_encoder.onnx, mask_decoder.onnx and matte.onnx")
     graphs.set_defaults(run=run_graphs)
     graphs.add_argument("--out", type=Path, required=True, help="folder for the three graphs")
-    graphs.add_argument("--plain", action="store_true", help="standard operators only, at several times the memory (SAM's encoders)")
+    graphs.add_argument(
+        "--plain", action="store_true", help="standard operators only, at several times the memory (SAM's encoders)"
+    )
     _model_options(graphs)
 
     check = commands.add_parser("check", help="compare exported graphs with torch on real pictures")
@@ -40,30 +42,55 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     _picture_option(check)
     _model_options(check)
 
-    flavour = commands.add_parser("flavour", help="make exported graphs smaller or faster, at a loss that `bench` measures")
+    flavour = commands.add_parser(
+        "flavour", help="make exported graphs smaller or faster, at a loss that `bench` measures"
+    )
     flavour.set_defaults(run=run_flavour)
     flavour.add_argument("graphs", type=Path, help="folder of exported graphs, or the name of a prepared model")
-    flavour.add_argument("--precision", choices=("fp16", "fp16_weights", "int8"), required=True,
-                         help="fp16: for GPUs and phones; fp16_weights: half the file, same arithmetic; int8: learns from --pictures")
+    flavour.add_argument(
+        "--precision",
+        choices=("fp16", "fp16_weights", "int8"),
+        required=True,
+        help="fp16: for GPUs and phones; fp16_weights: half the file, same arithmetic; int8: learns from --pictures",
+    )
     flavour.add_argument("--out", type=Path, required=True, help="folder for the new set")
     _picture_option(flavour)
 
-    bench = commands.add_parser("bench", help="size, speed, memory and error of sets of graphs, each in a process of its own")
+    bench = commands.add_parser(
+        "bench", help="size, speed, memory and error of sets of graphs, each in a process of its own"
+    )
     bench.set_defaults(run=run_bench)
-    bench.add_argument("graphs", type=Path, nargs="+", help="folders of graphs, or names of prepared models; the others are compared with the first")
+    bench.add_argument(
+        "graphs",
+        type=Path,
+        nargs="+",
+        help="folders of graphs, or names of prepared models; the others are compared with the first",
+    )
     bench.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     bench.add_argument("--threads", type=int, help="CPU threads per graph")
     _picture_option(bench)
 
-    prepare = commands.add_parser("prepare", help="download a full-size model and export it to where the library looks for it")
+    prepare = commands.add_parser(
+        "prepare", help="download a full-size model and export it to where the library looks for it"
+    )
     prepare.set_defaults(run=run_prepare)
-    prepare.add_argument("--variant", choices=[name for name, variant in VARIANTS.items() if variant.checkpoints], required=True)
+    prepare.add_argument(
+        "--variant", choices=[name for name, variant in VARIANTS.items() if variant.checkpoints], required=True
+    )
 
     grounding = commands.add_parser("grounding", help="write the text model: grounding.onnx and tokenizer.json")
     grounding.set_defaults(run=run_grounding)
-    grounding.add_argument("--model", choices=("tiny", "base"), default="tiny", help="which Grounding DINO (default: tiny)")
-    grounding.add_argument("--source", type=Path, help="a folder in Hugging Face's layout; default: what IDEA-Research published")
-    grounding.add_argument("--side", type=int, help="of the square that pictures are laid into; smaller is faster (default: the model's 1333)")
+    grounding.add_argument(
+        "--model", choices=("tiny", "base"), default="tiny", help="which Grounding DINO (default: tiny)"
+    )
+    grounding.add_argument(
+        "--source", type=Path, help="a folder in Hugging Face's layout; default: what IDEA-Research published"
+    )
+    grounding.add_argument(
+        "--side",
+        type=int,
+        help="of the square that pictures are laid into; smaller is faster (default: the model's 1333)",
+    )
     grounding.add_argument("--out", type=Path, help="default: where the library looks for it")
 
     arguments = parser.parse_args(argv)
@@ -74,7 +101,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _picture_option(parser: argparse.ArgumentParser) -> None:
     examples = sorted((ROOT / "demo" / "examples").glob("*.*g"))
-    parser.add_argument("--pictures", type=Path, nargs="+", default=examples, help="default: the example photographs of the demo")
+    parser.add_argument(
+        "--pictures", type=Path, nargs="+", default=examples, help="default: the example photographs of the demo"
+    )
 
 
 def _model_options(parser: argparse.ArgumentParser) -> None:

@@ -55,7 +55,11 @@ class FusedAttention(nn.Module):
         down = relative(h, h, self.rel_pos_h).transpose(1, 2)
         across = relative(w, w, self.rel_pos_w).transpose(1, 2)
         bias_h = (q.reshape(b, h, w * self.heads, -1) @ down).reshape(b, h, w, self.heads, h)
-        bias_w = (q.transpose(1, 2).reshape(b, w, h * self.heads, -1) @ across).reshape(b, w, h, self.heads, w).transpose(1, 2)
+        bias_w = (
+            (q.transpose(1, 2).reshape(b, w, h * self.heads, -1) @ across)
+            .reshape(b, w, h, self.heads, w)
+            .transpose(1, 2)
+        )
         # Spread over the tokens by an addition: written out for every head, these ones would outweigh the weights.
         row = torch.eye(h).reshape(h, 1, h).expand(h, w, h)
         column = torch.eye(w).reshape(1, w, w).expand(h, w, w)

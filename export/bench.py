@@ -51,7 +51,9 @@ class Cost:
     mad: float
 
 
-def bench(folders: Sequence[Path], pictures: Sequence[Path], device: Device, threads: int | None, runs: int = 3) -> Iterator[Cost]:
+def bench(
+    folders: Sequence[Path], pictures: Sequence[Path], device: Device, threads: int | None, runs: int = 3
+) -> Iterator[Cost]:
     """Measure every graph of every set on what the first set's graphs are fed with for a box and a click on each picture.
 
     Args:
@@ -79,7 +81,9 @@ def bench(folders: Sequence[Path], pictures: Sequence[Path], device: Device, thr
 
 def table(costs: Sequence[Cost]) -> str:
     """The costs as text; speeds relative to the first set's in brackets."""
-    lines = [f"{'graph':<15}{'set':<28}{'MB':>8}  {'on':<5}{'load s':>8}{'first s':>9}{'run s':>8}{'speed':>8}{'peak GB':>9}{'error':>10}{'MAD':>8}"]
+    lines = [
+        f"{'graph':<15}{'set':<28}{'MB':>8}  {'on':<5}{'load s':>8}{'first s':>9}{'run s':>8}{'speed':>8}{'peak GB':>9}{'error':>10}{'MAD':>8}"
+    ]
     baseline: dict[str, float] = {}
     for cost in costs:
         speed = baseline.setdefault(cost.graph, cost.seconds) / cost.seconds
@@ -91,7 +95,9 @@ def table(costs: Sequence[Cost]) -> str:
     return "\n".join(lines)
 
 
-def _apart(path: Path, feeds: list[dict], device: Device, threads: int | None, runs: int) -> tuple[tuple, list[np.ndarray]]:
+def _apart(
+    path: Path, feeds: list[dict], device: Device, threads: int | None, runs: int
+) -> tuple[tuple, list[np.ndarray]]:
     """Run one graph in a fresh process; its times, its memory, and the first output of every call."""
     with tempfile.TemporaryDirectory() as scratch:
         order, answer = Path(scratch) / "order", Path(scratch) / "answer"
@@ -102,7 +108,9 @@ def _apart(path: Path, feeds: list[dict], device: Device, threads: int | None, r
         return pickle.loads(answer.read_bytes())
 
 
-def _measure(path: Path, feeds: list[dict], device: Device, threads: int | None, runs: int) -> tuple[tuple, list[np.ndarray]]:
+def _measure(
+    path: Path, feeds: list[dict], device: Device, threads: int | None, runs: int
+) -> tuple[tuple, list[np.ndarray]]:
     before = _peak()
     start = time.perf_counter()
     (session,), provider, _ = open_sessions([path], device, threads)
@@ -110,7 +118,9 @@ def _measure(path: Path, feeds: list[dict], device: Device, threads: int | None,
     where = "cuda" if provider == CUDA else "cpu"
     times, outputs = [], []
     for feed in feeds:
-        binding = session.io_binding()  # as the library runs them: what goes in and out of a GPU is no part of the graph
+        binding = (
+            session.io_binding()
+        )  # as the library runs them: what goes in and out of a GPU is no part of the graph
         for name, value in feed.items():
             binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value), where))
         for _ in range(runs + 1):

@@ -43,7 +43,12 @@ _INSERTED = re.compile(r"graph_(in|out)put_cast\d+|.*_cast_to_fp(16|32)_node")
 
 
 def write_flavour(
-    folder: Path, precision: str, out: Path, pictures: Sequence[Path] = (), *, written: Callable[[Path], None] = lambda path: None
+    folder: Path,
+    precision: str,
+    out: Path,
+    pictures: Sequence[Path] = (),
+    *,
+    written: Callable[[Path], None] = lambda path: None,
 ) -> None:
     """Write a flavour of a whole set of graphs.
 
@@ -115,7 +120,8 @@ def _half(graph: Graph, source: Path, target: Path, feeds: list) -> None:
 
 def _without_round_trips(nodes: list[onnx.NodeProto], outputs: set[str]) -> list[onnx.NodeProto]:
     """The converter narrows all that leaves a node which it was to leave alone, and widens it again for the next of these: there
-    goes the value itself. `outputs` names those of the graph."""
+    goes the value itself. `outputs` names those of the graph.
+    """
     casts = [node for node in nodes if node.op_type == "Cast" and _INSERTED.fullmatch(node.name)]
     narrowed = {node.output[0]: node.input[0] for node in casts if node.attribute[0].i == onnx.TensorProto.FLOAT16}
     whole: dict[str, str] = {}
@@ -163,18 +169,34 @@ def _int8(graph: Graph, source: Path, target: Path, feeds: list[dict[str, np.nda
     with tempfile.TemporaryDirectory() as scratch:
         folded, products = Path(scratch) / "folded.onnx", Path(scratch) / "products.onnx"
         _fold(source, folded, large)
-        convolutions = [node.name for node in _nodes(folded) if node.op_type == "Conv" and node.name.startswith(_CONVOLUTIONS)]
+        convolutions = [
+            node.name for node in _nodes(folded) if node.op_type == "Conv" and node.name.startswith(_CONVOLUTIONS)
+        ]
         # Seven of eight bits: on CPUs without an instruction for it, products of full bytes overflow their sums of two.
-        common = {"weight_type": QuantType.QInt8, "per_channel": True, "reduce_range": True, "use_external_data_format": large}
+        common = {
+            "weight_type": QuantType.QInt8,
+            "per_channel": True,
+            "reduce_range": True,
+            "use_external_data_format": large,
+        }
         quantize_dynamic(
-            folded, products if convolutions else target, op_types_to_quantize=["MatMul"], nodes_to_exclude=_deep_products(folded),
-            extra_options={"MatMulConstBOnly": True}, **common,
-        )  # fmt: skip
+            folded,
+            products if convolutions else target,
+            op_types_to_quantize=["MatMul"],
+            nodes_to_exclude=_deep_products(folded),
+            extra_options={"MatMulConstBOnly": True},
+            **common,
+        )
         if convolutions:
             quantize_static(
-                products, target, Reader(), op_types_to_quantize=["Conv"], nodes_to_quantize=convolutions,
-                activation_type=QuantType.QUInt8, **common,
-            )  # fmt: skip
+                products,
+                target,
+                Reader(),
+                op_types_to_quantize=["Conv"],
+                nodes_to_quantize=convolutions,
+                activation_type=QuantType.QUInt8,
+                **common,
+            )
 
 
 FLAVOURS: dict[str, Callable[[Graph, Path, Path, list], None]] = {
@@ -208,7 +230,9 @@ def _fold(source: Path, target: Path, apart: bool) -> None:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(target)
     if apart:
-        options.add_session_config_entry("session.optimized_model_external_initializers_file_name", f"{target.name}.data")
+        options.add_session_config_entry(
+            "session.optimized_model_external_initializers_file_name", f"{target.name}.data"
+        )
     # A product and its bias as one Gemm would escape quantisation.
     ort.InferenceSession(str(source), options, providers=[CPU], disabled_optimizers=["MatMulAddFusion"])
 

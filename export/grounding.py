@@ -149,7 +149,9 @@ def write_tokenizer(source: Path, target: Path) -> Tokenizer:
     tokenizer = Tokenizer.from_file(str(target))
     marks = [tokenizer.token_to_id(mark) for mark in ("[CLS]", "[SEP]", ".", "?")]
     if marks != upstream.SPECIAL_TOKENS:
-        raise WeightsError(f"{source} numbers [CLS] [SEP] . ? as {marks}, the network as {upstream.SPECIAL_TOKENS}: another model's.")
+        raise WeightsError(
+            f"{source} numbers [CLS] [SEP] . ? as {marks}, the network as {upstream.SPECIAL_TOKENS}: another model's."
+        )
     return tokenizer
 
 
@@ -229,7 +231,12 @@ KNOWN = {
     "generate_masks_with_special_tokens_and_transfer_map": ["input_ids", "special_tokens"],
     "GroundingDinoEncoder.get_reference_points": ["spatial_shapes_list", "valid_ratios", "device"],
     "torch_compilable_check": ["cond", "msg", "error_type"],
-    "GroundingDinoContrastiveEmbedding.forward": ["self", "vision_hidden_state", "text_hidden_state", "text_token_mask"],
+    "GroundingDinoContrastiveEmbedding.forward": [
+        "self",
+        "vision_hidden_state",
+        "text_hidden_state",
+        "text_token_mask",
+    ],
 }
 
 

@@ -48,7 +48,9 @@ class TorchGraphs:
         return self.model.matte(*tensors, torch.tensor(mask_guidance)).numpy()
 
     @torch.inference_mode()
-    def undecided(self, image, image_embeddings, mask_logits, input_size, original_size) -> tuple[np.ndarray, np.ndarray]:
+    def undecided(
+        self, image, image_embeddings, mask_logits, input_size, original_size
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Pixels whose alpha hangs on a threshold that rounding decides, (B, H, W) bool, twice.
 
         First for `matte` alone: a post mask's logit within rounding of 0, an alpha within rounding of 1/255 or 254/255, and
@@ -59,14 +61,18 @@ class TorchGraphs:
         logits, alphas = self.model.unrefined(*arrays, torch.tensor(input_size), torch.tensor(original_size))
         steps = F.max_pool2d(logits, 3, 1, 1) + F.max_pool2d(-logits, 3, 1, 1)  # across two pixels
         doubtful = logits.abs() < _LOGIT_ROUNDING * logits.abs().amax() + _PLACE_ROUNDING * steps / 2
-        near = F.max_pool2d(doubtful.float(), 19, 1, 9) > 0  # the three dilations, one after the other, reach 2 + 5 + 2 pixels
+        near = (
+            F.max_pool2d(doubtful.float(), 19, 1, 9) > 0
+        )  # the three dilations, one after the other, reach 2 + 5 + 2 pixels
         for threshold in (LOW, HIGH):
             doubtful = ((alphas[:, :2] - threshold).abs() < _ALPHA_ROUNDING).any(1, keepdim=True)
             near = near | (F.max_pool2d(doubtful.float(), 15, 1, 7) > 0)  # the last two, 5 + 2
         low_res = torch.from_numpy(mask_logits)
         crossing = (low_res.abs() < _LOGIT_ROUNDING * low_res.abs().amax()).float()
         # 12 low-resolution pixels are 48 of the input frame: three cells.
-        seen = F.interpolate(F.max_pool2d(crossing, 25, 1, 12), FRAME, mode="nearest")[..., : input_size[0], : input_size[1]]
+        seen = F.interpolate(F.max_pool2d(crossing, 25, 1, 12), FRAME, mode="nearest")[
+            ..., : input_size[0], : input_size[1]
+        ]
         seen = F.interpolate(seen, tuple(original_size), mode="nearest") > 0
         return near[:, 0].numpy(), (near | seen)[:, 0].numpy()
 
@@ -129,12 +135,22 @@ def _compare_alphas(what, reference, graphs, ours, theirs, prompt) -> Iterator[R
         difference = np.abs(graphs.matte(*inputs, guidance == "mask") - expected)[:, 0]
         yield Row("matte: share beyond 1/255", case, float((difference > 1 / 255).mean()), 1e-3, _FLIP)
         yield Row("matte: largest, decided pixels", case, float((difference * ~hangs).max()), 4 / 255, _NO_FLIP)
-        pairs = zip(ours.mattes(prompt, guidance=guidance, close=False), theirs.mattes(prompt, guidance=guidance, close=False))
+        pairs = zip(
+            ours.mattes(prompt, guidance=guidance, close=False), theirs.mattes(prompt, guidance=guidance, close=False)
+        )
         chains = [_difference(a, b) for a, b in pairs]
-        yield Row("chain: share beyond 1/255", case, float(np.mean([(d > 1 / 255).mean() for d in chains])), 1e-3, _FLIP)
+        yield Row(
+            "chain: share beyond 1/255", case, float(np.mean([(d > 1 / 255).mean() for d in chains])), 1e-3, _FLIP
+        )
         largest = max(float((d * ~h).max()) for d, h in zip(chains, hangs_in_chain))
         yield Row("chain: largest, decided pixels", case, largest, 4 / 255, _NO_FLIP)
-        yield Row("chain: share undecided", case, float(hangs_in_chain.mean()), 0.5, "what the line above leaves out; most in small pictures")
+        yield Row(
+            "chain: share undecided",
+            case,
+            float(hangs_in_chain.mean()),
+            0.5,
+            "what the line above leaves out; most in small pictures",
+        )
         empty = float(np.mean([not segment.mask.any() for segment in theirs.segment(prompt, close=False)]))
         yield Row("chain: share with an empty mask", case, empty, 0.5, "an empty mask compares nothing")
 
@@ -175,5 +191,7 @@ def summary(rows: Sequence[Row]) -> str:
         own = [row for row in rows if row.what == what]
         worst = max(own, key=lambda row: (not row.ok, row.error))
         verdict = "ok" if worst.ok else "FAIL"
-        lines.append(f"{what:30} {len(own):5} {worst.error:10.2e} {worst.limit:10.2e}  {verdict:4} {worst.case}; {worst.why}")
+        lines.append(
+            f"{what:30} {len(own):5} {worst.error:10.2e} {worst.limit:10.2e}  {verdict:4} {worst.case}; {worst.why}"
+        )
     return "\n".join(lines)

@@ -15,7 +15,12 @@ OPSET = 17
 
 
 def trace(
-    graph: Graph, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], path: Path, fixed: Collection[str] = (), **options: Any
+    graph: Graph,
+    module: torch.nn.Module,
+    inputs: tuple[torch.Tensor, ...],
+    path: Path,
+    fixed: Collection[str] = (),
+    **options: Any,
 ) -> None:
     """Write what a module does with some inputs as ONNX.
 
@@ -26,7 +31,9 @@ def trace(
         options: of `torch.onnx.export`.
     """
     dynamic = {
-        tensor.name: {axis: size for axis, size in enumerate(tensor.shape) if isinstance(size, str) and size not in fixed}
+        tensor.name: {
+            axis: size for axis, size in enumerate(tensor.shape) if isinstance(size, str) and size not in fixed
+        }
         for tensor in (*graph.inputs, *graph.outputs)
     }
     with torch.inference_mode(), warnings.catch_warnings():

@@ -117,7 +117,9 @@ def _stored(name: str, values: np.ndarray, stream, file: str) -> onnx.TensorProt
     if stream is None:
         return numpy_helper.from_array(values, name)
     stream.seek(-stream.tell() % 4096, os.SEEK_CUR)  # page by page, so that a runtime can map it
-    tensor = onnx.TensorProto(name=name, dims=values.shape, data_type=onnx.helper.np_dtype_to_tensor_dtype(values.dtype))
+    tensor = onnx.TensorProto(
+        name=name, dims=values.shape, data_type=onnx.helper.np_dtype_to_tensor_dtype(values.dtype)
+    )
     tensor.data_location = onnx.TensorProto.EXTERNAL
     where = {"location": file, "offset": stream.tell(), "length": values.nbytes}
     tensor.external_data.extend(onnx.StringStringEntryProto(key=key, value=str(value)) for key, value in where.items())

@@ -33,12 +33,30 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     matte.add_argument("pictures", nargs="+", help="files, folders or globs")
     where = matte.add_mutually_exclusive_group()
     where.add_argument("--box", type=_numbers(4), metavar="X0,Y0,X1,Y1", help="in pixels of the picture")
-    where.add_argument("--text", help="words for the object, such as 'the girl in the red sweater' (see python -m export grounding)")
-    matte.add_argument("--point", type=_point, action="append", default=[], metavar="X,Y[,-]", help="a click; with ,- it does not belong")
-    matte.add_argument("--guidance", choices=("alpha", "mask"), default="alpha", help="alpha: one object (default); mask: one of several")
-    matte.add_argument("--background", metavar="PICTURE|COLOUR|blur", help="compose over this instead of leaving it transparent")
+    where.add_argument(
+        "--text", help="words for the object, such as 'the girl in the red sweater' (see python -m export grounding)"
+    )
+    matte.add_argument(
+        "--point",
+        type=_point,
+        action="append",
+        default=[],
+        metavar="X,Y[,-]",
+        help="a click; with ,- it does not belong",
+    )
+    matte.add_argument(
+        "--guidance",
+        choices=("alpha", "mask"),
+        default="alpha",
+        help="alpha: one object (default); mask: one of several",
+    )
+    matte.add_argument(
+        "--background", metavar="PICTURE|COLOUR|blur", help="compose over this instead of leaving it transparent"
+    )
     matte.add_argument("--alpha", action="store_true", help="write the alpha matte alone, in grey")
-    matte.add_argument("-o", "--out", type=Path, help="a .png for one picture, a folder for several; default: NAME_matte.png")
+    matte.add_argument(
+        "-o", "--out", type=Path, help="a .png for one picture, a folder for several; default: NAME_matte.png"
+    )
     _model_options(matte)
 
     doctor = commands.add_parser("doctor", help="say what is installed, what runs the graphs, and how fast")
@@ -47,30 +65,57 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
     weights = commands.add_parser("weights", help="the full-size models' files: what there is, download, check")
     weights.set_defaults(run=run_weights)
-    weights.add_argument("action", choices=("list", "get", "verify", "path"), help="verify and path need the files to be there already")
-    weights.add_argument("names", nargs="*", help="files, as `list` shows them; verify without any checks all that are there")
+    weights.add_argument(
+        "action", choices=("list", "get", "verify", "path"), help="verify and path need the files to be there already"
+    )
+    weights.add_argument(
+        "names", nargs="*", help="files, as `list` shows them; verify without any checks all that are there"
+    )
 
-    evaluate = commands.add_parser("evaluate", help="measure mattes on a benchmark, by one prompt or by simulated users")
+    evaluate = commands.add_parser(
+        "evaluate", help="measure mattes on a benchmark, by one prompt or by simulated users"
+    )
     evaluate.set_defaults(run=run_evaluate)
     evaluate.add_argument("data", type=Path, help="the benchmark's folder")
-    evaluate.add_argument("--layout", default="segments", help="what the folder is; see mam/evaluation/benchmarks.py (default: segments)")
-    evaluate.add_argument("--prompt", choices=("box", "point", "text"), default="box", help="the one prompt, by the paper's rules")
-    evaluate.add_argument("--rounds", metavar="FIRST+THEN", type=_rounds, help="simulated users instead: box|click|scribble, then click|scribble")
+    evaluate.add_argument(
+        "--layout", default="segments", help="what the folder is; see mam/evaluation/benchmarks.py (default: segments)"
+    )
+    evaluate.add_argument(
+        "--prompt", choices=("box", "point", "text"), default="box", help="the one prompt, by the paper's rules"
+    )
+    evaluate.add_argument(
+        "--rounds",
+        metavar="FIRST+THEN",
+        type=_rounds,
+        help="simulated users instead: box|click|scribble, then click|scribble",
+    )
     evaluate.add_argument("--sources", nargs="+", help="only names that begin with one of these, such as ccp or coco")
-    evaluate.add_argument("--out", type=Path, help="results.csv, mattes, worst.png; run again to go on (default: evaluation/LAYOUT-PROMPT)")
+    evaluate.add_argument(
+        "--out",
+        type=Path,
+        help="results.csv, mattes, worst.png; run again to go on (default: evaluation/LAYOUT-PROMPT)",
+    )
     _model_options(evaluate)
 
     pack = commands.add_parser("pack", help="pack a folder of training pictures into a few files that load into memory")
     pack.set_defaults(run=run_pack)
     pack.add_argument("data", type=Path, help="see mam/training/data.py")
     pack.add_argument("out", type=Path, help="a folder for data-000.zip, ..., 60 MB each; `train --data` takes it")
-    pack.add_argument("--longest", type=int, metavar="PIXELS", help="shrink larger photographs and backgrounds to this side")
+    pack.add_argument(
+        "--longest", type=int, metavar="PIXELS", help="shrink larger photographs and backgrounds to this side"
+    )
 
-    train = commands.add_parser("train", help="train a network by a recipe (needs torch); torchrun runs several processes")
+    train = commands.add_parser(
+        "train", help="train a network by a recipe (needs torch); torchrun runs several processes"
+    )
     train.set_defaults(run=run_train)
-    train.add_argument("recipe", help="tiny-segment, then tiny-mend, then tiny-matte; vit_b-matte, ...: see mam/training/recipes.py")
+    train.add_argument(
+        "recipe", help="tiny-segment, then tiny-mend, then tiny-matte; vit_b-matte, ...: see mam/training/recipes.py"
+    )
     train.add_argument("--data", type=Path, required=True, help="see mam/training/data.py and mam/training/sets.py")
-    train.add_argument("--out", type=Path, required=True, help="state to go on from, pictures, and the resulting checkpoint")
+    train.add_argument(
+        "--out", type=Path, required=True, help="state to go on from, pictures, and the resulting checkpoint"
+    )
     train.add_argument("--sam", type=Path, help="segment: a checkpoint to start from; matte: the frozen SAM (required)")
     train.add_argument("--m2m", type=Path, help="matte: a checkpoint to start from")
     train.add_argument("--steps", type=int)
@@ -185,10 +230,21 @@ def run_doctor(arguments: argparse.Namespace) -> int:
     from mam.runtime import cuda_driver
 
     print(f"mam {mam.__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} CPUs")
-    for package in ("onnxruntime", "onnxruntime-gpu", "numpy", "pillow", "pymatting", "gradio", "torch", "segment-anything"):
+    for package in (
+        "onnxruntime",
+        "onnxruntime-gpu",
+        "numpy",
+        "pillow",
+        "pymatting",
+        "gradio",
+        "torch",
+        "segment-anything",
+    ):
         print(f"  {package} {_version(package) or ': not installed'}")
     if _version("onnxruntime") and _version("onnxruntime-gpu"):
-        print("  WARNING: onnxruntime and onnxruntime-gpu share one module and break each other; uninstall both, install one.")
+        print(
+            "  WARNING: onnxruntime and onnxruntime-gpu share one module and break each other; uninstall both, install one."
+        )
     print(f"providers compiled in: {', '.join(ort.get_available_providers())}")
     print(f"NVIDIA driver: {cuda_driver() or 'none'}")
     start = time.perf_counter()
@@ -208,7 +264,9 @@ def run_doctor(arguments: argparse.Namespace) -> int:
         scene = matting.open(picture)
         encoded = time.perf_counter()
         scene.matte(box=(250, 120, 774, 648))
-        print(f"{turn} 1024 x 768 picture: encode {encoded - start:.3f} s, prompt to alpha {time.perf_counter() - encoded:.3f} s")
+        print(
+            f"{turn} 1024 x 768 picture: encode {encoded - start:.3f} s, prompt to alpha {time.perf_counter() - encoded:.3f} s"
+        )
     return 0
 
 
@@ -314,16 +372,26 @@ def run_train(arguments: argparse.Namespace) -> int:
     if arguments.sam is None and (recipe.stage == "matte" or recipe.only):
         raise MamError(f"{arguments.recipe} needs --sam, the checkpoint of the SAM that it goes on from.")
     if recipe.stage == "segment":
-        train_segmentation(recipe, arguments.data, arguments.out, start=arguments.sam, loaders=arguments.loaders, log=log)
+        train_segmentation(
+            recipe, arguments.data, arguments.out, start=arguments.sam, loaders=arguments.loaders, log=log
+        )
     else:
         start, loaders = arguments.m2m, arguments.loaders
-        train_matte(recipe, arguments.data, arguments.out, sam_file=arguments.sam, start=start, loaders=loaders, log=log)
+        train_matte(
+            recipe, arguments.data, arguments.out, sam_file=arguments.sam, start=start, loaders=loaders, log=log
+        )
     return 0
 
 
 def _model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--graphs", type=Path, help="a folder of exported graphs, or a model made ready by `python -m export prepare`; default: the embedded one")
-    parser.add_argument("--grounding", type=Path, help="a folder with an exported text model; default: where its export puts it")
+    parser.add_argument(
+        "--graphs",
+        type=Path,
+        help="a folder of exported graphs, or a model made ready by `python -m export prepare`; default: the embedded one",
+    )
+    parser.add_argument(
+        "--grounding", type=Path, help="a folder with an exported text model; default: where its export puts it"
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=int, help="CPU threads per graph")
 
@@ -342,7 +410,9 @@ def _numbers(count: int):
     def parse_numbers(text: str) -> tuple[float, ...]:
         values = tuple(float(part) for part in text.split(","))
         if len(values) != count:
-            raise argparse.ArgumentTypeError(f"{text!r} holds {len(values)} numbers; expected {count}, separated by commas")
+            raise argparse.ArgumentTypeError(
+                f"{text!r} holds {len(values)} numbers; expected {count}, separated by commas"
+            )
         return values
 
     return parse_numbers
@@ -351,7 +421,9 @@ def _numbers(count: int):
 def _rounds(text: str) -> tuple[str, str]:
     first, _, then = text.partition("+")
     if first not in ("box", "click", "scribble") or then not in ("click", "scribble"):
-        raise argparse.ArgumentTypeError(f"{text!r}; expected box|click|scribble, a plus, then click|scribble: box+click")
+        raise argparse.ArgumentTypeError(
+            f"{text!r}; expected box|click|scribble, a plus, then click|scribble: box+click"
+        )
     return first, then
 
 

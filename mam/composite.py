@@ -18,7 +18,7 @@ Background = str | Sequence[int] | np.ndarray | Image.Image
 
 @functools.cache
 def _estimator() -> Callable[..., np.ndarray]:
-    """pymatting's `estimate_foreground_ml`, from its own file.
+    """Pymatting's `estimate_foreground_ml`, from its own file.
 
     `import pymatting` compiles every algorithm of the package, which takes a minute on a fresh machine; this one takes a few
     seconds, once, and only when colours are first wanted.
@@ -163,7 +163,9 @@ def adjusted(alpha: np.ndarray, *, softness: float = 0.0, grow: float = 0.0) -> 
     if reach:
         alpha = _spread(alpha, reach) if grow > 0 else 1 - _spread(1 - alpha, reach)
     if softness > 0:
-        image = Image.fromarray(np.uint8(alpha * 255 + 0.5)).filter(ImageFilter.GaussianBlur(softness * 0.006 * longest))
+        image = Image.fromarray(np.uint8(alpha * 255 + 0.5)).filter(
+            ImageFilter.GaussianBlur(softness * 0.006 * longest)
+        )
         alpha = np.asarray(image, np.float32) / 255
     if softness < 0:
         alpha = np.clip((alpha - 0.5) / (1 + 0.95 * softness) + 0.5, 0, 1)

@@ -112,7 +112,9 @@ class Usage:
     @classmethod
     def from_stamp(cls, stamp: dict[str, str]) -> Usage:
         """Back from metadata."""
-        return cls(float(stamp["mam_close_look"]) if stamp["mam_close_look"] else None, stamp["mam_alternatives"] == "yes")
+        return cls(
+            float(stamp["mam_close_look"]) if stamp["mam_close_look"] else None, stamp["mam_alternatives"] == "yes"
+        )
 
 
 def metadata(variant: str, checkpoint_sha256: str, usage: Usage = Usage()) -> dict[str, str]:

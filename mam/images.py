@@ -159,7 +159,9 @@ def _check_size(size: tuple[int, int], what: str, max_pixels: int) -> None:
     if h == 0 or w == 0:
         raise InputError(f"{what} has no pixels ({h} x {w}).")
     if max(h, w) > MAX_SIDE:
-        raise InputError(f"{what} has a side of {max(h, w)} pixels; at most {MAX_SIDE} are accepted: cut it into parts.")
+        raise InputError(
+            f"{what} has a side of {max(h, w)} pixels; at most {MAX_SIDE} are accepted: cut it into parts."
+        )
     if h * w > max_pixels:
         raise ImageTooLarge(what, (h, w), max_pixels)
 
@@ -169,7 +171,9 @@ def converted(pixels: np.ndarray, source: bytes | None, target: bytes | None) ->
     if source == target:
         return pixels
     try:
-        profiles = [ImageCms.ImageCmsProfile(io.BytesIO(p)) if p else ImageCms.createProfile("sRGB") for p in (source, target)]
+        profiles = [
+            ImageCms.ImageCmsProfile(io.BytesIO(p)) if p else ImageCms.createProfile("sRGB") for p in (source, target)
+        ]
         return np.asarray(ImageCms.profileToProfile(Image.fromarray(np.ascontiguousarray(pixels)), *profiles))
     except (ImageCms.PyCMSError, OSError):
         return pixels

@@ -55,7 +55,12 @@ def choose(
     x0, y0, x1, y1 = _bounds(box, mask, points)
     grow = max(room * max(x1 - x0, y1 - y0), (_SMALLEST - min(x1 - x0, y1 - y0)) / 2)
     h, w = size
-    look = (max(0, int(x0 - grow)), max(0, int(y0 - grow)), min(w, int(np.ceil(x1 + grow))), min(h, int(np.ceil(y1 + grow))))
+    look = (
+        max(0, int(x0 - grow)),
+        max(0, int(y0 - grow)),
+        min(w, int(np.ceil(x1 + grow))),
+        min(h, int(np.ceil(y1 + grow))),
+    )
     enlarges = max(size) / max(look[2] - look[0], look[3] - look[1])
     return look if enlarges >= _WORTH else full
 

@@ -95,7 +95,9 @@ def folder_of(graphs: str | os.PathLike | None) -> Path:
         return Path(name)
     folder = BUNDLE if name == "tiny" else exported_to(name)
     if not folder.exists():
-        raise GraphError(f"{name} is not ready in {folder}; `python -m export prepare --variant {name}` downloads and exports it.")
+        raise GraphError(
+            f"{name} is not ready in {folder}; `python -m export prepare --variant {name}` downloads and exports it."
+        )
     return folder
 
 
@@ -186,7 +188,9 @@ class Scene:
             GraphError: there are words, but no text model.
         """
         if previous is not None and previous.photo.size != self.photo.size:
-            raise PromptError(f"previous is a matte of a picture of {previous.photo.size}, this one is {self.photo.size}.")
+            raise PromptError(
+                f"previous is a matte of a picture of {previous.photo.size}, this one is {self.photo.size}."
+            )
         if text is not None:
             if box is not None:
                 raise PromptError("both text and a box were given; the text stands for a box: choose one.")
@@ -239,7 +243,8 @@ class Scene:
         frame = Frame.of((y1 - y0, x1 - x0))
         masks = (_full_size(logits, frame) > 0 for logits in segment.low_res_masks)
         return [
-            replace(segment, chosen=k, mask=looks.place(mask, segment.look, self.photo.size)) for k, mask in enumerate(masks)
+            replace(segment, chosen=k, mask=looks.place(mask, segment.look, self.photo.size))
+            for k, mask in enumerate(masks)
         ]
 
     def refine(self, segment: Segment, guidance: Guidance = "alpha") -> Matte | NothingFound:
@@ -318,6 +323,7 @@ class Scene:
             self._parts.clear()
             self._parts[look] = scene
         return scene
+
 
 def _obeying(masks: np.ndarray, scores: np.ndarray, coords: np.ndarray, labels: np.ndarray, chosen: int) -> int:
     """The chosen candidate, or the surest of those that disagree with fewer clicks: what a user says counts for more than
@@ -399,7 +405,8 @@ class Matte:
 
     def adjusted(self, *, softness: float = 0.0, grow: float = 0.0) -> Matte:
         """The same object with softer (up to 1) or harder (down to -1) edges, moved out by `grow` thousandths of the
-        longest side, or in if negative."""
+        longest side, or in if negative.
+        """
         return replace(self, alpha=composite.adjusted(self.alpha, softness=softness, grow=grow))
 
     def save(self, path: str | os.PathLike) -> Path:

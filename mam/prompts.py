@@ -53,7 +53,9 @@ class Prompt:
         points, labels = _points(self.points, self.labels, size, "points", "labels")
         if not isinstance(self.scribbles, (list, tuple, np.ndarray)):
             raise PromptError(f"scribbles are {self.scribbles!r}; expected a list of strokes, each of shape (K, 2).")
-        strokes = [_spread(_array(s, 2, f"scribbles[{i}]"), size, f"scribbles[{i}]") for i, s in enumerate(self.scribbles)]
+        strokes = [
+            _spread(_array(s, 2, f"scribbles[{i}]"), size, f"scribbles[{i}]") for i, s in enumerate(self.scribbles)
+        ]
         stroke_labels = _labels(self.scribble_labels, len(strokes), "scribble_labels", "scribbles")
         points = np.concatenate([points, *strokes])
         labels = np.concatenate([labels, *[np.full(len(s), v) for s, v in zip(strokes, stroke_labels)]])
@@ -65,7 +67,9 @@ class Prompt:
         if previous is not None and previous.mask.shape != size:
             raise PromptError(f"the previous round is of a picture of {previous.mask.shape}, this one is {size}.")
         if mask is not None and previous is not None:
-            raise PromptError("both a mask and a previous round were given; they would fill the same input: choose one.")
+            raise PromptError(
+                "both a mask and a previous round were given; they would fill the same input: choose one."
+            )
         if box is None and not len(points) and mask is None:
             raise PromptError("the prompt is empty; give a box, at least one point, a scribble or a mask.")
         if box is None and mask is None and not (labels == 1).any() and previous is None:
@@ -182,7 +186,9 @@ def _box(values: Sequence[float], size: tuple[int, int]) -> np.ndarray:
     h, w = size
     cut = np.clip(box, 0, (w, h, w, h))
     if cut[2] - cut[0] < 1 or cut[3] - cut[1] < 1:
-        raise PromptError(f"the box {box.tolist()} does not cover a pixel of the picture, which is {w} wide and {h} high.")
+        raise PromptError(
+            f"the box {box.tolist()} does not cover a pixel of the picture, which is {w} wide and {h} high."
+        )
     return cut
 
 

@@ -153,7 +153,11 @@ def open_sessions(
             f"CUDA was asked for, but onnxruntime runs {', '.join(fallen)} on {CPU}: {why}. "
             "Install onnxruntime-gpu[cuda,cudnn], or use device='cpu'. `python -m mam doctor` tells more."
         )
-    return sessions, CPU, f"There is an NVIDIA driver, but CUDA could not be used ({why}); running {', '.join(fallen)} on {CPU}."
+    return (
+        sessions,
+        CPU,
+        f"There is an NVIDIA driver, but CUDA could not be used ({why}); running {', '.join(fallen)} on {CPU}.",
+    )
 
 
 def cuda_driver() -> str | None:
@@ -200,7 +204,9 @@ def _session(path: Path, providers: list[str], threads: int | None) -> tuple[ort
         if len(providers) > 1:
             session, _ = _session(path, providers[1:], threads)
             return session, str(error).strip()
-        raise GraphError(f"{path} cannot be loaded ({error}); it may be incomplete: export or download it again.") from error
+        raise GraphError(
+            f"{path} cannot be loaded ({error}); it may be incomplete: export or download it again."
+        ) from error
 
 
 def _checked_stamp(graph: contract.Graph, session: ort.InferenceSession, folder: Path) -> dict[str, str]:

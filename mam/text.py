@@ -70,7 +70,9 @@ class FoundBoxes(Sequence[FoundBox]):
     def __str__(self) -> str:
         if not self.boxes:
             return f"nothing found for {self.text!r} (best score {self.best_score:.2f}); try other words, or give a box"
-        told = (f"{found.phrase or '?'} {found.score:.2f} at {tuple(round(v) for v in found.box)}" for found in self.boxes)
+        told = (
+            f"{found.phrase or '?'} {found.score:.2f} at {tuple(round(v) for v in found.box)}" for found in self.boxes
+        )
         return "; ".join(told)
 
 
@@ -148,9 +150,14 @@ class Grounding:
         image, pixel_mask = self.canvas.feed(pixels)
         logits, boxes = self._run(image, pixel_mask, phrases.input_ids, phrases.position_ids, phrases.text_mask)
         return choose(
-            logits[0], boxes[0], phrases, pixels.shape[:2],
-            box_threshold=box_threshold, text_threshold=text_threshold, nms=nms,
-        )  # fmt: skip
+            logits[0],
+            boxes[0],
+            phrases,
+            pixels.shape[:2],
+            box_threshold=box_threshold,
+            text_threshold=text_threshold,
+            nms=nms,
+        )
 
     def _run(self, *values: np.ndarray) -> list[np.ndarray]:
         graph = contract.GROUNDING
@@ -248,12 +255,20 @@ class Phrases:
         blocks.append([tokenizer.token_to_id("[SEP]")])
         lengths = [len(block) for block in blocks]
         if sum(lengths) > MAX_TOKENS:
-            raise PromptError(f"the text has {sum(lengths)} tokens (words, parts of words and marks); the model reads {MAX_TOKENS}.")
+            raise PromptError(
+                f"the text has {sum(lengths)} tokens (words, parts of words and marks); the model reads {MAX_TOKENS}."
+            )
         block_of = np.repeat(np.arange(len(blocks)), lengths)
         ids = np.concatenate(blocks).astype(np.int64)
         between = (block_of == 0) | (block_of == len(names) + 1) | (ids == stop)
         positions = np.concatenate([np.arange(length) for length in lengths])
-        return cls(names, np.where(between, -1, block_of - 1), ids[None], positions[None], (block_of[:, None] == block_of)[None])
+        return cls(
+            names,
+            np.where(between, -1, block_of - 1),
+            ids[None],
+            positions[None],
+            (block_of[:, None] == block_of)[None],
+        )
 
     @property
     def text(self) -> str:
@@ -277,7 +292,9 @@ def split(text: str | Sequence[str]) -> tuple[str, ...]:
     phrases = [phrase for phrase in phrases if phrase] if whole else phrases
     for phrase in phrases or [""]:
         if not any(character.isalnum() for character in phrase):
-            raise PromptError(f"the text {text!r} holds a phrase without words; say what to look for: 'the girl in the red sweater'.")
+            raise PromptError(
+                f"the text {text!r} holds a phrase without words; say what to look for: 'the girl in the red sweater'."
+            )
     return tuple(dict.fromkeys(phrases))
 
 
@@ -312,7 +329,9 @@ def choose(
         if all(_iou(corners[i], other) <= nms for other in same):
             same.append(corners[i])
             named = by_phrase[i, which[i]] > text_threshold
-            found.append(FoundBox(tuple(corners[i].tolist()), float(scores[i]), phrases.names[which[i]] if named else ""))
+            found.append(
+                FoundBox(tuple(corners[i].tolist()), float(scores[i]), phrases.names[which[i]] if named else "")
+            )
     return FoundBoxes(tuple(found), float(scores.max()), phrases.text)
 
 
@@ -357,7 +376,9 @@ def _tokenizer(file: Path) -> Tokenizer:
         raise GraphError(f"{file} is no tokenizer ({error}); export the model again.") from error
     lacking = [token for token in ("[CLS]", "[SEP]", "[UNK]", ".") if tokenizer.token_to_id(token) is None]
     if lacking:
-        raise GraphError(f"{file} knows no {' '.join(lacking)}; expected the tokenizer of BERT that the model was trained with.")
+        raise GraphError(
+            f"{file} knows no {' '.join(lacking)}; expected the tokenizer of BERT that the model was trained with."
+        )
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
@@ -368,5 +389,7 @@ def _checked_stamp(session: ort.InferenceSession, path: Path) -> dict[str, str]:
     wanted = {"mam_graph": contract.GROUNDING.name, "mam_contract": contract.VERSION}
     got = {key: stamp.get(key) for key in wanted}
     if got != wanted:
-        raise GraphError(f"{path} is stamped {got}; expected {wanted}. Export it again with `python -m export grounding`.")
+        raise GraphError(
+            f"{path} is stamped {got}; expected {wanted}. Export it again with `python -m export grounding`."
+        )
     return stamp

@@ -114,8 +114,23 @@ VARIANTS: dict[str, Variant] = {
             usage=Usage(close_look=0.2, alternatives=False),
             licence="MIT code; weights for research and demonstration, see mam/bundle/README.md",
         ),
-        Variant("vit_b", ViT(768, 12, 12, (2, 5, 8, 11)), checkpoints=("sam_vit_b_01ec64.pth", "mam.pth"), licence=_SAM_WEIGHTS),
-        Variant("vit_l", ViT(1024, 24, 16, (5, 11, 17, 23)), checkpoints=("sam_vit_l_0b3195.pth", "mam_vitl.pth"), licence=_SAM_WEIGHTS),
-        Variant("vit_h", ViT(1280, 32, 16, (7, 15, 23, 31)), checkpoints=("sam_vit_h_4b8939.pth", "mam_vith.pth"), licence=_SAM_WEIGHTS),
+        Variant(
+            "vit_b",
+            ViT(768, 12, 12, (2, 5, 8, 11)),
+            checkpoints=("sam_vit_b_01ec64.pth", "mam.pth"),
+            licence=_SAM_WEIGHTS,
+        ),
+        Variant(
+            "vit_l",
+            ViT(1024, 24, 16, (5, 11, 17, 23)),
+            checkpoints=("sam_vit_l_0b3195.pth", "mam_vitl.pth"),
+            licence=_SAM_WEIGHTS,
+        ),
+        Variant(
+            "vit_h",
+            ViT(1280, 32, 16, (7, 15, 23, 31)),
+            checkpoints=("sam_vit_h_4b8939.pth", "mam_vith.pth"),
+            licence=_SAM_WEIGHTS,
+        ),
     )
 }

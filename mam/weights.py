@@ -56,38 +56,93 @@ _DRIVE = "https://drive.google.com/drive/folders/1Bor2jRE0U-U6PIYaCm6SZY7qu_c1GY
 WEIGHTS: dict[str, Weights] = {
     weights.name: weights
     for weights in (
-        Weights("sam_vit_b_01ec64.pth", "SAM ViT-B, Meta", "Apache-2.0", _META + "sam_vit_b_01ec64.pth", 375042383,
-                "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912"),
-        Weights("sam_vit_l_0b3195.pth", "SAM ViT-L, Meta", "Apache-2.0", _META + "sam_vit_l_0b3195.pth", 1249524607,
-                "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622"),
-        Weights("sam_vit_h_4b8939.pth", "SAM ViT-H, Meta", "Apache-2.0", _META + "sam_vit_h_4b8939.pth", 2564550879,
-                "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e"),
-        Weights("mam_sam_vitb.pth", "the authors' SAM ViT-B and Mask-to-Matte in one file (v1)", _M2M,
-                "hf://spaces/shi-labs/Matting-Anything/checkpoints/mam_sam_vitb.pth", 0,
-                "b7d0781aa6edeab7b0d8195edf5b894402f9fa5b7220759825ff750c75450f08"),
-        Weights("mam.pth", "Mask-to-Matte alone, cut out of the authors' v1 file", "see the repository; " + _M2M,
-                "hf://conrevo/Segment-Anything-A1111/mam.pth", 11007593,
-                "23e9190ea994c18863e54d0185101870c4800aa43bf1029623015de7e659a8ef"),
-        *(Weights(f"mam_vit{size}.pth", f"the authors' Mask-to-Matte for SAM ViT-{size.upper()} (v2)", _M2M,
-                  by_hand=f"open {_DRIVE} in a browser, download mam_vit{size}.pth")
-          for size in "blh"),
-        Weights("grounding-dino-tiny.safetensors", "Grounding DINO tiny, words to boxes", "Apache-2.0",
-                "hf://IDEA-Research/grounding-dino-tiny/model.safetensors", 0,
-                "fe2fba3f72cadb5ac8ac75f0af84fce9baf6cb427a57ca2e08d7a2a3eda5a36d"),
-        Weights("grounding-dino-base.safetensors", "Grounding DINO base, words to boxes", "Apache-2.0",
-                "hf://IDEA-Research/grounding-dino-base/model.safetensors", 0,
-                "5548f844c928c4b6f411fa8cbcc2bfa8dbbba437cb1d513975519f93c2a9ed21"),
-        *(Weights(f"grounding-dino-{size}.{file}", f"Grounding DINO {size}, its {what}", "Apache-2.0",
-                  f"hf://IDEA-Research/grounding-dino-{size}/{file}")
-          for size in ("tiny", "base") for file, what in (("config.json", "sizes"), ("tokenizer.json", "tokenizer"))),
+        Weights(
+            "sam_vit_b_01ec64.pth",
+            "SAM ViT-B, Meta",
+            "Apache-2.0",
+            _META + "sam_vit_b_01ec64.pth",
+            375042383,
+            "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+        ),
+        Weights(
+            "sam_vit_l_0b3195.pth",
+            "SAM ViT-L, Meta",
+            "Apache-2.0",
+            _META + "sam_vit_l_0b3195.pth",
+            1249524607,
+            "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+        ),
+        Weights(
+            "sam_vit_h_4b8939.pth",
+            "SAM ViT-H, Meta",
+            "Apache-2.0",
+            _META + "sam_vit_h_4b8939.pth",
+            2564550879,
+            "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+        ),
+        Weights(
+            "mam_sam_vitb.pth",
+            "the authors' SAM ViT-B and Mask-to-Matte in one file (v1)",
+            _M2M,
+            "hf://spaces/shi-labs/Matting-Anything/checkpoints/mam_sam_vitb.pth",
+            0,
+            "b7d0781aa6edeab7b0d8195edf5b894402f9fa5b7220759825ff750c75450f08",
+        ),
+        Weights(
+            "mam.pth",
+            "Mask-to-Matte alone, cut out of the authors' v1 file",
+            "see the repository; " + _M2M,
+            "hf://conrevo/Segment-Anything-A1111/mam.pth",
+            11007593,
+            "23e9190ea994c18863e54d0185101870c4800aa43bf1029623015de7e659a8ef",
+        ),
+        *(
+            Weights(
+                f"mam_vit{size}.pth",
+                f"the authors' Mask-to-Matte for SAM ViT-{size.upper()} (v2)",
+                _M2M,
+                by_hand=f"open {_DRIVE} in a browser, download mam_vit{size}.pth",
+            )
+            for size in "blh"
+        ),
+        Weights(
+            "grounding-dino-tiny.safetensors",
+            "Grounding DINO tiny, words to boxes",
+            "Apache-2.0",
+            "hf://IDEA-Research/grounding-dino-tiny/model.safetensors",
+            0,
+            "fe2fba3f72cadb5ac8ac75f0af84fce9baf6cb427a57ca2e08d7a2a3eda5a36d",
+        ),
+        Weights(
+            "grounding-dino-base.safetensors",
+            "Grounding DINO base, words to boxes",
+            "Apache-2.0",
+            "hf://IDEA-Research/grounding-dino-base/model.safetensors",
+            0,
+            "5548f844c928c4b6f411fa8cbcc2bfa8dbbba437cb1d513975519f93c2a9ed21",
+        ),
+        *(
+            Weights(
+                f"grounding-dino-{size}.{file}",
+                f"Grounding DINO {size}, its {what}",
+                "Apache-2.0",
+                f"hf://IDEA-Research/grounding-dino-{size}/{file}",
+            )
+            for size in ("tiny", "base")
+            for file, what in (("config.json", "sizes"), ("tokenizer.json", "tokenizer"))
+        ),
     )
-}  # fmt: skip
+}
 
 
 def home() -> Path:
     """The folder of downloaded files; it need not be there yet."""
     chosen = os.environ.get("MAM_HOME")
-    return Path(chosen).expanduser() if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mam"
+    return (
+        Path(chosen).expanduser()
+        if chosen
+        else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mam"
+    )
 
 
 def exported_to(name: str) -> Path:
@@ -175,7 +230,9 @@ def locked(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except OSError as error:
-        raise WeightsError(f"{path.parent} cannot be written to ({error}); set MAM_HOME to a folder that can.") from error
+        raise WeightsError(
+            f"{path.parent} cannot be written to ({error}); set MAM_HOME to a folder that can."
+        ) from error
     try:
         yield
     finally:
@@ -211,7 +268,9 @@ def _on_hub(weights: Weights) -> tuple[str, dict[str, str]]:
     from huggingface_hub import constants, get_token, hf_hub_url
 
     if constants.HF_HUB_OFFLINE:
-        raise WeightsError(f"{weights.name} is not in {home()} and HF_HUB_OFFLINE forbids downloads; put the file there yourself.")
+        raise WeightsError(
+            f"{weights.name} is not in {home()} and HF_HUB_OFFLINE forbids downloads; put the file there yourself."
+        )
     kind, parts = None, weights.address.removeprefix("hf://").split("/")
     if parts[0] == "spaces":
         kind, parts = "space", parts[1:]
@@ -220,7 +279,9 @@ def _on_hub(weights: Weights) -> tuple[str, dict[str, str]]:
     return hf_hub_url("/".join(parts[:2]), "/".join(parts[2:]), repo_type=kind), headers
 
 
-def _download(weights: Weights, address: str, headers: dict[str, str], partial: Path, progress: Progress | None) -> None:
+def _download(
+    weights: Weights, address: str, headers: dict[str, str], partial: Path, progress: Progress | None
+) -> None:
     """Fetch the rest of a file, however often the connection breaks."""
     import httpx
 
@@ -236,7 +297,9 @@ def _download(weights: Weights, address: str, headers: dict[str, str], partial: 
                     return
                 if answer.status_code not in (200, 206):
                     told = answer.headers.get("X-Error-Message")  # the hub's reason, in a sentence
-                    problem = f"the server said {answer.status_code} {answer.reason_phrase}" + (f": {told}" if told else "")
+                    problem = f"the server said {answer.status_code} {answer.reason_phrase}" + (
+                        f": {told}" if told else ""
+                    )
                     if answer.status_code < 500 and answer.status_code not in (408, 429):
                         way_out = _way_out(weights, answer.status_code)
                         raise WeightsError(f"{weights.name} cannot be had from {address} ({problem}); {way_out}.")
@@ -268,7 +331,9 @@ def _download(weights: Weights, address: str, headers: dict[str, str], partial: 
 def _way_out(weights: Weights, status: int) -> str:
     """What a person can do about a server that refuses."""
     if weights.address.startswith("hf://") and status in (401, 403):
-        return "accept the conditions on the repository's page, if it has any, and log in with `hf auth login` or HF_TOKEN"
+        return (
+            "accept the conditions on the repository's page, if it has any, and log in with `hf auth login` or HF_TOKEN"
+        )
     return f"get the file elsewhere and put it into {home()}"
 
 
@@ -276,7 +341,9 @@ def _check_room(folder: Path, needed: int | None) -> None:
     free = shutil.disk_usage(folder).free
     if needed is None or needed > free:
         wanted = "" if needed is None else f" {needed / 1e6:.0f} MB are needed,"
-        raise WeightsError(f"the disk of {folder} is full:{wanted} {free / 1e6:.0f} MB are free; make room, or set MAM_HOME.")
+        raise WeightsError(
+            f"the disk of {folder} is full:{wanted} {free / 1e6:.0f} MB are free; make room, or set MAM_HOME."
+        )
 
 
 def _verify(weights: Weights, file: Path) -> None:

@@ -8,7 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 WORDS = ("the", "a", "girl", "in", "red", "sweater", "cat", "dog", "flower", "thing", "one", "two", "##s", ",")
-MARKS = {0: "[PAD]", 100: "[UNK]", 101: "[CLS]", 102: "[SEP]", 103: "[MASK]", 1012: ".", 1029: "?"}  # as in BERT's vocabulary
+MARKS = {
+    0: "[PAD]",
+    100: "[UNK]",
+    101: "[CLS]",
+    102: "[SEP]",
+    103: "[MASK]",
+    1012: ".",
+    1029: "?",
+}  # as in BERT's vocabulary
 
 
 @contextlib.contextmanager
@@ -30,11 +38,21 @@ def write_source(folder: Path) -> Path:
     from transformers import BertConfig, GroundingDinoConfig, GroundingDinoForObjectDetection, SwinConfig
 
     config = GroundingDinoConfig(
-        backbone_config=SwinConfig(embed_dim=16, depths=[1, 1, 2, 1], num_heads=[1, 2, 2, 4], window_size=4, out_indices=[2, 3, 4]),
-        text_config=BertConfig(vocab_size=1100, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=48),
-        d_model=32, encoder_layers=1, decoder_layers=2, encoder_ffn_dim=64, decoder_ffn_dim=64,
-        encoder_attention_heads=4, decoder_attention_heads=4, num_queries=20,
-    )  # fmt: skip
+        backbone_config=SwinConfig(
+            embed_dim=16, depths=[1, 1, 2, 1], num_heads=[1, 2, 2, 4], window_size=4, out_indices=[2, 3, 4]
+        ),
+        text_config=BertConfig(
+            vocab_size=1100, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=48
+        ),
+        d_model=32,
+        encoder_layers=1,
+        decoder_layers=2,
+        encoder_ffn_dim=64,
+        decoder_ffn_dim=64,
+        encoder_attention_heads=4,
+        decoder_attention_heads=4,
+        num_queries=20,
+    )
     torch.manual_seed(0)
     model = GroundingDinoForObjectDetection(config)
     with torch.no_grad():
@@ -42,8 +60,14 @@ def write_source(folder: Path) -> Path:
         for parameter in model.parameters():
             parameter.add_(torch.randn(parameter.shape) * 0.1)
     model.save_pretrained(folder)
-    vocabulary = {**{i: f"[unused{i}]" for i in range(1100)}, **MARKS, **{1040 + i: word for i, word in enumerate(WORDS)}}
+    vocabulary = {
+        **{i: f"[unused{i}]" for i in range(1100)},
+        **MARKS,
+        **{1040 + i: word for i, word in enumerate(WORDS)},
+    }
     (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in vocabulary.values()))
     preparation = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
-    (folder / "preprocessor_config.json").write_text(json.dumps({**preparation, "size": {"shortest_edge": 96, "longest_edge": 160}}))
+    (folder / "preprocessor_config.json").write_text(
+        json.dumps({**preparation, "size": {"shortest_edge": 96, "longest_edge": 160}})
+    )
     return folder

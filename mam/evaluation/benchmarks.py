@@ -80,7 +80,9 @@ class Layout:
     hard: bool = False  # masks, not alphas
 
 
-def _folders(images: str, alphas: str, trimaps: str | None = None, suffix: str = ".png") -> Callable[[Path], Iterator[Case]]:
+def _folders(
+    images: str, alphas: str, trimaps: str | None = None, suffix: str = ".png"
+) -> Callable[[Path], Iterator[Case]]:
     """A layout with one object per picture and one folder for each kind of file."""
 
     def cases(root: Path) -> Iterator[Case]:
@@ -158,7 +160,9 @@ def read_cases(layout: str, root: Path) -> list[Case]:
     try:
         cases = sorted(LAYOUTS[layout].cases(root), key=lambda case: case.name)
     except (FileNotFoundError, KeyError) as error:
-        raise MamError(f"{root} is no {layout}: {error} is missing; see mam/evaluation/benchmarks.py for the layout.") from None
+        raise MamError(
+            f"{root} is no {layout}: {error} is missing; see mam/evaluation/benchmarks.py for the layout."
+        ) from None
     if not cases:
         raise MamError(f"no pictures of layout {layout} in {root}; see mam/evaluation/benchmarks.py for the layout.")
     for case in cases:

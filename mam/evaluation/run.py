@@ -1,8 +1,8 @@
 """Run a model over a benchmark: one row per object into a CSV that an interrupted run goes on with, means, the worst cases.
 
-    OUT/results.csv       one row per object and, for simulated users, per round
-    OUT/alphas/NAME.png   the mattes, uint8
-    OUT/worst.png         picture, truth and answer of the worst cases
+OUT/results.csv       one row per object and, for simulated users, per round
+OUT/alphas/NAME.png   the mattes, uint8
+OUT/worst.png         picture, truth and answer of the worst cases
 """
 
 from __future__ import annotations
@@ -219,7 +219,9 @@ def instance_quality(cases: Sequence[Case], out: Path) -> InstanceTally:
 
 def table(rows: Sequence[Row], by_source: bool) -> str:
     """Means as text: one line per prompt, and per source where names are SOURCE/NAME; MAD and MSE times 1000."""
-    lines = [f"{'':22}{'objects':>8}{'IoU':>8}{'IoU α':>8}{'SAD':>8}{'MAD³':>8}{'MSE³':>8}{'Grad':>8}{'Conn':>8}{'SAD tri':>9}{'seconds':>9}"]
+    lines = [
+        f"{'':22}{'objects':>8}{'IoU':>8}{'IoU α':>8}{'SAD':>8}{'MAD³':>8}{'MSE³':>8}{'Grad':>8}{'Conn':>8}{'SAD tri':>9}{'seconds':>9}"
+    ]
     for source in sorted({row.case.partition("/")[0] for row in rows}) if by_source else [""]:
         own = [row for row in rows if row.case.startswith(source)]
         for prompt, number in dict.fromkeys((row.prompt, row.round) for row in own):
@@ -251,7 +253,7 @@ def clicks_needed(rows: Sequence[Row], target: float) -> tuple[float, float]:
 def contact_sheet(rows: Sequence[Row], cases: Sequence[Case], out: Path, count: int = 12, side: int = 240) -> Path:
     """Draw the worst cases, by MAD or for hard masks by IoU, as picture | truth | answer; returns the file's path."""
     last = {row.case: row for row in rows}.values()
-    worst = sorted(last, key=lambda row: (row.iou if np.isnan(row.mse) else -row.mad))[:count]
+    worst = sorted(last, key=lambda row: row.iou if np.isnan(row.mse) else -row.mad)[:count]
     by_name = {case.name: case for case in cases}
     sheet = Image.new("RGB", (3 * side, len(worst) * (side + 16)), "white")
     for i, row in enumerate(worst):

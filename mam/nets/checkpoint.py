@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from mam.errors import WeightsError
-from mam.nets.mam import MattingAnything
 from mam.nets.m2m import MaskToMatte
+from mam.nets.mam import MattingAnything
 from mam.nets.sam import Sam
 from mam.variants import Variant
 
@@ -122,7 +122,9 @@ def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
         raise WeightsError(f"{file} was trained as {made_for.get('name')}; asked for {variant.name}.")
     state = content.get("state_dict", content)
     if not isinstance(state, dict):
-        raise WeightsError(f"{file} holds a {type(state).__name__} as its state_dict; expected a dictionary of tensors.")
+        raise WeightsError(
+            f"{file} holds a {type(state).__name__} as its state_dict; expected a dictionary of tensors."
+        )
     return {
         str(name).removeprefix("module."): value.float() if value.is_floating_point() else value
         for name, value in state.items()
@@ -143,7 +145,9 @@ def _guess(file: Path, error: Exception) -> str:
     if head[8:10] == b'{"':
         return "is a safetensors file"
     if head.lstrip().startswith(b"<"):
-        return "is a web page, as Google Drive sends for large files and other sites for a login: download it in a browser"
+        return (
+            "is a web page, as Google Drive sends for large files and other sites for a login: download it in a browser"
+        )
     if head.startswith(b"version https://git-lfs"):
         return "is a Git LFS pointer instead of the file it stands for: run `git lfs pull`"
     if code := re.search(r"GLOBAL (\S+)", str(error)):

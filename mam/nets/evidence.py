@@ -39,7 +39,13 @@ class ColourEvidence(nn.Module):
         self.weigh = Weigh(4 + len(config.bins) + 5 + 3, config.widths)
 
     def forward(
-        self, mask: Tensor, quality: Tensor, picture: Tensor, features: Tensor, point_coords: Tensor, point_labels: Tensor
+        self,
+        mask: Tensor,
+        quality: Tensor,
+        picture: Tensor,
+        features: Tensor,
+        point_coords: Tensor,
+        point_labels: Tensor,
     ) -> Tensor:
         """Mend masks: after a box, which leaves little doubt of what is meant, all; after clicks those that SAM is sure enough of.
 
@@ -110,7 +116,12 @@ class ColourEvidence(nn.Module):
         low, high = self.config.told
         # Of what is in the box, what looks like the surroundings belongs to these.
         object_ = within * (_SURE * unlike).sigmoid()
-        return self.config.say * ((told - low) / (high - low)).clamp(0, 1) * within * _likeness(object_, 1 - object_, bins, there)
+        return (
+            self.config.say
+            * ((told - low) / (high - low)).clamp(0, 1)
+            * within
+            * _likeness(object_, 1 - object_, bins, there)
+        )
 
     def _bins(self, placed: Tensor, colour: float, place: float) -> Tensor:
         """How far each of N pixels falls into each of M bins, (b, N, M), sums over M are 1.
@@ -143,7 +154,12 @@ class Weigh(nn.Module):
         self.down = _conv(fine, middle, stride=2)
         self.before = _conv(middle, middle)
         self.deep = nn.Sequential(
-            _conv(middle, coarse, stride=2), nn.ReLU(), _conv(coarse, coarse), nn.ReLU(), _conv(coarse, coarse, dilation=2), nn.ReLU(),
+            _conv(middle, coarse, stride=2),
+            nn.ReLU(),
+            _conv(coarse, coarse),
+            nn.ReLU(),
+            _conv(coarse, coarse, dilation=2),
+            nn.ReLU(),
             nn.Conv2d(coarse, middle, 1),
         )
         self.after = _conv(middle, middle)
@@ -178,7 +194,8 @@ def _placed(picture: Tensor) -> Tensor:
 
 def prompt_maps(coords: Tensor, labels: Tensor, side: int, reach: float = 24.0) -> Tensor:
     """Prompts, (B, N, 2) in the input frame and (B, N), as pictures (B, 3, side, side): clicks on the object, clicks beside it, and
-    the box, 1 inside and -1 outside; 0 where nothing was said. `reach`: how far a click speaks, in pixels of the input frame."""
+    the box, 1 inside and -1 outside; 0 where nothing was said. `reach`: how far a click speaks, in pixels of the input frame.
+    """
     at = (torch.arange(side, device=coords.device, dtype=coords.dtype) + 0.5) * (SIDE / side)
     offset = at - coords.unsqueeze(-1)  # (B, N, 2, side)
     near = torch.exp(-((offset / reach) ** 2) / 2)

@@ -55,11 +55,16 @@ def graph_cut(logits: Tensor, picture: Tensor) -> Tensor:
     across, down = (_LENGTH / _RISE * likeness for likeness in _likeness(picture))
     object_ = (0.5 + _BEGIN * logits).clamp(0, 1)
     ahead, to_right, to_below = object_, torch.zeros_like(object_[..., :-1]), torch.zeros_like(object_[..., :-1, :])
-    column, row = torch.zeros_like(object_[..., :1]), torch.zeros_like(object_[..., :1, :])  # nothing flows across the frame
+    column, row = (
+        torch.zeros_like(object_[..., :1]),
+        torch.zeros_like(object_[..., :1, :]),
+    )  # nothing flows across the frame
     for _ in range(_STEPS):
         to_right = _within(to_right + ahead[..., 1:] - ahead[..., :-1], across)
         to_below = _within(to_below + ahead[..., 1:, :] - ahead[..., :-1, :], down)
-        come = cat([to_right, column], 3) - cat([column, to_right], 3) + cat([to_below, row], 2) - cat([row, to_below], 2)
+        come = (
+            cat([to_right, column], 3) - cat([column, to_right], 3) + cat([to_below, row], 2) - cat([row, to_below], 2)
+        )
         before, object_ = object_, (object_ + _MOVE * _RISE * come + _MOVE * logits).clamp(0, 1)
         ahead = 2 * object_ - before
     return object_
@@ -67,7 +72,8 @@ def graph_cut(logits: Tensor, picture: Tensor) -> Tensor:
 
 def _likeness(picture: Tensor) -> tuple[Tensor, Tensor]:
     """How alike pixels are to the next one to the right, (b, 1, h, w - 1), and below, (b, 1, h - 1, w), by what is usual in this
-    picture: from 0 to 1."""
+    picture: from 0 to 1.
+    """
     there = (picture != 0).any(1, keepdim=True).to(picture.dtype)
     both = there[..., 1:] * there[..., :-1], there[..., 1:, :] * there[..., :-1, :]
     differences = picture[..., 1:] - picture[..., :-1], picture[..., 1:, :] - picture[..., :-1, :]

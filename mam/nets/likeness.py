@@ -13,13 +13,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-BROAD = 25, 12.0  # pixels between those whose colours are the bins, and how fast a bin ends with the distance of colours
+BROAD = (
+    25,
+    12.0,
+)  # pixels between those whose colours are the bins, and how fast a bin ends with the distance of colours
 NARROW = 5, 32.0  # of a picture `in_steps` and then half as large
 
 
 def in_steps(picture: Tensor) -> Tensor:
     """Colours rounded to steps, of half a level of brightness, so that of means of four the squares, and the products with powers of 2, are
-    exact in float32: the narrower the bins, the more of a distance's digits cancel out."""
+    exact in float32: the narrower the bins, the more of a distance's digits cancel out.
+    """
     return (128 * picture).round() / 128
 
 

@@ -71,7 +71,8 @@ class SpectralNorm(nn.Module):
 def _as_convolution(weight: Tensor) -> nn.Module:
     """The transposed convolution of `_up`, (in, out, 4, 4), as a 3x3 convolution for each of the four pixels that one becomes, and one
     that only puts these side by side. onnxruntime is fast at the first and at transposed ones that do not overlap, and slower
-    at moving pixels."""
+    at moving pixels.
+    """
     cin, cout = weight.shape[:2]
     kernels = weight.new_zeros(cout, 2, 2, cin, 3, 3)
     for a, b in itertools.product(range(2), repeat=2):
@@ -176,7 +177,9 @@ class MaskToMatte(nn.Module):
         guide = [torch.cat([resample(image, 1 / s), resample(mask, 4 / s)], 1) for s in (16, 8, 4)]
         if self.cues:
             position, certainty = colour_line(image, mask)
-            cues = torch.cat([torch.tanh(mask_logits / _DOUBT), F.avg_pool2d(position, 4), certainty, F.avg_pool2d(likeness, 2)], 1)
+            cues = torch.cat(
+                [torch.tanh(mask_logits / _DOUBT), F.avg_pool2d(position, 4), certainty, F.avg_pool2d(likeness, 2)], 1
+            )
             guide = [torch.cat([g, F.avg_pool2d(cues, k)], 1) for g, k in zip(guide, (4, 2, 1))]
         x = self.narrow(image_embeddings) if hasattr(self, "narrow") else image_embeddings
         x8 = self.layer2(torch.cat([x, guide[0]], 1))

@@ -56,7 +56,9 @@ class MattingAnything(nn.Module):
         b, side = len(point_coords), 4 * embeddings.shape[-1]
         none, no = embeddings.new_zeros(b, 1, side, side), embeddings.new_zeros(b)
         masks, quality = self.sam.answer(embeddings, point_coords, point_labels, none, no)
-        return self.matte(image, embeddings, self.sam.lone_answer(masks, quality), input_size, original_size, mask_guidance)
+        return self.matte(
+            image, embeddings, self.sam.lone_answer(masks, quality), input_size, original_size, mask_guidance
+        )
 
     def matte(
         self,
@@ -91,7 +93,9 @@ class MattingAnything(nn.Module):
         # Which colours are the object's is counted in the whole picture.
         like = None
         if self.m2m.cues:
-            like = likeness(F.avg_pool2d(picture, 2), *palette(F.avg_pool2d(image, 4), (mask_logits > 0).to(image.dtype), *BROAD))
+            like = likeness(
+                F.avg_pool2d(picture, 2), *palette(F.avg_pool2d(image, 4), (mask_logits > 0).to(image.dtype), *BROAD)
+            )
         mask = mask_logits[:, :, y0 * 4 : y1 * 4, x0 * 4 : x1 * 4]
         # One tensor of three channels: padded back onto the canvas, cut to the picture and resized in one go.
         alphas = torch.cat(self.m2m(embedding, picture.expand(b, -1, -1, -1), mask, like), dim=1)

@@ -11,4 +11,6 @@ def resample(x: Tensor, factor: float) -> Tensor:
     """
     if factor == 1:
         return x
-    return F.interpolate(x, scale_factor=float(factor), mode="bilinear", align_corners=False, recompute_scale_factor=False)
+    return F.interpolate(
+        x, scale_factor=float(factor), mode="bilinear", align_corners=False, recompute_scale_factor=False
+    )

@@ -70,9 +70,7 @@ class Sam(nn.Module):
         )
         self.mask_decoder = parts.MaskDecoder(
             num_multimask_outputs=3,
-            transformer=parts.TwoWayTransformer(
-                depth=2, embedding_dim=256, mlp_dim=variant.decoder_mlp, num_heads=8
-            ),
+            transformer=parts.TwoWayTransformer(depth=2, embedding_dim=256, mlp_dim=variant.decoder_mlp, num_heads=8),
             transformer_dim=256,
             iou_head_depth=3,
             iou_head_hidden_dim=256,
@@ -82,7 +80,12 @@ class Sam(nn.Module):
         self.evidence = None if variant.evidence is None else ColourEvidence(variant.evidence)
 
     def answer(
-        self, image_embeddings: Tensor, point_coords: Tensor, point_labels: Tensor, mask_input: Tensor, has_mask_input: Tensor
+        self,
+        image_embeddings: Tensor,
+        point_coords: Tensor,
+        point_labels: Tensor,
+        mask_input: Tensor,
+        has_mask_input: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """SAM's four masks for each prompt, and their quality.
 
@@ -160,9 +163,7 @@ class Sam(nn.Module):
         tokens, source = decoder.transformer(source, position, tokens)
         source = source.transpose(1, 2).reshape(b, 256, h, w)
         upscaled = decoder.output_upscaling(source)
-        weights = torch.stack(
-            [mlp(tokens[:, 1 + i]) for i, mlp in enumerate(decoder.output_hypernetworks_mlps)], dim=1
-        )
+        weights = torch.stack([mlp(tokens[:, 1 + i]) for i, mlp in enumerate(decoder.output_hypernetworks_mlps)], dim=1)
         masks = (weights @ upscaled.flatten(2)).reshape(b, -1, 4 * h, 4 * w)
         quality = decoder.iou_prediction_head(tokens[:, 0])
         return masks, quality, source

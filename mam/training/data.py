@@ -131,7 +131,8 @@ class Segments:
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         """`image` (size, size, 3) uint8, zero-padded right and bottom; `valid` (2,) its h, w; `mask` (size, size) bool;
-        `labels` (size, size) uint8, the segments known in the picture, 0 elsewhere."""
+        `labels` (size, size) uint8, the segments known in the picture, 0 elsewhere.
+        """
         rng = np.random.default_rng((self.seed, index))
         while True:
             source, image, labels = self.library.scene(rng)
@@ -175,7 +176,8 @@ def around(
     rng: np.random.Generator, bounds: tuple[int, int, int, int], size: tuple[int, int]
 ) -> tuple[int, int, int, int]:
     """A crop box x0, y0, x1, y1 around an object's bounds y0, y1, x0, x1, with uneven room on its sides, which now and then
-    cuts into the object."""
+    cuts into the object.
+    """
     y0, y1, x0, x1 = bounds
     room = max(y1 - y0, x1 - x0) * np.exp(rng.uniform(np.log(0.1), np.log(1.2))) * rng.uniform(0.6, 1.4, 4)
     into = rng.uniform(0, 0.3, 4) * (x1 - x0, y1 - y0, x1 - x0, y1 - y0)
@@ -223,7 +225,8 @@ def paste(
     rng: np.random.Generator, image: Image.Image, labels: np.ndarray, cutout: Image.Image, share: float
 ) -> tuple[Image.Image, np.ndarray]:
     """Put a cut-out, its longest side `share` of the picture's, somewhere on it, as a new label, now and then with a soft
-    shadow."""
+    shadow.
+    """
     w, h = image.size
     side = share * max(w, h)
     scale = side / max(cutout.size)

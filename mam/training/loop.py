@@ -23,7 +23,9 @@ class Strided(Sampler[int]):
 
     def __init__(self, start: int, stop: int, batch: int, rank: int, world: int) -> None:
         self.indices = [
-            i for step in range(start, stop) for i in range((step * world + rank) * batch, (step * world + rank + 1) * batch)
+            i
+            for step in range(start, stop)
+            for i in range((step * world + rank) * batch, (step * world + rank + 1) * batch)
         ]
 
     def __iter__(self):
@@ -88,8 +90,13 @@ def train(
             log(f"going on from step {start} of {state_file}")
 
     loader = DataLoader(
-        examples, batch, sampler=Strided(start, steps, batch, rank, world), num_workers=loaders, drop_last=True,
-        pin_memory=device.type == "cuda", persistent_workers=loaders > 0,
+        examples,
+        batch,
+        sampler=Strided(start, steps, batch, rank, world),
+        num_workers=loaders,
+        drop_last=True,
+        pin_memory=device.type == "cuda",
+        persistent_workers=loaders > 0,
     )
     seen: dict[str, list[float]] = {}
     clock = time.perf_counter()

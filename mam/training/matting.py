@@ -97,7 +97,9 @@ class Composites:
         else:
             cutout = self.library.cutout(rng)
             scale = side / max(cutout.size)
-            cutout = cutout.resize((max(8, int(cutout.width * scale)), max(8, int(cutout.height * scale))), Image.Resampling.BICUBIC)
+            cutout = cutout.resize(
+                (max(8, int(cutout.width * scale)), max(8, int(cutout.height * scale))), Image.Resampling.BICUBIC
+            )
             padded = Image.new("RGBA", (cutout.width + 2 * room, cutout.height + 2 * room))
             padded.paste(cutout, (room, room))
             foreground = soften(rng, padded)
@@ -185,11 +187,28 @@ def matting_loss(
         hard = (guide > 0).to(image.dtype)
         halves, quarters = F.avg_pool2d(image, 2).split(1), F.avg_pool2d(image, 4).split(1)
         # One by one: the bins of a whole batch would take gigabytes.
-        like = torch.cat([likeness(half, *palette(quarter, inside, *BROAD)) for half, quarter, inside in zip(halves, quarters, hard.split(1))])
-        fields = [(embeddings, 1), (image, CELL), (guide, 4), (like, CELL // 2), (alpha.unsqueeze(1), CELL), (known.unsqueeze(1), CELL)]
-        corners = [(i, *_corner(alpha[i], small[i, 0], guide[i, 0] > 0, cells)) for i in range(len(alpha)) for _ in range(views)]
+        like = torch.cat(
+            [
+                likeness(half, *palette(quarter, inside, *BROAD))
+                for half, quarter, inside in zip(halves, quarters, hard.split(1))
+            ]
+        )
+        fields = [
+            (embeddings, 1),
+            (image, CELL),
+            (guide, 4),
+            (like, CELL // 2),
+            (alpha.unsqueeze(1), CELL),
+            (known.unsqueeze(1), CELL),
+        ]
+        corners = [
+            (i, *_corner(alpha[i], small[i, 0], guide[i, 0] > 0, cells))
+            for i in range(len(alpha))
+            for _ in range(views)
+        ]
         embedding, picture, mask, like, alpha, known = (
-            torch.stack([f[i, :, y * k : (y + cells) * k, x * k : (x + cells) * k] for i, y, x in corners]) for f, k in fields
+            torch.stack([f[i, :, y * k : (y + cells) * k, x * k : (x + cells) * k] for i, y, x in corners])
+            for f, k in fields
         )
     os8, os4, os1 = m2m(embedding, picture, mask, like)
     w8, w4, w1 = _weights(alpha, os8.detach(), os4.detach(), progress)
@@ -197,7 +216,9 @@ def matting_loss(
     loss = sum(
         share * (weighted_l1(os, alpha, w * known) + laplacian_l1(os, alpha, w * known)) for os, w, share in parts
     )
-    figures = {f"mad{name}": ((os - alpha).abs() * known).mean().item() for name, os in (("8", os8), ("4", os4), ("1", os1))}
+    figures = {
+        f"mad{name}": ((os - alpha).abs() * known).mean().item() for name, os in (("8", os8), ("4", os4), ("1", os1))
+    }
     return loss, figures
 
 
@@ -229,7 +250,8 @@ def _shaken(mask: Tensor) -> Tensor:
 
 def _corner(alpha: Tensor, small: Tensor, guide: Tensor, cells: int) -> tuple[int, int]:
     """The first row and column, in cells, of a crop around a place worth learning from: a fault of the mask, an edge of
-    the object, or its inside. `alpha` is (1024, 1024), `small` and `guide` (256, 256) bool: the true mask and SAM's."""
+    the object, or its inside. `alpha` is (1024, 1024), `small` and `guide` (256, 256) bool: the true mask and SAM's.
+    """
     draw = torch.rand(())
     if draw < 0.35 and (small != guide).any():
         places = 4 * (small != guide).nonzero()

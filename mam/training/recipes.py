@@ -54,7 +54,17 @@ class Recipe:
 
 # The paper's: Li, Jain and Shi 2023, section 4.1, on 8 GPUs: `torchrun --nproc-per-node 8 -m mam train vit_b-matte ...`.
 _PAPER = Recipe(
-    "vit_b", "matte", steps=20000, batch=10, lr=1e-3, warmup=4000, betas=(0.5, 0.99), clip=None, data="sets", cells=64, views=1
+    "vit_b",
+    "matte",
+    steps=20000,
+    batch=10,
+    lr=1e-3,
+    warmup=4000,
+    betas=(0.5, 0.99),
+    clip=None,
+    data="sets",
+    cells=64,
+    views=1,
 )
 
 RECIPES: dict[str, Recipe] = {

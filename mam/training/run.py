@@ -76,7 +76,14 @@ def train_segmentation(
 
 
 def train_matte(
-    recipe: Recipe, data: Path, out: Path, *, sam_file: Path, start: Path | None = None, loaders: int = 0, log: Log = print
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    *,
+    sam_file: Path,
+    start: Path | None = None,
+    loaders: int = 0,
+    log: Log = print,
 ) -> Path:
     """Stage 2: M2M behind the frozen SAM of `sam_file`.
 
@@ -109,7 +116,14 @@ def train_matte(
         draw_mattes(model_now.eval(), shown).save(out / f"mattes_{step:06}.png")
 
     average = train(
-        model.m2m.train(), loss_of, _Endless(source), recipe, out / "matte.state.pt", loaders=loaders, log=log, preview=preview
+        model.m2m.train(),
+        loss_of,
+        _Endless(source),
+        recipe,
+        out / "matte.state.pt",
+        loaders=loaders,
+        log=log,
+        preview=preview,
     )
     return _publish(average, recipe, out / f"{recipe.variant}_m2m.pt")
 

@@ -80,7 +80,9 @@ def segmentation_loss(sam: Sam, batch: dict[str, Tensor], pool: int, step: int) 
         coords, labels = torch.cat([coords, xy.unsqueeze(1)], 1), torch.cat([labels, sign.unsqueeze(1)], 1)
         given = (torch.rand(b, device=x.device) < 0.85).float()
         with torch.set_grad_enabled(number == rounds):
-            losses, iou, chosen = _answer(sam, embeddings, coords, labels, chosen.clamp(-32, 32), given, small, corrected=True)
+            losses, iou, chosen = _answer(
+                sam, embeddings, coords, labels, chosen.clamp(-32, 32), given, small, corrected=True
+            )
     if rounds:
         loss = loss + losses
         figures[f"after{rounds}"] = iou.mean().item()
@@ -104,7 +106,13 @@ def first_prompts(target: Tensor, valid: Tensor, boxed: Tensor, step: int) -> tu
 
 
 def _answer(
-    sam: Sam, embeddings: Tensor, coords: Tensor, labels: Tensor, before: Tensor, given: Tensor, target: Tensor,
+    sam: Sam,
+    embeddings: Tensor,
+    coords: Tensor,
+    labels: Tensor,
+    before: Tensor,
+    given: Tensor,
+    target: Tensor,
     corrected: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Loss (), IoU (B) and logits (B, 1, h, w) of the candidate that the product would use."""

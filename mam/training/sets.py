@@ -92,12 +92,16 @@ class SetComposites:
         # A random affine map: scale, turn, mirror, shear; then somewhere in the frame.
         scale = rng.uniform(0.5, 1.1) * FRAME / max(colours.size)
         turn, shear, flip = rng.normal(0, 0.15), rng.normal(0, 0.08), rng.choice([-1, 1])
-        forward = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ [[flip * scale, shear * scale], [0, scale]]
+        forward = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ [
+            [flip * scale, shear * scale],
+            [0, scale],
+        ]
         back = np.linalg.inv(forward)
         offset = np.array(colours.size) / 2 - back @ (rng.uniform(0.3, 0.7, 2) * FRAME)
         data = (back[0, 0], back[0, 1], offset[0], back[1, 0], back[1, 1], offset[1])
         layer, cover = (
-            part.transform(image.size, Image.Transform.AFFINE, data, Image.Resampling.BILINEAR) for part in (colours, alpha)
+            part.transform(image.size, Image.Transform.AFFINE, data, Image.Resampling.BILINEAR)
+            for part in (colours, alpha)
         )
         return Image.composite(jitter(rng, layer), image, cover), cover
 

@@ -16,8 +16,15 @@ Texture = Callable[[tuple[int, int]], Image.Image]
 
 # What happens to a cut-out, and how often.
 _TREATMENTS = {
-    "hair": 0.24, "fur": 0.2, "feathers": 0.06, "defocus": 0.14, "motion": 0.06, "veil": 0.04, "glass": 0.03,
-    "sheer": 0.03, "edge": 0.2,
+    "hair": 0.24,
+    "fur": 0.2,
+    "feathers": 0.06,
+    "defocus": 0.14,
+    "motion": 0.06,
+    "veil": 0.04,
+    "glass": 0.03,
+    "sheer": 0.03,
+    "edge": 0.2,
 }
 # Foregrounds that need no cut-out.
 _MADE = {"grass": 0.26, "twigs": 0.3, "smoke": 0.2, "net": 0.12, "text": 0.12}
@@ -58,7 +65,10 @@ def _made(rng: np.random.Generator, kind: str, side: int, texture: Texture) -> I
     size = (int(side * rng.uniform(0.5, 1)), int(side * rng.uniform(0.5, 1)))
     if kind == "smoke":
         shade = int(rng.integers(120, 256))
-        colours, alpha = Image.new("RGB", size, (shade, shade, min(255, shade + int(rng.integers(0, 12))))), _smoke(rng, size)
+        colours, alpha = (
+            Image.new("RGB", size, (shade, shade, min(255, shade + int(rng.integers(0, 12))))),
+            _smoke(rng, size),
+        )
     else:
         maker = {"grass": _grass, "twigs": _twigs, "net": _net, "text": _text}[kind]
         colours, alpha = _tinted(rng, texture(size), green=kind in ("grass", "twigs")), maker(rng, size)
@@ -84,7 +94,8 @@ def add_strands(
     rng: np.random.Generator, colours: Image.Image, alpha: Image.Image, kind: str
 ) -> tuple[Image.Image, Image.Image]:
     """Grow curved strands out of the contour, coloured like their roots: long hair on one side, short fur all round,
-    or feathers, whose strands leave both sides of a quill."""
+    or feathers, whose strands leave both sides of a quill.
+    """
     mask = np.asarray(alpha.filter(ImageFilter.GaussianBlur(3)), np.float32) / 255
     gy, gx = np.gradient(ndimage.gaussian_filter(mask, 3))
     ys, xs = np.nonzero((mask > 0.3) & (mask < 0.7))
@@ -99,7 +110,12 @@ def add_strands(
     outward = np.angle((1 - combed) * np.exp(1j * outward) + combed * np.exp(1j * comb))
 
     if kind == "fur":
-        count, length, width, curl = int(min(2600, len(ys) * rng.uniform(0.8, 2.5))), rng.uniform(8, 36), rng.uniform(0.7, 1.8), 0.05
+        count, length, width, curl = (
+            int(min(2600, len(ys) * rng.uniform(0.8, 2.5))),
+            rng.uniform(8, 36),
+            rng.uniform(0.7, 1.8),
+            0.05,
+        )
     elif kind == "hair":
         count, length = int(min(1500, len(ys) * rng.uniform(0.15, 1.6))), np.exp(rng.uniform(np.log(20), np.log(130)))
         width, curl = rng.uniform(0.5, 2.2), rng.uniform(0.01, 0.09)
@@ -156,9 +172,7 @@ def _barbs(rng: np.random.Generator, quills: np.ndarray) -> list[np.ndarray]:
     return barbs
 
 
-def _add_veil(
-    rng: np.random.Generator, colours: Image.Image, alpha: Image.Image
-) -> tuple[Image.Image, Image.Image]:
+def _add_veil(rng: np.random.Generator, colours: Image.Image, alpha: Image.Image) -> tuple[Image.Image, Image.Image]:
     """Hang a see-through cloth with folds over and around an object."""
     w, h = alpha.size
     solid = np.asarray(alpha, np.float32) / 255
@@ -175,9 +189,7 @@ def _add_veil(
     return Image.fromarray(np.uint8(np.clip(mixed, 0, 255))), Image.fromarray(np.uint8(both * 255))
 
 
-def _as_glass(
-    rng: np.random.Generator, colours: Image.Image, alpha: Image.Image
-) -> tuple[Image.Image, Image.Image]:
+def _as_glass(rng: np.random.Generator, colours: Image.Image, alpha: Image.Image) -> tuple[Image.Image, Image.Image]:
     """Clear inside, denser towards the rim, with highlights."""
     solid = np.asarray(alpha, np.float32) / 255
     depth = ndimage.distance_transform_edt(solid[::2, ::2] > 0.5).astype(np.float32)
@@ -205,7 +217,9 @@ def _grass(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
     w, h = size
     count = int(rng.integers(40, 320))
     roots = np.stack([rng.normal(w / 2, w * rng.uniform(0.06, 0.3), count), np.full(count, h * 1.0)], 1)
-    paths = _curves(rng, roots, rng.normal(-np.pi / 2, rng.uniform(0.1, 0.5), count), h * rng.uniform(0.3, 1, count), 0.08)
+    paths = _curves(
+        rng, roots, rng.normal(-np.pi / 2, rng.uniform(0.1, 0.5), count), h * rng.uniform(0.3, 1, count), 0.08
+    )
     return _blades(rng, size, paths, rng.uniform(2, 9))
 
 
@@ -224,8 +238,13 @@ def _twigs(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
         at = rng.integers(3, level.shape[1], (len(level), 5))
         starts = level[np.arange(len(level))[:, None], at].reshape(-1, 2)
         towards = np.arctan2(*(level[:, -1] - level[:, 0]).T[::-1]).repeat(5)
-        level = _curves(rng, starts, towards + rng.choice([-1, 1], len(starts)) * rng.uniform(0.4, 1.0, len(starts)),
-                        h * rng.uniform(0.08, 0.3, len(starts)) * (width / 12 + 0.4), 0.07)
+        level = _curves(
+            rng,
+            starts,
+            towards + rng.choice([-1, 1], len(starts)) * rng.uniform(0.4, 1.0, len(starts)),
+            h * rng.uniform(0.08, 0.3, len(starts)) * (width / 12 + 0.4),
+            0.07,
+        )
         width *= 0.5
     if leafy:
         long = rng.uniform(12, 46)
@@ -244,8 +263,12 @@ def _blades(rng: np.random.Generator, size: tuple[int, int], paths: np.ndarray, 
     canvas = Image.new("L", (2 * size[0], 2 * size[1]))
     draw = ImageDraw.Draw(canvas)
     along = np.gradient(paths, axis=1)
-    normal = np.stack([-along[..., 1], along[..., 0]], 2) / np.maximum(np.linalg.norm(along, axis=2, keepdims=True), 1e-6)
-    taper = width * (1 - np.linspace(0, 1, paths.shape[1]) ** 2)[None, :, None] * rng.uniform(0.4, 1, (len(paths), 1, 1))
+    normal = np.stack([-along[..., 1], along[..., 0]], 2) / np.maximum(
+        np.linalg.norm(along, axis=2, keepdims=True), 1e-6
+    )
+    taper = (
+        width * (1 - np.linspace(0, 1, paths.shape[1]) ** 2)[None, :, None] * rng.uniform(0.4, 1, (len(paths), 1, 1))
+    )
     outline = np.concatenate([paths + normal * taper / 2, (paths - normal * taper / 2)[:, ::-1]], 1)
     for blade in 2 * outline:
         draw.polygon(blade.ravel().tolist(), fill=255)
@@ -294,5 +317,7 @@ def _motion(image: Image.Image, steps: int, angle: float) -> Image.Image:
     shifts = range(-steps, steps + 1)
     for k in shifts:
         shift = (1, 0, 3 * k * np.cos(angle), 0, 1, 3 * k * np.sin(angle))
-        total += np.asarray(image.transform(image.size, Image.Transform.AFFINE, shift, Image.Resampling.BILINEAR), np.float32)
+        total += np.asarray(
+            image.transform(image.size, Image.Transform.AFFINE, shift, Image.Resampling.BILINEAR), np.float32
+        )
     return Image.fromarray(np.uint8(total / len(shifts)))

@@ -65,7 +65,10 @@ class MockGrounding:
     def find(self, pixels: np.ndarray, text: str, **thresholds: float) -> FoundBoxes:
         """Halves of the picture."""
         h, w = pixels.shape[:2]
-        left, right = FoundBox((0.0, 0.0, w / 2, float(h)), 0.8, "left"), FoundBox((w / 2, 0.0, float(w), float(h)), 0.6, "right")
+        left, right = (
+            FoundBox((0.0, 0.0, w / 2, float(h)), 0.8, "left"),
+            FoundBox((w / 2, 0.0, float(w), float(h)), 0.6, "right"),
+        )
         known = {"left": (left,), "right": (right,), "both": (left, right)}
         return FoundBoxes(known.get(text, ()), 0.8 if text in known else 0.12, f"{text}.")
 

@@ -28,7 +28,12 @@ from PIL import Image
 from mam import Matting
 from tests.conftest import EXAMPLES, ROOT
 
-CROPS = [("flower.jpg", (178, 82, 450, 360)), ("cat.png", (0, 0, 390, 299)), ("coffee.png", (72, 12, 482, 390)), ("astronaut.png", (2, 5, 395, 510))]
+CROPS = [
+    ("flower.jpg", (178, 82, 450, 360)),
+    ("cat.png", (0, 0, 390, 299)),
+    ("coffee.png", (72, 12, 482, 390)),
+    ("astronaut.png", (2, 5, 395, 510)),
+]
 AGREE = 3 / 255  # the page's threads may sum in another order than ours
 
 
@@ -43,7 +48,12 @@ class Visitor:
         self.address, self.http = address, httpx.Client(timeout=120)
         ids = {c["props"].get("elem_id"): c["id"] for c in config["components"]}
         self.canvas = ids["canvas"]
-        targets = [(ids["upload"], "upload"), (ids["canvas"], "prompt"), (ids["softness"], "release"), (ids["save_cutout"], "click")]
+        targets = [
+            (ids["upload"], "upload"),
+            (ids["canvas"], "prompt"),
+            (ids["softness"], "release"),
+            (ids["save_cutout"], "click"),
+        ]
         self.events = {
             name: next(d for d in config["dependencies"] if list(target) in [list(t) for t in d["targets"]])
             for name, target in zip(("open", "prompt", "look", "save"), targets)
@@ -72,7 +82,10 @@ class Visitor:
             beats = alive.iter_lines()  # kept: when it goes, the connection goes
             next(beats)
             with open(self.file, "rb") as file:
-                path = self.timed("upload", lambda: self.http.post(f"{self.address}gradio_api/upload", files={"files": file}).json()[0])
+                path = self.timed(
+                    "upload",
+                    lambda: self.http.post(f"{self.address}gradio_api/upload", files={"files": file}).json()[0],
+                )
             upload = {"path": path, "orig_name": self.file.name, "meta": {"_type": "gradio.FileData"}}
             reply = self.timed("open", lambda: self.call("open", {self.events["open"]["inputs"][0]: upload}))
             token = reply["token"]
@@ -85,29 +98,50 @@ class Visitor:
 
     def check(self, step: str, token: str, ops: list, turn: int) -> None:
         """Ask for a matte and compare it."""
-        message = {"turn": turn, "token": token, "active": 1, "have": [], "items": [{"id": 1, "name": "it", "visible": True, "ops": ops}]}
+        message = {
+            "turn": turn,
+            "token": token,
+            "active": 1,
+            "have": [],
+            "items": [{"id": 1, "name": "it", "visible": True, "ops": ops}],
+        }
         reply = self.timed(step, lambda: self.call("prompt", {}, message))
         picture = reply["answers"]["1"]["overlay"].split(",")[1]
         alpha = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).getchannel("A"), np.float32) / 255
         expected = self.expected[turn].alpha
         wrong = (np.abs(alpha - expected) > AGREE).mean()
         if alpha.shape != expected.shape or wrong > 1e-3:
-            raise AssertionError(f"{self.file.name}, {step}: {alpha.shape} for {expected.shape}, {wrong:.2%} of the pixels differ")
+            raise AssertionError(
+                f"{self.file.name}, {step}: {alpha.shape} for {expected.shape}, {wrong:.2%} of the pixels differ"
+            )
 
     def hover(self, token: str, ops: list) -> None:
         """A preview may be refused while another is made, but not fail."""
         x, y = self.box[0] + 5, self.box[1] + 5
-        body = {"data": {"token": token, "x": x, "y": y, "label": 1, "ops": ops}, "component_id": self.canvas, "fn_name": "hover", "session_hash": self.session}
+        body = {
+            "data": {"token": token, "x": x, "y": y, "label": 1, "ops": ops},
+            "component_id": self.canvas,
+            "fn_name": "hover",
+            "session_hash": self.session,
+        }
         self.http.post(f"{self.address}gradio_api/component_server/", json=body).raise_for_status()
 
     def call(self, event: str, values: dict, data: object = None) -> object:
         """Run an event as the page's script does; the canvas's new value, if it has one."""
         dependency = self.events[event]
         inputs = [values.get(i, self.defaults.get(i)) for i in dependency["inputs"]]
-        body = {"data": inputs, "fn_index": dependency["id"], "session_hash": self.session, "event_data": data, "trigger_id": dependency["targets"][0][0]}
+        body = {
+            "data": inputs,
+            "fn_index": dependency["id"],
+            "session_hash": self.session,
+            "event_data": data,
+            "trigger_id": dependency["targets"][0][0],
+        }
         self.http.post(f"{self.address}gradio_api/queue/join", json=body).raise_for_status()
         value: object = None
-        with self.http.stream("GET", f"{self.address}gradio_api/queue/data", params={"session_hash": self.session}) as events:
+        with self.http.stream(
+            "GET", f"{self.address}gradio_api/queue/data", params={"session_hash": self.session}
+        ) as events:
             for line in events.iter_lines():
                 if not line.startswith("data:"):
                     continue
@@ -119,7 +153,9 @@ class Visitor:
                     if not said["success"]:
                         raise AssertionError(f"{event}: {said['output']}")
                     outputs = said["output"]["data"]
-                    if self.canvas in dependency["outputs"] and isinstance(outputs[dependency["outputs"].index(self.canvas)], dict):
+                    if self.canvas in dependency["outputs"] and isinstance(
+                        outputs[dependency["outputs"].index(self.canvas)], dict
+                    ):
                         value = outputs[dependency["outputs"].index(self.canvas)]
                     return value
         raise AssertionError(f"{event}: the stream ended")
@@ -148,7 +184,9 @@ def main() -> int:
     parser.add_argument("--rest", type=float, default=30, help="seconds after the visits, before a look at the memory")
     arguments = parser.parse_args()
     address = f"http://127.0.0.1:{arguments.port}/"
-    server = subprocess.Popen([sys.executable, "demo/app.py", "--port", str(arguments.port)], cwd=ROOT, stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [sys.executable, "demo/app.py", "--port", str(arguments.port)], cwd=ROOT, stdout=subprocess.DEVNULL
+    )
     for _ in range(200):
         try:
             config = httpx.get(f"{address}config").json()

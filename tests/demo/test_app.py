@@ -17,7 +17,14 @@ def test_options_come_from_the_environment_too(monkeypatch) -> None:
     for name, value in {"HOST": "0.0.0.0", "PORT": "7999", "MAX_PIXELS": "1000", "SHARE": "1", "DEVICE": "cpu"}.items():
         monkeypatch.setenv(f"MAM_{name}", value)
     got = app.parse([])
-    assert (got.host, got.port, got.max_pixels, got.share, got.mcp, got.device) == ("0.0.0.0", 7999, 1000, True, False, "cpu")
+    assert (got.host, got.port, got.max_pixels, got.share, got.mcp, got.device) == (
+        "0.0.0.0",
+        7999,
+        1000,
+        True,
+        False,
+        "cpu",
+    )
     assert app.parse(["--port", "7000"]).port == 7000
 
 
@@ -33,7 +40,9 @@ def test_models_that_are_not_there_are_prepared_or_refused_in_words(graphs_folde
     monkeypatch.setenv("MAM_HOME", str(tmp_path))
     matting, first_use = app.load(app.parse(["--variant", "vit_b"]))
     assert matting.graphs.variant == "tiny" and first_use.variant == "vit_b"
-    with pytest.raises(WeightsError, match="mam_vitl.pth is not in .*; open https://drive.google.com.* and put it into"):
+    with pytest.raises(
+        WeightsError, match="mam_vitl.pth is not in .*; open https://drive.google.com.* and put it into"
+    ):
         app.load(app.parse(["--variant", "vit_l"]))
     with pytest.raises(GraphError, match="lacks grounding.onnx and tokenizer.json"):
         app.load(app.parse(["--grounding", str(graphs_folder)]))

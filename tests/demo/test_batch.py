@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from demo import batch
-from mam import Matting, MamError
+from mam import MamError, Matting
 from tests.conftest import EXAMPLES
 from tests.demo.mock import MockGraphs, MockGrounding
 from tests.demo.visitor import Visitor
@@ -23,12 +23,20 @@ def files(tmp_path) -> list[str]:
     return [copies[0], str(tmp_path / "bad.jpg"), copies[1], str(tmp_path / "gone.png")]
 
 
-@pytest.mark.parametrize("form, name", [
-    (batch.CUTOUT, "flower_cutout{}.png"), (batch.WHITE, "flower_on{}.jpg"), (batch.ALPHA, "flower_alpha{}.png"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "form, name",
+    [
+        (batch.CUTOUT, "flower_cutout{}.png"),
+        (batch.WHITE, "flower_on{}.jpg"),
+        (batch.ALPHA, "flower_alpha{}.png"),
+    ],
+)
 def test_failures_are_listed_and_the_rest_goes_on(files, tmp_path, form, name) -> None:
     archive = tmp_path / "all.zip"
-    steps = [len(b.done) + len(b.failed) for b in batch.run(Matting(MockGraphs()), files, "What is in the middle", form, archive)]
+    steps = [
+        len(b.done) + len(b.failed)
+        for b in batch.run(Matting(MockGraphs()), files, "What is in the middle", form, archive)
+    ]
     assert steps == [1, 2, 3, 4]
     assert sorted(zipfile.ZipFile(archive).namelist()) == sorted([name.format(""), name.format("_2")])
 
@@ -48,7 +56,9 @@ def test_reasons_are_words(files, tmp_path) -> None:
 
 
 def test_the_largest_object_of_a_real_photograph(matting, tmp_path) -> None:
-    *_, done = batch.run(matting, [str(EXAMPLES / "flower.jpg")], "The largest object", batch.ALPHA, tmp_path / "all.zip")
+    *_, done = batch.run(
+        matting, [str(EXAMPLES / "flower.jpg")], "The largest object", batch.ALPHA, tmp_path / "all.zip"
+    )
     assert len(done.done) == 1 and not done.failed
 
 

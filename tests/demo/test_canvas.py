@@ -262,8 +262,10 @@ def test_several_objects(visitor) -> None:
     assert name == "flower_objects.zip"
     parts = zipfile.ZipFile(io.BytesIO(data)).namelist()
     assert sorted(parts) == [
-        "flower_1_Object 1_alpha.png", "flower_1_Object 1_cutout.png",
-        "flower_2_bee _ wasp_alpha.png", "flower_2_bee _ wasp_cutout.png",
+        "flower_1_Object 1_alpha.png",
+        "flower_1_Object 1_cutout.png",
+        "flower_2_bee _ wasp_alpha.png",
+        "flower_2_bee _ wasp_cutout.png",
     ]
     tab.get_by_label("The selected object").check()
     visitor.settled()
@@ -374,14 +376,17 @@ def frames() -> bytes:
     return written(Image.new("L", (30, 20)), "GIF", save_all=True, append_images=[Image.new("L", (30, 20), 255)])
 
 
-@pytest.mark.parametrize("name, content, said", [
-    ("moving.gif", frames(), "animated or has several pages (2)"),
-    ("huge.png", written(Image.new("1", (8000, 7000)), "PNG"), "56.0 megapixels"),
-    ("cut.jpg", (EXAMPLES / "flower.jpg").read_bytes()[:50_000], "truncated or damaged"),
-    ("holiday.jpg", b"\xff\xd8\xff\xe0 not really a photograph", "holiday.jpg starts like a picture"),
-    ("empty.png", b"", "is empty (0 bytes)"),
-    ("notes.png", b"dear diary", "not a picture that can be read"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, content, said",
+    [
+        ("moving.gif", frames(), "animated or has several pages (2)"),
+        ("huge.png", written(Image.new("1", (8000, 7000)), "PNG"), "56.0 megapixels"),
+        ("cut.jpg", (EXAMPLES / "flower.jpg").read_bytes()[:50_000], "truncated or damaged"),
+        ("holiday.jpg", b"\xff\xd8\xff\xe0 not really a photograph", "holiday.jpg starts like a picture"),
+        ("empty.png", b"", "is empty (0 bytes)"),
+        ("notes.png", b"dear diary", "not a picture that can be read"),
+    ],
+)
 def test_bad_files_are_refused_beside_the_canvas(visitor, tmp_path, name, content, said) -> None:
     (tmp_path / name).write_bytes(content)
     visitor.open(tmp_path / name)
@@ -409,13 +414,15 @@ def test_dropped_and_pasted_photos(browser, mock_page) -> None:
         carried.items.add(new File([new Uint8Array(data)], 'NAME.jpg', { type: 'image/jpeg' })); """
     tab.evaluate(
         give.replace("NAME", "dropped") + "document.querySelector('#canvas .stage').dispatchEvent("
-        "new DragEvent('drop', { dataTransfer: carried, bubbles: true, cancelable: true })); }", data
-    )  # fmt: skip
+        "new DragEvent('drop', { dataTransfer: carried, bubbles: true, cancelable: true })); }",
+        data,
+    )
     expect(visitor.said).to_contain_text("Drag a box", timeout=30_000)
     tab.evaluate(
         give.replace("NAME", "pasted")
-        + "document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: carried, bubbles: true })); }", data
-    )  # fmt: skip
+        + "document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: carried, bubbles: true })); }",
+        data,
+    )
     expect(tab.locator("#canvas .busy")).to_contain_text("pasted.jpg", timeout=30_000)
     expect(tab.locator("#canvas .stage")).to_have_attribute("aria-busy", "false", timeout=30_000)
     tab.close()
@@ -526,7 +533,9 @@ def test_what_is_no_picture_is_said_at_once(visitor) -> None:
 
 
 def test_fingers(browser, mock_page) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, device_scale_factor=2)
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, device_scale_factor=2
+    )
     tab = context.new_page()
     visitor = Visitor(tab, mock_page)
     visitor.opened()

@@ -42,7 +42,9 @@ def nothing_there(tmp_path, monkeypatch):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("MAM_HOME", str(home))
     monkeypatch.setenv("MAM_MIRROR", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setattr(first_use, "COMMAND", [sys.executable, "-m", "tests.small_vit", str(files), "prepare", "--variant"])
+    monkeypatch.setattr(
+        first_use, "COMMAND", [sys.executable, "-m", "tests.small_vit", str(files), "prepare", "--variant"]
+    )
     yield files
     server.shutdown()
 

@@ -29,10 +29,24 @@ op = st.fixed_dictionaries(
     },
 )
 item = st.fixed_dictionaries(
-    {"id": st.integers(0, 5) | anything, "name": st.text(max_size=80) | anything, "ops": st.lists(op | anything, max_size=5) | anything},
+    {
+        "id": st.integers(0, 5) | anything,
+        "name": st.text(max_size=80) | anything,
+        "ops": st.lists(op | anything, max_size=5) | anything,
+    },
     optional={"visible": anything},
 )
-document = st.fixed_dictionaries({"items": st.lists(item | anything, max_size=4) | anything, "active": anything, "turn": anything, "have": anything}) | anything
+document = (
+    st.fixed_dictionaries(
+        {
+            "items": st.lists(item | anything, max_size=4) | anything,
+            "active": anything,
+            "turn": anything,
+            "have": anything,
+        }
+    )
+    | anything
+)
 often = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -78,7 +92,12 @@ def test_the_canvas_always_gets_a_reply(studio, session, message) -> None:
 
 
 @often
-@given(message=st.fixed_dictionaries({"x": number, "y": number, "label": anything, "ops": st.lists(op, max_size=3) | anything}) | anything)
+@given(
+    message=st.fixed_dictionaries(
+        {"x": number, "y": number, "label": anything, "ops": st.lists(op, max_size=3) | anything}
+    )
+    | anything
+)
 def test_a_hover_is_answered_or_passed_over(studio, session, message) -> None:
     if isinstance(message, dict):
         message["token"] = session.token
@@ -88,10 +107,12 @@ def test_a_hover_is_answered_or_passed_over(studio, session, message) -> None:
 
 @often
 @given(
-    box=anything | st.lists(number, min_size=4, max_size=4), points=anything | st.lists(st.lists(number, min_size=2, max_size=2)),
-    labels=anything, scribbles=anything | st.lists(st.lists(st.lists(number, min_size=2, max_size=2), max_size=4), max_size=3),
+    box=anything | st.lists(number, min_size=4, max_size=4),
+    points=anything | st.lists(st.lists(number, min_size=2, max_size=2)),
+    labels=anything,
+    scribbles=anything | st.lists(st.lists(st.lists(number, min_size=2, max_size=2), max_size=4), max_size=3),
     scribble_labels=anything,
-)  # fmt: skip
+)
 def test_the_api_checks_every_prompt(box, points, labels, scribbles, scribble_labels) -> None:
     try:
         Prompt(box, points, labels, scribbles, scribble_labels).checked((427, 640))

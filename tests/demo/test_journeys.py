@@ -47,7 +47,9 @@ def test_with_a_phone(browser, page, tmp_path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     upright.rotate(90, expand=True).save(tmp_path / "IMG_1.jpg", exif=exif)
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, device_scale_factor=2)
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, device_scale_factor=2
+    )
     tab = context.new_page()
     visitor = Visitor(tab, page)
     visitor.opened(tmp_path / "IMG_1.jpg")

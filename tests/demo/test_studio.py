@@ -60,7 +60,9 @@ def test_a_correction_starts_from_the_answer_before_it(matting) -> None:
     first, second = studio.segment(session, (POINT,)), studio.segment(session, (POINT, TAKEN))
     before = scene.matte(points=[POINT.xy])
     expected = scene.matte(points=[POINT.xy, TAKEN.xy], labels=[1, 0], previous=before)
-    assert np.array_equal(first.logits, before.segment.logits) and np.array_equal(second.logits, expected.segment.logits)
+    assert np.array_equal(first.logits, before.segment.logits) and np.array_equal(
+        second.logits, expected.segment.logits
+    )
     assert np.array_equal(studio.matte(session, (POINT, TAKEN), "alpha").alpha, expected.alpha)
     boxed = studio.segment(session, (POINT, Op("box", (178.0, 82.0, 450.0, 360.0))))  # a box begins anew
     alone = scene.matte(box=(178, 82, 450, 360), points=[POINT.xy])

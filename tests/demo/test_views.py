@@ -10,7 +10,9 @@ from demo.views import Layers, Look
 from mam import InputError
 from tests.conftest import EXAMPLES
 
-LOOK = Look(views.TRANSPARENT, "#102030", "#f0f0f0", 20, views.shipped_backgrounds()[0], None, False, 50, 50, 0, 0, 0, True)
+LOOK = Look(
+    views.TRANSPARENT, "#102030", "#f0f0f0", 20, views.shipped_backgrounds()[0], None, False, 50, 50, 0, 0, 0, True
+)
 LIMIT = 10_000_000
 
 
@@ -49,7 +51,9 @@ def test_backgrounds(layers) -> None:
 
 
 def test_a_shadow_darkens_only_what_is_near(layers) -> None:
-    plain, shaded = (layers.composed(replace(LOOK, kind=views.COLOUR, colour="white", shadow=s), LIMIT) for s in (0, 80))
+    plain, shaded = (
+        layers.composed(replace(LOOK, kind=views.COLOUR, colour="white", shadow=s), LIMIT) for s in (0, 80)
+    )
     darker = plain.astype(int).sum(2) - shaded.astype(int).sum(2)
     assert darker[368, 320] > 100 and darker[5, 5] == 0 and darker[215, 310] == 0
 

@@ -26,7 +26,10 @@ class Visitor:
         self.outside: list[str] = []
         tab.on("pageerror", lambda error: self.problems.append(str(error)))
         tab.on("console", lambda said: self.problems.append(said.text) if said.type == "error" else None)
-        tab.on("request", lambda asked: None if asked.url.startswith((address, "data:", "blob:")) else self.outside.append(asked.url))
+        tab.on(
+            "request",
+            lambda asked: None if asked.url.startswith((address, "data:", "blob:")) else self.outside.append(asked.url),
+        )
         tab.goto(address)
         expect(tab.locator("#canvas .empty")).to_be_visible(timeout=30_000)
         self.said, self.canvas = tab.locator("#canvas .said"), tab.locator("#canvas canvas.picture")
@@ -43,7 +46,9 @@ class Visitor:
         before = self.canvas.get_attribute("data-photo") or ""
         self.open(path)
         self.tab.wait_for_function(
-            "(before) => ![undefined, '', before].includes(document.querySelector('#canvas canvas').dataset.photo)", arg=before, timeout=30_000
+            "(before) => ![undefined, '', before].includes(document.querySelector('#canvas canvas').dataset.photo)",
+            arg=before,
+            timeout=30_000,
         )
         expect(self.said).to_contain_text("Drag a box", timeout=30_000)
         self.size = Image.open(path).size
@@ -54,7 +59,9 @@ class Visitor:
         self.canvas.scroll_into_view_if_needed()
         box, (w, h) = self.canvas.bounding_box(), self.size
         scale = min(box["width"] / w, box["height"] / h)
-        return box["x"] + (box["width"] - w * scale) / 2 + x * scale, box["y"] + (box["height"] - h * scale) / 2 + y * scale
+        return box["x"] + (box["width"] - w * scale) / 2 + x * scale, box["y"] + (
+            box["height"] - h * scale
+        ) / 2 + y * scale
 
     def click(self, x: float, y: float, **options: object) -> None:
         """Click at a pixel of the photo."""

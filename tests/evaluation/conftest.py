@@ -26,7 +26,9 @@ def alpha() -> Image.Image:
 @pytest.fixture(scope="session")
 def benchmark_folder(tmp_path_factory, photo, alpha):
     """layout -> a folder of that layout with two pictures (or one with two instances)."""
-    trimap = Image.fromarray(np.where((np.asarray(alpha) > 0) & (np.asarray(alpha) < 255), 128, np.asarray(alpha)).astype(np.uint8))
+    trimap = Image.fromarray(
+        np.where((np.asarray(alpha) > 0) & (np.asarray(alpha) < 255), 128, np.asarray(alpha)).astype(np.uint8)
+    )
 
     def put(root, images, alphas, trimaps=None, suffix=".png"):
         for name in ("one", "two"):

@@ -150,18 +150,29 @@ def command(mini, tmp_path):
     """The arguments but for the clone: seeded weights in the authors' own layout, a small photograph."""
     model = checkpoint.seeded(mini, 2)
     state = {f"seg_model.{k}": v for k, v in model.sam.state_dict().items()}
-    torch.save({"state_dict": state | {f"m2m.{k}": v for k, v in model.m2m.state_dict().items()}}, tmp_path / "both.pth")
+    torch.save(
+        {"state_dict": state | {f"m2m.{k}": v for k, v in model.m2m.state_dict().items()}}, tmp_path / "both.pth"
+    )
     picture = tmp_path / "flower.png"
     Image.open(EXAMPLES / "flower.jpg").resize((320, 214)).save(picture)
-    fixed = {"--variant": mini.name, "--checkpoint": tmp_path / "both.pth", "--pictures": picture, "--out": tmp_path / "out"}
+    fixed = {
+        "--variant": mini.name,
+        "--checkpoint": tmp_path / "both.pth",
+        "--pictures": picture,
+        "--out": tmp_path / "out",
+    }
     return [str(word) for pair in fixed.items() for word in pair]
 
 
-def test_equal_networks_agree_at_every_stage_and_on_the_benchmarks(parity, clone, command, benchmark_folder, tmp_path, capsys) -> None:
+def test_equal_networks_agree_at_every_stage_and_on_the_benchmarks(
+    parity, clone, command, benchmark_folder, tmp_path, capsys
+) -> None:
     assert parity.main(["--authors", str(clone(0.0)), *command, "--ppm100", str(benchmark_folder("ppm100"))]) == 0
     said = capsys.readouterr()
     assert said.out.count(" ok ") == 9 and "FAIL" not in said.out
-    assert all(f"{name} is not installed; a stand-in takes its place" in said.err for name in ("fvcore", "tensorboardX"))
+    assert all(
+        f"{name} is not installed; a stand-in takes its place" in said.err for name in ("fvcore", "tensorboardX")
+    )
     ours, theirs = (said.out.split(f"ppm100, {side}\n")[1].splitlines()[1].split() for side in ("ours", "authors"))
     assert ours[:2] == theirs[:2] == ["box", "2"]
     # All but the seconds; their script cuts an alpha to whole levels of 255, ours rounds it.

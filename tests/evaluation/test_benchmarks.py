@@ -30,7 +30,10 @@ def test_guidance_is_the_papers() -> None:
 
 
 def test_words_come_from_the_index(benchmark_folder) -> None:
-    assert [case.text for case in read_cases("rw100", benchmark_folder("rw100"))] == ["the flower one", "the flower two"]
+    assert [case.text for case in read_cases("rw100", benchmark_folder("rw100"))] == [
+        "the flower one",
+        "the flower two",
+    ]
 
 
 def test_what_is_missing_is_named(benchmark_folder, tmp_path, photo) -> None:

@@ -30,9 +30,22 @@ def test_a_perfect_answer_scores_perfectly(alpha) -> None:
     assert np.isnan(run.measure(None, truth, None, hard=True)["grad"])
 
 
-@pytest.mark.parametrize(("layout", "prompt"), [("pairs", "box"), ("him2k", "box"), ("rwp636", "point"), ("segments", "box")])
+@pytest.mark.parametrize(
+    ("layout", "prompt"), [("pairs", "box"), ("him2k", "box"), ("rwp636", "point"), ("segments", "box")]
+)
 def test_command_measures_and_goes_on(benchmark_folder, tmp_path, capsys, layout, prompt) -> None:
-    command = ["evaluate", str(benchmark_folder(layout)), "--layout", layout, "--prompt", prompt, "--out", str(tmp_path), "--device", "cpu"]
+    command = [
+        "evaluate",
+        str(benchmark_folder(layout)),
+        "--layout",
+        layout,
+        "--prompt",
+        prompt,
+        "--out",
+        str(tmp_path),
+        "--device",
+        "cpu",
+    ]
     assert main(command) == 0
     out = capsys.readouterr().out
     assert prompt in out and ("IMQ" in out) == (layout == "him2k")
@@ -92,7 +105,10 @@ def test_other_columns_are_refused(tmp_path) -> None:
 @pytest.mark.parametrize("kind", ["box+click", "click+scribble", "scribble+click"])
 def test_simulated_users_get_better(benchmark_folder, tmp_path, capsys, kind) -> None:
     folder = str(benchmark_folder("segments"))
-    assert main(["evaluate", folder, "--rounds", kind, "--sources", "davis", "--out", str(tmp_path), "--device", "cpu"]) == 0
+    assert (
+        main(["evaluate", folder, "--rounds", kind, "--sources", "davis", "--out", str(tmp_path), "--device", "cpu"])
+        == 0
+    )
     out = capsys.readouterr().out
     assert f"davis {kind} round 5" in out and "rounds to IoU 0.85" in out
     ious = [float(row["iou"]) for row in csv.DictReader(open(tmp_path / "results.csv"))]

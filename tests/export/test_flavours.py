@@ -71,7 +71,9 @@ def test_a_flavour_never_replaces_the_exact_graphs(capsys) -> None:
 
 
 @pytest.mark.parametrize("precision", sorted(FLAVOURS))
-def test_sams_encoders_have_flavours_too_even_if_their_weights_lie_apart(small_sam, tmp_path, monkeypatch, precision) -> None:
+def test_sams_encoders_have_flavours_too_even_if_their_weights_lie_apart(
+    small_sam, tmp_path, monkeypatch, precision
+) -> None:
     monkeypatch.setattr(flavours, "_TWO_GB", 10_000)
     image = np.random.default_rng(0).standard_normal((1, 3, 1024, 1024), np.float32)
     expected = load_graphs(small_sam, "cpu").encode(image)

@@ -80,7 +80,9 @@ def test_the_plain_flavour_has_standard_operators_only(model, tmp_path, image, e
     assert relative(load_graphs(tmp_path, "cpu").encode(image), embeddings) < 1e-5
 
 
-def test_large_weights_go_into_a_second_file_that_moves_with_the_first(model, tmp_path, monkeypatch, image, embeddings) -> None:
+def test_large_weights_go_into_a_second_file_that_moves_with_the_first(
+    model, tmp_path, monkeypatch, image, embeddings
+) -> None:
     monkeypatch.setattr(write, "ONE_FILE", 10_000)
     write_graphs(model, "seed 0", tmp_path / "here")
     assert (tmp_path / "here" / "image_encoder.onnx.data").stat().st_size > 10_000

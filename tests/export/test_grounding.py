@@ -27,7 +27,9 @@ def torch_model(grounding_source):
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=["one phrase", "one long phrase", "three phrases"])
-@pytest.mark.parametrize("size", [(160, 160), (100, 160), (160, 90), (3, 160)], ids=["full", "landscape", "portrait", "strip"])
+@pytest.mark.parametrize(
+    "size", [(160, 160), (100, 160), (160, 90), (3, 160)], ids=["full", "landscape", "portrait", "strip"]
+)
 def test_graph_equals_transformers(grounding, torch_model, text, size) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     image, pixel_mask = grounding.canvas.feed(pixels)
@@ -35,7 +37,9 @@ def test_graph_equals_transformers(grounding, torch_model, text, size) -> None:
     logits, boxes = grounding._run(image, pixel_mask, phrases.input_ids, phrases.position_ids, phrases.text_mask)
     with torch.inference_mode():
         # From the ids alone: masks, positions and reference points are transformers' own.
-        expected = torch_model(*map(torch.from_numpy, (image, phrases.input_ids)), pixel_mask=torch.from_numpy(pixel_mask).long())
+        expected = torch_model(
+            *map(torch.from_numpy, (image, phrases.input_ids)), pixel_mask=torch.from_numpy(pixel_mask).long()
+        )
     tokens = phrases.input_ids.shape[1]
     assert torch.isinf(expected.logits[..., tokens:]).all()
     # Sums in another order: logits of up to 20 differ in their sixth digit.
@@ -52,7 +56,10 @@ def test_phrases_do_not_see_each_other(grounding) -> None:
 
 def test_graph_follows_the_contract_and_is_finite(grounding_folder) -> None:
     model = onnx.load(grounding_folder / "grounding.onnx")
-    for declared, found in ((contract.GROUNDING.inputs, model.graph.input), (contract.GROUNDING.outputs, model.graph.output)):
+    for declared, found in (
+        (contract.GROUNDING.inputs, model.graph.input),
+        (contract.GROUNDING.outputs, model.graph.output),
+    ):
         assert [t.name for t in declared] == [t.name for t in found]
         for tensor, proto in zip(declared, found):
             shape = [d.dim_param or d.dim_value for d in proto.type.tensor_type.shape.dim]
@@ -66,12 +73,19 @@ def test_graph_follows_the_contract_and_is_finite(grounding_folder) -> None:
 
 
 def test_graph_says_what_it_is(grounding_folder, grounding_source, grounding) -> None:
-    stamp = {p.key: p.value for p in onnx.load(grounding_folder / "grounding.onnx", load_external_data=False).metadata_props}
+    stamp = {
+        p.key: p.value for p in onnx.load(grounding_folder / "grounding.onnx", load_external_data=False).metadata_props
+    }
     assert stamp == {
-        "mam_graph": "grounding", "mam_contract": contract.VERSION, "mam_variant": grounding_source.name,
+        "mam_graph": "grounding",
+        "mam_contract": contract.VERSION,
+        "mam_variant": grounding_source.name,
         "mam_checkpoint_sha256": export.sha256(grounding_source / "model.safetensors"),
-        "mam_side": "160", "mam_shortest": "96", "mam_pixel_mean": "0.485,0.456,0.406", "mam_pixel_std": "0.229,0.224,0.225",
-    }  # fmt: skip
+        "mam_side": "160",
+        "mam_shortest": "96",
+        "mam_pixel_mean": "0.485,0.456,0.406",
+        "mam_pixel_std": "0.229,0.224,0.225",
+    }
     assert (grounding.canvas.side, grounding.canvas.shortest, grounding.name) == (160, 96, grounding_source.name)
 
 
@@ -118,7 +132,9 @@ def test_replaced_reference_points_are_the_same() -> None:
     shapes = [(12, 20), (6, 10), (1, 5)]
     expected = upstream.GroundingDinoEncoder.get_reference_points(shapes, ratios, "cpu")
     with export.replacements(None, None):
-        assert torch.allclose(upstream.GroundingDinoEncoder.get_reference_points(shapes, ratios, "cpu"), expected, atol=1e-6)
+        assert torch.allclose(
+            upstream.GroundingDinoEncoder.get_reference_points(shapes, ratios, "cpu"), expected, atol=1e-6
+        )
 
 
 def test_attention_that_would_add_the_mask_is_refused(torch_model) -> None:
@@ -151,7 +167,11 @@ def test_published_files_are_those_of_the_weights(monkeypatch) -> None:
     monkeypatch.setattr(export.weights, "get", lambda name: addresses.append(export.weights.find(name).address) or name)
     for model in MODELS:
         export.downloaded(model)
-    expected = [f"hf://IDEA-Research/{model}/{file}" for model in MODELS for file in ("model.safetensors", "config.json", "tokenizer.json")]
+    expected = [
+        f"hf://IDEA-Research/{model}/{file}"
+        for model in MODELS
+        for file in ("model.safetensors", "config.json", "tokenizer.json")
+    ]
     assert addresses == expected
 
 

@@ -5,8 +5,16 @@ import pytest
 from PIL import Image
 
 from mam.composite import (
-    adjusted, background_pixels, blurred, checkerboard, foreground_colours, gradient, over, shadowed, together,
-)  # fmt: skip
+    adjusted,
+    background_pixels,
+    blurred,
+    checkerboard,
+    foreground_colours,
+    gradient,
+    over,
+    shadowed,
+    together,
+)
 from mam.errors import InputError
 
 

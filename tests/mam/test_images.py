@@ -86,7 +86,10 @@ def test_arrays(array: np.ndarray, value: int) -> None:
     [
         (b"", "empty .0 bytes"),
         (b"hello, I am a text", "not a picture"),
-        (encoded(Image.fromarray(np.uint8(np.random.default_rng(0).integers(0, 255, (90, 90, 3)))), "JPEG")[:1500], "truncated"),
+        (
+            encoded(Image.fromarray(np.uint8(np.random.default_rng(0).integers(0, 255, (90, 90, 3)))), "JPEG")[:1500],
+            "truncated",
+        ),
         (encoded(Image.fromarray(gradient()), "PNG")[:60], "truncated|header is broken|not a picture"),
         (
             encoded(Image.new("RGB", (9, 9)), "GIF", save_all=True, append_images=[Image.new("RGB", (9, 9), "red")]),

@@ -11,7 +11,9 @@ NONE = np.empty((0, 2))
 
 
 def choose(box=None, mask=None, points=(), previous=None, room=0.5):
-    return looks.choose(None if box is None else np.array(box, float), mask, np.reshape(points, (-1, 2)), previous, SIZE, room)
+    return looks.choose(
+        None if box is None else np.array(box, float), mask, np.reshape(points, (-1, 2)), previous, SIZE, room
+    )
 
 
 def answered(mask, look) -> Segment:

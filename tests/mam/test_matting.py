@@ -43,7 +43,11 @@ def test_cutout_and_composites_have_the_pictures_size(flower_matte: Matte, tmp_p
     assert np.array_equal(flower_matte.cutout(clean_colours=False)[..., :3], flower_matte.photo.pixels)
     blue = flower_matte.over("#0000ff")
     assert (blue[5, 5] == (0, 0, 255)).all() and (blue[215, 310] == flower_matte.photo.pixels[215, 310]).all()
-    for picture in (flower_matte.over_blur(), flower_matte.over_checkerboard(), flower_matte.over(np.zeros((9, 9, 3), np.uint8))):
+    for picture in (
+        flower_matte.over_blur(),
+        flower_matte.over_checkerboard(),
+        flower_matte.over(np.zeros((9, 9, 3), np.uint8)),
+    ):
         assert picture.shape == (427, 640, 3) and picture.dtype == np.uint8
     saved = Image.open(flower_matte.save(tmp_path / "flower.png"))
     assert saved.mode == "RGBA" and np.array_equal(np.asarray(saved), cutout)
@@ -79,7 +83,9 @@ def test_a_small_object_gets_a_closer_look(flower) -> None:
     close = scene.matte(box=box)
     x0, y0, x1, y1 = close.segment.look
     assert 0 < x0 < box[0] and 0 < y0 < box[1] and (x1, y1) != small.size
-    assert close.alpha.shape == (2 * size[0], 2 * size[1]) and not close.alpha[:y0].any() and not close.alpha[:, :x0].any()
+    assert (
+        close.alpha.shape == (2 * size[0], 2 * size[1]) and not close.alpha[:y0].any() and not close.alpha[:, :x0].any()
+    )
     assert close.alpha[size[0] + 150 : size[0] + 280, size[1] + 250 : size[1] + 375].mean() > 0.95
     far = scene.mattes([Prompt(box=box)], close=False)[0]
     assert far.segment.look == (0, 0, *small.size)

@@ -74,13 +74,20 @@ def test_cuda_without_a_driver_is_an_error_when_asked_and_a_note_when_not(graphs
 
 
 def test_cuda_that_falls_back_silently_is_said(graphs_folder, monkeypatch) -> None:
-    monkeypatch.setattr(runtime, "_choose_providers", lambda device: (["CUDAExecutionProvider", "CPUExecutionProvider"], ""))
+    monkeypatch.setattr(
+        runtime, "_choose_providers", lambda device: (["CUDAExecutionProvider", "CPUExecutionProvider"], "")
+    )
     real = runtime._session
     monkeypatch.setattr(runtime, "_session", lambda path, providers, threads: real(path, providers[1:], threads))
-    with pytest.raises(GraphError, match="runs image_encoder.onnx, mask_decoder.onnx, matte.onnx on CPUExecutionProvider"):
+    with pytest.raises(
+        GraphError, match="runs image_encoder.onnx, mask_decoder.onnx, matte.onnx on CPUExecutionProvider"
+    ):
         load_graphs(graphs_folder, "cuda")
     note = load_graphs(graphs_folder, "auto").note
-    assert "CUDA could not be used (" in note and "; running image_encoder.onnx, mask_decoder.onnx, matte.onnx on CPU" in note
+    assert (
+        "CUDA could not be used (" in note
+        and "; running image_encoder.onnx, mask_decoder.onnx, matte.onnx on CPU" in note
+    )
 
 
 def test_the_reason_why_cuda_failed_is_passed_on(graphs_folder, monkeypatch) -> None:
@@ -180,7 +187,9 @@ def test_a_scene_on_cuda_is_a_value_like_any_other(on_cuda, monkeypatch) -> None
 
 def test_a_failure_on_cuda_names_the_graph_and_a_way_out(on_cuda) -> None:
     on_cuda.sessions["image_encoder"].fails = "out of memory"
-    with pytest.raises(GraphError, match="image_encoder.onnx failed on CUDAExecutionProvider; on the CPU .device='cpu'. it may"):
+    with pytest.raises(
+        GraphError, match="image_encoder.onnx failed on CUDAExecutionProvider; on the CPU .device='cpu'. it may"
+    ):
         on_cuda.encode(np.zeros((1, 1), np.float32))
 
 

@@ -51,7 +51,9 @@ def test_phrases_are_parted_by_full_stops_alone(text, phrases) -> None:
     assert split(text) == phrases
 
 
-@pytest.mark.parametrize("text", ["", "  ", "...", "?!", "!!! . a cat", [], ["a cat", ""], ["."], 7, ["a cat", 7], b"a cat"])
+@pytest.mark.parametrize(
+    "text", ["", "  ", "...", "?!", "!!! . a cat", [], ["a cat", ""], ["."], 7, ["a cat", 7], b"a cat"]
+)
 def test_a_text_without_words_is_refused(text) -> None:
     with pytest.raises(PromptError, match="without words|expected a string"):
         split(text)
@@ -80,21 +82,32 @@ def test_tokens_masks_and_positions_are_those_of_transformers(grounding, text) -
     phrases = Phrases.of(text, grounding.tokenizer)
     assert phrases.input_ids[0].tolist() == grounding.tokenizer.encode(phrases.text).ids
     ids = torch.from_numpy(phrases.input_ids)
-    mask, positions = upstream.generate_masks_with_special_tokens_and_transfer_map(ids, torch.tensor(upstream.SPECIAL_TOKENS))
+    mask, positions = upstream.generate_masks_with_special_tokens_and_transfer_map(
+        ids, torch.tensor(upstream.SPECIAL_TOKENS)
+    )
     assert np.array_equal(mask.numpy(), phrases.text_mask) and np.array_equal(positions.numpy(), phrases.position_ids)
     groups = upstream.build_label_maps(torch.zeros(1, 1, ids.shape[1]), ids)[0].numpy()
     assert np.array_equal(groups, np.arange(len(phrases.names))[:, None] == phrases.owner)
 
 
-@pytest.mark.parametrize("size", [(480, 640), (640, 480), (427, 640), (3000, 500), (800, 800), (799, 1333), (33, 4000), (1, 50)])
+@pytest.mark.parametrize(
+    "size", [(480, 640), (640, 480), (427, 640), (3000, 500), (800, 800), (799, 1333), (33, 4000), (1, 50)]
+)
 def test_pictures_are_prepared_as_by_transformers(size) -> None:
     from transformers.models.grounding_dino.image_processing_pil_grounding_dino import GroundingDinoImageProcessorPil
 
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     image, mask = Canvas().feed(pixels)
     h, w = Canvas().size(size)
-    assert image.shape == (1, 3, 1333, 1333) and mask[0, :h, :w].all() and mask.sum() == h * w and not image[:, :, ~mask[0]].any()
-    expected = GroundingDinoImageProcessorPil()(pixels, return_tensors="np", input_data_format="channels_last")["pixel_values"]
+    assert (
+        image.shape == (1, 3, 1333, 1333)
+        and mask[0, :h, :w].all()
+        and mask.sum() == h * w
+        and not image[:, :, ~mask[0]].any()
+    )
+    expected = GroundingDinoImageProcessorPil()(pixels, return_tensors="np", input_data_format="channels_last")[
+        "pixel_values"
+    ]
     assert expected.shape == (1, 3, h, w)
     # 255 is taken out before the mean instead of within it: the last digits of float32.
     assert np.abs(image[:, :, :h, :w] - expected).max() < 1e-5
@@ -144,10 +157,14 @@ def test_nms_is_by_phrase_and_thresholds_are_strict(grounding) -> None:
     logits[[0, 1, 2], 1] = 3, 2, 1  # three cats, the second almost the first
     logits[3, 3] = 2.5  # a dog in the same place
     logits[4, 4] = 0.5  # a full stop
-    boxes = np.float32([[0.5, 0.5, 0.2, 0.2], [0.51, 0.5, 0.2, 0.2], [0.2, 0.2, 0.1, 0.1], [0.5, 0.5, 0.2, 0.2], [0.9, 0.9, 0.4, 0.4]])
+    boxes = np.float32(
+        [[0.5, 0.5, 0.2, 0.2], [0.51, 0.5, 0.2, 0.2], [0.2, 0.2, 0.1, 0.1], [0.5, 0.5, 0.2, 0.2], [0.9, 0.9, 0.4, 0.4]]
+    )
     found = choose(logits, boxes, phrases, (100, 200), box_threshold=0.25, text_threshold=0.25, nms=0.5)
     assert [f.phrase for f in found] == ["cat", "dog", "cat", ""]
-    assert found[0].box == pytest.approx((80, 40, 120, 60), abs=1e-3) and found[3].box == pytest.approx((140, 70, 200, 100), abs=1e-3)
+    assert found[0].box == pytest.approx((80, 40, 120, 60), abs=1e-3) and found[3].box == pytest.approx(
+        (140, 70, 200, 100), abs=1e-3
+    )
     assert found[0].score == found.best_score == pytest.approx(1 / (1 + np.exp(-3)))
     assert len(choose(logits, boxes, phrases, (9, 9), box_threshold=0.25, text_threshold=0.25, nms=0.95)) == 5
     half = 1 / (1 + np.exp(np.float32(-0.5)))
@@ -160,7 +177,9 @@ def test_nms_is_by_phrase_and_thresholds_are_strict(grounding) -> None:
 def test_a_box_covers_a_pixel_at_least(grounding) -> None:
     phrases = Phrases.of("cat", grounding.tokenizer)
     boxes = np.float32([[0, 0, 0, 0], [1, 1, 0, 0], [0.5, 0.5, 1e-4, 3]])
-    found = choose(np.full((3, 4), 2, np.float32), boxes, phrases, (1, 40), box_threshold=0.25, text_threshold=0.25, nms=0.5)
+    found = choose(
+        np.full((3, 4), 2, np.float32), boxes, phrases, (1, 40), box_threshold=0.25, text_threshold=0.25, nms=0.5
+    )
     assert [f.box for f in found] == [(0, 0, 1, 1), (39, 0, 40, 1), pytest.approx((19.998, 0, 20.998, 1), abs=1e-3)]
 
 
@@ -195,7 +214,10 @@ def test_words_and_a_box_exclude_each_other(scene) -> None:
 def test_a_model_in_a_folder_serves_the_library(grounding, grounding_folder) -> None:
     scene = Matting.load(device="cpu", grounding=grounding_folder).open(EXAMPLES / "coffee.png")
     found = scene.find(["a cat", RED], box_threshold=0.0)
-    assert found.boxes == Grounding.load(grounding_folder, "cpu").find(scene.photo.pixels, ["a cat", RED], box_threshold=0.0).boxes
+    assert (
+        found.boxes
+        == Grounding.load(grounding_folder, "cpu").find(scene.photo.pixels, ["a cat", RED], box_threshold=0.0).boxes
+    )
     assert set(f.phrase for f in found) <= {"a cat", RED, ""}
     h, w = scene.photo.size
     assert all(0 <= f.box[0] < f.box[2] <= w and 0 <= f.box[1] < f.box[3] <= h for f in found)

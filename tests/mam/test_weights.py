@@ -43,7 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if mood in ("cut", "forgetful") and first or mood == "always cut":
+        if (mood in ("cut", "forgetful") and first) or mood == "always cut":
             body = body[: 1_000_000 if mood != "always cut" else 10_000]
         self.wfile.write(body)
 

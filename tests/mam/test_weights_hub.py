@@ -23,7 +23,9 @@ DATA = bytes(range(256)) * 12_000  # 3 MB
 SHA256 = hashlib.sha256(DATA).hexdigest()
 TOKEN = "hf_secret"
 MODEL = Weights("mam.pth", "a cut-out", "MIT", "hf://conrevo/Segment-Anything-A1111/mam.pth", len(DATA), SHA256)
-SPACE = Weights("both.pth", "both", "MIT", "hf://spaces/shi-labs/Matting-Anything/checkpoints/mam_sam_vitb.pth", 0, SHA256)
+SPACE = Weights(
+    "both.pth", "both", "MIT", "hf://spaces/shi-labs/Matting-Anything/checkpoints/mam_sam_vitb.pth", 0, SHA256
+)
 GATED = Weights("gated.pth", "gated", "MIT", "hf://owner/gated/model.pth", len(DATA), SHA256)
 FILES = (
     "/conrevo/Segment-Anything-A1111/resolve/main/mam.pth",
@@ -64,10 +66,16 @@ class _Handler(BaseHTTPRequestHandler):
             if token is None:
                 return self.refuse(401, "GatedRepo", "Access to model owner/gated is restricted. Please log in.")
             if token != f"Bearer {TOKEN}":
-                return self.refuse(403, "GatedRepo", "Access to model owner/gated is restricted and you are not in the list.")
+                return self.refuse(
+                    403, "GatedRepo", "Access to model owner/gated is restricted and you are not in the list."
+                )
         if self.path not in FILES:
             known = self.path.startswith(tuple(file.partition("resolve")[0] for file in FILES))
-            return self.refuse(404, "EntryNotFound", "Entry not found") if known else self.refuse(401, "RepoNotFound", "Repository not found")
+            return (
+                self.refuse(404, "EntryNotFound", "Entry not found")
+                if known
+                else self.refuse(401, "RepoNotFound", "Repository not found")
+            )
         self.send_response(302)
         self.send_header("Location", f"http://localhost:{self.server.server_port}/cdn/{SHA256}?signature=1")
         self.send_header("X-Repo-Commit", "0" * 40)
@@ -107,7 +115,9 @@ def hub(monkeypatch, tmp_path):
         monkeypatch.setitem(weights.WEIGHTS, entry.name, entry)
     # huggingface_hub reads the environment when it is imported: once for this process, anew in those that tests start.
     monkeypatch.setattr(constants, "ENDPOINT", made.endpoint)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", made.endpoint + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", made.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    )
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
     monkeypatch.setenv("HF_ENDPOINT", made.endpoint)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
@@ -128,7 +138,11 @@ def test_the_stand_in_is_a_hub_to_huggingface_hub(hub, tmp_path) -> None:
 
     came = hf_hub_download("conrevo/Segment-Anything-A1111", "mam.pth", local_dir=tmp_path / "theirs")
     assert Path(came).read_bytes() == DATA
-    answers = {"/nobody/nothing/resolve/main/x": RepositoryNotFoundError, FILES[0] + "x": EntryNotFoundError, FILES[2]: GatedRepoError}
+    answers = {
+        "/nobody/nothing/resolve/main/x": RepositoryNotFoundError,
+        FILES[0] + "x": EntryNotFoundError,
+        FILES[2]: GatedRepoError,
+    }
     for path, error in answers.items():
         with pytest.raises(error):
             get_hf_file_metadata(hub.endpoint + path)
@@ -150,7 +164,9 @@ def test_a_file_of_the_hub_comes_is_checked_and_tells_its_progress(hub, tmp_path
 
 def test_a_broken_connection_goes_on_where_it_stopped_even_in_a_later_call(hub, tmp_path) -> None:
     hub.breaks = 100_000
-    with pytest.raises(WeightsError, match="could not be downloaded .*; what came is kept, so run the same again to go on"):
+    with pytest.raises(
+        WeightsError, match="could not be downloaded .*; what came is kept, so run the same again to go on"
+    ):
         weights.get(SPACE.name)
     assert (tmp_path / "mam" / f"{SPACE.name}.partial").stat().st_size == 500_000  # five tries
     hub.breaks = None
@@ -174,10 +190,18 @@ def test_the_login_goes_to_the_hub_and_to_nobody_else(hub, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("address", "token", "told"),
     [
-        ("hf://owner/gated/model.pth", None, r"401 Unauthorized: Access to model owner/gated is restricted.*`hf auth login` or HF_TOKEN"),
+        (
+            "hf://owner/gated/model.pth",
+            None,
+            r"401 Unauthorized: Access to model owner/gated is restricted.*`hf auth login` or HF_TOKEN",
+        ),
         ("hf://owner/gated/model.pth", "hf_stranger", r"403 Forbidden: .*not in the list.*accept the conditions"),
         ("hf://nobody/nothing/x.pth", None, r"401 Unauthorized: Repository not found"),
-        ("hf://conrevo/Segment-Anything-A1111/gone.pth", None, r"404 Not Found: Entry not found\); get the file elsewhere and put it into"),
+        (
+            "hf://conrevo/Segment-Anything-A1111/gone.pth",
+            None,
+            r"404 Not Found: Entry not found\); get the file elsewhere and put it into",
+        ),
     ],
     ids=["gated, nobody", "gated, a stranger", "no repository", "no file"],
 )
@@ -227,7 +251,14 @@ def test_two_processes_download_once(hub) -> None:
 
 
 def test_the_command_line_shows_a_bar_and_ends_in_one_line(hub, python, tmp_path) -> None:
-    command = [python, "-m", "mam", "weights", "get", "mam_sam_vitb.pth"]  # the real entry: its address is right, the file not
+    command = [
+        python,
+        "-m",
+        "mam",
+        "weights",
+        "get",
+        "mam_sam_vitb.pth",
+    ]  # the real entry: its address is right, the file not
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=os.environ)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "mam_sam_vitb.pth: 100%" in done.stderr and "3.07M/3.07M" in done.stderr

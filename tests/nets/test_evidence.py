@@ -47,7 +47,12 @@ EVERYTHING = ((0.0, 0.0), (1023.0, 1023.0))
 
 
 def mend(
-    net: ColourEvidence, mask: Tensor, picture: Tensor, quality: float = 1.0, labels: tuple = (2, 3), coords: tuple = EVERYTHING
+    net: ColourEvidence,
+    mask: Tensor,
+    picture: Tensor,
+    quality: float = 1.0,
+    labels: tuple = (2, 3),
+    coords: tuple = EVERYTHING,
 ) -> Tensor:
     """What becomes of masks after a box around everything, or clicks at its corners, or other prompts."""
     b = len(mask)
@@ -71,7 +76,9 @@ def test_untrained_it_changes_nothing(evidence) -> None:
 def test_what_has_the_objects_colour_joins_it_and_what_has_not_leaves(evidence) -> None:
     picture = painted((slice(8, 40), slice(8, 40)))
     evidence.weigh = Believe(0)
-    mended = mend(evidence, masked(slice(20, 60), slice(20, 100)), picture) > 0  # a part of the red square, and green beside it
+    mended = (
+        mend(evidence, masked(slice(20, 60), slice(20, 100)), picture) > 0
+    )  # a part of the red square, and green beside it
     expected = torch.zeros(128, 128, dtype=torch.bool)
     expected[16:80, 16:80] = True
     assert torch.equal(mended[0, 0, :96], expected[:96])
@@ -85,7 +92,9 @@ def test_a_kind_that_goes_by_place_believes_only_what_is_near() -> None:
     answers = []
     for kind in range(2):
         net.weigh = Believe(kind)
-        answers.append((mend(net, masked(slice(16, 80), slice(8, 48)), picture) > 0)[0, 0, 8:24, 104:120].float().mean())
+        answers.append(
+            (mend(net, masked(slice(16, 80), slice(8, 48)), picture) > 0)[0, 0, 8:24, 104:120].float().mean()
+        )
     assert answers[0] == 1 and answers[1] < 0.1
 
 
@@ -108,7 +117,9 @@ def test_prompts_about_one_picture_share_its_bins(evidence) -> None:
 
 @torch.inference_mode()
 def test_prompts_are_seen_where_they_are() -> None:
-    coords = torch.tensor([[[256.0, 512.0], [900.0, 100.0], [0.0, 0.0]], [[128.0, 256.0], [640.0, 768.0], [512.0, 512.0]]])
+    coords = torch.tensor(
+        [[[256.0, 512.0], [900.0, 100.0], [0.0, 0.0]], [[128.0, 256.0], [640.0, 768.0], [512.0, 512.0]]]
+    )
     labels = torch.tensor([[1.0, 0.0, -1.0], [2.0, 3.0, 1.0]])
     said = module.prompt_maps(coords, labels, 64)  # 16 pixels of the input frame each
     assert said[0, 0].argmax() in (31 * 64 + 15, 31 * 64 + 16, 32 * 64 + 15, 32 * 64 + 16)
@@ -129,7 +140,9 @@ def test_after_clicks_masks_that_are_likely_wrong_stay_and_doubtful_ones_change_
     assert wholly.abs().max() > 0.1
     assert torch.equal(mend(evidence, mask, picture, low - 0.1, clicks), mask)
     assert torch.allclose(mend(evidence, mask, picture, (low + high) / 2, clicks) - mask, wholly / 2, atol=1e-4)
-    assert torch.allclose(mend(evidence, mask, picture, 0.1), mend(evidence, mask, picture, 0.9))  # a box leaves little doubt
+    assert torch.allclose(
+        mend(evidence, mask, picture, 0.1), mend(evidence, mask, picture, 0.9)
+    )  # a box leaves little doubt
 
 
 AROUND_RED = ((112.0, 112.0), (660.0, 660.0))  # with some of the green
@@ -155,7 +168,10 @@ def test_a_box_has_no_say_where_colours_are_alike_inside_and_outside(evidence) -
 @torch.inference_mode()
 def test_a_click_beside_the_object_counts_for_more_than_the_boxs_colours(evidence) -> None:
     picture = painted((slice(8, 40), slice(8, 40)))
-    clicked = mend(evidence, torch.full((1, 1, 128, 128), -1.0), picture, 1.0, (2, 3, 0), (*AROUND_RED, (500.0, 500.0)))[0, 0] > 0
+    clicked = (
+        mend(evidence, torch.full((1, 1, 128, 128), -1.0), picture, 1.0, (2, 3, 0), (*AROUND_RED, (500.0, 500.0)))[0, 0]
+        > 0
+    )
     assert not clicked[61:64, 61:64].any() and clicked[20:40, 20:40].all()
 
 
@@ -168,7 +184,9 @@ def test_counting_again_finds_what_has_nearly_the_same_colour_and_loses_what_has
     told = evidence.recounted(masked(slice(8, 60), slice(8, 40)), picture, torch.tensor([[2.0, 3.0]]))[0, 0]
     gain, loss = evidence.config.recount
     assert told.shape == (128, 128) and told.max() <= gain and told.min() >= -loss
-    assert told[12:36, 12:36].min() > gain / 4 and told[9:15, 84:116].min() > gain / 4  # the square, and the bar that was lost
+    assert (
+        told[12:36, 12:36].min() > gain / 4 and told[9:15, 84:116].min() > gain / 4
+    )  # the square, and the bar that was lost
     assert told[52:58, 12:36].max() < -loss / 12 and told[40:90, 70:120].max() < -loss / 12
 
 

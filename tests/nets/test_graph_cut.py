@@ -7,8 +7,8 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_flow
 
 from mam.nets import graph_cut as module
-from mam.nets.graph_cut import graph_cut, settle
 from mam.nets.encoder import carried, packed, pooled
+from mam.nets.graph_cut import graph_cut, settle
 
 BOX = torch.tensor([[[0.0, 0.0], [1023.0, 1023.0]]]), torch.tensor([[2.0, 3.0]])
 
@@ -31,7 +31,10 @@ def test_it_comes_to_the_minimum_cut(seed, monkeypatch) -> None:
     monkeypatch.setattr(module, "_STEPS", 1000)
     generator = torch.Generator().manual_seed(seed)
     side = 9
-    logits, picture = 6 * torch.randn(1, 1, side, side, generator=generator), torch.randn(1, 3, side, side, generator=generator)
+    logits, picture = (
+        6 * torch.randn(1, 1, side, side, generator=generator),
+        torch.randn(1, 3, side, side, generator=generator),
+    )
     got = (graph_cut(logits, picture) > 0.5).double().numpy()[0, 0]
     likeness = [part[0, 0].double().numpy() for part in module._likeness(picture)]
     unary = logits[0, 0].double().numpy()
@@ -39,13 +42,18 @@ def test_it_comes_to_the_minimum_cut(seed, monkeypatch) -> None:
     fine = 10_000  # scipy's flows are whole numbers
     source, sink = side * side, side * side + 1
     index = np.arange(side * side).reshape(side, side)
-    edges = [(source, i, max(u, 0)) for i, u in zip(index.flat, unary.flat)] + [(i, sink, max(-u, 0)) for i, u in zip(index.flat, unary.flat)]
+    edges = [(source, i, max(u, 0)) for i, u in zip(index.flat, unary.flat)] + [
+        (i, sink, max(-u, 0)) for i, u in zip(index.flat, unary.flat)
+    ]
     for there, following, weights in ((index[:, :-1], index[:, 1:], likeness[0]), (index[:-1], index[1:], likeness[1])):
         for i, j, weight in zip(there.flat, following.flat, (module._LENGTH * weights).flat):
             edges += [(i, j, weight), (j, i, weight)]
     rows, columns, capacities = zip(*edges)
     capacities = np.round(fine * np.array(capacities)).astype(np.int32)
-    flow = maximum_flow(csr_array((capacities, (rows, columns)), shape=(side * side + 2,) * 2), source, sink).flow_value / fine
+    flow = (
+        maximum_flow(csr_array((capacities, (rows, columns)), shape=(side * side + 2,) * 2), source, sink).flow_value
+        / fine
+    )
     least = flow - np.maximum(unary, 0).sum()  # of the cut, counted as `energy` counts
     assert energy(got, unary, likeness) == pytest.approx(least, abs=0.05)
 
@@ -84,7 +92,9 @@ def test_what_the_mask_grants_a_click_is_certain_and_the_box_ends_what_is_in_dou
 
 def test_masks_of_one_picture_do_not_touch_each_other() -> None:
     masks, picture = 4 * torch.randn(3, 1, 32, 32), halves()
-    assert torch.allclose(graph_cut(masks, picture), torch.cat([graph_cut(mask[None], picture) for mask in masks]), atol=1e-5)
+    assert torch.allclose(
+        graph_cut(masks, picture), torch.cat([graph_cut(mask[None], picture) for mask in masks]), atol=1e-5
+    )
 
 
 def test_an_embedding_carries_the_picture() -> None:

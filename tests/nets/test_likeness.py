@@ -1,7 +1,6 @@
 """What colours say of the matte where the mask is too coarse to."""
 
 import torch
-
 from torch.nn.functional import avg_pool2d
 
 from mam.nets.likeness import BROAD, NARROW, likeness, palette
@@ -20,7 +19,9 @@ def scene(gap: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return image, mask, seen
 
 
-def known(image: torch.Tensor, mask: torch.Tensor, bins: tuple[int, float] = BROAD) -> tuple[torch.Tensor, torch.Tensor]:
+def known(
+    image: torch.Tensor, mask: torch.Tensor, bins: tuple[int, float] = BROAD
+) -> tuple[torch.Tensor, torch.Tensor]:
     return palette(avg_pool2d(image, 4), mask, *bins)
 
 
@@ -74,4 +75,7 @@ def test_several_pictures_each_have_their_own_colours():
 def test_narrow_bins_tell_colours_apart_that_broad_ones_mix():
     image, mask, seen = scene(gap())
     image = torch.where(seen, 0.1, 0.0) + torch.zeros(1, 3, 1, 1) + 0.5
-    assert looks_of(image, mask, NARROW)[0, 0, 50:150, 101].max() < -0.8 and looks_of(image, mask)[0, 0, 50:150, 101].min() > -0.5
+    assert (
+        looks_of(image, mask, NARROW)[0, 0, 50:150, 101].max() < -0.8
+        and looks_of(image, mask)[0, 0, 50:150, 101].min() > -0.5
+    )

@@ -18,7 +18,9 @@ def blob(y0: int, y1: int, x0: int, x1: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("cues", [True, False], ids=["cues", "the authors'"])
 @pytest.mark.parametrize("guidance", [True, False])
-@pytest.mark.parametrize("where", [(100, 140, 120, 170), (0, 30, 0, 30), (150, 192, 200, 256)], ids=["middle", "top left", "edge"])
+@pytest.mark.parametrize(
+    "where", [(100, 140, 120, 170), (0, 30, 0, 30), (150, 192, 200, 256)], ids=["middle", "top left", "edge"]
+)
 @torch.inference_mode()
 def test_crop_equals_the_whole_canvas(mini, monkeypatch, where, guidance, cues) -> None:
     # The authors' depth decides how far M2M looks; the widths do not matter.
@@ -26,7 +28,14 @@ def test_crop_equals_the_whole_canvas(mini, monkeypatch, where, guidance, cues) 
 
     model = seeded(dataclasses.replace(mini, m2m=M2M(embedding=8, os8=8, os4=8, os2=8, head=8, cues=cues)), 3)
     image, embeddings = torch.randn(1, 3, 1024, 1024), torch.randn(1, 256, 64, 64)
-    inputs = image, embeddings, blob(*where), torch.tensor([768, 1024]), torch.tensor([480, 640]), torch.tensor(guidance)
+    inputs = (
+        image,
+        embeddings,
+        blob(*where),
+        torch.tensor([768, 1024]),
+        torch.tensor([480, 640]),
+        torch.tensor(guidance),
+    )
     cropped = model.matte(*inputs)
     whole = torch.tensor(0), torch.tensor(64), torch.tensor(0), torch.tensor(64)
     monkeypatch.setattr(chain, "crop_cells", lambda mask: whole)

@@ -56,7 +56,9 @@ def m2m() -> dict[str, Tensor]:
     torch.manual_seed(4)
     shapes = json.loads((REFERENCE / "m2m_state_dict.json").read_text())
     counted = "num_batches_tracked"
-    return OrderedDict((k, torch.tensor(20000) if k.endswith(counted) else torch.randn(shape)) for k, shape in shapes.items())
+    return OrderedDict(
+        (k, torch.tensor(20000) if k.endswith(counted) else torch.randn(shape)) for k, shape in shapes.items()
+    )
 
 
 @pytest.fixture()
@@ -132,7 +134,9 @@ def test_metas_file_goes_with_every_file_of_the_authors_m2m(sam, m2m, folder) ->
     assert_filled(model.m2m, m2m)
     assert_filled(checkpoint.load_m2m(VIT_B, folder / "halves.pth"), {k: v.half().to(v.dtype) for k, v in m2m.items()})
     assert_filled(checkpoint.load_sam(VIT_B, meta), sam)
-    with pytest.raises(WeightsError, match=r"does not hold a MaskToMatte of this variant.*It seems to hold SAM ViT-B\.$"):
+    with pytest.raises(
+        WeightsError, match=r"does not hold a MaskToMatte of this variant.*It seems to hold SAM ViT-B\.$"
+    ):
         checkpoint.load(VIT_B, meta)
     with pytest.raises(WeightsError, match=r"of another shape \(image_encoder.*It seems to hold SAM ViT-B\.$"):
         checkpoint.load_sam(VARIANTS["vit_l"], meta)
@@ -154,7 +158,9 @@ def test_a_loaded_model_computes_what_a_copied_one_does(mini, tmp_path) -> None:
     sizes = torch.tensor([768, 1024]), torch.tensor([300, 400])
     with torch.inference_mode():
         image = torch.randn(1, 3, 1024, 1024, generator=torch.Generator().manual_seed(1))
-        alphas = [net(image, points, labels, *sizes, torch.tensor(True)) for net in (checkpoint.load(mini, file), copied)]
+        alphas = [
+            net(image, points, labels, *sizes, torch.tensor(True)) for net in (checkpoint.load(mini, file), copied)
+        ]
     assert torch.equal(*alphas) and alphas[0].std() > 0
 
 
@@ -201,10 +207,19 @@ class Harmful:
     ("content", "told"),
     [
         (b"", "is empty: download it again"),
-        (b"<!DOCTYPE html><html><title>Google Drive - Virus scan warning</title>", "is a web page.*download it in a browser"),
+        (
+            b"<!DOCTYPE html><html><title>Google Drive - Virus scan warning</title>",
+            "is a web page.*download it in a browser",
+        ),
         (b"\n <html>Please log in</html>", "is a web page"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 11007593\n", "is a Git LFS pointer.*git lfs pull"),
-        (struct.pack("<Q", 60) + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(60) + b"0000", "safetensors"),  # 60 is "<"
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 11007593\n",
+            "is a Git LFS pointer.*git lfs pull",
+        ),
+        (
+            struct.pack("<Q", 60) + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(60) + b"0000",
+            "safetensors",
+        ),  # 60 is "<"
         (b"\x89PNG\r\n\x1a\n" + bytes(99), "is no checkpoint, or damaged"),
         (b"\x80\x02]q\x00(K\x01e.", "is no checkpoint, or damaged"),
     ],

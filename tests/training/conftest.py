@@ -9,7 +9,12 @@ from PIL import Image
 def data(tmp_path_factory):
     root = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)
-    for source, stems in {"coco": ["1", "2"], "ccp": ["a", "b"], "davis": ["cow_00", "cow_01", "dog_00"], "bsds": ["r"]}.items():
+    for source, stems in {
+        "coco": ["1", "2"],
+        "ccp": ["a", "b"],
+        "davis": ["cow_00", "cow_01", "dog_00"],
+        "bsds": ["r"],
+    }.items():
         folder = root / "photos" / source
         folder.mkdir(parents=True)
         for stem in stems:
@@ -20,7 +25,9 @@ def data(tmp_path_factory):
             Image.fromarray(labels).save(folder / f"{stem}.png")
     (root / "cutouts" / "emoji").mkdir(parents=True)
     disc = np.uint8(np.hypot(*np.mgrid[-32:32, -32:32]) < 28) * 255
-    Image.fromarray(np.dstack([np.full((64, 64, 3), 200, np.uint8), disc])).save(root / "cutouts" / "emoji" / "1f600.webp")
+    Image.fromarray(np.dstack([np.full((64, 64, 3), 200, np.uint8), disc])).save(
+        root / "cutouts" / "emoji" / "1f600.webp"
+    )
     (root / "backgrounds" / "hills").mkdir(parents=True)
     Image.fromarray(rng.integers(0, 255, (60, 80, 3), np.uint8)).save(root / "backgrounds" / "hills" / "1.jpg")
     return root
@@ -42,7 +49,10 @@ def sets(tmp_path_factory):
         "BG20k/full": None,
     }.items():
         for name in "ab":
-            for folder, content in ((images, Image.fromarray(rng.integers(0, 255, (100, 120, 3), np.uint8))), (alphas, disc)):
+            for folder, content in (
+                (images, Image.fromarray(rng.integers(0, 255, (100, 120, 3), np.uint8))),
+                (alphas, disc),
+            ):
                 if folder:
                     (root / folder).mkdir(parents=True, exist_ok=True)
                     content.save(root / folder / f"{name}.{'png' if folder == alphas else 'jpg'}")

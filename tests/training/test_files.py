@@ -43,7 +43,9 @@ def test_nothing_to_pack_and_nowhere_to_put_it_are_told(data, tmp_path, capsys) 
     (tmp_path / "data-000.zip").write_bytes(b"PK and no end")
     assert main(["train", "tiny-segment", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 1
     said = capsys.readouterr().err.splitlines()
-    assert "holds no files to pack" in said[0] and "holds archives already" in said[1] and "is no whole archive" in said[2]
+    assert (
+        "holds no files to pack" in said[0] and "holds archives already" in said[1] and "is no whole archive" in said[2]
+    )
 
 
 def test_a_pack_that_was_interrupted_leaves_nothing_to_train_on(data, tmp_path, monkeypatch) -> None:
