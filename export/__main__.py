@@ -144,7 +144,7 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 def run_flavour(arguments: argparse.Namespace) -> int:
     """Write another flavour of a set; prints each file with its size."""
-    from export.flavours import write_flavour
+    from export.precision import write_flavour
     from mam.matting import folder_of
 
     write_flavour(folder_of(arguments.graphs), arguments.precision, arguments.out, arguments.pictures, written=_told)
@@ -186,7 +186,7 @@ def run_grounding(arguments: argparse.Namespace) -> int:
 
 
 def _told(path: Path) -> None:
-    from export.flavours import graph_bytes
+    from export.precision import graph_bytes
 
     print(f"{path}  {graph_bytes(path) / 1e6:.1f} MB", flush=True)
 

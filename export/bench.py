@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from export.flavours import graph_bytes, record
+from export.precision import graph_bytes, record
 from mam.contract import GRAPHS
 from mam.errors import GraphError
 from mam.runtime import CUDA, Device, load_graphs, open_sessions, tidy

@@ -1,11 +1,10 @@
-"""docs/parity.py against a stand-in for the authors' clone: the same files, names and habits, our own networks inside.
+"""tools/parity.py against a stand-in for the authors' clone: the same files, names and habits, our own networks inside.
 
 The habits: CUDA everywhere, imports of much that is not installed, Meta's weights read from a fixed place, masks overwritten
 in place, an empty mask that crashes.
 """
 
 import dataclasses
-import importlib
 import sys
 from unittest.mock import MagicMock
 
@@ -16,6 +15,7 @@ from PIL import Image
 from mam.nets import checkpoint
 from mam.variants import VARIANTS
 from tests.conftest import EXAMPLES
+from tests.tools import load_tool
 
 GENERATOR = """
 import torch
@@ -103,8 +103,8 @@ def single_ms_inference(model, sample, args):
 
 @pytest.fixture()
 def parity():
-    """docs/parity.py, and afterwards the interpreter without the clone's modules and the stand-ins."""
-    module, path = importlib.import_module("docs.parity"), list(sys.path)
+    """tools/parity.py, and afterwards the interpreter without the clone's modules and the stand-ins."""
+    module, path = load_tool("parity"), list(sys.path)
     yield module
     clone = ("networks", "utils", "segment_anything", "inference_mam")
     for name, loaded in list(sys.modules.items()):

@@ -1,4 +1,4 @@
-"""Make the README's pictures again: `python docs/figures.py` (the embedded model, the example photographs).
+"""Make the README's pictures again: `python tools/figures.py` (the embedded model, the example photographs).
 
 docs/strip.jpg: each photograph with its prompts, its alpha, and the cut-out on a new background.
 docs/failures.jpg: what the embedded model gets wrong, from one prompt: picture, alpha, cut-out.

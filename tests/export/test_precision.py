@@ -6,9 +6,9 @@ import numpy as np
 import onnx
 import pytest
 
-from export import bench, flavours
+from export import bench
 from export.__main__ import main
-from export.flavours import FLAVOURS, graph_bytes, record
+from export.precision import FLAVOURS, graph_bytes, record, write_flavour
 from export.write import write_graphs
 from mam import GraphError, Matting
 from mam.contract import GRAPHS
@@ -74,11 +74,11 @@ def test_a_flavour_never_replaces_the_exact_graphs(capsys) -> None:
 def test_sams_encoders_have_flavours_too_even_if_their_weights_lie_apart(
     small_sam, tmp_path, monkeypatch, precision
 ) -> None:
-    monkeypatch.setattr(flavours, "_TWO_GB", 10_000)
+    monkeypatch.setattr("export.precision._TWO_GB", 10_000)
     image = np.random.default_rng(0).standard_normal((1, 3, 1024, 1024), np.float32)
     expected = load_graphs(small_sam, "cpu").encode(image)
     for _ in range(2):  # once more into the same folder
-        flavours.write_flavour(small_sam, precision, tmp_path, [COFFEE])
+        write_flavour(small_sam, precision, tmp_path, [COFFEE])
         sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
         assert sizes["image_encoder.onnx.data"] < 2 * small_sam.joinpath("image_encoder.onnx").stat().st_size
     got = load_graphs(tmp_path, "cpu").encode(image)

@@ -1,4 +1,4 @@
-"""The moving picture of the page in README.md: `python docs/record.py [ADDRESS]`, with the page running on the embedded model.
+"""The moving picture of the page in README.md: `python tools/record.py [ADDRESS]`, with the page running on the embedded model.
 
 Drives the real page in real Chromium, as a visitor would, and writes docs/page.webp (moving) and docs/page.png (its last moment).
 """
@@ -13,7 +13,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 from playwright.sync_api import Page, sync_playwright
 
-DOCS = Path(__file__).parent
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
 SIZE = {"width": 1280, "height": 1040}
 SHOWN = 900  # pixels of width
 FLOWER = (640, 427)
@@ -78,7 +79,7 @@ def record(address: str) -> None:
         film.shot(900)
         with tab.expect_file_chooser() as chooser:
             tab.locator("#canvas .empty").click()
-        chooser.value.set_files(DOCS.parent / "demo" / "examples" / "flower.jpg")
+        chooser.value.set_files(ROOT / "demo" / "examples" / "flower.jpg")
         film.settle()
         box = tab.locator("#canvas canvas.picture").bounding_box()
         scale = min(box["width"] / FLOWER[0], box["height"] / FLOWER[1])

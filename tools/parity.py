@@ -1,6 +1,6 @@
 """Our networks against the authors' own code, on the same weights, pictures and boxes: see docs/parity.md.
 
-    python docs/parity.py --authors Matting-Anything --variant vit_b --checkpoint sam_vit_b_01ec64.pth mam_vitb.pth \\
+    python tools/parity.py --authors Matting-Anything --variant vit_b --checkpoint sam_vit_b_01ec64.pth mam_vitb.pth \\
         --ppm100 PPM-100 --rwp636 RealWorldPortrait-636
 
 The authors' code is imported from the folder it was cloned to and runs unchanged: their preprocessing, their networks, their
