@@ -89,7 +89,7 @@ def draw_failures(matting: Matting) -> None:
 
 def draw_soft(cutouts: list[Image.Image]) -> None:
     """Write docs/soft.jpg."""
-    from mam.training import softness
+    from mam.training.synthetic_foregrounds import draw_foreground, soften
 
     rng = np.random.default_rng(4)
     backgrounds = [Image.open(file).convert("RGB") for file in sorted((ROOT / "demo" / "backgrounds").glob("*.jpg"))]
@@ -97,15 +97,13 @@ def draw_soft(cutouts: list[Image.Image]) -> None:
     for i, kind in enumerate([*MADE, "grass", "twigs", "smoke", "net"]):
         background = backgrounds[i % len(backgrounds)].resize((640, 640))
         if kind in MADE:
-            softness._TREATMENTS = {kind: 1.0}
             cutout = cutouts[i % len(cutouts)].copy()
             cutout.thumbnail((440, 440))
             padded = Image.new("RGBA", (640, 640))
             padded.paste(cutout, ((640 - cutout.width) // 2, (640 - cutout.height) // 2))
-            foreground = softness.soften(rng, padded)
+            foreground = soften(rng, padded, kind)
         else:
-            softness._MADE = {kind: 1.0}
-            foreground = softness.make(rng, 640, lambda size: backgrounds[1].resize(size))
+            foreground = draw_foreground(rng, 640, lambda size: backgrounds[1].resize(size), kind)
         background.paste(foreground, (0, 640 - foreground.height), foreground)
         cells.append(_scaled(np.asarray(background)))
     rows = [np.asarray(_join(part, axis=1)) for part in (cells[:5], cells[5:])]

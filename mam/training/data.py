@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
 from mam.training.files import Files
-from mam.training.softness import make_plant
+from mam.training.synthetic_foregrounds import draw_plant
 
 # How often a source is drawn, whatever its number of pictures.
 _SOURCE_WEIGHTS = {"coco": 0.34, "ccp": 0.22, "davis": 0.11, "bsds": 0.12, "balloon": 0.04, "mushroom": 0.02}
@@ -169,7 +169,7 @@ class Segments:
         """A foreground for a place in front: mostly a cut-out; now and then a plant, which no source of cut-outs has."""
         if rng.random() < 0.7:
             return self.library.cutout(rng)
-        return make_plant(rng, self.size, lambda size: self.library.scene(rng)[1].resize(size))
+        return draw_plant(rng, self.size, lambda size: self.library.scene(rng)[1].resize(size))
 
 
 def around(

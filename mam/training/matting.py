@@ -18,7 +18,7 @@ from mam.training import prompts
 from mam.training.data import PARTS, Library, around, bounds, choose, jitter, view
 from mam.training.losses import laplacian_l1, mask_iou, weighted_l1
 from mam.training.segmentation import normalise
-from mam.training.softness import Texture, make, make_plant, soften
+from mam.training.synthetic_foregrounds import Texture, draw_foreground, draw_plant, soften
 
 # Sources whose masks can teach, and how far from their edges they are to be trusted, in pixels of the input frame.
 _EDGE = {"ccp": 5, "davis": 5, "balloon": 8, "coco": 14}
@@ -91,7 +91,7 @@ class Composites:
         side, room = int(rng.uniform(0.3, 1.3) * FRAME), 96  # room for strands and blur around it
         kind = rng.random()
         if kind < 0.12:
-            foreground, room = make(rng, side, self._texture(rng)), 0
+            foreground, room = draw_foreground(rng, side, self._texture(rng)), 0
         elif kind < 0.3:
             foreground, room = self._bush(rng, side), 0
         else:
@@ -116,7 +116,7 @@ class Composites:
         """Plants that grow beside one another, so that the picture shows through between their leaves."""
         bush = Image.new("RGBA", (side, side))
         for _ in range(rng.integers(1, 5)):
-            plant = make_plant(rng, side, self._texture(rng))
+            plant = draw_plant(rng, side, self._texture(rng))
             bush.alpha_composite(plant, (int(rng.integers(side - plant.width + 1)), side - plant.height))
         return bush
 
