@@ -131,10 +131,10 @@ def load(arguments: argparse.Namespace) -> tuple[Matting, FirstUse | None]:
         )
 
     if graphs is None and variant != "tiny":
-        if weights.exported_to(variant).exists():
-            graphs = weights.exported_to(variant)
+        if weights.graphs_folder(variant).exists():
+            graphs = weights.graphs_folder(variant)
         else:
-            weights.check_by_hand(VARIANTS[variant].checkpoints)
+            weights.require_manual_files(VARIANTS[variant].checkpoints)
             first_use = FirstUse(variant, matting)
     loaded = matting(graphs)
     if graphs is not None and "tiny" != variant != loaded.graphs.variant:

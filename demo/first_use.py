@@ -43,7 +43,7 @@ class FirstUse:
     def _run(self, studio: Studio) -> None:
         try:
             self._prepare()
-            loaded = self.load(weights.exported_to(self.variant))
+            loaded = self.load(weights.graphs_folder(self.variant))
             studio.matting = replace(loaded, grounding=studio.matting.grounding)  # which may be in memory already
             self._say(
                 f"{self.variant} is ready, on {studio.matting.graphs.provider}: photos that you open from now on use it."

@@ -176,11 +176,11 @@ def run_prepare(arguments: argparse.Namespace) -> int:
 def run_grounding(arguments: argparse.Namespace) -> int:
     """Export, downloading first if need be; prints each file with its size."""
     from export.grounding import downloaded, in_folder, write_grounding
-    from mam.weights import exported_to
+    from mam.weights import graphs_folder
 
     name = f"grounding-dino-{arguments.model}"
     source = in_folder(arguments.source) if arguments.source else downloaded(name)
-    for path in write_grounding(source, arguments.out or exported_to(name), arguments.side):
+    for path in write_grounding(source, arguments.out or graphs_folder(name), arguments.side):
         _told(path)
     return 0
 

@@ -3,7 +3,7 @@
     FOLDER/grounding.onnx     as `mam.contract.GROUNDING` says: the picture's size is fixed, the number of tokens is free
     FOLDER/tokenizer.json     as the package `tokenizers` reads it
 
-Which words see each other depends on the phrases; `mam.text` works that out with numpy and feeds it.
+Which words see each other depends on the phrases; `mam.grounding` works that out with numpy and feeds it.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from transformers.models.grounding_dino import modeling_grounding_dino as upstre
 from export.trace import trace
 from mam import contract, weights
 from mam.errors import WeightsError
+from mam.grounding import TOKENIZER, Canvas, Phrases
 from mam.nets.checkpoint import sha256
-from mam.text import TOKENIZER, Canvas, Phrases
 
 LARGE = 1e4  # stands for infinity: softmax and sigmoid end at the same 0 and 1, and half precision can hold it
 
@@ -71,7 +71,7 @@ def downloaded(name: str) -> Source:
     Raises:
         WeightsError: they cannot be had.
     """
-    return Source(name, *(weights.get(f"{name}.{kind}") for kind in ("safetensors", "config.json", "tokenizer.json")))
+    return Source(name, *(weights.fetch(f"{name}.{kind}") for kind in ("safetensors", "config.json", "tokenizer.json")))
 
 
 def load(source: Source) -> GroundingDinoForObjectDetection:
@@ -121,14 +121,14 @@ def write_grounding(source: Source, folder: Path, side: int | None = None) -> li
     canvas = read_canvas(source, side)
     model = load(source)
     stamp = {"mam_graph": contract.GROUNDING.name, "mam_contract": contract.VERSION, "mam_variant": source.name}
-    stamp |= {"mam_checkpoint_sha256": sha256(source.weights), **canvas.stamp()}
+    stamp |= {"mam_checkpoint_sha256": sha256(source.weights), **canvas.metadata()}
     folder.mkdir(parents=True, exist_ok=True)
     # What is interrupted must not look whole, so both files get their place at the end.
     with tempfile.TemporaryDirectory(dir=folder) as unfinished:
         graph, words = Path(unfinished) / contract.GROUNDING.file, Path(unfinished) / TOKENIZER
         tokenizer = write_tokenizer(source.tokenizer, words)
         # One phrase is enough: the number of tokens is free, and what depends on phrases is fed.
-        inputs = example_inputs(canvas, Phrases.of("a thing", tokenizer))
+        inputs = example_inputs(canvas, Phrases.tokenise("a thing", tokenizer))
         trace(contract.GROUNDING, Traceable(model).eval(), inputs, graph, fixed=("Q", "side"))
         _finish(graph, model.config.num_queries, stamp)
         for path in (words, graph):
@@ -263,7 +263,7 @@ def check_upstream() -> None:
 def example_inputs(canvas: Canvas, phrases: Phrases) -> tuple[torch.Tensor, ...]:
     """A grey picture of 4 to 3 and some phrases, in the order of the contract."""
     picture = np.full((canvas.side * 3 // 4, canvas.side, 3), 127, np.uint8)
-    fed = (*canvas.feed(picture), phrases.input_ids, phrases.position_ids, phrases.text_mask)
+    fed = (*canvas.place(picture), phrases.input_ids, phrases.position_ids, phrases.text_mask)
     return tuple(torch.from_numpy(value) for value in fed)
 
 

@@ -26,11 +26,11 @@ def prepare(variant: Variant, say: Say) -> Path:
     Raises:
         WeightsError: a checkpoint cannot be had, or is not what it should be.
     """
-    folder = weights.exported_to(variant.name)
-    with weights.locked(folder):
+    folder = weights.graphs_folder(variant.name)
+    with weights.exclusive_lock(folder):
         if not folder.exists():
-            weights.check_by_hand(variant.checkpoints)  # before hours of download
-            files = [weights.get(name, _told(name, say)) for name in variant.checkpoints]
+            weights.require_manual_files(variant.checkpoints)  # before hours of download
+            files = [weights.fetch(name, _told(name, say)) for name in variant.checkpoints]
             say(f"Reading {' and '.join(variant.checkpoints)}")
             model = checkpoint.load(variant, *files)
             partial = folder.with_name(f"{folder.name}.partial")

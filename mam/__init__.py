@@ -1,10 +1,10 @@
 """Matting Anything made practical: a box, clicks, scribbles in, a soft alpha matte out. Start with `Matting.load()`."""
 
 from mam.errors import GraphError, ImageTooLarge, InputError, MamError, PromptError, WeightsError
+from mam.grounding import FoundBox, FoundBoxes, Grounding
 from mam.matting import Matte, Matting, NothingFound, Scene
 from mam.prompts import Prompt
 from mam.segment import Segment
-from mam.text import FoundBox, FoundBoxes, Grounding
 
 __version__ = "0.10.0"
 

@@ -25,14 +25,14 @@ from mam import composite, looks
 from mam.contract import EMBEDDING, MASK_SIDE
 from mam.errors import GraphError, PromptError
 from mam.frames import SIDE, Frame, to_input_image
+from mam.grounding import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBoxes, Grounding, load_default
 from mam.images import MAX_PIXELS, ImageSource, Photo, converted, open_photo, write_png
 from mam.looks import Look
 from mam.prompts import CheckedPrompt, Prompt
 from mam.runtime import Device, Embeddings, Graphs, load_graphs
 from mam.segment import Segment
-from mam.text import BOX_THRESHOLD, NMS, TEXT_THRESHOLD, FoundBoxes, Grounding, installed
 from mam.variants import VARIANTS
-from mam.weights import exported_to
+from mam.weights import graphs_folder
 
 BUNDLE = Path(__file__).parent / "bundle"
 Guidance = Literal["alpha", "mask"]
@@ -44,7 +44,7 @@ class Matting:
 
     graphs: Graphs
     max_pixels: int = MAX_PIXELS
-    grounding: Callable[[], Grounding] = installed
+    grounding: Callable[[], Grounding] = load_default
 
     @classmethod
     def load(
@@ -93,7 +93,7 @@ def folder_of(graphs: str | os.PathLike | None) -> Path:
     name = "tiny" if graphs is None else str(graphs)
     if name not in VARIANTS or (graphs is not None and Path(name).is_dir()):
         return Path(name)
-    folder = BUNDLE if name == "tiny" else exported_to(name)
+    folder = BUNDLE if name == "tiny" else graphs_folder(name)
     if not folder.exists():
         raise GraphError(
             f"{name} is not ready in {folder}; `python -m export prepare --variant {name}` downloads and exports it."
@@ -119,11 +119,11 @@ class Scene:
     frame: Frame
     input_image: np.ndarray
     image_embeddings: Embeddings
-    grounding: Callable[[], Grounding] = field(default=installed, repr=False)
+    grounding: Callable[[], Grounding] = field(default=load_default, repr=False)
     _parts: dict[Look, Scene] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def encoded(cls, graphs: Graphs, photo: Photo, grounding: Callable[[], Grounding] = installed) -> Scene:
+    def encoded(cls, graphs: Graphs, photo: Photo, grounding: Callable[[], Grounding] = load_default) -> Scene:
         """Encode a picture."""
         frame = Frame.of(photo.size)
         image = to_input_image(photo.pixels, frame)
@@ -141,13 +141,13 @@ class Scene:
         *,
         box_threshold: float = BOX_THRESHOLD,
         text_threshold: float = TEXT_THRESHOLD,
-        nms: float = NMS,
+        nms: float = NMS_THRESHOLD,
     ) -> FoundBoxes:
         """Where words are in the picture, the surest box first; false, with the best score, when they are nowhere.
 
         Args:
             text: a phrase, "the girl in the red sweater"; or several, parted by full stops or in a list.
-            box_threshold, text_threshold, nms: as `mam.text.Grounding.find`; the defaults are those of the authors' demo.
+            box_threshold, text_threshold, nms: as `mam.grounding.Grounding.find`; the defaults are those of the authors' demo.
 
         Raises:
             PromptError: no words, words that the model does not know, or too many.

@@ -160,6 +160,11 @@ def open_sessions(
     )
 
 
+def available_providers() -> list[str]:
+    """Return the execution providers that the installed onnxruntime was compiled with."""
+    return ort.get_available_providers()
+
+
 def cuda_driver() -> str | None:
     """The name of the NVIDIA driver's library, None where there is no driver: asking CUDA then only prints alarms."""
     for name in ("libcuda.so.1", "nvcuda.dll"):  # tried, not looked for: containers have it where only the loader looks

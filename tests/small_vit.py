@@ -36,7 +36,7 @@ def main(mirror: Path, *command: str) -> int:
     for name in SMALL.checkpoints:
         data = (mirror / name).read_bytes()
         facts = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        weights.WEIGHTS[name] = dataclasses.replace(weights.WEIGHTS[name], **facts)
+        weights.REGISTRY[name] = dataclasses.replace(weights.REGISTRY[name], **facts)
     return export(command)
 
 

@@ -95,6 +95,11 @@ class Results:
         with open(self.file, "a", newline="") as stream:
             csv.DictWriter(stream, [field.name for field in fields(Row)]).writerows(map(asdict, rows))
 
+    def select(self, prompt: str, cases: Sequence[Case]) -> list[Row]:
+        """Return the rows of some cases by one kind of prompt."""
+        names = {case.name for case in cases}
+        return [row for row in self.rows if row.prompt == prompt and row.case in names]
+
     def has(self, case: str, prompt: str, rounds: int) -> bool:
         """True when a case is done, all rounds of it."""
         return sum(row.case == case and row.prompt == prompt for row in self.rows) >= rounds

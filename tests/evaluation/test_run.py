@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mam import FoundBox, FoundBoxes
-from mam.__main__ import main
+from mam.cli import main
 from mam.errors import MamError
 from mam.evaluation import interaction, run
 from mam.evaluation.benchmarks import LAYOUTS, read_cases

@@ -102,7 +102,7 @@ def nothing_there(tmp_path, monkeypatch):
     monkeypatch.setitem(variants.VARIANTS, "vit_b", small_vit.SMALL)
     small_vit.write_mirror(tmp_path)
     for name in small_vit.SMALL.checkpoints:
-        monkeypatch.setitem(weights.WEIGHTS, name, weights.Weights(name, "a test", "none", "http://nowhere"))
+        monkeypatch.setitem(weights.REGISTRY, name, weights.WeightFile(name, "a test", "none", "http://nowhere"))
     return tmp_path
 
 
@@ -125,7 +125,7 @@ def test_an_export_that_breaks_off_leaves_nothing_that_looks_whole(nothing_there
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(prepare, "write_graphs", fail)
         prepare.prepare(VARIANTS["vit_b"], print)
-    assert not weights.exported_to("vit_b").exists()
+    assert not weights.graphs_folder("vit_b").exists()
     prepare.prepare(VARIANTS["vit_b"], print)
     assert Matting.load("vit_b")
 

@@ -14,7 +14,7 @@ from export import grounding as export
 from export.__main__ import main
 from export.trace import OPSET
 from mam import Grounding, WeightsError, contract
-from mam.text import MODELS, Phrases
+from mam.grounding import MODELS, Phrases
 from tests.grounding import one_thread
 
 TEXTS = ["a cat", "the girl in the red sweater, a dog", ["a cat", "the girl in the red sweater", "dogs"]]
@@ -32,8 +32,8 @@ def torch_model(grounding_source):
 )
 def test_graph_equals_transformers(grounding, torch_model, text, size) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    image, pixel_mask = grounding.canvas.feed(pixels)
-    phrases = Phrases.of(text, grounding.tokenizer)
+    image, pixel_mask = grounding.canvas.place(pixels)
+    phrases = Phrases.tokenise(text, grounding.tokenizer)
     logits, boxes = grounding._run(image, pixel_mask, phrases.input_ids, phrases.position_ids, phrases.text_mask)
     with torch.inference_mode():
         # From the ids alone: masks, positions and reference points are transformers' own.
@@ -164,7 +164,7 @@ def test_incomplete_and_foreign_folders_are_refused(tmp_path, grounding_source) 
 
 def test_published_files_are_those_of_the_weights(monkeypatch) -> None:
     addresses = []
-    monkeypatch.setattr(export.weights, "get", lambda name: addresses.append(export.weights.find(name).address) or name)
+    monkeypatch.setattr(export.weights, "fetch", lambda name: addresses.append(export.weights.find(name).url) or name)
     for model in MODELS:
         export.downloaded(model)
     expected = [

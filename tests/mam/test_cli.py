@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mam.__main__ import find_pictures, main, parse
+from mam.cli import main, parse
+from mam.cli.matte import find_images
 from tests.conftest import EXAMPLES, ROOT
 
 FLOWER = str(EXAMPLES / "flower.jpg")
@@ -43,27 +44,27 @@ def test_one_failure_does_not_stop_a_folder(tmp_path, capsys) -> None:
     assert main(["matte", str(folder), *BOX, "-o", str(tmp_path / "out")]) == 1
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a_matte.png", "c_matte.png"]
     said = capsys.readouterr().err
-    assert "b.jpg is not a picture" in said and "2 of 3 pictures done" in said
+    assert "b.jpg is not a picture" in said and "2 of 3 images done" in said
 
 
 def test_globs_folders_and_files_are_found(tmp_path) -> None:
     for name in ("x.jpg", "y.PNG", "notes.txt"):
         (tmp_path / name).touch()
-    assert [p.name for p in find_pictures([str(tmp_path)])] == ["x.jpg", "y.PNG"]
-    assert [p.name for p in find_pictures([str(tmp_path / "*.jpg"), str(tmp_path / "y.PNG")])] == ["x.jpg", "y.PNG"]
-    with pytest.raises(FileNotFoundError, match="matches no picture"):
-        find_pictures([str(tmp_path / "*.gif")])
+    assert [p.name for p in find_images([str(tmp_path)])] == ["x.jpg", "y.PNG"]
+    assert [p.name for p in find_images([str(tmp_path / "*.jpg"), str(tmp_path / "y.PNG")])] == ["x.jpg", "y.PNG"]
+    with pytest.raises(FileNotFoundError, match="matches no image"):
+        find_images([str(tmp_path / "*.gif")])
 
 
 def test_mistakes_are_one_line(tmp_path, capsys) -> None:
     assert main(["matte", FLOWER, "-o", str(tmp_path / "o.png")]) == 1
     assert "the prompt is empty" in capsys.readouterr().err
     assert main(["matte", "nowhere/*.jpg", *BOX]) == 1
-    assert capsys.readouterr().err == "mam: nowhere/*.jpg matches no picture; expected a file, a folder or a glob.\n"
+    assert capsys.readouterr().err == "mam: nowhere/*.jpg matches no image; expected a file, a folder or a glob.\n"
     assert main(["matte", FLOWER, FLOWER, *BOX, "-o", "one.png"]) == 1
-    assert "is one file, but there are 2 pictures" in capsys.readouterr().err
+    assert "is one file, but there are 2 images" in capsys.readouterr().err
     assert main(["matte", FLOWER, *BOX, "-o", "out.jpg"]) == 1
-    assert "ends in .png" in capsys.readouterr().err
+    assert "does not end in .png" in capsys.readouterr().err
     assert main(["matte", FLOWER, str(shutil.copy(FLOWER, tmp_path)), *BOX, "-o", str(tmp_path)]) == 1
     assert "would all be written to" in capsys.readouterr().err
     assert main(["matte", FLOWER, *BOX, "--graphs", str(tmp_path)]) == 1
@@ -76,7 +77,7 @@ def test_mistakes_are_one_line(tmp_path, capsys) -> None:
 def test_doctor_tells_what_runs(capsys) -> None:
     assert main(["doctor", "--device", "cpu"]) == 0
     said = capsys.readouterr().out
-    assert "model tiny" in said and "asked for cpu, runs on CPUExecutionProvider" in said
+    assert "model tiny" in said and "device cpu, runs on CPUExecutionProvider" in said
     assert "NVIDIA driver" in said and "prompt to alpha" in said
 
 
@@ -85,4 +86,4 @@ def test_training_says_what_it_needs(capsys, tmp_path) -> None:
         assert main(["train", recipe, "--data", str(tmp_path), "--out", str(tmp_path)]) == 1
         assert f"{recipe} needs --sam" in capsys.readouterr().err
     assert main(["train", "huge", "--data", str(tmp_path), "--out", str(tmp_path)]) == 1
-    assert "no recipe 'huge'; expected one of tiny-segment, tiny-mend, tiny-matte" in capsys.readouterr().err
+    assert "there is no recipe 'huge'; expected one of tiny-segment, tiny-mend, tiny-matte" in capsys.readouterr().err

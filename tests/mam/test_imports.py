@@ -13,7 +13,7 @@ WITHOUT_TORCH = """
 import sys
 for name in ("torch", "torchvision", "onnx", "segment_anything", "gradio", "transformers", "tokenizers"):
     sys.modules[name] = None  # importing it raises
-import mam, mam.__main__
+import mam, mam.cli
 from demo import session, views
 matte = mam.Matting.load(device="cpu").open({photo!r}).matte(box=(178, 82, 450, 360))
 assert matte and matte.cutout().shape[2] == 4
@@ -28,7 +28,7 @@ def test_the_chain_runs_where_torch_cannot_be_imported() -> None:
 
 def test_importing_loads_no_model_and_prints_nothing() -> None:
     code = (
-        "import onnxruntime, sys; onnxruntime.InferenceSession = None; import mam, mam.__main__\n"
+        "import onnxruntime, sys; onnxruntime.InferenceSession = None; import mam, mam.cli\n"
         "assert not {'pymatting', 'numba', 'tqdm', 'gradio', 'tokenizers'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=ROOT)

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from mam import WeightsError, weights
-from mam.weights import Weights
+from mam.weights import WeightFile, cache, download
 
 DATA = bytes(range(256)) * 12_000  # 3 MB
 NAME = "thing.pth"
@@ -55,10 +55,10 @@ class _Handler(BaseHTTPRequestHandler):
 def server(monkeypatch, tmp_path):
     made = Server()
     address = f"http://127.0.0.1:{made.server_port}/{NAME}"
-    entry = Weights(NAME, "a thing", "MIT", address, len(DATA), hashlib.sha256(DATA).hexdigest())
-    monkeypatch.setitem(weights.WEIGHTS, NAME, entry)
+    entry = WeightFile(NAME, "a thing", "MIT", address, len(DATA), hashlib.sha256(DATA).hexdigest())
+    monkeypatch.setitem(weights.REGISTRY, NAME, entry)
     monkeypatch.setenv("MAM_HOME", str(tmp_path))
-    monkeypatch.setattr(weights.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(download, "RETRY_DELAYS", (0, 0, 0, 0))
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "MAM_OFFLINE", "MAM_MIRROR"):
         monkeypatch.delenv(name, raising=False)
     yield made
@@ -68,84 +68,84 @@ def server(monkeypatch, tmp_path):
 
 def test_a_download_is_checked_and_kept(server, tmp_path) -> None:
     seen = []
-    file = weights.get(NAME, lambda have, expected: seen.append((have, expected)))
-    assert file == tmp_path / NAME == weights.path(NAME) and file.read_bytes() == DATA
+    file = weights.fetch(NAME, lambda have, expected: seen.append((have, expected)))
+    assert file == tmp_path / NAME == weights.verified_path(NAME) and file.read_bytes() == DATA
     assert seen[-1] == (len(DATA), len(DATA)) and len(seen) >= 3
-    assert weights.get(NAME) == file and len(server.asked) == 1
+    assert weights.fetch(NAME) == file and len(server.asked) == 1
     assert not list(tmp_path.glob("*.partial*"))
 
 
 @pytest.mark.parametrize("mood", ["cut", "busy"])
 def test_a_broken_connection_is_taken_up_again(server, mood) -> None:
     server.mood = mood
-    assert weights.get(NAME).read_bytes() == DATA
+    assert weights.fetch(NAME).read_bytes() == DATA
     assert len(server.asked) == 2 and (mood == "busy" or server.asked[1] == "bytes=1000000-")
 
 
 def test_a_server_that_knows_no_ranges_starts_over(server) -> None:
     server.mood = "forgetful"
-    assert weights.get(NAME).read_bytes() == DATA and len(server.asked) == 2
+    assert weights.fetch(NAME).read_bytes() == DATA and len(server.asked) == 2
 
 
 def test_what_came_is_kept_when_the_tries_are_used_up(server, tmp_path) -> None:
     server.mood = "always cut"
-    with pytest.raises(WeightsError, match="could not be downloaded .* run the same again to go on"):
-        weights.get(NAME)
+    with pytest.raises(WeightsError, match="could not be downloaded .* run the same command again to resume"):
+        weights.fetch(NAME)
     assert (tmp_path / f"{NAME}.partial").stat().st_size == 50_000 and not (tmp_path / NAME).exists()
     server.mood = "good"
-    assert weights.get(NAME).read_bytes() == DATA and server.asked[-1] == "bytes=50000-"
+    assert weights.fetch(NAME).read_bytes() == DATA and server.asked[-1] == "bytes=50000-"
 
 
 def test_another_file_than_published_never_gets_the_name(server, tmp_path) -> None:
     server.mood = "other"
     with pytest.raises(WeightsError, match="expected .*it is damaged or another file"):
-        weights.get(NAME)
+        weights.fetch(NAME)
     assert not list(tmp_path.glob(f"{NAME}*[!k]"))
     server.mood = "good"
-    assert weights.get(NAME).read_bytes() == DATA
+    assert weights.fetch(NAME).read_bytes() == DATA
 
 
 def test_a_whole_partial_file_needs_nothing_more(server, tmp_path) -> None:
     (tmp_path / f"{NAME}.partial").write_bytes(DATA)
-    assert weights.get(NAME).read_bytes() == DATA
+    assert weights.fetch(NAME).read_bytes() == DATA
 
 
 def test_errors_that_no_try_can_mend(server, monkeypatch, tmp_path) -> None:
     server.mood = "missing"
     with pytest.raises(WeightsError, match="404"):
-        weights.get(NAME)
+        weights.fetch(NAME)
     assert len(server.asked) == 1
     server.mood = "good"
-    monkeypatch.setattr(weights.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1000})())
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1000})())
     with pytest.raises(WeightsError, match="is full: 3 MB are needed, 0 MB are free"):
-        weights.get(NAME)
+        weights.fetch(NAME)
     monkeypatch.setenv("MAM_OFFLINE", "1")
     with pytest.raises(WeightsError, match="MAM_OFFLINE forbids"):
-        weights.get(NAME)
+        weights.fetch(NAME)
 
 
 def test_a_file_that_was_changed_is_noticed(server) -> None:
-    file = weights.get(NAME)
+    file = weights.fetch(NAME)
     file.write_bytes(DATA[:-1])
     with pytest.raises(WeightsError, match="delete it and get it again"):
-        weights.path(NAME)
+        weights.verified_path(NAME)
 
 
 def test_a_mirror_is_asked_by_name(server, monkeypatch) -> None:
-    monkeypatch.setitem(weights.WEIGHTS, NAME, Weights(NAME, "", "", "hf://nobody/nothing/x", len(DATA)))
+    monkeypatch.setitem(weights.REGISTRY, NAME, WeightFile(NAME, "", "", "hf://nobody/nothing/x", len(DATA)))
     monkeypatch.setenv("MAM_MIRROR", f"http://127.0.0.1:{server.server_port}/")
-    assert weights.get(NAME).read_bytes() == DATA
+    assert weights.fetch(NAME).read_bytes() == DATA
 
 
-def _fetch(entry: Weights, answers) -> None:
-    weights.WEIGHTS[entry.name] = entry
-    answers.put(weights.get(entry.name).read_bytes() == DATA)
+def _fetch(entry: WeightFile, answers) -> None:
+    weights.REGISTRY[entry.name] = entry
+    answers.put(weights.fetch(entry.name).read_bytes() == DATA)
 
 
 def test_two_processes_download_once(server) -> None:
     context = multiprocessing.get_context("spawn")
     answers = context.Queue()
-    both = [context.Process(target=_fetch, args=(weights.WEIGHTS[NAME], answers)) for _ in range(2)]
+    both = [context.Process(target=_fetch, args=(weights.REGISTRY[NAME], answers)) for _ in range(2)]
     for process in both:
         process.start()
     assert [answers.get(timeout=60) for _ in both] == [True, True]
@@ -157,36 +157,38 @@ def test_two_processes_download_once(server) -> None:
 def test_what_only_a_person_can_fetch_says_what_to_do(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("MAM_HOME", str(tmp_path))
     with pytest.raises(WeightsError, match="open https://drive.google.com.* download mam_vitl.pth and put it into"):
-        weights.get("mam_vitl.pth")
-    with pytest.raises(WeightsError, match="get it with `python -m mam weights get sam_vit_b_01ec64.pth`"):
-        weights.path("sam_vit_b_01ec64.pth")
-    with pytest.raises(WeightsError, match="no weights are called 'vit'"):
-        weights.get("vit")
+        weights.fetch("mam_vitl.pth")
+    with pytest.raises(WeightsError, match="get it with `mam weights get sam_vit_b_01ec64.pth`"):
+        weights.verified_path("sam_vit_b_01ec64.pth")
+    with pytest.raises(WeightsError, match="there is no weight file 'vit'"):
+        weights.fetch("vit")
 
 
 def test_the_table_is_well_formed() -> None:
-    for name, entry in weights.WEIGHTS.items():
-        assert entry.name == name and entry.what and entry.licence and bool(entry.address) != bool(entry.by_hand)
-        assert len(entry.sha256) in (0, 64) and (entry.by_hand or entry.address.startswith(("https://", "hf://")))
+    for name, entry in weights.REGISTRY.items():
+        assert (
+            entry.name == name and entry.description and entry.licence and bool(entry.url) != bool(entry.manual_steps)
+        )
+        assert len(entry.sha256) in (0, 64) and (entry.manual_steps or entry.url.startswith(("https://", "hf://")))
 
 
 def test_on_the_command_line(server, tmp_path, capsys) -> None:
-    from mam.__main__ import main
+    from mam.cli import main
 
     assert main(["weights", "list"]) == 0
     assert "sam_vit_h_4b8939.pth" in (said := capsys.readouterr().out) and f"{NAME:32} to get" in said
     assert main(["weights", "path", NAME]) == 1
-    assert "python -m mam weights get" in capsys.readouterr().err
+    assert "mam weights get" in capsys.readouterr().err
     assert main(["weights", "get", NAME]) == 0 and str(tmp_path / NAME) in capsys.readouterr().out
-    assert main(["weights", "verify"]) == 0 and "whole" in capsys.readouterr().out
+    assert main(["weights", "verify"]) == 0 and "verified" in capsys.readouterr().out
     (tmp_path / NAME).write_bytes(b"x")
     assert main(["weights", "verify"]) == 1
     assert main(["weights", "get"]) == 1
 
 
 def test_a_folder_that_cannot_be_written_to_can_still_be_read(server, monkeypatch) -> None:
-    file = weights.get(NAME)
-    weights._note(file).unlink()
+    file = weights.fetch(NAME)
+    cache.verification_record(file).unlink()
     real = type(file).write_text
 
     def refuse(path, *args, **options):
@@ -195,11 +197,11 @@ def test_a_folder_that_cannot_be_written_to_can_still_be_read(server, monkeypatc
         return real(path, *args, **options)
 
     monkeypatch.setattr(type(file), "write_text", refuse)
-    assert weights.path(NAME) == file  # checked, though that cannot be remembered
+    assert weights.verified_path(NAME) == file  # checked, though that cannot be remembered
 
 
 def test_a_download_into_such_a_folder_says_what_to_do(server, tmp_path, monkeypatch) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("MAM_HOME", str(tmp_path / "file" / "home"))
-    with pytest.raises(WeightsError, match="cannot be written to .*set MAM_HOME"):
-        weights.get(NAME)
+    with pytest.raises(WeightsError, match="is not writable .*set MAM_HOME"):
+        weights.fetch(NAME)

@@ -16,17 +16,17 @@ from pathlib import Path
 import pytest
 
 from mam import WeightsError, weights
-from mam.weights import Weights
+from mam.weights import WeightFile, download
 
 ROOT = Path(__file__).parents[2]
 DATA = bytes(range(256)) * 12_000  # 3 MB
 SHA256 = hashlib.sha256(DATA).hexdigest()
 TOKEN = "hf_secret"
-MODEL = Weights("mam.pth", "a cut-out", "MIT", "hf://conrevo/Segment-Anything-A1111/mam.pth", len(DATA), SHA256)
-SPACE = Weights(
+MODEL = WeightFile("mam.pth", "a cut-out", "MIT", "hf://conrevo/Segment-Anything-A1111/mam.pth", len(DATA), SHA256)
+SPACE = WeightFile(
     "both.pth", "both", "MIT", "hf://spaces/shi-labs/Matting-Anything/checkpoints/mam_sam_vitb.pth", 0, SHA256
 )
-GATED = Weights("gated.pth", "gated", "MIT", "hf://owner/gated/model.pth", len(DATA), SHA256)
+GATED = WeightFile("gated.pth", "gated", "MIT", "hf://owner/gated/model.pth", len(DATA), SHA256)
 FILES = (
     "/conrevo/Segment-Anything-A1111/resolve/main/mam.pth",
     "/spaces/shi-labs/Matting-Anything/resolve/main/checkpoints/mam_sam_vitb.pth",
@@ -112,7 +112,7 @@ def hub(monkeypatch, tmp_path):
 
     made = Hub()
     for entry in (MODEL, SPACE, GATED):
-        monkeypatch.setitem(weights.WEIGHTS, entry.name, entry)
+        monkeypatch.setitem(weights.REGISTRY, entry.name, entry)
     # huggingface_hub reads the environment when it is imported: once for this process, anew in those that tests start.
     monkeypatch.setattr(constants, "ENDPOINT", made.endpoint)
     monkeypatch.setattr(
@@ -124,7 +124,7 @@ def hub(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
     monkeypatch.setenv("MAM_HOME", str(tmp_path / "mam"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    monkeypatch.setattr(weights.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(download, "RETRY_DELAYS", (0, 0, 0, 0))
     for name in ("MAM_OFFLINE", "MAM_MIRROR", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     yield made
@@ -151,39 +151,40 @@ def test_the_stand_in_is_a_hub_to_huggingface_hub(hub, tmp_path) -> None:
 @pytest.mark.parametrize("entry", [MODEL, SPACE], ids=["of a model", "of a Space"])
 def test_a_file_of_the_hub_comes_is_checked_and_tells_its_progress(hub, tmp_path, entry) -> None:
     told = []
-    file = weights.get(entry.name, lambda have, expected: told.append((have, expected)))
-    assert file == tmp_path / "mam" / entry.name == weights.path(entry.name) and file.read_bytes() == DATA
+    file = weights.fetch(entry.name, lambda have, expected: told.append((have, expected)))
+    assert file == tmp_path / "mam" / entry.name == weights.verified_path(entry.name) and file.read_bytes() == DATA
     assert told[-1] == (len(DATA), len(DATA)) and len(told) >= 3 and told == sorted(told)
     assert [(host, path.split("?")[0]) for host, path, *_ in hub.seen] == [
         ("127.0.0.1", FILES[0] if entry is MODEL else FILES[1]),
         ("localhost", f"/cdn/{SHA256}"),
     ]
     assert {path.name for path in file.parent.iterdir()} == {entry.name, f"{entry.name}.checked", f"{entry.name}.lock"}
-    assert weights.get(entry.name) == file and len(hub.seen) == 2
+    assert weights.fetch(entry.name) == file and len(hub.seen) == 2
 
 
 def test_a_broken_connection_goes_on_where_it_stopped_even_in_a_later_call(hub, tmp_path) -> None:
     hub.breaks = 100_000
     with pytest.raises(
-        WeightsError, match="could not be downloaded .*; what came is kept, so run the same again to go on"
+        WeightsError,
+        match="could not be downloaded .*; the part that arrived is kept, so run the same command again to resume",
     ):
-        weights.get(SPACE.name)
+        weights.fetch(SPACE.name)
     assert (tmp_path / "mam" / f"{SPACE.name}.partial").stat().st_size == 500_000  # five tries
     hub.breaks = None
-    assert weights.get(SPACE.name).read_bytes() == DATA
+    assert weights.fetch(SPACE.name).read_bytes() == DATA
     assert hub.seen[-1][2] == "bytes=500000-"
 
 
 def test_another_file_than_published_is_refused(hub, tmp_path) -> None:
     hub.data = DATA[:-1] + b"x"
     with pytest.raises(WeightsError, match=f"expected {SHA256}: it is damaged or another file"):
-        weights.get(MODEL.name)
+        weights.fetch(MODEL.name)
     assert not (tmp_path / "mam" / MODEL.name).exists() and not list((tmp_path / "mam").glob("*.partial"))
 
 
 def test_the_login_goes_to_the_hub_and_to_nobody_else(hub, monkeypatch) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    assert weights.get(GATED.name).read_bytes() == DATA
+    assert weights.fetch(GATED.name).read_bytes() == DATA
     assert [(host, token) for host, _, _, token in hub.seen] == [("127.0.0.1", f"Bearer {TOKEN}"), ("localhost", None)]
 
 
@@ -206,11 +207,11 @@ def test_the_login_goes_to_the_hub_and_to_nobody_else(hub, monkeypatch) -> None:
     ids=["gated, nobody", "gated, a stranger", "no repository", "no file"],
 )
 def test_a_refusal_is_one_clear_line_at_the_first_try(hub, monkeypatch, address, token, told) -> None:
-    monkeypatch.setitem(weights.WEIGHTS, "x.pth", Weights("x.pth", "x", "MIT", address))
+    monkeypatch.setitem(weights.REGISTRY, "x.pth", WeightFile("x.pth", "x", "MIT", address))
     if token:
         monkeypatch.setenv("HF_TOKEN", token)
     with pytest.raises(WeightsError, match=told) as error:
-        weights.get("x.pth")
+        weights.fetch("x.pth")
     assert "\n" not in str(error.value) and len(hub.seen) == 1
 
 
@@ -219,10 +220,10 @@ def test_offline_nobody_is_asked(hub, monkeypatch) -> None:
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(WeightsError, match="HF_HUB_OFFLINE forbids downloads"):
-        weights.get(MODEL.name)
+        weights.fetch(MODEL.name)
     monkeypatch.setenv("MAM_OFFLINE", "1")
     with pytest.raises(WeightsError, match="MAM_OFFLINE forbids downloads"):
-        weights.get(MODEL.name)
+        weights.fetch(MODEL.name)
     assert not hub.seen
 
 
@@ -230,12 +231,12 @@ def test_a_hub_that_cannot_be_reached_is_a_clear_error(hub, monkeypatch) -> None
     hub.shutdown()
     hub.server_close()
     with pytest.raises(WeightsError, match=r"could not be downloaded from http://127.0.0.1:\d+/conrevo/.*ConnectError"):
-        weights.get(MODEL.name)
+        weights.fetch(MODEL.name)
 
 
-def _fetch(entry: Weights, answers) -> None:
-    weights.WEIGHTS[entry.name] = entry
-    answers.put(weights.get(entry.name).read_bytes() == DATA)
+def _fetch(entry: WeightFile, answers) -> None:
+    weights.REGISTRY[entry.name] = entry
+    answers.put(weights.fetch(entry.name).read_bytes() == DATA)
 
 
 def test_two_processes_download_once(hub) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mam.__main__ import main
+from mam.cli import main
 from mam.training import files
 from mam.training.data import Library, Segments
 from mam.training.files import Files

@@ -6,10 +6,12 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 from mam import GraphError, Grounding, Matting, NothingFound, PromptError
+from mam.grounding import Canvas, FoundBox, FoundBoxes, Phrases
+from mam.grounding.boxes import select_boxes
+from mam.grounding.phrases import split_phrases
 from mam.matting import BUNDLE
 from mam.runtime import load_graphs
-from mam.text import Canvas, FoundBox, FoundBoxes, Phrases, choose, split
-from mam.weights import exported_to
+from mam.weights import graphs_folder
 from tests.conftest import EXAMPLES
 
 RED = "the girl in the red sweater"
@@ -48,30 +50,30 @@ def scene(words):
     ],
 )
 def test_phrases_are_parted_by_full_stops_alone(text, phrases) -> None:
-    assert split(text) == phrases
+    assert split_phrases(text) == phrases
 
 
 @pytest.mark.parametrize(
     "text", ["", "  ", "...", "?!", "!!! . a cat", [], ["a cat", ""], ["."], 7, ["a cat", 7], b"a cat"]
 )
 def test_a_text_without_words_is_refused(text) -> None:
-    with pytest.raises(PromptError, match="without words|expected a string"):
-        split(text)
+    with pytest.raises(PromptError, match="without letters|expected a string"):
+        split_phrases(text)
 
 
 def test_unknown_words_and_too_many_are_refused(grounding) -> None:
     for text in ("猫", "a cat. zebra", "\N{CAT FACE} 7"):
         with pytest.raises(PromptError, match="knows no word"):
-            Phrases.of(text, grounding.tokenizer)
-    assert Phrases.of("a zebra", grounding.tokenizer).names == ("a zebra",)
-    assert Phrases.of(" ".join(["cat"] * 253), grounding.tokenizer).input_ids.shape == (1, 256)
+            Phrases.tokenise(text, grounding.tokenizer)
+    assert Phrases.tokenise("a zebra", grounding.tokenizer).names == ("a zebra",)
+    assert Phrases.tokenise(" ".join(["cat"] * 253), grounding.tokenizer).input_ids.shape == (1, 256)
     for text in (" ".join(["cat"] * 254), [" ".join(["cat"] * k) for k in range(1, 50)]):
         with pytest.raises(PromptError, match="tokens .* the model reads 256"):
-            Phrases.of(text, grounding.tokenizer)
+            Phrases.tokenise(text, grounding.tokenizer)
 
 
 def test_marks_in_a_text_are_no_marks_of_the_tokenizer(grounding) -> None:
-    assert list(Phrases.of("a cat [SEP] [CLS]", grounding.tokenizer).input_ids[0]).count(102) == 1
+    assert list(Phrases.tokenise("a cat [SEP] [CLS]", grounding.tokenizer).input_ids[0]).count(102) == 1
 
 
 @pytest.mark.parametrize("text", ["a cat", "a cat. the dogs in red, a girl. zebra cat", [RED, "cat", "a dog"]])
@@ -79,7 +81,7 @@ def test_tokens_masks_and_positions_are_those_of_transformers(grounding, text) -
     torch = pytest.importorskip("torch")
     from transformers.models.grounding_dino import modeling_grounding_dino as upstream
 
-    phrases = Phrases.of(text, grounding.tokenizer)
+    phrases = Phrases.tokenise(text, grounding.tokenizer)
     assert phrases.input_ids[0].tolist() == grounding.tokenizer.encode(phrases.text).ids
     ids = torch.from_numpy(phrases.input_ids)
     mask, positions = upstream.generate_masks_with_special_tokens_and_transfer_map(
@@ -97,8 +99,8 @@ def test_pictures_are_prepared_as_by_transformers(size) -> None:
     from transformers.models.grounding_dino.image_processing_pil_grounding_dino import GroundingDinoImageProcessorPil
 
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    image, mask = Canvas().feed(pixels)
-    h, w = Canvas().size(size)
+    image, mask = Canvas().place(pixels)
+    h, w = Canvas().resized_size(size)
     assert (
         image.shape == (1, 3, 1333, 1333)
         and mask[0, :h, :w].all()
@@ -114,8 +116,8 @@ def test_pictures_are_prepared_as_by_transformers(size) -> None:
 
 
 def test_thin_pictures_keep_a_pixel() -> None:
-    assert Canvas().size((1, 5000)) == (1, 1333) and Canvas(side=800).size((5000, 1)) == (800, 1)
-    image, mask = Canvas(side=64, shortest=48).feed(np.full((1, 3000, 3), 9, np.uint8))
+    assert Canvas().resized_size((1, 5000)) == (1, 1333) and Canvas(side=800).resized_size((5000, 1)) == (800, 1)
+    image, mask = Canvas(side=64, shortest=48).place(np.full((1, 3000, 3), 9, np.uint8))
     assert mask.sum() == 64 and np.isfinite(image).all()
 
 
@@ -129,7 +131,7 @@ def test_boxes_scores_and_order_are_those_of_transformers(grounding_source) -> N
     processor = GroundingDinoProcessor(GroundingDinoImageProcessorPil(), tokenizer)
     rng = np.random.default_rng(1)
     for text in ("a cat", "a cat. the red dog. the girl in red"):
-        phrases = Phrases.of(text, Tokenizer.from_str(tokenizer.backend_tokenizer.to_str()))
+        phrases = Phrases.tokenise(text, Tokenizer.from_str(tokenizer.backend_tokenizer.to_str()))
         logits = rng.normal(-2, 1.5, (200, phrases.input_ids.shape[1])).astype(np.float32)
         boxes = np.concatenate([rng.uniform(0, 1, (200, 2)), rng.uniform(0.05, 0.6, (200, 2))], 1).astype(np.float32)
         padded = torch.full((1, 200, 256), -torch.inf)
@@ -138,7 +140,9 @@ def test_boxes_scores_and_order_are_those_of_transformers(grounding_source) -> N
         told = processor.post_process_grounded_object_detection(
             outputs, torch.from_numpy(phrases.input_ids), threshold=0.25, text_threshold=0.25, target_sizes=[(480, 640)]
         )[0]
-        ours = choose(logits, boxes, phrases, (480, 640), box_threshold=0.25, text_threshold=0.25, nms=1.0)
+        ours = select_boxes(
+            logits, boxes, phrases, (480, 640), box_threshold=0.25, text_threshold=0.25, nms_threshold=1.0
+        )
         order = torch.argsort(-told["scores"], stable=True)
         assert len(ours) == len(order) > 50
         theirs = told["boxes"][order].clamp(min=0).minimum(torch.tensor([640, 480, 640, 480])).numpy()
@@ -152,7 +156,7 @@ def test_boxes_scores_and_order_are_those_of_transformers(grounding_source) -> N
 
 
 def test_nms_is_by_phrase_and_thresholds_are_strict(grounding) -> None:
-    phrases = Phrases.of("cat. dog", grounding.tokenizer)  # [CLS] cat . dog . [SEP]
+    phrases = Phrases.tokenise("cat. dog", grounding.tokenizer)  # [CLS] cat . dog . [SEP]
     logits = np.full((5, 6), -9, np.float32)
     logits[[0, 1, 2], 1] = 3, 2, 1  # three cats, the second almost the first
     logits[3, 3] = 2.5  # a dog in the same place
@@ -160,25 +164,39 @@ def test_nms_is_by_phrase_and_thresholds_are_strict(grounding) -> None:
     boxes = np.float32(
         [[0.5, 0.5, 0.2, 0.2], [0.51, 0.5, 0.2, 0.2], [0.2, 0.2, 0.1, 0.1], [0.5, 0.5, 0.2, 0.2], [0.9, 0.9, 0.4, 0.4]]
     )
-    found = choose(logits, boxes, phrases, (100, 200), box_threshold=0.25, text_threshold=0.25, nms=0.5)
+    found = select_boxes(logits, boxes, phrases, (100, 200), box_threshold=0.25, text_threshold=0.25, nms_threshold=0.5)
     assert [f.phrase for f in found] == ["cat", "dog", "cat", ""]
     assert found[0].box == pytest.approx((80, 40, 120, 60), abs=1e-3) and found[3].box == pytest.approx(
         (140, 70, 200, 100), abs=1e-3
     )
     assert found[0].score == found.best_score == pytest.approx(1 / (1 + np.exp(-3)))
-    assert len(choose(logits, boxes, phrases, (9, 9), box_threshold=0.25, text_threshold=0.25, nms=0.95)) == 5
+    assert (
+        len(select_boxes(logits, boxes, phrases, (9, 9), box_threshold=0.25, text_threshold=0.25, nms_threshold=0.95))
+        == 5
+    )
     half = 1 / (1 + np.exp(np.float32(-0.5)))
-    assert len(choose(logits, boxes, phrases, (9, 9), box_threshold=half, text_threshold=0.25, nms=0.5)) == 3
-    none = choose(logits - 9, boxes, phrases, (100, 200), box_threshold=0.25, text_threshold=0.25, nms=0.5)
+    assert (
+        len(select_boxes(logits, boxes, phrases, (9, 9), box_threshold=half, text_threshold=0.25, nms_threshold=0.5))
+        == 3
+    )
+    none = select_boxes(
+        logits - 9, boxes, phrases, (100, 200), box_threshold=0.25, text_threshold=0.25, nms_threshold=0.5
+    )
     assert not none and none.best_score == pytest.approx(1 / (1 + np.exp(6)))
-    assert str(none) == "nothing found for 'cat. dog.' (best score 0.00); try other words, or give a box"
+    assert str(none) == "nothing found for 'cat. dog.' (best score 0.00); try another text, or give a box"
 
 
 def test_a_box_covers_a_pixel_at_least(grounding) -> None:
-    phrases = Phrases.of("cat", grounding.tokenizer)
+    phrases = Phrases.tokenise("cat", grounding.tokenizer)
     boxes = np.float32([[0, 0, 0, 0], [1, 1, 0, 0], [0.5, 0.5, 1e-4, 3]])
-    found = choose(
-        np.full((3, 4), 2, np.float32), boxes, phrases, (1, 40), box_threshold=0.25, text_threshold=0.25, nms=0.5
+    found = select_boxes(
+        np.full((3, 4), 2, np.float32),
+        boxes,
+        phrases,
+        (1, 40),
+        box_threshold=0.25,
+        text_threshold=0.25,
+        nms_threshold=0.5,
     )
     assert [f.box for f in found] == [(0, 0, 1, 1), (39, 0, 40, 1), pytest.approx((19.998, 0, 20.998, 1), abs=1e-3)]
 
@@ -203,7 +221,7 @@ def test_words_cut_out_what_their_best_box_does(scene, words) -> None:
 def test_words_that_are_nowhere_are_an_answer(scene) -> None:
     nothing = scene.matte(text="a cat")
     assert isinstance(nothing, NothingFound) and not nothing and nothing.score == 0.12
-    assert str(nothing) == "nothing found for 'a cat.' (best score 0.12); try other words, or give a box"
+    assert str(nothing) == "nothing found for 'a cat.' (best score 0.12); try another text, or give a box"
 
 
 def test_words_and_a_box_exclude_each_other(scene) -> None:
@@ -228,7 +246,7 @@ def test_without_a_model_the_error_says_what_to_run(tmp_path, monkeypatch, groun
     scene = Matting.load(device="cpu").open(np.full((20, 30, 3), 90, np.uint8))
     with pytest.raises(GraphError, match="python -m export grounding --model tiny"):
         scene.find("a cat")
-    base = exported_to("grounding-dino-base")
+    base = graphs_folder("grounding-dino-base")
     base.parent.mkdir(parents=True)
     base.symlink_to(grounding_folder)  # the larger one alone: it is taken
     assert scene.find("a cat").text == "a cat."
@@ -239,21 +257,21 @@ def test_broken_folders_are_clear_errors(tmp_path, grounding_folder) -> None:
     with pytest.raises(GraphError, match="lacks tokenizer.json"):
         Grounding.load(tmp_path, "cpu")
     (tmp_path / "tokenizer.json").write_text("{}")
-    with pytest.raises(GraphError, match="is no tokenizer"):
+    with pytest.raises(GraphError, match="is not a tokenizer"):
         Grounding.load(tmp_path, "cpu")
     (tmp_path / "tokenizer.json").write_bytes((grounding_folder / "tokenizer.json").read_bytes())
-    with pytest.raises(GraphError, match="stamped .*'matte'.*python -m export grounding"):
+    with pytest.raises(GraphError, match="has the metadata .*'matte'.*python -m export grounding"):
         Grounding.load(tmp_path, "cpu")
 
 
 def test_on_the_command_line(tmp_path, capsys, grounding_folder) -> None:
-    from mam.__main__ import main, parse
+    from mam.cli import main, parse
 
     flower, out = str(EXAMPLES / "flower.jpg"), tmp_path / "out.png"
     command = ["matte", flower, "--device", "cpu", "--grounding", str(grounding_folder), "-o", str(out)]
     status = main([*command, "--text", "the flower", "--point", "310,215"])
     assert status == 0 and Image.open(out).size == (640, 427)
-    assert main([*command, "--text", "..."]) == 1 and "without words" in capsys.readouterr().err
+    assert main([*command, "--text", "..."]) == 1 and "without letters" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         parse([*command, "--text", "the flower", "--box", "1,2,3,4"])
     assert main([*command[:4], "--grounding", str(tmp_path), "--text", "a cat"]) == 1

@@ -1,0 +1,36 @@
+"""The command line `mam`: one module per command, each with its parser and its `run`. Commands import what they need when they run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from mam.cli import doctor, evaluate, matte, pack, train, weights
+from mam.errors import MamError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line and run the command.
+
+    Args:
+        argv: arguments without the program's name; None for those of this process.
+
+    Returns:
+        The exit status: 0 for success, 1 if something failed. Wrong arguments exit with status 2.
+    """
+    arguments = parse(argv)
+    try:
+        return arguments.run(arguments)
+    except (MamError, FileNotFoundError) as error:
+        print(f"mam: {error}", file=sys.stderr)
+        return 1
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse a command line into a namespace with `run`, the function of the chosen command."""
+    parser = argparse.ArgumentParser(prog="mam", description="Cut objects out of images, with soft edges.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in (matte, doctor, weights, evaluate, train, pack):
+        command.add_parser(commands)
+    return parser.parse_args(argv)

@@ -1,0 +1,80 @@
+"""`mam evaluate`: measure a model on a benchmark."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from mam.cli.model import add_model_options, load_model
+from mam.errors import MamError
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the parser of `mam`."""
+    parser = commands.add_parser("evaluate", help="measure mattes on a benchmark, by one prompt or by simulated users")
+    parser.set_defaults(run=run)
+    parser.add_argument("data", type=Path, help="the benchmark's folder")
+    parser.add_argument(
+        "--layout", default="segments", help="of the folder; see mam/evaluation/benchmarks.py (default: segments)"
+    )
+    parser.add_argument(
+        "--prompt", choices=("box", "point", "text"), default="box", help="the one prompt, by the paper's rules"
+    )
+    parser.add_argument(
+        "--rounds",
+        metavar="FIRST+THEN",
+        type=parse_rounds,
+        help="simulated users instead: box|click|scribble, then click|scribble",
+    )
+    parser.add_argument("--sources", nargs="+", help="only names that begin with one of these, such as ccp or coco")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="for results.csv, mattes and worst.png; the same command resumes (default: evaluation/LAYOUT-PROMPT)",
+    )
+    add_model_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, print means and name the files; the same command resumes an interrupted run."""
+    from tqdm import tqdm
+
+    from mam.evaluation import run as evaluation
+    from mam.evaluation.benchmarks import LAYOUTS, read_cases
+
+    cases = read_cases(arguments.layout, arguments.data)
+    if arguments.sources:
+        cases = [case for case in cases if case.name.startswith(tuple(arguments.sources))]
+        if not cases:
+            raise MamError(f"no case's name begins with {' or '.join(arguments.sources)}; see {arguments.data}.")
+    layout = LAYOUTS[arguments.layout]
+    kind = "+".join(arguments.rounds) if arguments.rounds else arguments.prompt
+    out = arguments.out or Path("evaluation") / f"{arguments.layout}-{kind}"
+    matting = load_model(arguments)
+    if arguments.rounds:
+        work = evaluation.interact(matting, cases, layout, *arguments.rounds, out)
+    else:
+        work = evaluation.evaluate(matting, cases, layout, arguments.prompt, out)
+    done = sum(1 for _ in tqdm(work, total=len(cases), unit="object"))
+    rows = evaluation.Results(out / "results.csv").select(kind, cases)
+    if done < len(cases):
+        print(f"{len(cases) - done} objects were measured before, or have no pixel above one half", file=sys.stderr)
+    print(evaluation.table(rows, by_source=arguments.layout == "segments"))
+    if arguments.rounds:
+        for target in (0.85, 0.9):
+            needed, never = evaluation.clicks_needed(rows, target)
+            print(f"rounds to IoU {target:.2f}: {needed:.2f} of {evaluation.ROUNDS}; not reached by {never:.0%}")
+    if layout.instances:
+        quality = evaluation.instance_quality(cases, out).quality()
+        print("IMQ  " + "  ".join(f"{name} {100 * value:.2f}" for name, value in quality.items()))
+    print(f"{out / 'results.csv'}; the worst cases: {evaluation.contact_sheet(rows, cases, out)}")
+    return 0
+
+
+def parse_rounds(text: str) -> tuple[str, str]:
+    """Parse FIRST+THEN into the first prompt and the corrections."""
+    first, _, then = text.partition("+")
+    if first not in ("box", "click", "scribble") or then not in ("click", "scribble"):
+        raise argparse.ArgumentTypeError(f"{text!r}; expected box|click|scribble, a plus and click|scribble: box+click")
+    return first, then

@@ -1,0 +1,166 @@
+"""`mam matte`: cut one object out of each of many images."""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mam.cli.model import add_model_options, load_model
+from mam.errors import MamError, PromptError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mam.matting import Matting
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the parser of `mam`."""
+    parser = commands.add_parser("matte", help="cut an object out of images")
+    parser.set_defaults(run=run)
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="files, folders or globs")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--box", type=parse_box, metavar="X0,Y0,X1,Y1", help="in pixels of the image")
+    where.add_argument(
+        "--text", help="describes the object, such as 'the girl in the red sweater' (see python -m export grounding)"
+    )
+    parser.add_argument(
+        "--point",
+        type=parse_point,
+        action="append",
+        default=[],
+        metavar="X,Y[,-]",
+        help="a click on the object; with ,- on the background",
+    )
+    parser.add_argument(
+        "--guidance",
+        choices=("alpha", "mask"),
+        default="alpha",
+        help="alpha: one object (default); mask: one of several",
+    )
+    parser.add_argument(
+        "--background", metavar="IMAGE|COLOUR|blur", help="compose over this instead of leaving it transparent"
+    )
+    parser.add_argument("--alpha", action="store_true", help="write the alpha matte alone, in grey")
+    parser.add_argument(
+        "-o", "--out", type=Path, help="a .png for one image, a folder for several; default: NAME_matte.png"
+    )
+    add_model_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Cut one object out of each image; a failure is reported and the other images are still processed."""
+    from tqdm import tqdm
+
+    from mam.images import open_photo
+
+    files = find_images(arguments.images)
+    targets = output_files(files, arguments.out)
+    background = arguments.background
+    if background is not None and Path(background).is_file():
+        background = open_photo(background).pixels
+    matting = load_model(arguments)
+    failed = 0
+    bar = tqdm(files, unit="image", disable=len(files) == 1)
+    for file, out in zip(bar, targets, strict=True):
+        try:
+            _write_matte(matting, file, out, arguments, background)
+            if len(files) > 1:
+                bar.write(f"{file} -> {out}")
+            else:
+                print(out)
+        except (MamError, OSError, MemoryError) as error:
+            failed += 1
+            bar.write(f"{file}: {error}", file=sys.stderr)
+    if len(files) > 1:
+        print(f"{len(files) - failed} of {len(files)} images done", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _write_matte(
+    matting: Matting, file: Path, out: Path, arguments: argparse.Namespace, background: np.ndarray | str | None
+) -> None:
+    from mam.images import write_png
+    from mam.matting import NothingFound
+
+    points = [(x, y) for x, y, _ in arguments.point]
+    labels = [label for *_, label in arguments.point]
+    prompt = {"text": arguments.text, "box": arguments.box, "points": points, "labels": labels}
+    matte = matting.open(file).matte(**prompt, guidance=arguments.guidance)
+    if isinstance(matte, NothingFound):
+        raise PromptError(str(matte))
+    if arguments.alpha:
+        pixels, profile = matte.alpha_uint8(), None
+    else:
+        if background is None:
+            pixels = matte.cutout()
+        elif isinstance(background, str) and background == "blur":
+            pixels = matte.over_blur()
+        else:
+            pixels = matte.over(background)
+        profile = matte.photo.icc_profile
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_png(pixels, out, profile)
+
+
+def find_images(patterns: Sequence[str]) -> list[Path]:
+    """List files by name, the images of folders, and what globs match.
+
+    Raises:
+        FileNotFoundError: a pattern matches nothing.
+    """
+    found: list[Path] = []
+    for pattern in patterns:
+        path = Path(pattern)
+        if path.is_dir():
+            files = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        elif path.exists():
+            files = [path]
+        else:
+            files = sorted(Path(p) for p in glob.glob(pattern, recursive=True))
+        if not files:
+            raise FileNotFoundError(f"{pattern} matches no image; expected a file, a folder or a glob.")
+        found += files
+    return found
+
+
+def output_files(files: Sequence[Path], out: Path | None) -> list[Path]:
+    """Return the file of each image's matte: in the folder `out`, the one file `out`, or NAME_matte.png here.
+
+    Raises:
+        MamError: one file for several images, a file that does not end in .png, or one file for two mattes.
+    """
+    if out is not None and out.suffix and not out.is_dir():
+        if len(files) > 1:
+            raise MamError(f"-o {out} is one file, but there are {len(files)} images; give a folder.")
+        if out.suffix.lower() != ".png":
+            raise MamError(f"-o {out} does not end in .png, and mattes are written as PNG; give such a name.")
+        return [out]
+    targets = [(out or Path()) / f"{file.stem}_matte.png" for file in files]
+    for target in targets:
+        if targets.count(target) > 1:
+            same = ", ".join(str(f) for f, t in zip(files, targets, strict=True) if t == target)
+            raise MamError(f"{same} would all be written to {target}; process them one by one with -o.")
+    return targets
+
+
+def parse_box(text: str) -> tuple[float, ...]:
+    """Parse X0,Y0,X1,Y1."""
+    values = tuple(float(part) for part in text.split(","))
+    if len(values) != 4:
+        raise argparse.ArgumentTypeError(f"{text!r} has {len(values)} numbers; expected 4, separated by commas")
+    return values
+
+
+def parse_point(text: str) -> tuple[float, float, int]:
+    """Parse X,Y[,+|-|1|0] into x, y and a label, 1 for the object and 0 for the background."""
+    parts = text.split(",")
+    if len(parts) not in (2, 3) or (len(parts) == 3 and parts[2] not in ("+", "-", "1", "0")):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a point; expected X,Y or, on the background, X,Y,-")
+    return float(parts[0]), float(parts[1]), 0 if parts[2:] in (["-"], ["0"]) else 1

@@ -1,0 +1,37 @@
+"""Options that choose and load a model, shared by the commands `matte`, `doctor` and `evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mam.matting import Matting
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add --graphs, --grounding, --device and --threads."""
+    parser.add_argument(
+        "--graphs",
+        type=Path,
+        help="a folder of exported graphs, or a model exported by `python -m export prepare`; default: the embedded one",
+    )
+    parser.add_argument(
+        "--grounding", type=Path, help="the folder of an exported grounding model; default: the export's default folder"
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--threads", type=int, help="CPU threads per graph")
+
+
+def load_model(arguments: argparse.Namespace) -> Matting:
+    """Load the model of `add_model_options`; a note about the device goes to the standard error."""
+    from mam.matting import Matting
+
+    matting = Matting.load(
+        arguments.graphs, device=arguments.device, threads=arguments.threads, grounding=arguments.grounding
+    )
+    if matting.graphs.note:
+        print(matting.graphs.note, file=sys.stderr)
+    return matting

@@ -1,0 +1,25 @@
+"""`mam pack`: pack training images into a few archives."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the parser of `mam`."""
+    parser = commands.add_parser("pack", help="pack training images into a few archives that load into memory")
+    parser.set_defaults(run=run)
+    parser.add_argument("data", type=Path, help="a folder; its layout is described in mam/training/data.py")
+    parser.add_argument("out", type=Path, help="a folder for data-000.zip, ..., 60 MB each, which `mam train` reads")
+    parser.add_argument(
+        "--longest", type=int, metavar="PIXELS", help="shrink larger images and backgrounds to this side"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Pack a folder; prints a line per archive."""
+    from mam.training.files import pack
+
+    pack(arguments.data, arguments.out, arguments.longest)
+    return 0

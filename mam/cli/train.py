@@ -1,0 +1,67 @@
+"""`mam train`: train a network by a recipe."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mam.errors import MamError
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the parser of `mam`."""
+    parser = commands.add_parser(
+        "train", help="train a network by a recipe (needs torch); torchrun runs several processes"
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "recipe", help="tiny-segment, then tiny-mend, then tiny-matte; vit_b-matte, ...: see mam/training/recipes.py"
+    )
+    parser.add_argument("--data", type=Path, required=True, help="see mam/training/data.py and mam/training/sets.py")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="for the state to resume from, previews and the final checkpoint"
+    )
+    parser.add_argument(
+        "--sam", type=Path, help="segment: a checkpoint to start from; matte: the frozen SAM (required)"
+    )
+    parser.add_argument("--m2m", type=Path, help="matte: a checkpoint to start from")
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--batch", type=int, help="images per process and step")
+    parser.add_argument("--lr", type=float)
+    parser.add_argument("--seed", type=int, help="of the data's random order and augmentation, and the initial weights")
+    parser.add_argument("--loaders", type=int, default=0, help="worker processes that prepare images")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train by a recipe; the same command resumes an interrupted run."""
+    from mam.training.recipes import RECIPES
+
+    if arguments.recipe not in RECIPES:
+        raise MamError(f"there is no recipe {arguments.recipe!r}; expected one of {', '.join(RECIPES)}.")
+    recipe = RECIPES[arguments.recipe].changed(**{k: getattr(arguments, k) for k in ("steps", "batch", "lr", "seed")})
+    if arguments.sam is None and (recipe.stage == "matte" or recipe.only):
+        raise MamError(f"{arguments.recipe} needs --sam, the checkpoint of the SAM that it starts from.")
+    try:
+        from mam.training.run import train_matte, train_segmentation
+    except ModuleNotFoundError as error:
+        raise MamError(f"training needs {error.name}: pip install -r export/requirements.txt") from None
+
+    if recipe.stage == "segment":
+        train_segmentation(
+            recipe, arguments.data, arguments.out, start=arguments.sam, loaders=arguments.loaders, log=_log
+        )
+    else:
+        train_matte(
+            recipe,
+            arguments.data,
+            arguments.out,
+            sam_file=arguments.sam,
+            start=arguments.m2m,
+            loaders=arguments.loaders,
+            log=_log,
+        )
+    return 0
+
+
+def _log(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,66 @@
+"""`mam weights`: list, download and verify the checkpoints of the full-size models."""
+
+from __future__ import annotations
+
+import argparse
+
+from mam.errors import MamError
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the parser of `mam`."""
+    parser = commands.add_parser("weights", help="list, download and verify the full-size models' checkpoints")
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "action", choices=("list", "get", "verify", "path"), help="verify and path need files that are downloaded"
+    )
+    parser.add_argument(
+        "names", nargs="*", help="file names, as shown by `list`; verify without names checks all downloaded files"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List, download or verify files, or print their paths."""
+    from mam import weights
+
+    names = arguments.names
+    if arguments.action == "list":
+        _print_registry()
+        return 0
+    if arguments.action == "verify" and not names:
+        names = [name for name in weights.REGISTRY if (weights.cache_folder() / name).exists()]
+    if not names:
+        raise MamError(f"there is nothing to {arguments.action}; `mam weights list` shows the files.")
+    for name in names:
+        if arguments.action == "get":
+            _get(name)
+        else:
+            file = weights.verified_path(name)
+            print(f"{file}: verified" if arguments.action == "verify" else file)
+    return 0
+
+
+def _print_registry() -> None:
+    from mam import weights
+
+    print(f"in {weights.cache_folder()}:")
+    for entry in weights.REGISTRY.values():
+        cached = (weights.cache_folder() / entry.name).exists()
+        state = "here" if cached else "by hand" if entry.manual_steps else "to get"
+        size = f"{entry.size / 1e6:7.0f} MB" if entry.size else "         ?"
+        print(f"  {entry.name:32} {state:8} {size}  {entry.description}; {entry.licence}")
+
+
+def _get(name: str) -> None:
+    from tqdm import tqdm
+
+    from mam import weights
+
+    with tqdm(unit="B", unit_scale=True, unit_divisor=1000, desc=name) as bar:
+
+        def progress(have: int, expected: int) -> None:
+            bar.total = expected or None
+            bar.update(have - bar.n)
+
+        path = weights.fetch(name, progress)
+    print(path)

@@ -1,0 +1,26 @@
+"""Grounding: boxes for text prompts, by Grounding DINO as one ONNX graph, its tokenizer and numpy.
+
+    Grounding       the graph and the tokenizer, loaded
+      .find() -> FoundBoxes     boxes with scores and phrases, best first; empty, with the best score, if nothing passes
+
+Source: Liu et al. 2023, "Grounding DINO"; transformers/models/grounding_dino (masks, sizes, scores), which tests compare with.
+"""
+
+from mam.grounding.boxes import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBox, FoundBoxes
+from mam.grounding.canvas import Canvas
+from mam.grounding.model import MODELS, TOKENIZER, Grounding, load_default
+from mam.grounding.phrases import Phrases
+
+__all__ = [
+    "BOX_THRESHOLD",
+    "MODELS",
+    "NMS_THRESHOLD",
+    "TEXT_THRESHOLD",
+    "TOKENIZER",
+    "Canvas",
+    "FoundBox",
+    "FoundBoxes",
+    "Grounding",
+    "Phrases",
+    "load_default",
+]

@@ -1,0 +1,164 @@
+"""The grounding model: one ONNX session and its tokenizer, loaded from a folder."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnxruntime as ort
+
+from mam import contract, runtime, weights
+from mam.errors import GraphError
+from mam.grounding.boxes import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBoxes, select_boxes
+from mam.grounding.canvas import Canvas
+from mam.grounding.phrases import Phrases
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+TOKENIZER = "tokenizer.json"
+MODELS = ("grounding-dino-tiny", "grounding-dino-base")
+
+
+@dataclass(frozen=True, eq=False)
+class Grounding:
+    """A grounding model that is ready to run.
+
+    Attributes:
+        name: of the model, from the graph's metadata.
+        folder: that it was loaded from.
+        provider: the execution provider that runs it.
+        note: one sentence for people on why that provider; empty if there is nothing to explain.
+        canvas: the size and normalisation of its image input.
+        session: of the graph.
+        tokenizer: of the text.
+    """
+
+    name: str
+    folder: Path
+    provider: str
+    note: str
+    canvas: Canvas
+    session: ort.InferenceSession
+    tokenizer: Tokenizer
+
+    @classmethod
+    def load(
+        cls, folder: str | os.PathLike | None = None, device: runtime.Device = "auto", threads: int | None = None
+    ) -> Grounding:
+        """Load a model that `python -m export grounding` has exported.
+
+        Args:
+            folder: contains `grounding.onnx` and `tokenizer.json`; None for the export's default folder.
+            device: "cpu"; "cuda", an error if it is unavailable; "auto", CUDA if there is a driver for it, else the CPU.
+            threads: CPU threads; None lets onnxruntime choose.
+
+        Raises:
+            GraphError: there is no such model, it is of another version, `tokenizers` is missing, or CUDA is unavailable.
+        """
+        folder = _default_folder() if folder is None else Path(folder)
+        graph, vocabulary = folder / contract.GROUNDING.file, folder / TOKENIZER
+        missing = [file.name for file in (graph, vocabulary) if not file.is_file()]
+        if missing:
+            raise GraphError(
+                f"text prompts need a grounding model, and {folder} lacks {' and '.join(missing)}. Export one with "
+                "`python -m export grounding --model tiny` (needs torch and transformers: pip install -r "
+                "export/requirements.txt), or give the folder of an exported one."
+            )
+        tokenizer = _load_tokenizer(vocabulary)
+        (session,), provider, note = runtime.open_sessions([graph], device, threads)
+        metadata = _checked_metadata(session, graph)
+        return cls(metadata["mam_variant"], folder, provider, note, Canvas.from_metadata(metadata), session, tokenizer)
+
+    def find(
+        self,
+        image: np.ndarray,
+        text: str | Sequence[str],
+        *,
+        box_threshold: float = BOX_THRESHOLD,
+        text_threshold: float = TEXT_THRESHOLD,
+        nms: float = NMS_THRESHOLD,
+    ) -> FoundBoxes:
+        """Find the boxes of a text in an image.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            text: one phrase ("the girl in the red sweater, on the left"), or several, separated by full stops or as a list.
+            box_threshold: boxes with a lower score are dropped.
+            text_threshold: a box is named after its best phrase only above this score. No box is dropped by it, here or in
+                the authors' code, where it decides which tokens make up a box's name.
+            nms: of two boxes of one phrase with a higher IoU, the one with the higher score stays.
+
+        Raises:
+            PromptError: the text is empty, has no word that the model knows, or is too long.
+            GraphError: the graph failed.
+        """
+        phrases = Phrases.tokenise(text, self.tokenizer)
+        padded, pixel_mask = self.canvas.place(image)
+        logits, boxes = self._run(padded, pixel_mask, phrases.input_ids, phrases.position_ids, phrases.text_mask)
+        return select_boxes(
+            logits[0],
+            boxes[0],
+            phrases,
+            (image.shape[0], image.shape[1]),
+            box_threshold=box_threshold,
+            text_threshold=text_threshold,
+            nms_threshold=nms,
+        )
+
+    def _run(self, *values: np.ndarray) -> list[np.ndarray]:
+        graph = contract.GROUNDING
+        feed = {tensor.name: value for tensor, value in zip(graph.inputs, values, strict=True)}
+        try:
+            return self.session.run([tensor.name for tensor in graph.outputs], feed, runtime.tidy())
+        except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
+            raise GraphError(f"{self.folder / graph.file} failed on {self.provider}: {error}") from error
+
+
+@functools.cache
+def load_default() -> Grounding:
+    """Load the grounding model of the default folder, once per process.
+
+    Raises:
+        GraphError: as for `Grounding.load`.
+    """
+    return Grounding.load()
+
+
+def _default_folder() -> Path:
+    """Return the export's default folder of the smaller model, or of the larger if only that is there."""
+    folders = [weights.graphs_folder(name) for name in MODELS]
+    return next((folder for folder in folders if (folder / contract.GROUNDING.file).exists()), folders[0])
+
+
+def _load_tokenizer(file: Path) -> Tokenizer:
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        raise GraphError("text prompts need the package tokenizers: pip install tokenizers") from None
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # tokenizers raises plain Exception
+        raise GraphError(f"{file} is not a tokenizer ({error}); export the model again.") from error
+    lacking = [token for token in ("[CLS]", "[SEP]", "[UNK]", ".") if tokenizer.token_to_id(token) is None]
+    if lacking:
+        raise GraphError(f"{file} lacks the tokens {' '.join(lacking)}; expected the BERT tokenizer of Grounding DINO.")
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _checked_metadata(session: ort.InferenceSession, path: Path) -> dict[str, str]:
+    metadata = session.get_modelmeta().custom_metadata_map
+    expected = {"mam_graph": contract.GROUNDING.name, "mam_contract": contract.VERSION}
+    got = {key: metadata.get(key) for key in expected}
+    if got != expected:
+        raise GraphError(
+            f"{path} has the metadata {got}; expected {expected}. Export it again with `python -m export grounding`."
+        )
+    return metadata

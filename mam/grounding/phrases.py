@@ -1,0 +1,106 @@
+"""Text prompts as token ids and attention masks, one block per phrase."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mam.errors import PromptError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+MAX_TOKENS = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Phrases:
+    """Tokenised phrases: [CLS] a phrase . another . [SEP]
+
+    Attributes:
+        names: the phrases in lower case, with single spaces.
+        owner: (T,) int64, index of the phrase that each token belongs to; -1 for [CLS], [SEP] and full stops.
+        input_ids: (1, T) int64.
+        position_ids: (1, T) int64; they start from 0 in each phrase.
+        text_mask: (1, T, T) bool, which tokens attend to each other: those of one phrase and its full stop.
+    """
+
+    names: tuple[str, ...]
+    owner: np.ndarray
+    input_ids: np.ndarray
+    position_ids: np.ndarray
+    text_mask: np.ndarray
+
+    @classmethod
+    def tokenise(cls, text: str | Sequence[str], tokenizer: Tokenizer) -> Phrases:
+        """Split a text into phrases and tokenise them; repeated phrases count once.
+
+        Args:
+            text: as `split_phrases` takes it.
+            tokenizer: BERT's, with [CLS], [SEP], [UNK] and the full stop.
+
+        Raises:
+            PromptError: there is no phrase, the model knows no word of one, or there are too many tokens.
+        """
+        names = split_phrases(text)
+        start, end, unknown, stop = map(tokenizer.token_to_id, ("[CLS]", "[SEP]", "[UNK]", "."))
+        blocks = [[start]]
+        for name in names:
+            phrase = tokenizer.encode(name, add_special_tokens=False).ids
+            if not set(phrase) - {unknown}:
+                raise PromptError(f"the model knows no word of {name!r}; try another text, in English.")
+            blocks.append([*phrase, stop])
+        blocks.append([end])
+        lengths = [len(block) for block in blocks]
+        if sum(lengths) > MAX_TOKENS:
+            raise PromptError(
+                f"the text has {sum(lengths)} tokens (words, parts of words and marks); the model reads {MAX_TOKENS}."
+            )
+        block_of = np.repeat(np.arange(len(blocks)), lengths)
+        ids = np.concatenate(blocks).astype(np.int64)
+        separators = (block_of == 0) | (block_of == len(names) + 1) | (ids == stop)
+        positions = np.concatenate([np.arange(length) for length in lengths])
+        return cls(
+            names,
+            np.where(separators, -1, block_of - 1),
+            ids[None],
+            positions[None],
+            (block_of[:, None] == block_of)[None],
+        )
+
+    @property
+    def text(self) -> str:
+        """All phrases in one line, as the model reads them."""
+        return ". ".join(self.names) + "."
+
+
+def split_phrases(text: str | Sequence[str]) -> tuple[str, ...]:
+    """Split a text into phrases at full stops and question marks, where the model splits it too.
+
+    Args:
+        text: one string, or a list of strings that are one phrase each; in those, such marks become spaces.
+
+    Returns:
+        The phrases in lower case, without repetitions; commas stay inside a phrase.
+
+    Raises:
+        PromptError: there is no phrase, or one without a letter or digit.
+    """
+    if isinstance(text, str):
+        phrases = [" ".join(part.lower().split()) for part in re.split(r"[.?]", text)]
+        phrases = [phrase for phrase in phrases if phrase]
+    elif isinstance(text, Sequence) and all(isinstance(part, str) for part in text):
+        phrases = [" ".join(re.sub(r"[.?]", " ", part).lower().split()) for part in text]
+    else:
+        raise PromptError(f"the text is {text!r}; expected a string, or a list of strings, one phrase each.")
+    for phrase in phrases or [""]:
+        if not any(character.isalnum() for character in phrase):
+            raise PromptError(
+                f"the text {text!r} contains a phrase without letters or digits; describe what to find, "
+                "such as 'the girl in the red sweater'."
+            )
+    return tuple(dict.fromkeys(phrases))

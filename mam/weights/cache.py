@@ -1,0 +1,122 @@
+"""The cache folder of checkpoints and exported graphs, with verified files and a lock between processes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mam import contract
+from mam.errors import WeightsError
+from mam.weights.registry import WeightFile, find
+
+_BLOCK = 1 << 20
+
+
+def cache_folder() -> Path:
+    """Return `$MAM_HOME`, or the user's cache folder for this package; it may not exist yet."""
+    chosen = os.environ.get("MAM_HOME")
+    if chosen:
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mam"
+
+
+def graphs_folder(name: str) -> Path:
+    """Return the folder that `python -m export prepare` or `grounding` writes a model's graphs to; it may not exist yet.
+
+    Each contract version has a folder of its own: a newer version of this library exports its own graphs.
+    """
+    return cache_folder() / "graphs" / f"contract-{contract.VERSION}" / name
+
+
+def verified_path(name: str) -> Path:
+    """Return the path of a cached file after checking its size and SHA-256; the result is cached in a file beside it.
+
+    Raises:
+        WeightsError: it is missing or damaged; the message explains how to get it.
+    """
+    weights, file = find(name), cache_folder() / name
+    if not file.exists():
+        raise WeightsError(f"{name} is not in {cache_folder()}; {how_to_get(weights)}.")
+    verify(weights, file)
+    return file
+
+
+def require_manual_files(names: Sequence[str]) -> None:
+    """Check that the files among `names` that cannot be downloaded automatically are cached.
+
+    Raises:
+        WeightsError: one is missing; the message explains where to get it and where to put it.
+    """
+    for name in names:
+        if not find(name).url:
+            verified_path(name)
+
+
+def how_to_get(weights: WeightFile) -> str:
+    """Return a clause for people: the command or the steps that get a file."""
+    if weights.url:
+        return f"get it with `mam weights get {weights.name}`"
+    return f"{weights.manual_steps} and put it into {cache_folder()}"
+
+
+@contextlib.contextmanager
+def exclusive_lock(path: Path) -> Iterator[None]:
+    """Let one process at a time create a file or folder; its parent folder is created if it is missing.
+
+    Raises:
+        WeightsError: the parent folder is not writable, or the package filelock is missing.
+    """
+    try:
+        from filelock import FileLock
+    except ImportError:
+        raise WeightsError("downloads need the packages httpx, filelock and huggingface_hub; install them.") from None
+
+    lock = FileLock(path.with_name(f"{path.name}.lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise WeightsError(f"{path.parent} is not writable ({error}); set MAM_HOME to a writable folder.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def verify(weights: WeightFile, file: Path) -> None:
+    """Check size and SHA-256 of a file, and record the result in `verification_record(file)`.
+
+    Raises:
+        WeightsError: it is another file.
+    """
+    stat = file.stat()
+    state = {"size": stat.st_size, "time": stat.st_mtime_ns, "sha256": weights.sha256}
+    record = verification_record(file)
+    try:
+        if json.loads(record.read_text()) == state:
+            return
+    except (OSError, ValueError):
+        pass
+    if weights.size and stat.st_size != weights.size:
+        raise WeightsError(f"{file} has {stat.st_size} bytes, expected {weights.size}; delete it and get it again.")
+    if weights.sha256:
+        digest = hashlib.sha256()
+        with open(file, "rb") as stream:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+        if digest.hexdigest() != weights.sha256:
+            raise WeightsError(
+                f"{file} has the SHA-256 {digest.hexdigest()}, expected {weights.sha256}: it is damaged or another file; "
+                "delete it and get it again."
+            )
+    with contextlib.suppress(OSError):  # in a read-only folder the file is usable, but hashed each time
+        record.write_text(json.dumps(state))
+
+
+def verification_record(file: Path) -> Path:
+    """Return the path of the file that records a passed check."""
+    return file.with_name(f"{file.name}.checked")

@@ -1,0 +1,162 @@
+"""Resumable downloads of checkpoints into the cache, with retries."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mam.errors import WeightsError
+from mam.weights.cache import cache_folder, exclusive_lock, how_to_get, verification_record, verified_path, verify
+from mam.weights.registry import WeightFile, find
+
+if TYPE_CHECKING:
+    import httpx
+
+Progress = Callable[[int, int], None]
+"""Called with the number of bytes received and the number expected (0 if unknown)."""
+
+RETRY_DELAYS = (1.0, 2.0, 4.0, 8.0)  # seconds between attempts, of which there is one more
+
+
+def fetch(name: str, progress: Progress | None = None) -> Path:
+    """Return the path of a file, downloading it first if it is not cached.
+
+    A download resumes where an earlier one stopped and is verified before it gets its final name. If several processes want the
+    same file, one downloads it and the others wait.
+
+    Raises:
+        WeightsError: offline, no answer after several attempts, a full disk, a file other than published, or one that needs a
+            browser.
+    """
+    weights, file = find(name), cache_folder() / name
+    if file.exists():
+        return verified_path(name)
+    if not weights.url:
+        raise WeightsError(f"{name} is not in {cache_folder()}; {how_to_get(weights)}.")
+    if os.environ.get("MAM_OFFLINE", "").lower() in ("1", "true", "yes"):
+        raise WeightsError(
+            f"{name} is not in {cache_folder()} and MAM_OFFLINE forbids downloads; put the file there yourself."
+        )
+    with exclusive_lock(file):
+        if not file.exists():  # another process may have been faster
+            partial = file.with_name(f"{name}.partial")
+            url, headers = _source(weights)
+            _download(weights, url, headers, partial, progress)
+            try:
+                verify(weights, partial)
+            except WeightsError:
+                partial.unlink()  # nothing to resume from
+                raise
+            os.replace(partial, file)
+            with contextlib.suppress(FileNotFoundError):  # without a record the file is verified once more
+                os.replace(verification_record(partial), verification_record(file))
+    return verified_path(name)
+
+
+def _source(weights: WeightFile) -> tuple[str, dict[str, str]]:
+    """Return the URL of a file, on the mirror if there is one, and the headers of its request."""
+    mirror = os.environ.get("MAM_MIRROR")
+    if mirror:
+        return f"{mirror.rstrip('/')}/{weights.name}", {}
+    if weights.url.startswith("hf://"):
+        return _hub_source(weights)
+    return weights.url, {}
+
+
+def _hub_source(weights: WeightFile) -> tuple[str, dict[str, str]]:
+    """Return the URL of a file on the Hugging Face hub, and the header with the user's login, if there is one.
+
+    huggingface_hub knows both (`HF_ENDPOINT`, `HF_TOKEN`, `hf auth login`). `_download` fetches the bytes all the same, because
+    huggingface_hub starts over after an interruption.
+
+    Raises:
+        WeightsError: HF_HUB_OFFLINE is set.
+    """
+    from huggingface_hub import constants, get_token, hf_hub_url
+
+    if constants.HF_HUB_OFFLINE:
+        raise WeightsError(
+            f"{weights.name} is not in {cache_folder()} and HF_HUB_OFFLINE forbids downloads; put the file there yourself."
+        )
+    kind, parts = None, weights.url.removeprefix("hf://").split("/")
+    if parts[0] == "spaces":
+        kind, parts = "space", parts[1:]
+    token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return hf_hub_url("/".join(parts[:2]), "/".join(parts[2:]), repo_type=kind), headers
+
+
+def _download(weights: WeightFile, url: str, headers: dict[str, str], partial: Path, progress: Progress | None) -> None:
+    """Fetch the rest of a file, resuming after each interruption."""
+    import httpx
+
+    problem = "no attempt was made"
+    for delay in (0.0, *RETRY_DELAYS):
+        time.sleep(delay)
+        have = partial.stat().st_size if partial.exists() else 0
+        request_headers = {**headers, "Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
+        try:
+            with httpx.stream("GET", url, headers=request_headers, follow_redirects=True, timeout=60) as response:
+                if (
+                    response.status_code == 416 and have
+                ):  # the partial file is complete, or another file: `verify` decides
+                    return
+                if response.status_code not in (200, 206):
+                    problem = _describe_status(response)
+                    if response.status_code < 500 and response.status_code not in (408, 429):
+                        advice = _advice(weights, response.status_code)
+                        raise WeightsError(f"{weights.name} cannot be downloaded from {url} ({problem}); {advice}.")
+                    continue
+                if response.status_code == 200:
+                    have = 0  # the server sends the whole file, from its beginning
+                expected = weights.size or have + int(response.headers.get("Content-Length", 0))
+                _check_free_space(partial.parent, expected - have)
+                with open(partial, "ab" if have else "wb") as file:
+                    for block in response.iter_raw():  # unbuffered, so that a broken connection loses nothing
+                        file.write(block)
+                        have += len(block)
+                        if progress is not None:
+                            progress(have, expected)
+                if not weights.size or have >= weights.size:
+                    return
+                problem = f"the connection closed after {have} of {weights.size} bytes"
+        except httpx.HTTPError as error:
+            problem = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                _check_free_space(partial.parent, None)
+            raise WeightsError(f"{partial} cannot be written ({error}).") from error
+    raise WeightsError(
+        f"{weights.name} could not be downloaded from {url} ({problem}); the part that arrived is kept, "
+        "so run the same command again to resume."
+    )
+
+
+def _describe_status(response: httpx.Response) -> str:
+    reason = response.headers.get("X-Error-Message")  # the hub's explanation, in a sentence
+    problem = f"the server answered {response.status_code} {response.reason_phrase}"
+    return f"{problem}: {reason}" if reason else problem
+
+
+def _advice(weights: WeightFile, status: int) -> str:
+    """Return what a person can do about a server that refuses a request."""
+    if weights.url.startswith("hf://") and status in (401, 403):
+        return (
+            "accept the conditions on the repository's page, if it has any, and log in with `hf auth login` or HF_TOKEN"
+        )
+    return f"get the file elsewhere and put it into {cache_folder()}"
+
+
+def _check_free_space(folder: Path, needed: int | None) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed is None or needed > free:
+        wanted = "" if needed is None else f" {needed / 1e6:.0f} MB are needed,"
+        raise WeightsError(
+            f"the disk of {folder} is full:{wanted} {free / 1e6:.0f} MB are free; free some space, or set MAM_HOME."
+        )

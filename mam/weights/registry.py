@@ -1,0 +1,127 @@
+"""The registry of downloadable checkpoints: name, licence, URL, size and SHA-256 of each file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mam.errors import WeightsError
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One file of weights.
+
+    Attributes:
+        name: of the file, here and in the cache.
+        description: for people.
+        licence: of the weights.
+        url: https://..., or hf://[spaces/]OWNER/REPO/PATH on the Hugging Face hub; empty if it needs a browser.
+        size: in bytes; 0 if it was not published.
+        sha256: hexadecimal; empty if it was not published.
+        manual_steps: how to get it with a browser; empty if it has a URL.
+    """
+
+    name: str
+    description: str
+    licence: str
+    url: str = ""
+    size: int = 0
+    sha256: str = ""
+    manual_steps: str = ""
+
+
+_META = "https://dl.fbaipublicfiles.com/segment_anything/"
+_M2M = "MIT; trained on data that is partly research-only"
+_DRIVE = "https://drive.google.com/drive/folders/1Bor2jRE0U-U6PIYaCm6SZY7qu_c1GYfq"
+
+REGISTRY: dict[str, WeightFile] = {
+    file.name: file
+    for file in (
+        WeightFile(
+            "sam_vit_b_01ec64.pth",
+            "SAM ViT-B, Meta",
+            "Apache-2.0",
+            _META + "sam_vit_b_01ec64.pth",
+            375042383,
+            "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+        ),
+        WeightFile(
+            "sam_vit_l_0b3195.pth",
+            "SAM ViT-L, Meta",
+            "Apache-2.0",
+            _META + "sam_vit_l_0b3195.pth",
+            1249524607,
+            "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+        ),
+        WeightFile(
+            "sam_vit_h_4b8939.pth",
+            "SAM ViT-H, Meta",
+            "Apache-2.0",
+            _META + "sam_vit_h_4b8939.pth",
+            2564550879,
+            "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+        ),
+        WeightFile(
+            "mam_sam_vitb.pth",
+            "the authors' SAM ViT-B and Mask-to-Matte in one file (v1)",
+            _M2M,
+            "hf://spaces/shi-labs/Matting-Anything/checkpoints/mam_sam_vitb.pth",
+            0,
+            "b7d0781aa6edeab7b0d8195edf5b894402f9fa5b7220759825ff750c75450f08",
+        ),
+        WeightFile(
+            "mam.pth",
+            "Mask-to-Matte alone, cut out of the authors' v1 file",
+            "see the repository; " + _M2M,
+            "hf://conrevo/Segment-Anything-A1111/mam.pth",
+            11007593,
+            "23e9190ea994c18863e54d0185101870c4800aa43bf1029623015de7e659a8ef",
+        ),
+        *(
+            WeightFile(
+                f"mam_vit{size}.pth",
+                f"the authors' Mask-to-Matte for SAM ViT-{size.upper()} (v2)",
+                _M2M,
+                manual_steps=f"open {_DRIVE} in a browser, download mam_vit{size}.pth",
+            )
+            for size in "blh"
+        ),
+        WeightFile(
+            "grounding-dino-tiny.safetensors",
+            "Grounding DINO tiny, text to boxes",
+            "Apache-2.0",
+            "hf://IDEA-Research/grounding-dino-tiny/model.safetensors",
+            0,
+            "fe2fba3f72cadb5ac8ac75f0af84fce9baf6cb427a57ca2e08d7a2a3eda5a36d",
+        ),
+        WeightFile(
+            "grounding-dino-base.safetensors",
+            "Grounding DINO base, text to boxes",
+            "Apache-2.0",
+            "hf://IDEA-Research/grounding-dino-base/model.safetensors",
+            0,
+            "5548f844c928c4b6f411fa8cbcc2bfa8dbbba437cb1d513975519f93c2a9ed21",
+        ),
+        *(
+            WeightFile(
+                f"grounding-dino-{size}.{part}",
+                f"Grounding DINO {size}, its {content}",
+                "Apache-2.0",
+                f"hf://IDEA-Research/grounding-dino-{size}/{part}",
+            )
+            for size in ("tiny", "base")
+            for part, content in (("config.json", "configuration"), ("tokenizer.json", "tokenizer"))
+        ),
+    )
+}
+
+
+def find(name: str) -> WeightFile:
+    """Look up a file in the registry.
+
+    Raises:
+        WeightsError: there is none of this name.
+    """
+    if name not in REGISTRY:
+        raise WeightsError(f"there is no weight file {name!r}; expected one of {', '.join(REGISTRY)}.")
+    return REGISTRY[name]
