@@ -60,7 +60,7 @@ class MockGraphs:
 
 
 class MockGrounding:
-    """Stands for `mam.text.Grounding`: knows "left", "right" and "both"; how sure it is of each is fixed."""
+    """Stands for `mam.grounding.Grounding`: knows "left", "right" and "both"; how sure it is of each is fixed."""
 
     def find(self, pixels: np.ndarray, text: str, **thresholds: float) -> FoundBoxes:
         """Halves of the picture."""
