@@ -193,12 +193,13 @@ def _told(path: Path) -> None:
 
 def _model(arguments: argparse.Namespace):
     """The network and the digest of what it was made from."""
+    from mam import weights
     from mam.nets import checkpoint
 
     variant = VARIANTS[arguments.variant]
     if arguments.seed is not None:
         return checkpoint.seeded(variant, arguments.seed), f"seed {arguments.seed}"
-    return checkpoint.load(variant, *arguments.checkpoint), checkpoint.sha256(*arguments.checkpoint)
+    return checkpoint.load(variant, *arguments.checkpoint), weights.sha256(*arguments.checkpoint)
 
 
 if __name__ == "__main__":

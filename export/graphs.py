@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from mam.contract import EMBEDDING, IMAGE_ENCODER, MASK_DECODER, MASK_SIDE, MATTE, Graph
 from mam.frames import SIDE
-from mam.nets.m2m import fold_spectral_norm
 from mam.nets.mam import MattingAnything
 
 
@@ -62,8 +61,8 @@ class Matte(nn.Module):
 
 
 def modules(model: MattingAnything) -> dict[Graph, tuple[nn.Module, tuple[Tensor, ...]]]:
-    """Each graph of the contract with its module and inputs to trace it with. Folds the model's spectral norms."""
-    fold_spectral_norm(model.m2m)
+    """Each graph of the contract with its module and inputs to trace it with."""
+    model = model.with_folded_spectral_norm()
     generator = torch.Generator().manual_seed(0)
 
     def noise(*shape: int) -> Tensor:

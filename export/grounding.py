@@ -31,7 +31,7 @@ from export.trace import trace
 from mam import contract, weights
 from mam.errors import WeightsError
 from mam.grounding import TOKENIZER, Canvas, Phrases
-from mam.nets.checkpoint import sha256
+from mam.weights import sha256
 
 LARGE = 1e4  # stands for infinity: softmax and sigmoid end at the same 0 and 1, and half precision can hold it
 

@@ -12,10 +12,11 @@ from PIL import Image
 from torch.nn import functional as F
 
 from mam.contract import Usage
+from mam.frames import SIDE
 from mam.images import open_photo
 from mam.looks import whole
 from mam.matting import Matting
-from mam.nets.mam import FRAME, MattingAnything
+from mam.nets.mam import MattingAnything
 from mam.nets.refine import HIGH, LOW
 from mam.prompts import Prompt
 from mam.runtime import Graphs
@@ -70,7 +71,7 @@ class TorchGraphs:
         low_res = torch.from_numpy(mask_logits)
         crossing = (low_res.abs() < _LOGIT_ROUNDING * low_res.abs().amax()).float()
         # 12 low-resolution pixels are 48 of the input frame: three cells.
-        seen = F.interpolate(F.max_pool2d(crossing, 25, 1, 12), FRAME, mode="nearest")[
+        seen = F.interpolate(F.max_pool2d(crossing, 25, 1, 12), SIDE, mode="nearest")[
             ..., : input_size[0], : input_size[1]
         ]
         seen = F.interpolate(seen, tuple(original_size), mode="nearest") > 0

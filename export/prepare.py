@@ -36,7 +36,7 @@ def prepare(variant: Variant, say: Say) -> Path:
             partial = folder.with_name(f"{folder.name}.partial")
             shutil.rmtree(partial, ignore_errors=True)
             say(f"Exporting {len(contract.GRAPHS)} graphs, which takes some minutes")
-            write_graphs(model, checkpoint.sha256(*files), partial, written=lambda path: say(f"Exported {path.name}"))
+            write_graphs(model, weights.sha256(*files), partial, written=lambda path: say(f"Exported {path.name}"))
             os.replace(partial, folder)
     say(f"{variant.name} is ready in {folder}")
     return folder

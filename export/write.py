@@ -39,7 +39,7 @@ def write_graphs(
     """Write `image_encoder.onnx`, `mask_decoder.onnx` and `matte.onnx`.
 
     Args:
-        model: in eval mode; its spectral norms get folded.
+        model: in eval mode.
         checkpoint_sha256: stamped into the metadata of all three.
         folder: made if missing.
         plain: keep the attention of a SAM encoder in standard operators, for runtimes without the fused one; it needs

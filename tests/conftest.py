@@ -42,7 +42,7 @@ def mini():
 
 @pytest.fixture(scope="session")
 def model(mini):
-    """Random weights; folded by the export, so export first where the order matters."""
+    """Random weights."""
     from mam.nets.checkpoint import seeded
 
     return seeded(mini, 0)

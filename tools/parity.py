@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from export.parity import Row, TorchGraphs, summary
+from mam import weights
 from mam.errors import MamError
 from mam.evaluation import run
 from mam.evaluation.benchmarks import LAYOUTS, read_cases
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         authors = Authors.load(arguments.authors, ours)
         rows = [row for picture in arguments.pictures for row in compare(ours, authors, picture)]
         print(summary(rows))
-        out = arguments.out / checkpoint.sha256(*arguments.checkpoint)[:8]  # another model's rows would count as done
+        out = arguments.out / weights.sha256(*arguments.checkpoint)[:8]  # another model's rows would count as done
         for layout in ("ppm100", "rwp636"):
             if folder := getattr(arguments, layout):
                 print(benchmark(layout, folder, {"ours": Matting(TorchGraphs(ours)), "authors": authors}, out))

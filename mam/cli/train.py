@@ -15,7 +15,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.set_defaults(run=run)
     parser.add_argument(
-        "recipe", help="tiny-segment, then tiny-mend, then tiny-matte; vit_b-matte, ...: see mam/training/recipes.py"
+        "recipe", help="tiny-segment, then tiny-refiner, then tiny-matte; vit_b-matte, ...: see mam/training/recipes.py"
     )
     parser.add_argument("--data", type=Path, required=True, help="see mam/training/data.py and mam/training/sets.py")
     parser.add_argument(

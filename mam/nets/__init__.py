@@ -1,1 +1,1 @@
-"""The networks in torch, for training and export. The library itself runs the exported graphs and never imports this."""
+"""Networks in torch, for training and export; the library itself runs the exported graphs and never imports them."""

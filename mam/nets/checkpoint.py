@@ -1,11 +1,10 @@
-"""Read and write checkpoints. Loading is strict, `weights_only`, and the errors say what the file seems to be.
+"""Read and write checkpoints: strict, `weights_only`, with errors that describe what a file seems to be.
 
-Our own layout is one file per network, so that each stays small: `sam` and `m2m`, each `{"variant": ..., "state_dict": ...}`.
+This project's own layout has one file per network, SAM and M2M: `{"variant": ..., "recipe": ..., "state_dict": ...}`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import zipfile
@@ -30,14 +29,14 @@ def load(variant: Variant, *files: Path) -> MattingAnything:
 
     Args:
         variant: which network.
-        files: together they hold SAM and M2M: ours; Meta's `sam_vit_*.pth` and the authors' M2M; or the authors' single
-            file with both (`seg_model.*` and `m2m.*`). What is what is told by the tensors' names.
+        files: together they hold SAM and M2M: this project's two files; Meta's `sam_vit_*.pth` and the authors' M2M; or
+            the authors' single file with both (`seg_model.*` and `m2m.*`). Names of tensors decide which is which.
 
     Raises:
-        WeightsError: unreadable, or other tensors than the variant has.
+        WeightsError: a file is unreadable, or has other tensors than the variant.
     """
     sam, m2m = _parts(variant, files)
-    with torch.device("meta"):  # shapes without memory: the tensors of the files become the network's own
+    with torch.device("meta"):  # shapes without memory, because the files' tensors become the network's own
         model = MattingAnything(variant)
     _fill(model.sam, sam, files, sam | m2m)
     _fill(model.m2m, m2m, files, sam | m2m)
@@ -45,7 +44,7 @@ def load(variant: Variant, *files: Path) -> MattingAnything:
 
 
 def load_sam(variant: Variant, *files: Path) -> Sam:
-    """SAM alone, in eval mode, from the same kinds of files; an M2M in them is passed over.
+    """SAM alone, in eval mode, from the same kinds of files; an M2M in them is ignored.
 
     Raises:
         WeightsError: as `load`.
@@ -58,7 +57,7 @@ def load_sam(variant: Variant, *files: Path) -> Sam:
 
 
 def load_m2m(variant: Variant, *files: Path) -> MaskToMatte:
-    """M2M alone, in eval mode, from the same kinds of files; a SAM in them is passed over.
+    """M2M alone, in eval mode, from the same kinds of files; a SAM in them is ignored.
 
     Raises:
         WeightsError: as `load`.
@@ -71,7 +70,7 @@ def load_m2m(variant: Variant, *files: Path) -> MaskToMatte:
 
 
 def describe(state: dict[str, Tensor]) -> str:
-    """What a checkpoint seems to be, from its tensors' names and shapes; for error messages."""
+    """Describe a checkpoint by its tensors' names and shapes, for error messages."""
     names = {name.removeprefix("seg_model.") for name in state}
     position = state.get("image_encoder.pos_embed", state.get("seg_model.image_encoder.pos_embed"))
     known = {768: "SAM ViT-B", 1024: "SAM ViT-L", 1280: "SAM ViT-H"}
@@ -88,7 +87,7 @@ def describe(state: dict[str, Tensor]) -> str:
 
 
 def _parts(variant: Variant, files: Sequence[Path]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The tensors of SAM and of M2M in some files, told apart by their names."""
+    """The tensors of SAM and of M2M in some files, separated by their names."""
     sam: dict[str, Tensor] = {}
     m2m: dict[str, Tensor] = {}
     for file in files:
@@ -103,7 +102,7 @@ def _parts(variant: Variant, files: Sequence[Path]) -> tuple[dict[str, Tensor], 
 
 
 def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
-    """The tensors of a checkpoint as float32 (integers stay), without wrappers; half precision is widened.
+    """The tensors of a checkpoint without wrappers, floating point as float32.
 
     Raises:
         WeightsError: missing, unreadable, unsafe, or made for another variant.
@@ -112,12 +111,12 @@ def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
         raise WeightsError(f"no checkpoint at {file}; give the path of a .pt or .pth file.")
     try:
         content: Any = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # what torch raises depends on where the junk in a file first looks wrong
+    except Exception as error:  # torch raises different types, depending on where a damaged file first fails
         raise WeightsError(f"{file} {_guess(file, error)}; expected a .pt or .pth file of tensors.") from error
     if not isinstance(content, dict):
         raise WeightsError(f"{file} holds a {type(content).__name__}; expected a dictionary of tensors.")
     made_for = content.get("variant")
-    # Widths are compared tensor by tensor, when the network is filled.
+    # Sizes are compared tensor by tensor, when the network gets its weights.
     if isinstance(made_for, dict) and made_for.get("name") != variant.name:
         raise WeightsError(f"{file} was trained as {made_for.get('name')}; asked for {variant.name}.")
     state = content.get("state_dict", content)
@@ -133,7 +132,7 @@ def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
 
 
 def _guess(file: Path, error: Exception) -> str:
-    """What a file that torch cannot load seems to be, from its first bytes and torch's complaint."""
+    """Describe a file that torch cannot load, from its first bytes and torch's error."""
     if file.is_dir():
         return "is a folder"
     if isinstance(error, PermissionError):
@@ -145,9 +144,7 @@ def _guess(file: Path, error: Exception) -> str:
     if head[8:10] == b'{"':
         return "is a safetensors file"
     if head.lstrip().startswith(b"<"):
-        return (
-            "is a web page, as Google Drive sends for large files and other sites for a login: download it in a browser"
-        )
+        return "is a web page, such as a login page or Google Drive's notice for large files: download it in a browser"
     if head.startswith(b"version https://git-lfs"):
         return "is a Git LFS pointer instead of the file it stands for: run `git lfs pull`"
     if code := re.search(r"GLOBAL (\S+)", str(error)):
@@ -160,8 +157,8 @@ def _guess(file: Path, error: Exception) -> str:
 
 
 def _fill(net: nn.Module, state: dict[str, Tensor], files: Sequence[Path], whole: dict[str, Tensor]) -> None:
-    """Make the tensors of the files the network's own, in its dtypes, if they are exactly those that it has."""
-    told = ", ".join(str(file) for file in files)
+    """Give a network the tensors of some files, in its own dtypes, if names and shapes are exactly its own."""
+    names = ", ".join(str(file) for file in files)
     expected = net.state_dict()
     missing, unexpected = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     shapes = [
@@ -171,7 +168,8 @@ def _fill(net: nn.Module, state: dict[str, Tensor], files: Sequence[Path], whole
     ]
     if missing or unexpected or shapes:
         raise WeightsError(
-            f"{told} does not hold a {type(net).__name__} of this variant: {len(missing)} tensors missing ({_some(missing)}), "
+            f"{names} does not hold a {type(net).__name__} of this variant: "
+            f"{len(missing)} tensors missing ({_some(missing)}), "
             f"{len(unexpected)} unexpected ({_some(unexpected)}), {len(shapes)} of another shape ({_some(shapes)}). "
             f"It seems to hold {describe(whole)}."
         )
@@ -183,7 +181,7 @@ def _some(names: list[str]) -> str:
 
 
 def save(net: Sam | MaskToMatte, variant: Variant, file: Path, recipe: dict[str, Any] | None = None) -> None:
-    """Write one network in half precision with its variant and how it was trained, whole or not at all."""
+    """Write one network in half precision with its variant and its recipe; an interruption leaves no partial file."""
     state = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")
@@ -191,21 +189,11 @@ def save(net: Sam | MaskToMatte, variant: Variant, file: Path, recipe: dict[str,
     os.replace(partial, file)
 
 
-def sha256(*files: Path) -> str:
-    """One hexadecimal digest over the contents of some files, in this order."""
-    digest = hashlib.sha256()
-    for file in files:
-        with open(file, "rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
-
-
 def seeded(variant: Variant, seed: int) -> MattingAnything:
-    """Random weights in eval mode, for measuring and testing without a checkpoint.
+    """A network with random weights in eval mode, for measurements and tests without a checkpoint.
 
-    What SAM and M2M initialise to zero (relative positions, the last batch norm of a block) is random too, so that no
-    part of the network can hide a mistake by being silent.
+    Parameters that SAM and M2M initialise to zero (relative positions, the last batch norm of a block) are random too,
+    so that no part of the network can hide a mistake by giving zeros.
     """
     torch.manual_seed(seed)
     model = MattingAnything(variant)

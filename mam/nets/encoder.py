@@ -1,9 +1,9 @@
-"""The image encoder of `tiny`: a small convolutional network with a little attention, made for CPUs.
+"""Image encoder of `tiny`: a small convolutional network with some self-attention, designed for CPUs.
 
-It keeps SAM's contract, (B, 3, S, S) -> (B, 256, S/16, S/16), but looks at the picture shrunk four times, so that
-a 1024-pixel input frame costs about 1.4 GMAC, roughly 1/350 of SAM's ViT-B. Edges come back later: M2M reads the
-full picture. The embedding is packed: the features that the decoder's own come from (`Sam.unpack`), and the picture
-itself, as shrunk as the encoder saw it, for `mam.nets.evidence`.
+It keeps SAM's contract, (B, 3, S, S) -> (B, 256, S/16, S/16), but reads the image downsampled by 4, so that a
+1024-pixel input frame costs about 1.4 GMAC, roughly 1/350 of SAM's ViT-B. Fine edges come from M2M, which reads the
+full image. The embedding holds the features that `Sam.unpack` turns into the decoder's, and the downsampled image,
+which mask refinement (`mam.nets.evidence`) needs.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from mam.variants import CNN
 
-_PIXELS = 4  # of the shrunk picture along a cell of the embedding
-_CARRIED = 3 * _PIXELS**2  # channels of the embedding
+_PIXELS = 4  # of the downsampled image along a cell of the embedding
+_IMAGE_CHANNELS = 3 * _PIXELS**2  # of the embedding
 
 
 def _conv_bn(cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
@@ -25,7 +25,7 @@ def _conv_bn(cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1)
 
 
 class Block(nn.Module):
-    """Depthwise 5x5, then a pointwise bottleneck three times as wide; residual."""
+    """Depthwise 5x5 convolution, then an inverted bottleneck `expand` times as wide; residual."""
 
     def __init__(self, width: int, expand: int = 3) -> None:
         super().__init__()
@@ -34,11 +34,12 @@ class Block(nn.Module):
         self.narrow = _conv_bn(width * expand, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, width, h, w) -> the same shape."""
         return x + self.narrow(F.relu(self.widen(self.mix(x))))
 
 
 class Attention(nn.Module):
-    """Every cell looks at every other one (a few hundred tokens, so it is cheap); residual."""
+    """Global self-attention over the cells, a few hundred tokens; residual."""
 
     def __init__(self, width: int, heads: int = 6) -> None:
         super().__init__()
@@ -48,6 +49,7 @@ class Attention(nn.Module):
         self.out = nn.Conv2d(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, width, h, w) -> the same shape."""
         b, c, h, w = x.shape
         q, k, v = self.qkv(self.norm(x)).reshape(b, 3, self.heads, c // self.heads, h * w).transpose(-1, -2).unbind(1)
         y = F.scaled_dot_product_attention(q, k, v)
@@ -55,7 +57,7 @@ class Attention(nn.Module):
 
 
 class CNNEncoder(nn.Module):
-    """See the module's docstring.
+    """Three stages at strides 4, 8 and 16 of the downsampled image, merged by a feature pyramid to stride 4.
 
     Args:
         config: widths and depths.
@@ -71,8 +73,8 @@ class CNNEncoder(nn.Module):
         self.down8 = _conv_bn(w4, w8, 3, 2)
         self.stage8 = nn.Sequential(*[Block(w8) for _ in range(n8)])
         self.down16 = _conv_bn(w8, w16, 3, 2)
-        # Where a thing is matters to which thing it belongs to; a learnt depthwise 7x7 with zero padding is all the
-        # position that the attention gets, so the encoder takes any size.
+        # A depthwise 7x7 convolution with zero padding is the attention's only positional encoding, so any image size
+        # works.
         self.position = _conv_bn(w16, w16, 7, groups=w16)
         deep: list[nn.Module] = []
         for i in range(n16):
@@ -85,7 +87,7 @@ class CNNEncoder(nn.Module):
         self.merge8, self.merge4 = Block(p, 2), Block(p, 2)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Encode normalised pictures.
+        """Encode normalised images.
 
         Args:
             image: (B, 3, S, S) float32, SAM's mean and std, zero-padded; S a multiple of 16 * shrink.
@@ -96,7 +98,7 @@ class CNNEncoder(nn.Module):
         return self.read(F.avg_pool2d(image, self.shrink))
 
     def read(self, small: Tensor) -> Tensor:
-        """Encode pictures that are already shrunk, (B, 3, s, s) -> (B, 256, s/4, s/4): what training feeds."""
+        """Encode images that are downsampled already, as in training: (B, 3, s, s) -> (B, 256, s/4, s/4)."""
         x4 = self.stage4(self.stem(small))
         x8 = self.stage8(self.down8(x4))
         x16 = self.down16(x8)
@@ -106,20 +108,20 @@ class CNNEncoder(nn.Module):
         return packed(F.relu(y4), small)
 
 
-def packed(features: Tensor, picture: Tensor) -> Tensor:
-    """An embedding, (B, 256, h, w), of features (B, at most 208, h, w) and a picture (B, 3, 4h, 4w)."""
-    room = 256 - _CARRIED - features.shape[1]
-    return torch.cat([F.pad(features, (0, 0, 0, 0, 0, room)), F.pixel_unshuffle(picture, _PIXELS)], 1)
+def packed(features: Tensor, image: Tensor) -> Tensor:
+    """An embedding, (B, 256, h, w), of features (B, at most 208, h, w) and an image (B, 3, 4h, 4w)."""
+    padding = 256 - _IMAGE_CHANNELS - features.shape[1]
+    return torch.cat([F.pad(features, (0, 0, 0, 0, 0, padding)), F.pixel_unshuffle(image, _PIXELS)], 1)
 
 
 def carried(embeddings: Tensor) -> Tensor:
-    """The picture that an embedding carries along, (B, 256, h, w) -> (B, 3, 4h, 4w)."""
-    return F.pixel_shuffle(embeddings[:, -_CARRIED:], _PIXELS)
+    """The image that an embedding holds, (B, 256, h, w) -> (B, 3, 4h, 4w)."""
+    return F.pixel_shuffle(embeddings[:, -_IMAGE_CHANNELS:], _PIXELS)
 
 
 def pooled(embeddings: Tensor, by: int) -> Tensor:
-    """Embeddings of fewer cells, (B, 256, h, w) -> (B, 256, h / by, w / by), the picture in them shrunk likewise."""
-    return packed(F.avg_pool2d(embeddings[:, :-_CARRIED], by), F.avg_pool2d(carried(embeddings), by))
+    """Embeddings averaged over `by` x `by` cells, their image likewise, (B, 256, h, w) -> (B, 256, h / by, w / by)."""
+    return packed(F.avg_pool2d(embeddings[:, :-_IMAGE_CHANNELS], by), F.avg_pool2d(carried(embeddings), by))
 
 
 def _double(x: Tensor) -> Tensor:

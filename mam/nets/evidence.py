@@ -165,8 +165,8 @@ class Weigh(nn.Module):
         self.after = _conv(middle, middle)
         self.up = nn.Conv2d(middle, fine, 1)
         self.leave = nn.Sequential(_conv(fine, fine), nn.ReLU(), _conv(fine, 4))
-        nn.init.zeros_(self.leave[-1].weight)  # masks start as they are
-        nn.init.zeros_(self.leave[-1].bias)
+        for parameter in self.leave[-1].parameters():  # masks start as they are
+            nn.init.zeros_(parameter)
 
     def forward(self, seen: Tensor, features: Tensor) -> Tensor:
         """(B, seen, 2h, 2w) and (B, middle, h, w), from `features` -> (B, 4, 2h, 2w): corrections of 2 x 2 logits each."""

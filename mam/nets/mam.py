@@ -5,18 +5,21 @@ The friendly interface is `mam.Matting`, on the exported graphs; this one is for
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mam.frames import SIDE
 from mam.nets.likeness import BROAD, likeness, palette
-from mam.nets.m2m import MaskToMatte
+from mam.nets.m2m import MaskToMatte, fold_spectral_norm
 from mam.nets.refine import refine
 from mam.nets.resample import resample
-from mam.nets.sam import CELL, FRAME, Sam
+from mam.nets.sam import CELL, Sam
 from mam.variants import Variant
 
-MARGIN = 8  # cells around the mask beyond which M2M's alphas no longer depend on what is there (6 are not enough)
+MARGIN = 8  # cells around the mask that M2M's alphas depend on (6 are not enough)
 
 
 class MattingAnything(nn.Module):
@@ -41,12 +44,14 @@ class MattingAnything(nn.Module):
         original_size: Tensor,
         mask_guidance: Tensor,
     ) -> Tensor:
-        """From one normalised picture and B prompts to B alphas at the original size.
+        """From one normalised image and B prompts to B alphas at the original size.
 
         Args:
             image: (1, 3, 1024, 1024) float32; see `mam.frames`.
-            point_coords, point_labels: (B, N, 2), (B, N) float32; see `Sam.embed_prompts`.
-            input_size, original_size: (2,) int64, (h, w) of the picture in the input frame and (H, W) originally.
+            point_coords: (B, N, 2) float32, input frame; see `Sam.embed_prompts`.
+            point_labels: (B, N) float32.
+            input_size: (2,) int64, (h, w) of the image in the input frame.
+            original_size: (2,) int64, (H, W) of the user's image.
             mask_guidance: () bool; see `mam.nets.refine.refine`.
 
         Returns:
@@ -69,10 +74,15 @@ class MattingAnything(nn.Module):
         original_size: Tensor,
         mask_guidance: Tensor,
     ) -> Tensor:
-        """From B chosen masks to B alphas; M2M looks only at the cells around the masks, which changes nothing.
+        """From B chosen masks to B alphas; M2M runs on the cells around them only, which does not change the result.
 
         Args:
-            mask_logits: (B, 1, 256, 256) float32; the other arguments as in `forward`.
+            image: (1, 3, 1024, 1024) float32.
+            image_embeddings: (1, 256, 64, 64) float32.
+            mask_logits: (B, 1, 256, 256) float32.
+            input_size: (2,) int64, as in `forward`.
+            original_size: (2,) int64, as in `forward`.
+            mask_guidance: () bool, as in `forward`.
 
         Returns:
             alpha (B, 1, H, W) float32 in [0, 1]; zero where a mask is empty.
@@ -83,27 +93,38 @@ class MattingAnything(nn.Module):
     def unrefined(
         self, image: Tensor, image_embeddings: Tensor, mask_logits: Tensor, input_size: Tensor, original_size: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """What refinement starts from, at the original size: SAM's logits (B, 1, H, W) and os8, os4, os1 (B, 3, H, W)."""
+        """The inputs of refinement at the original size: SAM's logits (B, 1, H, W) and os8, os4, os1 (B, 3, H, W)."""
         b = mask_logits.shape[0]
         h, w = input_size[0], input_size[1]
         size = (original_size[0], original_size[1])
         y0, y1, x0, x1 = crop_cells((mask_logits > 0).any(0, keepdim=True))
         embedding = image_embeddings[:, :, y0:y1, x0:x1].expand(b, -1, -1, -1)
-        picture = image[:, :, y0 * CELL : y1 * CELL, x0 * CELL : x1 * CELL]
-        # Which colours are the object's is counted in the whole picture.
-        like = None
+        crop = image[:, :, y0 * CELL : y1 * CELL, x0 * CELL : x1 * CELL]
+        # The histograms of foreground and background colours are those of the whole image.
+        score = None
         if self.m2m.cues:
-            like = likeness(
-                F.avg_pool2d(picture, 2), *palette(F.avg_pool2d(image, 4), (mask_logits > 0).to(image.dtype), *BROAD)
+            score = likeness(
+                F.avg_pool2d(crop, 2), *palette(F.avg_pool2d(image, 4), (mask_logits > 0).to(image.dtype), *BROAD)
             )
         mask = mask_logits[:, :, y0 * 4 : y1 * 4, x0 * 4 : x1 * 4]
-        # One tensor of three channels: padded back onto the canvas, cut to the picture and resized in one go.
-        alphas = torch.cat(self.m2m(embedding, picture.expand(b, -1, -1, -1), mask, like), dim=1)
-        cells = FRAME // CELL
-        alphas = F.pad(alphas, (x0 * CELL, (cells - x1) * CELL, y0 * CELL, (cells - y1) * CELL))
-        alphas = F.interpolate(alphas[:, :, :h, :w], size, mode="bilinear", align_corners=False)
-        logits = resample(mask_logits, 4)[:, :, :h, :w]
-        return F.interpolate(logits, size, mode="bilinear", align_corners=False), alphas
+        # One tensor of three channels, so that it is padded, cropped and resized only once.
+        alphas = torch.cat(self.m2m(embedding, crop.expand(b, -1, -1, -1), mask, score), dim=1)
+        cells = SIDE // CELL
+        padding = (x0 * CELL, (cells - x1) * CELL, y0 * CELL, (cells - y1) * CELL)
+        alphas = F.pad(alphas, padding)  # type: ignore[arg-type]  # tensors, so that a trace stays dynamic
+        alphas = _resize(alphas[:, :, :h, :w], size)
+        return _resize(resample(mask_logits, 4)[:, :, :h, :w], size), alphas
+
+    def with_folded_spectral_norm(self) -> MattingAnything:
+        """A copy in which M2M has plain convolutions, for inference and export; SAM is shared with this network."""
+        folded = copy.copy(self)
+        folded._modules = self._modules | {"m2m": fold_spectral_norm(self.m2m)}
+        return folded
+
+
+def _resize(x: Tensor, size: tuple[Tensor, Tensor]) -> Tensor:
+    """(B, C, h, w) -> (B, C, *size), bilinear."""
+    return F.interpolate(x, size, mode="bilinear", align_corners=False)  # type: ignore[arg-type]  # tensors, as above
 
 
 def crop_cells(mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -1,4 +1,7 @@
-"""Bilinear resizing by a factor."""
+"""Bilinear resizing by a factor, equal in torch and ONNX, for a crop and for the whole.
+
+Used wherever the networks change resolution.
+"""
 
 from torch import Tensor
 from torch.nn import functional as F

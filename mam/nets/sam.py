@@ -1,8 +1,8 @@
 """SAM, built from segment_anything's own modules: image encoder, prompt encoder, mask decoder.
 
-`tiny` swaps the image encoder for ours, narrows the decoder's perceptrons and mends the masks by the picture; all else is Meta's.
-The two forward functions here say the same as Meta's, with a real batch axis: one decoder call answers many prompts, about one
-picture or about one picture each.
+`tiny` has its own image encoder, narrower MLPs in the decoder and a mask refinement; everything else is Meta's. The
+forward functions compute the same as Meta's, but with a batch axis: one decoder call answers many prompts, all for one
+image or each for an image of its own.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
+from mam.frames import SIDE
 from mam.nets.encoder import CNNEncoder, carried
 from mam.nets.evidence import ColourEvidence
-from mam.nets.graph_cut import settle
+from mam.nets.graph_cut import settle as snap_to_edges
 from mam.variants import CNN, Variant
 
-FRAME = 1024  # longest side of the input frame
 CELL = 16  # pixels of the input frame per cell of the embedding
 
 
@@ -29,11 +29,11 @@ CELL = 16  # pixels of the input frame per cell of the embedding
 def segment_anything_modeling() -> ModuleType:
     """The package `segment_anything.modeling`, without running `segment_anything/__init__.py`.
 
-    That file imports the predictor and with it torchvision, whose compiled operators do not load beside a CPU-only
-    torch. The modelling modules need only torch and import each other relatively, so they load under another name.
+    That file imports the predictor and with it torchvision, whose compiled operators do not load together with a
+    CPU-only torch. The modelling modules need only torch and relative imports, so they can load under another name.
 
     Raises:
-        ModuleNotFoundError: segment-anything is not installed.
+        ModuleNotFoundError: segment-anything is not installed, or is incomplete.
     """
     package = importlib.util.find_spec("segment_anything")
     if package is None or package.origin is None:
@@ -43,6 +43,8 @@ def segment_anything_modeling() -> ModuleType:
     spec = importlib.util.spec_from_file_location(
         name, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"segment-anything has no {folder / '__init__.py'}; install it again.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
@@ -56,7 +58,7 @@ class Sam(nn.Module):
         variant: which encoder and how wide a decoder.
     """
 
-    # Meta's checkpoints hold no such buffers, and normalising is done before the graph; see mam.frames.
+    # There are no buffers for the pixel mean and std: images are normalised before the graph; see mam.frames.
     def __init__(self, variant: Variant) -> None:
         super().__init__()
         parts = segment_anything_modeling()
@@ -64,8 +66,8 @@ class Sam(nn.Module):
         self.image_encoder = _image_encoder(variant)
         self.prompt_encoder = parts.PromptEncoder(
             embed_dim=256,
-            image_embedding_size=(FRAME // CELL, FRAME // CELL),
-            input_image_size=(FRAME, FRAME),
+            image_embedding_size=(SIDE // CELL, SIDE // CELL),
+            input_image_size=(SIDE, SIDE),
             mask_in_chans=16,
         )
         self.mask_decoder = parts.MaskDecoder(
@@ -75,7 +77,7 @@ class Sam(nn.Module):
             iou_head_depth=3,
             iou_head_hidden_dim=256,
         )
-        # Ours packs its embedding; a ViT's is what the decoder starts from.
+        # The embedding of `tiny` also holds the image; a ViT's goes into the decoder as it is.
         self.unpack = nn.Conv2d(256, 256, 1) if isinstance(variant.encoder, CNN) else nn.Identity()
         self.evidence = None if variant.evidence is None else ColourEvidence(variant.evidence)
 
@@ -90,29 +92,33 @@ class Sam(nn.Module):
         """SAM's four masks for each prompt, and their quality.
 
         Args:
-            image_embeddings: (B or 1, 256, h, w) float32; a single picture is shared by all prompts.
-            point_coords, point_labels, mask_input, has_mask_input: see `embed_prompts`.
+            image_embeddings: (B or 1, 256, h, w) float32; a single image is shared by all prompts.
+            point_coords: (B, N, 2) float32; see `embed_prompts`.
+            point_labels: (B, N) float32.
+            mask_input: (B, 1, 4h, 4w) float32.
+            has_mask_input: (B,) float32.
 
         Returns:
-            `low_res_masks` (B, 4, 4h, 4w) logits and `iou_predictions` (B, 4); mask 0 is for several clicks, 1..3
-            are the alternatives for a single prompt. A variant that mends masks (`mam.nets.evidence`, `mam.nets.graph_cut`) mends mask 0.
+            `low_res_masks` (B, 4, 4h, 4w) and `iou_predictions` (B, 4); mask 0 is for several clicks, 1..3 are the
+            alternatives for a single prompt. All are logits, but mask 0 of a variant with mask refinement
+            (`mam.nets.evidence`, `mam.nets.graph_cut`) is close to -6 or 6 nearly everywhere.
         """
         sparse, dense = self.embed_prompts(point_coords, point_labels, mask_input, has_mask_input)
         masks, quality, features = self.decode(image_embeddings, sparse, dense)
         if self.evidence is not None:
-            picture = carried(image_embeddings)
-            mended = self.evidence(masks[:, :1], quality[:, :1], picture, features, point_coords, point_labels)
+            image = carried(image_embeddings)
+            refined = self.evidence(masks[:, :1], quality[:, :1], image, features, point_coords, point_labels)
             if not self.evidence.training:
-                outlined = settle(mended, picture, point_coords, point_labels)
-                mended = mended + self.evidence.recounted(outlined, picture, point_labels)
-                mended = settle(mended, picture, point_coords, point_labels)
-            masks = torch.cat([mended, masks[:, 1:]], 1)
+                snapped = snap_to_edges(refined, image, point_coords, point_labels)
+                refined = refined + self.evidence.recounted(snapped, image, point_labels)
+                refined = snap_to_edges(refined, image, point_coords, point_labels)
+            masks = torch.cat([refined, masks[:, 1:]], 1)
         return masks, quality
 
     def embed_prompts(
         self, point_coords: Tensor, point_labels: Tensor, mask_input: Tensor, has_mask_input: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Turn prompts into tokens and a dense embedding; every kind of point goes by its label.
+        """Turn prompts into tokens and a dense embedding; a point's label decides its kind.
 
         Args:
             point_coords: (B, N, 2) float32, x and y in pixels of the input frame.
@@ -128,12 +134,12 @@ class Sam(nn.Module):
         encoder = self.prompt_encoder
         labels = point_labels.unsqueeze(-1)
         # (2u - 1) @ G, as Meta's pe_layer does, written out of place so that a trace stays free of ScatterND.
-        unit = 2 * ((point_coords + 0.5) / FRAME) - 1
+        unit = 2 * ((point_coords + 0.5) / SIDE) - 1
         angle = 2 * torch.pi * (unit @ encoder.pe_layer.positional_encoding_gaussian_matrix)
         position = torch.cat([angle.sin(), angle.cos()], dim=-1)
         kinds = [encoder.not_a_point_embed, *encoder.point_embeddings]
         sparse = torch.where(labels == -1, torch.zeros_like(position), position)
-        for label, embedding in zip((-1, 0, 1, 2, 3), kinds):
+        for label, embedding in zip((-1, 0, 1, 2, 3), kinds, strict=True):
             sparse = sparse + embedding.weight * (labels == label)
 
         has_mask = has_mask_input.reshape(-1, 1, 1, 1)
@@ -145,11 +151,12 @@ class Sam(nn.Module):
         """SAM's mask decoder, as Meta's `predict_masks`.
 
         Args:
-            image_embeddings: (B or 1, 256, h, w) float32, as the image encoder gives them; a single picture is shared by all prompts.
-            sparse: (B, N, 256), dense: (B, 256, h, w), from `embed_prompts`.
+            image_embeddings: (B or 1, 256, h, w) float32; a single image is shared by all prompts.
+            sparse: (B, N, 256) float32, from `embed_prompts`.
+            dense: (B, 256, h, w) float32, from `embed_prompts`.
 
         Returns:
-            Masks (B, 4, 4h, 4w), quality (B, 4), and the features (B, 256, h, w) that the masks are made from.
+            Masks (B, 4, 4h, 4w), predicted IoU (B, 4), and the features (B, 256, h, w) behind the masks.
 
         Source: segment_anything/modeling/mask_decoder.py, `predict_masks`.
         """
@@ -169,7 +176,7 @@ class Sam(nn.Module):
         return masks, quality, source
 
     def lone_answer(self, low_res_masks: Tensor, iou_predictions: Tensor) -> Tensor:
-        """The mask that answers one box or one click alone, (B, 4, h, w) and (B, 4) -> (B, 1, h, w)."""
+        """The mask for a single box or click, (B, 4, h, w) and (B, 4) -> (B, 1, h, w)."""
         return best_mask(low_res_masks, iou_predictions) if self.usage.alternatives else low_res_masks[:, :1]
 
 
@@ -180,7 +187,7 @@ def _image_encoder(variant: Variant) -> nn.Module:
     return segment_anything_modeling().ImageEncoderViT(
         depth=config.depth,
         embed_dim=config.embed_dim,
-        img_size=FRAME,
+        img_size=SIDE,
         mlp_ratio=4,
         norm_layer=functools.partial(nn.LayerNorm, eps=1e-6),
         num_heads=config.num_heads,
@@ -194,6 +201,6 @@ def _image_encoder(variant: Variant) -> nn.Module:
 
 
 def best_mask(low_res_masks: Tensor, iou_predictions: Tensor) -> Tensor:
-    """MAM's choice: per prompt, the one of masks 1..3 with the best predicted IoU, (B, 4, h, w) -> (B, 1, h, w)."""
+    """MAM's choice per prompt: the one of masks 1..3 with the best predicted IoU, (B, 4, h, w) -> (B, 1, h, w)."""
     index = 1 + iou_predictions[:, 1:].argmax(dim=1)
     return low_res_masks[torch.arange(len(index), device=index.device), index].unsqueeze(1)

@@ -1,4 +1,4 @@
-"""The training loop of both stages: resumable to the step, averaged weights, several processes under torchrun."""
+"""Training loop of both stages: exactly resumable, with averaged weights (EMA), in several processes under torchrun."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import copy
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -17,9 +18,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from mam.errors import WeightsError
 from mam.training.recipes import Recipe
 
+Net = TypeVar("Net", bound=nn.Module)
+
 
 class Strided(Sampler[int]):
-    """Indices of this process from a step on: step s of process r of n takes batch s * n + r."""
+    """Indices for one process, from a given step: step s of process r of n takes batch s * n + r."""
 
     def __init__(self, start: int, stop: int, batch: int, rank: int, world: int) -> None:
         self.indices = [
@@ -28,7 +31,7 @@ class Strided(Sampler[int]):
             for i in range((step * world + rank) * batch, (step * world + rank + 1) * batch)
         ]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[int]:
         return iter(self.indices)
 
     def __len__(self) -> int:
@@ -36,7 +39,7 @@ class Strided(Sampler[int]):
 
 
 def train(
-    model: nn.Module,
+    model: Net,
     loss_of: Callable[[dict[str, Tensor], int], tuple[Tensor, dict[str, float]]],
     examples: Dataset,
     recipe: Recipe,
@@ -45,22 +48,26 @@ def train(
     loaders: int = 0,
     save_every: int = 200,
     log: Callable[[str], None] = print,
-    preview: Callable[[nn.Module, int], None] | None = None,
-) -> nn.Module:
-    """Train the parameters of `model` that require gradients; return the averaged copy.
+    preview: Callable[[Net, int], None] | None = None,
+) -> Net:
+    """Train the parameters of `model` that require gradients, and return the averaged copy.
 
     Args:
         model: updated in place.
         loss_of: (batch, step) -> loss and figures; uses `model`. On CUDA it runs under bfloat16 autocast.
-        examples: `examples[i]` a dict of arrays that depend on i alone.
-        recipe: steps, rates, clipping.
-        state_file: written every `save_every` steps, read if it is there: then the run goes on where it stood.
+        examples: `examples[i]` is a dict of arrays that depend on i alone.
+        recipe: steps, learning rate, gradient clipping.
+        state_file: written every `save_every` steps; if it exists, the run resumes from it.
         loaders: worker processes that prepare examples.
-        log: gets one line now and then.
-        preview: called with the averaged model whenever the state is written.
+        save_every: steps between two writes of the state.
+        log: called with a line every 50 steps.
+        preview: called with the averaged model and the step whenever the state is written.
+
+    Returns:
+        The averaged copy of `model`.
 
     Raises:
-        WeightsError: the state is of a run with another recipe.
+        WeightsError: the state belongs to a run with another recipe.
         FloatingPointError: the gradient is no longer finite.
     """
     steps, batch = recipe.steps, recipe.batch
@@ -81,13 +88,15 @@ def train(
     if state_file.exists():
         state = torch.load(state_file, map_location=device, weights_only=True)
         if state["recipe"] != recipe.to_dict():
-            raise WeightsError(f"{state_file} is of {state['recipe']}, not of {recipe.to_dict()}; give another --out.")
+            raise WeightsError(
+                f"{state_file} has the recipe {state['recipe']}, not {recipe.to_dict()}; give another --out."
+            )
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         start, typical = state["step"], state["typical"]
         if rank == 0:
-            log(f"going on from step {start} of {state_file}")
+            log(f"resuming at step {start} from {state_file}")
 
     loader = DataLoader(
         examples,
@@ -125,7 +134,7 @@ def train(
             pace = 50 * batch * world / (time.perf_counter() - clock)
             clock = time.perf_counter()
             means = "  ".join(f"{k} {sum(v) / len(v):.3f}" for k, v in seen.items())
-            log(f"step {step + 1}/{steps}  {means}  {pace:.1f} pictures/s")
+            log(f"step {step + 1}/{steps}  {means}  {pace:.1f} images/s")
             seen.clear()
         if rank == 0 and ((step + 1) % save_every == 0 or step + 1 == steps):
             nets = {"model": model.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict()}
@@ -136,32 +145,32 @@ def train(
 
 
 def schedule(step: int, steps: int, warmup: int) -> float:
-    """Share of the full learning rate: linear up, then a cosine down to 1%."""
+    """Factor of the learning rate at a step: linear warm-up, then a cosine decay to 1%."""
     if step < warmup:
         return (step + 1) / warmup
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
 def average_gradients(parameters: list[nn.Parameter], world: int) -> None:
-    """Mean of the gradients over all processes in one message; a parameter unused in this step counts as zero."""
+    """Average the gradients over all processes in one message; an unused parameter counts as zero."""
     flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
     dist.all_reduce(flat)
-    for parameter, part in zip(parameters, flat.div_(world).split([p.numel() for p in parameters])):
+    for parameter, part in zip(parameters, flat.div_(world).split([p.numel() for p in parameters]), strict=True):
         parameter.grad = part.view_as(parameter)
 
 
 @torch.no_grad()
 def follow(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move the averaged weights and buffers towards the current ones."""
-    for mean, now in zip(average.state_dict().values(), model.state_dict().values()):
+    for mean, now in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
         if mean.dtype.is_floating_point:
             mean.lerp_(now, 1 - decay)
         else:
             mean.copy_(now)
 
 
-def save(state: dict, path: Path) -> None:
-    """Write a checkpoint so that an interruption leaves the old one or the new one, never half of one."""
+def save(state: Mapping[str, object], path: Path) -> None:
+    """Write a checkpoint; an interruption leaves the old or the new file, never a partial one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     torch.save(state, partial)

@@ -1,4 +1,4 @@
-"""Losses of both stages."""
+"""Loss terms of both training stages: masks by cross entropy, dice and IoU, alphas by L1 and Laplacian pyramids."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from torch.nn import functional as F
 
 
 def mask_losses(logits: Tensor, target: Tensor, entropy_weight: float = 3.0) -> Tensor:
-    """Cross entropy + dice, for each candidate.
+    """Cross entropy plus dice of each candidate mask.
 
-    SAM's focal loss needs far longer to leave the empty mask when everything starts from random weights.
+    From random weights, SAM's focal loss takes far longer to leave the empty mask.
 
     Args:
-        logits: (B, K, H, W). target: (B, H, W) bool.
+        logits: (B, K, H, W).
+        target: (B, H, W) bool.
+        entropy_weight: of the cross entropy; dice has weight 1.
 
     Returns:
         (B, K).
     """
     truth = target.unsqueeze(1).to(logits.dtype).expand_as(logits)
-    chance = logits.sigmoid()
+    probability = logits.sigmoid()
     entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").flatten(2).mean(2)
-    overlap = (chance * truth).flatten(2).sum(2)
-    dice = 1 - (2 * overlap + 1) / (chance.flatten(2).sum(2) + truth.flatten(2).sum(2) + 1)
+    overlap = (probability * truth).flatten(2).sum(2)
+    dice = 1 - (2 * overlap + 1) / (probability.flatten(2).sum(2) + truth.flatten(2).sum(2) + 1)
     return entropy_weight * entropy + dice
 
 
@@ -49,7 +51,7 @@ def laplacian_l1(predicted: Tensor, target: Tensor, weights: Tensor, levels: int
     kernel = predicted.new_tensor([1.0, 4.0, 6.0, 4.0, 1.0])
     kernel = torch.outer(kernel, kernel).reshape(1, 1, 5, 5) / 256
     total = predicted.new_zeros(())
-    difference = predicted - target  # pyramids are linear: the pyramid of the difference is the difference of pyramids
+    difference = predicted - target  # pyramids are linear, so one pyramid of the difference is enough
     for level in range(levels):
         coarse = F.conv2d(F.pad(difference, (2, 2, 2, 2), mode="reflect"), kernel)[:, :, ::2, ::2]
         back = F.interpolate(coarse, difference.shape[-2:], mode="bilinear", align_corners=False)

@@ -1,6 +1,6 @@
-"""Simulated users: boxes, first clicks and corrective clicks for a batch of target masks.
+"""Simulated prompts for a batch of target masks: boxes, first clicks and corrective clicks.
 
-All coordinates are (x, y) in pixels of the 1024 input frame; masks may be of any size that stands for that frame.
+All coordinates are (x, y) in pixels of the 1024 input frame; masks may have any size that covers that frame.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mam.nets.sam import FRAME
+from mam.frames import SIDE
 
 
 def boxes(masks: Tensor, looseness: float = 0.1) -> Tensor:
-    """Tight boxes of (B, H, W) bool masks, half of them shaken by up to `looseness` of their sides -> (B, 2, 2)."""
-    scale = FRAME / masks.shape[-1]
+    """Tight boxes of (B, H, W) bool masks, half of them perturbed by `looseness` of their sides -> (B, 2, 2)."""
+    scale = SIDE / masks.shape[-1]
     corners = []
     for axis in (1, 2):  # any over y gives columns (x), over x gives rows (y)
         hit = masks.any(axis)
@@ -25,16 +25,20 @@ def boxes(masks: Tensor, looseness: float = 0.1) -> Tensor:
     tight = torch.stack(corners, dim=-1).float() * scale  # (B, corner, xy)
     tight = tight + torch.tensor([0.0, scale - 1], device=masks.device).reshape(1, 2, 1)
     side = (tight[:, 1] - tight[:, 0]).unsqueeze(1)
-    shake = torch.randn_like(tight) * looseness * side * (torch.rand(len(tight), 1, 1, device=masks.device) < 0.5)
-    return (tight + shake.clamp(-2 * looseness * side, 2 * looseness * side)).clamp(0, FRAME - 1)
+    noise = torch.randn_like(tight) * looseness * side * (torch.rand(len(tight), 1, 1, device=masks.device) < 0.5)
+    return (tight + noise.clamp(-2 * looseness * side, 2 * looseness * side)).clamp(0, SIDE - 1)
 
 
-def loosened(boxes: Tensor, valid: Tensor, share: float = 0.25) -> Tensor:
-    """Some boxes of large objects moved out towards the picture's edges: who draws a box around all that there is means the object.
+def loosen_boxes(boxes: Tensor, valid: Tensor, share: float = 0.25) -> Tensor:
+    """Move some boxes of large objects towards the image's edges: a box around everything still means the object in it.
 
     Args:
-        boxes: (B, 2, 2), corners in the input frame. valid: (B, 2), h and w of the picture in there.
-        share: of the boxes that hold more than a quarter of the picture.
+        boxes: (B, 2, 2), corners in the input frame.
+        valid: (B, 2), h and w of the image in the input frame.
+        share: of the boxes that cover more than a quarter of the image.
+
+    Returns:
+        (B, 2, 2).
     """
     far = valid.flip(1).to(boxes.dtype) - 1
     large = (boxes[:, 1] - boxes[:, 0]).prod(1) > far.prod(1) / 4
@@ -43,8 +47,16 @@ def loosened(boxes: Tensor, valid: Tensor, share: float = 0.25) -> Tensor:
     return boxes + out * (torch.stack([torch.zeros_like(far), far], 1) - boxes)
 
 
-def surroundings(masks: Tensor, valid: Tensor) -> Tensor:
-    """Which of (B, H, W) bool masks reach all four edges of their (B, 2) h x w pictures, (B) bool: nobody means these by a box."""
+def touches_all_edges(masks: Tensor, valid: Tensor) -> Tensor:
+    """Which masks reach all four edges of their image; nobody draws a box around those.
+
+    Args:
+        masks: (B, H, W) bool.
+        valid: (B, 2), h and w of each image inside the padding.
+
+    Returns:
+        (B,) bool.
+    """
     last = valid.clamp(min=1) - 1
     rows, columns = masks.any(2), masks.any(1)
     edges = [rows[:, 0], columns[:, 0], rows.gather(1, last[:, :1])[:, 0], columns.gather(1, last[:, 1:])[:, 0]]
@@ -52,12 +64,17 @@ def surroundings(masks: Tensor, valid: Tensor) -> Tensor:
 
 
 def clicks(region: Tensor, deep: float = 0.7) -> Tensor:
-    """One click into each (B, H, W) bool region -> (B, 2); most are drawn towards the region's inside.
+    """One click in each region.
 
-    A picture with an empty region gets a click at the frame's origin: give it label -1.
+    Args:
+        region: (B, H, W) bool.
+        deep: share of the clicks that are drawn towards the region's interior.
+
+    Returns:
+        (B, 2); for an empty region the frame's origin, which should get label -1.
     """
     b, h, w = region.shape
-    # How full the neighbourhood is, on two scales of a coarse grid, stands in for the distance to the edge.
+    # How full the neighbourhood is, on two scales of a coarse grid, approximates the distance to the edge.
     coarse = F.interpolate(region.float().unsqueeze(1), (64, 64), mode="area")
     depth = F.avg_pool2d(coarse, 5, 1, 2) + F.avg_pool2d(coarse, 17, 1, 8)
     depth = F.interpolate(depth, (h, w), mode="nearest").squeeze(1)
@@ -67,11 +84,19 @@ def clicks(region: Tensor, deep: float = 0.7) -> Tensor:
     weights[empty, 0] = 1
     index = torch.multinomial(weights, 1).squeeze(1)
     xy = torch.stack([index % w, index // w], 1).float()
-    return (xy + torch.rand_like(xy)) * (FRAME / w) * (~empty).unsqueeze(1)
+    return (xy + torch.rand_like(xy)) * (SIDE / w) * (~empty).unsqueeze(1)
 
 
 def corrections(predicted: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Click into the larger of what is missing and what is too much: coordinates (B, 2), labels (B), -1 if all is right."""
+    """One click in the larger of the missing and the extra region.
+
+    Args:
+        predicted: (B, H, W) bool.
+        target: (B, H, W) bool.
+
+    Returns:
+        Coordinates (B, 2) and labels (B,), -1 where the prediction has no error.
+    """
     missing, extra = target & ~predicted, predicted & ~target
     add = missing.flatten(1).sum(1) >= extra.flatten(1).sum(1)
     wrong = torch.where(add[:, None, None], missing, extra)

@@ -1,10 +1,10 @@
-"""How each network is trained, as data: `python -m mam train RECIPE`. A checkpoint carries the recipe it was made by."""
+"""Training runs as data for `mam train RECIPE`; a checkpoint holds the recipe that it was trained with."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -14,15 +14,15 @@ class Recipe:
     Attributes:
         variant: name of the network.
         stage: "segment" trains SAM's parts, "matte" trains M2M behind a frozen SAM.
-        steps, batch, lr: batch counts pictures per process; the rate goes up for `warmup` steps, then down as a cosine.
+        steps, batch, lr: batch counts images per process; a linear warm-up of `warmup` steps, then a cosine decay.
         betas, weight_decay: of AdamW.
-        clip: the gradient's norm is held below it; None holds it below twice its own moving average.
-        data: "made" composes what `mam.training.data` describes; "sets" reads the folders of `mam.training.sets`.
-        read_side: segment: pixels of a training picture.
-        only: segment: the one part that learns, such as "evidence"; the others stay as they are. None: all learn.
-        pooled: segment: for this share of the run the decoder gets the embedding pooled by 2, which makes a step twice as
-            fast; fine edges come last.
-        cells, views: matte: side of a crop in cells of 16 pixels, and crops per picture.
+        clip: upper limit of the gradient's norm; None limits it to twice its own moving average.
+        data: "made" composes images from the folder of `mam.training.data`; "sets" reads those of `mam.training.sets`.
+        read_side: segment: pixels of a training image.
+        only: segment: the one submodule that is trained, such as "evidence" (the mask refiner); None trains all.
+        pooled: segment: share of the run in which the embedding is pooled by 2 before the decoder, so that a step takes
+            half the time; fine edges are learnt at the end.
+        cells, views: matte: side of a crop in cells of 16 pixels, and crops per image.
         seed: of all randomness.
     """
 
@@ -43,16 +43,16 @@ class Recipe:
     views: int = 6
     seed: int = 0
 
-    def changed(self, **values: object) -> Recipe:
-        """The recipe with some values replaced; those that are None stay."""
+    def changed(self, **values: Any) -> Recipe:
+        """Return a copy with some values replaced; None leaves a value as it is."""
         return dataclasses.replace(self, **{k: v for k, v in values.items() if v is not None})
 
-    def to_dict(self) -> dict:
-        """Plain values, to travel inside a checkpoint."""
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, to be stored in a checkpoint."""
         return dataclasses.asdict(self)
 
 
-# The paper's: Li, Jain and Shi 2023, section 4.1, on 8 GPUs: `torchrun --nproc-per-node 8 -m mam train vit_b-matte ...`.
+# The paper's recipe (Li, Jain and Shi 2023, section 4.1), for 8 GPUs: `torchrun --nproc-per-node 8 -m mam train ...`.
 _PAPER = Recipe(
     "vit_b",
     "matte",
@@ -69,7 +69,7 @@ _PAPER = Recipe(
 
 RECIPES: dict[str, Recipe] = {
     "tiny-segment": Recipe("tiny", "segment", steps=1800, batch=4, lr=6e-4, warmup=200, weight_decay=0.05),
-    "tiny-mend": Recipe("tiny", "segment", steps=1500, batch=4, lr=2e-3, warmup=50, only="evidence", pooled=0.4),
+    "tiny-refiner": Recipe("tiny", "segment", steps=1500, batch=4, lr=2e-3, warmup=50, only="evidence", pooled=0.4),
     "tiny-matte": Recipe("tiny", "matte", steps=1200, batch=2, lr=2e-3, warmup=100),
     "vit_b-matte": _PAPER,
     "vit_l-matte": _PAPER.changed(variant="vit_l"),

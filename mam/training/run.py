@@ -1,4 +1,4 @@
-"""A training run from a recipe and a folder of pictures to the checkpoint that export reads."""
+"""Training runs: from a recipe and a data folder to a checkpoint for `python -m export`."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import Dataset
 
+from mam.frames import SIDE
 from mam.nets import checkpoint
 from mam.nets.m2m import MaskToMatte
 from mam.nets.mam import MattingAnything
 from mam.nets.sam import Sam
 from mam.training import prompts
+from mam.training.composites import Composites
 from mam.training.data import Library, Segments
 from mam.training.loop import train
-from mam.training.matting import Composites, matting_loss
+from mam.training.matting import matting_loss
 from mam.training.recipes import Recipe
-from mam.training.segmentation import normalise, segmentation_loss, start_with_places
+from mam.training.segmentation import normalise, segmentation_loss, tie_query_key_projections
 from mam.training.sets import SetComposites
 from mam.variants import VARIANTS
 
@@ -29,12 +31,12 @@ Log = Callable[[str], None]
 
 
 class _Endless(Dataset):
-    """Examples for the loader, which wants a length."""
+    """Adapts examples to a data loader, which requires a length."""
 
     def __init__(self, examples: Segments | Composites | SetComposites) -> None:
         self.examples = examples
 
-    def __getitem__(self, index: int) -> dict:
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         return self.examples[index]
 
     def __len__(self) -> int:
@@ -44,13 +46,15 @@ class _Endless(Dataset):
 def train_segmentation(
     recipe: Recipe, data: Path, out: Path, *, start: Path | None = None, loaders: int = 0, log: Log = print
 ) -> Path:
-    """Stage 1: encoder, prompt encoder and mask decoder.
+    """Train the image encoder, prompt encoder and mask decoder (stage 1).
 
     Args:
         recipe: of stage "segment".
         data: see `mam.training.data`.
-        out: gets the resumable state and, at the end, `VARIANT_sam.pt`.
-        start: a checkpoint to go on from, such as that of an earlier run; None for random weights.
+        out: folder for the resumable state and, at the end, `VARIANT_sam.pt`.
+        start: a checkpoint to start from, such as that of an earlier run; None for random weights.
+        loaders: worker processes that prepare examples.
+        log: called with a line every 50 steps.
 
     Returns:
         The path of the checkpoint.
@@ -59,13 +63,14 @@ def train_segmentation(
     torch.manual_seed(recipe.seed)
     if start is None:
         sam = Sam(variant)
-        start_with_places(sam)
+        tie_query_key_projections(sam)
     else:
         sam = checkpoint.load_sam(variant, start).train()
     if recipe.only is not None:
         sam.requires_grad_(False).eval()
         sam.get_submodule(recipe.only).requires_grad_(True).train()
-    sam.to(_device()).image_encoder.to(memory_format=torch.channels_last)
+    sam.to(_device())
+    sam.image_encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
 
     def loss_of(examples: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, float]]:
         return segmentation_loss(sam, examples, 2 if step < recipe.pooled * recipe.steps else 1, step)
@@ -85,14 +90,16 @@ def train_matte(
     loaders: int = 0,
     log: Log = print,
 ) -> Path:
-    """Stage 2: M2M behind the frozen SAM of `sam_file`.
+    """Train M2M behind a frozen SAM (stage 2).
 
     Args:
         recipe: of stage "matte".
-        data: see `mam.training.data`, or `mam.training.sets` if the recipe says so.
-        out: gets the resumable state, pictures of the current mattes and, at the end, `VARIANT_m2m.pt`.
+        data: see `mam.training.data`, or `mam.training.sets` if the recipe's data are "sets".
+        out: folder for the resumable state, previews of the current mattes and, at the end, `VARIANT_m2m.pt`.
         sam_file: checkpoint of the SAM.
-        start: a checkpoint of an M2M to go on from; None for random weights.
+        start: an M2M checkpoint to start from; None for random weights.
+        loaders: worker processes that prepare examples.
+        log: called with a line every 50 steps.
 
     Returns:
         The path of the checkpoint.
@@ -105,12 +112,12 @@ def train_matte(
         model.m2m = checkpoint.load_m2m(variant, start)
     model.to(_device())
     source = SetComposites(data, recipe.seed) if recipe.data == "sets" else Composites(Library(data), recipe.seed)
-    shown = [source[2**40 + i] for i in range(4)]  # far beyond what a run sees
+    shown = [source[2**40 + i] for i in range(4)]  # indices that no run reaches
 
     def loss_of(examples: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, float]]:
         return matting_loss(model.sam, model.m2m, examples, step / recipe.steps, recipe.cells, recipe.views)
 
-    def preview(average: nn.Module, step: int) -> None:
+    def preview(average: MaskToMatte, step: int) -> None:
         model_now = MattingAnything(variant)
         model_now.sam, model_now.m2m = model.sam, average
         draw_mattes(model_now.eval(), shown).save(out / f"mattes_{step:06}.png")
@@ -130,12 +137,18 @@ def train_matte(
 
 @torch.no_grad()
 def draw_mattes(model: MattingAnything, examples: list[dict[str, np.ndarray]], side: int = 256) -> Image.Image:
-    """A picture to look at: per example the picture, the true alpha and what the model makes of its tight box."""
+    """Draw one row per example: the image, the true alpha and the predicted alpha for a tight box.
+
+    Args:
+        model: in eval mode.
+        examples: from `Composites` or `SetComposites`.
+        side: of a panel in pixels.
+    """
     sheet = Image.new("RGB", (3 * side, len(examples) * side))
     device = next(model.parameters()).device
     for row, example in enumerate(examples):
         batch = {k: torch.from_numpy(np.ascontiguousarray(v)).unsqueeze(0).to(device) for k, v in example.items()}
-        size = torch.tensor([1024, 1024])
+        size = torch.tensor([SIDE, SIDE])
         alpha = model(
             normalise(batch["image"], batch["valid"]),
             prompts.boxes(batch["alpha"] > 127, looseness=0.0),
@@ -144,7 +157,7 @@ def draw_mattes(model: MattingAnything, examples: list[dict[str, np.ndarray]], s
             size,
             torch.tensor(False, device=device),
         )
-        drawn = np.uint8(alpha[0, 0].cpu().numpy() * 255)
+        drawn = (alpha[0, 0].cpu().numpy() * 255).astype(np.uint8)
         for column, array in enumerate((example["image"], example["alpha"], drawn)):
             sheet.paste(Image.fromarray(array).resize((side, side)), (column * side, row * side))
     return sheet

@@ -1,10 +1,15 @@
-"""The matting data sets of the paper, as they unpack, all below one folder; any may be missing:
+"""Training examples for the matte stage from the paper's data sets.
 
-    AIM/Combined_Dataset/{fg,alpha}    Distinctions-646/Train_ori/{FG,GT}    Human2K/Train/{FG,Alpha}    AM2k/train/{fg,mask}
-    RefMatte/train/{img_full,mask}     whole pictures, one matte each
+They are in one folder as they unpack; any may be missing:
+
+    AIM/Combined_Dataset/{fg,alpha}    foregrounds and alphas
+    Distinctions-646/Train_ori/{FG,GT}
+    Human2K/Train/{FG,Alpha}
+    AM2k/train/{fg,mask}
+    RefMatte/train/{img_full,mask}     whole images, one matte each
     COCO/train2017    BG20k/full       backgrounds
 
-Each is asked for at its owners; none may be redistributed.
+Each has to be requested from its owners; none may be redistributed.
 """
 
 from __future__ import annotations
@@ -14,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mam.nets.sam import FRAME
+from mam.frames import SIDE
+from mam.training.composites import choose_instance
 from mam.training.data import jitter
-from mam.training.matting import one_of_two
 
 _FOREGROUNDS = (
     ("AIM/Combined_Dataset/fg", "AIM/Combined_Dataset/alpha"),
@@ -24,12 +29,12 @@ _FOREGROUNDS = (
     ("Human2K/Train/FG", "Human2K/Train/Alpha"),
     ("AM2k/train/fg", "AM2k/train/mask"),
 )
-_PICTURES = ("RefMatte/train/img_full", "RefMatte/train/mask")
+_IMAGES = ("RefMatte/train/img_full", "RefMatte/train/mask")
 _BACKGROUNDS = ("COCO/train2017", "BG20k/full")
 
 
 class SetComposites:
-    """Examples for the matte stage out of real data sets, as `mam.training.matting.Composites` gives them.
+    """Examples in the form of `mam.training.composites.Composites`.
 
     Args:
         root: see the module's docstring.
@@ -42,45 +47,46 @@ class SetComposites:
     def __init__(self, root: Path, seed: int) -> None:
         self.seed = seed
         self.foregrounds = [pairs for folders in _FOREGROUNDS if (pairs := _pairs(root, *folders))]
-        self.pictures = _pairs(root, *_PICTURES)
+        self.images = _pairs(root, *_IMAGES)
         self.backgrounds = [files for folder in _BACKGROUNDS if (files := _files(root / folder))]
-        if not self.pictures and not (self.foregrounds and self.backgrounds):
+        if not self.images and not (self.foregrounds and self.backgrounds):
             raise FileNotFoundError(
-                f"{root} holds neither RefMatte nor a set of foregrounds with a set of backgrounds; see mam/training/sets.py."
+                f"{root} holds neither RefMatte nor a set of foregrounds with a set of backgrounds; "
+                "see mam/training/sets.py."
             )
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        """`image` (1024, 1024, 3), `alpha` and `known` (1024, 1024), uint8; `valid` (2,) h, w."""
+        """One example, as of `Composites`; `known` is 1 everywhere inside the padding."""
         rng = np.random.default_rng((self.seed, index))
-        whole = self.pictures and (not self.foregrounds or not self.backgrounds or rng.random() < 0.2)
-        image, alpha = self._picture(rng) if whole else self._composite(rng)
+        whole = self.images and (not self.foregrounds or not self.backgrounds or rng.random() < 0.2)
+        image, alpha = self._image(rng) if whole else self._composite(rng)
         image = jitter(rng, image)
         w, h = image.size
-        canvas, matte = np.zeros((FRAME, FRAME, 3), np.uint8), np.zeros((FRAME, FRAME), np.uint8)
+        canvas, matte = np.zeros((SIDE, SIDE, 3), np.uint8), np.zeros((SIDE, SIDE), np.uint8)
         canvas[:h, :w], matte[:h, :w] = np.asarray(image), np.asarray(alpha)
-        known = np.zeros((FRAME, FRAME), np.uint8)
+        known = np.zeros((SIDE, SIDE), np.uint8)
         known[:h, :w] = 1
         return {"image": canvas, "alpha": matte, "known": known, "valid": np.array([h, w])}
 
-    def _picture(self, rng: np.random.Generator) -> tuple[Image.Image, Image.Image]:
-        image_file, alpha_file = self.pictures[rng.integers(len(self.pictures))]
+    def _image(self, rng: np.random.Generator) -> tuple[Image.Image, Image.Image]:
+        image_file, alpha_file = self.images[rng.integers(len(self.images))]
         image, alpha = Image.open(image_file).convert("RGB"), Image.open(alpha_file).convert("L")
-        scale = FRAME / max(image.size)
+        scale = SIDE / max(image.size)
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         return image.resize(size, Image.Resampling.BILINEAR), alpha.resize(size, Image.Resampling.BILINEAR)
 
     def _composite(self, rng: np.random.Generator) -> tuple[Image.Image, Image.Image]:
-        """One foreground, now and then a second one beside or over it, on a background that fills the frame."""
+        """One foreground, sometimes with a second one beside or over it, on a background that fills the frame."""
         files = self.backgrounds[rng.integers(len(self.backgrounds))]
         image = Image.open(files[rng.integers(len(files))]).convert("RGB")
-        scale = FRAME / min(image.size)
-        image = image.resize((max(FRAME, round(image.width * scale)), max(FRAME, round(image.height * scale))))
-        x, y = int(rng.integers(image.width - FRAME + 1)), int(rng.integers(image.height - FRAME + 1))
-        image = image.crop((x, y, x + FRAME, y + FRAME))
+        scale = SIDE / min(image.size)
+        image = image.resize((max(SIDE, round(image.width * scale)), max(SIDE, round(image.height * scale))))
+        x, y = int(rng.integers(image.width - SIDE + 1)), int(rng.integers(image.height - SIDE + 1))
+        image = image.crop((x, y, x + SIDE, y + SIDE))
         image, alpha = self._place(rng, image)
         if rng.random() < 0.25:
             image, other = self._place(rng, image)
-            alpha = one_of_two(rng, alpha, other)
+            alpha = choose_instance(rng, alpha, other)
         return image, alpha
 
     def _place(self, rng: np.random.Generator, image: Image.Image) -> tuple[Image.Image, Image.Image]:
@@ -89,15 +95,15 @@ class SetComposites:
         colours, alpha = Image.open(colour_file).convert("RGB"), Image.open(alpha_file).convert("L")
         if alpha.size != colours.size:
             alpha = alpha.resize(colours.size, Image.Resampling.BILINEAR)
-        # A random affine map: scale, turn, mirror, shear; then somewhere in the frame.
-        scale = rng.uniform(0.5, 1.1) * FRAME / max(colours.size)
+        # A random affine map: scale, rotation, mirroring and shear, then a position in the frame.
+        scale = rng.uniform(0.5, 1.1) * SIDE / max(colours.size)
         turn, shear, flip = rng.normal(0, 0.15), rng.normal(0, 0.08), rng.choice([-1, 1])
         forward = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ [
             [flip * scale, shear * scale],
             [0, scale],
         ]
         back = np.linalg.inv(forward)
-        offset = np.array(colours.size) / 2 - back @ (rng.uniform(0.3, 0.7, 2) * FRAME)
+        offset = np.array(colours.size) / 2 - back @ (rng.uniform(0.3, 0.7, 2) * SIDE)
         data = (back[0, 0], back[0, 1], offset[0], back[1, 0], back[1, 1], offset[1])
         layer, cover = (
             part.transform(image.size, Image.Transform.AFFINE, data, Image.Resampling.BILINEAR)

@@ -5,7 +5,7 @@ by name from there instead; proxies come from the usual variables (`HTTPS_PROXY`
 `HF_ENDPOINT`, `HF_TOKEN` (or `hf auth login`) and `HF_HUB_OFFLINE` apply as well.
 """
 
-from mam.weights.cache import cache_folder, exclusive_lock, graphs_folder, require_manual_files, verified_path
+from mam.weights.cache import cache_folder, exclusive_lock, graphs_folder, require_manual_files, sha256, verified_path
 from mam.weights.download import Progress, fetch
 from mam.weights.registry import REGISTRY, WeightFile, find
 
@@ -19,5 +19,6 @@ __all__ = [
     "find",
     "graphs_folder",
     "require_manual_files",
+    "sha256",
     "verified_path",
 ]

@@ -87,6 +87,16 @@ def exclusive_lock(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def sha256(*files: Path) -> str:
+    """Return one hexadecimal digest over the contents of some files, in this order."""
+    digest = hashlib.sha256()
+    for file in files:
+        with open(file, "rb") as stream:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+    return digest.hexdigest()
+
+
 def verify(weights: WeightFile, file: Path) -> None:
     """Check size and SHA-256 of a file, and record the result in `verification_record(file)`.
 
@@ -104,13 +114,10 @@ def verify(weights: WeightFile, file: Path) -> None:
     if weights.size and stat.st_size != weights.size:
         raise WeightsError(f"{file} has {stat.st_size} bytes, expected {weights.size}; delete it and get it again.")
     if weights.sha256:
-        digest = hashlib.sha256()
-        with open(file, "rb") as stream:
-            while block := stream.read(_BLOCK):
-                digest.update(block)
-        if digest.hexdigest() != weights.sha256:
+        digest = sha256(file)
+        if digest != weights.sha256:
             raise WeightsError(
-                f"{file} has the SHA-256 {digest.hexdigest()}, expected {weights.sha256}: it is damaged or another file; "
+                f"{file} has the SHA-256 {digest}, expected {weights.sha256}: it is damaged or another file; "
                 "delete it and get it again."
             )
     with contextlib.suppress(OSError):  # in a read-only folder the file is usable, but hashed each time

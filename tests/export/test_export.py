@@ -9,7 +9,7 @@ from export import parity
 from export.__main__ import main
 from export.parity import TorchGraphs
 from export.write import write_graphs
-from mam import contract
+from mam import contract, weights
 from mam.matting import BUNDLE
 from mam.nets import checkpoint
 from mam.runtime import load_graphs
@@ -42,7 +42,7 @@ def test_embedded_graphs_equal_torch_on_a_real_picture(monkeypatch) -> None:
 
 def test_embedded_graphs_were_made_from_the_embedded_checkpoint() -> None:
     stamp = {p.key: p.value for p in onnx.load(BUNDLE / "matte.onnx").metadata_props}
-    assert stamp["mam_checkpoint_sha256"] == checkpoint.sha256(BUNDLE / "tiny_sam.pt", BUNDLE / "tiny_m2m.pt")
+    assert stamp["mam_checkpoint_sha256"] == weights.sha256(BUNDLE / "tiny_sam.pt", BUNDLE / "tiny_m2m.pt")
 
 
 @pytest.mark.parametrize(("b", "n"), [(1, 1), (3, 2), (2, 7)])

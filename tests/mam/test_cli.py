@@ -82,8 +82,8 @@ def test_doctor_tells_what_runs(capsys) -> None:
 
 
 def test_training_says_what_it_needs(capsys, tmp_path) -> None:
-    for recipe in ("tiny-mend", "tiny-matte"):
+    for recipe in ("tiny-refiner", "tiny-matte"):
         assert main(["train", recipe, "--data", str(tmp_path), "--out", str(tmp_path)]) == 1
         assert f"{recipe} needs --sam" in capsys.readouterr().err
     assert main(["train", "huge", "--data", str(tmp_path), "--out", str(tmp_path)]) == 1
-    assert "there is no recipe 'huge'; expected one of tiny-segment, tiny-mend, tiny-matte" in capsys.readouterr().err
+    assert "there is no recipe 'huge'; expected one of tiny-segment, tiny-refiner, tiny-matte" in capsys.readouterr().err

@@ -22,25 +22,25 @@ def files(mini, tmp_path):
 def test_round_trip_keeps_half_precision_exactly(mini, files) -> None:
     model, sam, m2m = files
     again = checkpoint.load(mini, sam, m2m)
-    for (name, a), (_, b) in zip(model.state_dict().items(), again.state_dict().items()):
+    for (name, a), (_, b) in zip(model.state_dict().items(), again.state_dict().items(), strict=True):
         assert torch.equal(a.half().float() if a.is_floating_point() else a, b), name
     assert not again.training
 
 
 def test_prefix_and_wrapper_are_taken_off(mini, files, tmp_path) -> None:
-    model, sam, m2m = files
+    model, sam, _ = files
     wrapped = tmp_path / "wrapped.pt"
     torch.save({"iter": 3, "state_dict": {f"module.{k}": v for k, v in model.m2m.state_dict().items()}}, wrapped)
     assert checkpoint.load(mini, sam, wrapped).m2m.state_dict().keys() == model.m2m.state_dict().keys()
 
 
 def test_the_authors_single_file_holds_both(mini, files, tmp_path) -> None:
-    model, _, m2m = files
+    model, _, _ = files
     both = tmp_path / "both.pth"
     state = {f"seg_model.{k}": v for k, v in model.sam.state_dict().items()}
     torch.save({"state_dict": state | {f"m2m.{k}": v for k, v in model.m2m.state_dict().items()}}, both)
     again = checkpoint.load(mini, both)
-    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values()))
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True))
 
 
 def test_half_a_model_names_the_tensors(mini, files) -> None:

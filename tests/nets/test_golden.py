@@ -55,10 +55,10 @@ def test_m2m_equals_the_authors(fold: bool) -> None:
     net = MaskToMatte(M2M()).eval()
     net.load_state_dict(golden_weights())
     if fold:
-        fold_spectral_norm(net)
+        net = fold_spectral_norm(net)
     with torch.inference_mode():
         got = net(golden["image_embeddings"], golden["image"], golden["mask"])
-    for name, alpha in zip(("alpha_os8", "alpha_os4", "alpha_os1"), got):
+    for name, alpha in zip(("alpha_os8", "alpha_os4", "alpha_os1"), got, strict=True):
         # Float32 sums in another order; the three alphas span [0, 1].
         assert (alpha - golden[name]).abs().max() <= 1e-5, name
         assert golden[name].std() > 0.02

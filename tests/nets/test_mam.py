@@ -41,7 +41,7 @@ def test_crop_equals_the_whole_canvas(mini, monkeypatch, where, guidance, cues) 
     monkeypatch.setattr(chain, "crop_cells", lambda mask: whole)
     full = model.matte(*inputs)
     assert full.max() > 0.5
-    # Convolutions of another size add up in another order; a pixel that hangs on one of the refinement's thresholds may flip.
+    # Convolutions of another size sum in another order, and a pixel at one of the refinement's thresholds may change.
     assert ((cropped - full).abs() > 5e-6).sum() <= 2
 
 

@@ -1,8 +1,8 @@
-"""Checkpoints as people have them: Meta's and the authors' files, rebuilt with exactly their names, shapes and wrappers.
+"""Checkpoints in Meta's and the authors' layouts, rebuilt with exactly their names, shapes and wrappers.
 
-SAM's names come from segment_anything itself, Mask-to-Matte's from reference/m2m_state_dict.json. The authors' trainer saves
-`iter`, `loss` (a tensor with a gradient), `state_dict`, the optimizer's state and the schedule's, in a file with either
-Mask-to-Matte alone or both networks.
+SAM's names come from segment_anything itself, Mask-to-Matte's from reference/m2m_state_dict.json. The authors' trainer
+saves `iter`, `loss` (a tensor with a gradient), `state_dict`, the optimizer's state and the schedule's, in a file with
+either Mask-to-Matte alone or both networks.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ VIT_B = VARIANTS["vit_b"]
 
 
 def build_sam(name: str) -> nn.Module:
-    """Meta's own SAM without memory, by `segment_anything/build_sam.py` but without the package's imports of torchvision."""
+    """Meta's own SAM on the meta device, as `segment_anything/build_sam.py` builds it, but without torchvision."""
     folder = Path(importlib.util.find_spec("segment_anything").origin).parent
     package = sys.modules.setdefault("bare_segment_anything", ModuleType("bare_segment_anything"))
     package.__path__ = [str(folder)]
@@ -69,7 +69,7 @@ def folder() -> Iterator[Path]:
 
 
 def trained(state: dict[str, Tensor]) -> dict[str, object]:
-    """What the authors' trainer writes around a state: Adam after a step, a cosine schedule, the loss with its graph."""
+    """A state as the authors' trainer writes it: Adam after a step, a cosine schedule, the loss with its graph."""
     weights = [nn.Parameter(tensor.clone()) for tensor in state.values() if tensor.is_floating_point()][-20:]
     optimizer = torch.optim.Adam(weights, lr=1e-3, betas=(0.5, 0.99))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=16000)
@@ -240,7 +240,7 @@ def test_folders_cut_files_programs_and_lists_are_called_what_they_are(m2m, tmp_
     torch.save(m2m, file)
     for length in (3, 1000, file.stat().st_size // 2, file.stat().st_size - 1):
         (tmp_path / "cut.pth").write_bytes(file.read_bytes()[:length])
-        with pytest.raises(WeightsError, match="half downloaded|damaged"):
+        with pytest.raises(WeightsError, match=r"half downloaded|damaged"):
             checkpoint.load(VIT_B, tmp_path / "cut.pth")
     torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)).save(str(file))
     with pytest.raises(WeightsError, match="is a TorchScript program"):

@@ -26,7 +26,7 @@ def test_prompts_and_masks_equal_metas(sam: Sam) -> None:
     coords = torch.cat([points, boxes.reshape(3, 2, 2)], 1)
     kinds = torch.cat([labels, torch.tensor([[2, 3]] * 3)], 1).float()
     got = sam.decode(embeddings, *sam.embed_prompts(coords, kinds, masks, torch.ones(3)))[:2]
-    for mine, metas in zip(got, expected):
+    for mine, metas in zip(got, expected, strict=True):
         assert torch.allclose(mine, metas, atol=1e-5)  # the same sums, batched
 
 

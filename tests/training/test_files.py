@@ -1,4 +1,4 @@
-"""Packed training pictures give the very examples that the folder gives."""
+"""Packed training images give exactly the examples that the folder gives."""
 
 import zipfile
 
@@ -12,11 +12,10 @@ from mam.training.data import Library, Segments
 from mam.training.files import Files
 
 
-def test_packed_pictures_train_like_the_folder(data, tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(files, "SHARD", files.LARGEST + 20_000)
-    assert main(["pack", str(data), str(tmp_path / "packed")]) == 0
-    archives = sorted((tmp_path / "packed").iterdir())
-    assert len(archives) > 1 and len(capsys.readouterr().out.splitlines()) == len(archives)
+def test_packed_images_train_like_the_folder(data, tmp_path) -> None:
+    lines: list[str] = []
+    archives = files.pack(data, tmp_path / "packed", log=lines.append, shard=files.LARGEST + 20_000)
+    assert len(lines) == len(archives) > 1 and archives == sorted((tmp_path / "packed").iterdir())
     assert Files(tmp_path / "packed").names == Files(data).names
     loose, packed = Segments(Library(data), 64, 1), Segments(Library(tmp_path / "packed"), 64, 1)
     for i in range(8):
@@ -35,25 +34,25 @@ def test_large_photographs_are_shrunk_with_their_labels(data, tmp_path) -> None:
     assert set(np.unique(np.asarray(small))) <= set(before)
 
 
-def test_nothing_to_pack_and_nowhere_to_put_it_are_told(data, tmp_path, capsys) -> None:
+def test_nothing_to_pack_and_archives_in_the_way_are_errors(data, tmp_path, capsys) -> None:
     assert main(["pack", str(tmp_path), str(tmp_path / "out")]) == 1
     with zipfile.ZipFile(tmp_path / "data-000.zip", "w"):
         pass
     assert main(["pack", str(data), str(tmp_path)]) == 1
     (tmp_path / "data-000.zip").write_bytes(b"PK and no end")
     assert main(["train", "tiny-segment", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 1
-    said = capsys.readouterr().err.splitlines()
+    errors = capsys.readouterr().err.splitlines()
     assert (
-        "holds no files to pack" in said[0] and "holds archives already" in said[1] and "is no whole archive" in said[2]
+        "holds no files to pack" in errors[0]
+        and "holds archives already" in errors[1]
+        and "is not a complete archive" in errors[2]
     )
 
 
-def test_a_pack_that_was_interrupted_leaves_nothing_to_train_on(data, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(files, "SHARD", files.LARGEST + 20_000)
-
+def test_an_interrupted_pack_leaves_nothing_to_train_on(data, tmp_path) -> None:
     def interrupt(line: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        files.pack(data, tmp_path, log=interrupt)
+        files.pack(data, tmp_path, log=interrupt, shard=files.LARGEST + 20_000)
     assert not list(tmp_path.glob("*.zip"))

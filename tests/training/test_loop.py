@@ -60,7 +60,7 @@ def test_segmentation_goes_on_from_a_checkpoint(data, tmp_path, mini) -> None:
 def test_one_part_learns_and_the_others_stay(data, tmp_path, mini) -> None:
     sam = checkpoint.seeded(mini, 3).sam
     checkpoint.save(sam, mini, tmp_path / "start.pt")
-    recipe = RECIPES["tiny-mend"].changed(steps=2, batch=2, read_side=64)
+    recipe = RECIPES["tiny-refiner"].changed(steps=2, batch=2, read_side=64)
     file = run.train_segmentation(recipe, data, tmp_path / "on", start=tmp_path / "start.pt", log=quiet)
     before, after = (checkpoint.read_state(f, mini) for f in (tmp_path / "start.pt", file))
     changed = {name for name in before if not torch.equal(before[name], after[name])}

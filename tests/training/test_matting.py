@@ -1,16 +1,43 @@
-"""Composites and the loss of the matte stage."""
+"""The loss of the matte stage: gradients reach M2M alone, and colour scores are computed only where they are used."""
 
-from mam.training.data import Library
-from mam.training.matting import Composites
+import dataclasses
+
+import pytest
+import torch
+
+from mam.nets.checkpoint import seeded
+from mam.training import matting
+from mam.training.matting import matting_loss
 
 
-def test_composites_have_soft_alpha_and_ignored_bands(data) -> None:
-    library = Library(data)
-    soft = ignored = 0
-    for i in range(8):
-        example = Composites(library, 0)[i]
-        assert example["image"].shape == (1024, 1024, 3) and example["alpha"].shape == (1024, 1024)
-        soft += ((example["alpha"] > 0) & (example["alpha"] < 255)).sum()
-        h, w = example["valid"]
-        ignored += (example["known"][:h, :w] == 0).sum()
-    assert soft > 1000 and ignored > 1000
+@pytest.fixture
+def batch() -> dict[str, torch.Tensor]:
+    """One image with a disc whose alpha falls off over some pixels."""
+    y, x = torch.meshgrid(torch.arange(1024.0), torch.arange(1024.0), indexing="ij")
+    alpha = ((300 - torch.hypot(x - 500, y - 450)) / 20 + 0.5).clamp(0, 1)
+    image = (alpha[..., None] * torch.tensor([200.0, 60.0, 40.0]) + 30).to(torch.uint8)
+    return {
+        "image": image[None],
+        "alpha": (255 * alpha[None]).to(torch.uint8),
+        "known": torch.ones(1, 1024, 1024, dtype=torch.uint8),
+        "valid": torch.tensor([[1024, 1024]]),
+    }
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.5, 0.9])
+def test_only_m2m_gets_gradients(mini, batch, progress) -> None:
+    torch.manual_seed(0)
+    model = seeded(mini, 0)
+    model.m2m.train()
+    loss, figures = matting_loss(model.sam, model.m2m, batch, progress, cells=6, views=2)
+    loss.backward()
+    assert torch.isfinite(loss) and all(0 <= value <= 1 for value in figures.values())
+    assert all(p.grad is None for p in model.sam.parameters())
+    assert all(p.grad is not None for p in model.m2m.parameters())
+
+
+def test_a_network_without_cues_does_not_pay_for_colour_scores(mini, batch, monkeypatch) -> None:
+    monkeypatch.delattr(matting, "likeness")
+    model = seeded(dataclasses.replace(mini, m2m=dataclasses.replace(mini.m2m, cues=False)), 0)
+    loss, _ = matting_loss(model.sam, model.m2m.train(), batch, 0.0, cells=6, views=1)
+    assert torch.isfinite(loss)

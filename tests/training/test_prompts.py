@@ -1,11 +1,11 @@
-"""Simulated users point where they should."""
+"""Simulated boxes and clicks: where they are, and which boxes are loosened."""
 
 import torch
 
 from mam.training import prompts
 
 
-def test_simulated_users_point_where_they_should() -> None:
+def test_boxes_and_clicks_are_on_their_targets() -> None:
     torch.manual_seed(0)
     masks = torch.zeros(64, 128, 128, dtype=torch.bool)
     masks[:, 20:60, 30:90] = True
@@ -24,24 +24,24 @@ def test_simulated_users_point_where_they_should() -> None:
     assert (prompts.corrections(masks, masks)[1] == -1).all()
 
 
-def test_boxes_around_all_that_there_is_mean_the_large_object_in_it() -> None:
+def test_boxes_of_large_objects_are_loosened_within_the_image() -> None:
     torch.manual_seed(0)
     valid = torch.tensor([[512, 1024]]).expand(64, -1)
     large = torch.tensor([[[300.0, 100.0], [800.0, 480.0]]]).expand(64, -1, -1)
-    out = prompts.loosened(large, valid)
+    out = prompts.loosen_boxes(large, valid)
     moved = (out != large).any(2).any(1)
     assert 0.1 < moved.float().mean() < 0.5
     assert (out[:, 0] <= large[:, 0]).all() and (out[:, 1] >= large[:, 1]).all()
     assert (out >= 0).all() and (out[:, 1] <= torch.tensor([1023.0, 511.0])).all()
     small = large * 0.4
-    assert torch.equal(prompts.loosened(small, valid, share=1.0), small)
+    assert torch.equal(prompts.loosen_boxes(small, valid, share=1.0), small)
 
 
-def test_surroundings_reach_all_four_edges_of_the_picture() -> None:
+def test_backgrounds_touch_all_four_edges_of_the_image() -> None:
     masks = torch.zeros(3, 64, 64, dtype=torch.bool)
     valid = torch.tensor([[64, 64], [32, 64], [32, 64]])
     masks[0, 10:64, 20:40] = True  # a person cut by one edge
     masks[1, :32] = True
     masks[1, 8:24, 8:24] = False
     masks[2, :32, :40] = True  # three edges
-    assert prompts.surroundings(masks, valid).tolist() == [False, True, False]
+    assert prompts.touches_all_edges(masks, valid).tolist() == [False, True, False]

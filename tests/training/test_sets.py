@@ -8,7 +8,7 @@ from mam.training.sets import SetComposites
 
 def test_real_sets_give_examples_of_the_same_form(sets, tmp_path) -> None:
     examples = SetComposites(sets, 0)
-    assert len(examples.foregrounds) == 4 and len(examples.backgrounds) == 2 and len(examples.pictures) == 2
+    assert len(examples.foregrounds) == 4 and len(examples.backgrounds) == 2 and len(examples.images) == 2
     for i in range(6):
         example, again = examples[i], SetComposites(sets, 0)[i]
         assert example["image"].shape == (1024, 1024, 3) and example["alpha"].max() == 255
