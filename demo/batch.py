@@ -13,8 +13,8 @@ from PIL import Image
 from demo.downloads import safe_name
 from demo.views import shown
 from mam import MamError, Matte, Matting, NothingFound, Scene
+from mam.automatic import find_main_object
 from mam.images import write_jpeg, write_png
-from mam.survey import largest_object
 
 MAX_PICTURES = 100
 PREVIEW = 320  # pixels
@@ -25,7 +25,7 @@ Rule = Callable[[Scene, str], Matte | NothingFound]
 
 
 def _largest(scene: Scene, words: str) -> Matte | NothingFound:
-    box = largest_object(scene)
+    box = find_main_object(scene)
     return NothingFound(0.0) if box is None else scene.matte(box=box)
 
 

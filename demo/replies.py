@@ -44,7 +44,7 @@ def answer(matte: Matte, key: str, known: bool, chosen: bool) -> dict[str, Any]:
 
 def _choices(matte: Matte) -> list[dict[str, Any]]:
     """SAM's answers 1 to 3 as small pictures of the part of the photo where they are."""
-    segment, (x0, y0, x1, y1) = matte.segment, matte.segment.look
+    segment, (x0, y0, x1, y1) = matte.segment, matte.segment.crop
     h, w = (-(-v * MASK_SIDE // SIDE) for v in Frame.of((y1 - y0, x1 - x0)).input_size)
     masks = segment.low_res_masks[1:, :h, :w] > 0
     rows, columns = _part(masks.any(0))

@@ -183,7 +183,7 @@ class Studio:
             return None
         try:
             previous = self.store.peek((token, ops)) if ready(ops) else None
-            return scene.segment([prompt_of((*ops, click), previous)], close=False)[0]
+            return scene.segment([prompt_of((*ops, click), previous)], recrop=False)[0]
         finally:
             self._looking.release()
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from mam.runtime import Graphs, load_graphs
+from mam.runtime import OnnxGraphs, load_graphs
 
 _SECONDS = 20  # of GPU time that one call asks for at most
 
@@ -35,7 +35,7 @@ class LentGraphs:
         import spaces
 
         described = load_graphs(folder, "cpu")  # checks the files, and says what they are
-        self.variant, self.folder, self.usage = described.variant, described.folder, described.usage
+        self.variant, self.folder, self.policy = described.variant, described.folder, described.policy
         self.provider, self.note = "CUDAExecutionProvider", "A GPU is lent for each step (ZeroGPU)."
         self._answer = spaces.GPU(duration=_SECONDS)(_answer)
 
@@ -58,5 +58,5 @@ def _answer(folder: str, step: str, values: tuple[Any, ...]) -> Any:
 
 
 @functools.cache
-def _graphs(folder: str) -> Graphs:
+def _graphs(folder: str) -> OnnxGraphs:
     return load_graphs(folder, "cuda")

@@ -19,7 +19,7 @@ import onnxruntime as ort
 from export.precision import graph_bytes, record
 from mam.contract import GRAPHS
 from mam.errors import GraphError
-from mam.runtime import CUDA, Device, load_graphs, open_sessions, tidy
+from mam.runtime import CUDA, Device, load_graphs, open_sessions, run_options
 
 ROOT = Path(__file__).parents[1]
 
@@ -127,7 +127,7 @@ def _measure(
             for output in session.get_outputs():
                 binding.bind_output(output.name, where)
             start = time.perf_counter()
-            session.run_with_iobinding(binding, tidy())
+            session.run_with_iobinding(binding, run_options())
             times.append(time.perf_counter() - start)
         outputs.append(binding.get_outputs()[0].numpy())
     again = [seconds for k, seconds in enumerate(times) if k % (runs + 1)]

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from mam.contract import Usage
+from mam.contract import InferencePolicy
+from mam.crops import whole
 from mam.frames import SIDE
 from mam.images import open_photo
-from mam.looks import whole
 from mam.matting import Matting
 from mam.nets.mam import MattingAnything
 from mam.nets.refine import HIGH, LOW
@@ -28,9 +28,17 @@ class TorchGraphs:
 
     model: MattingAnything
 
+    folder, provider, note = Path(), "torch", ""
+
     @property
-    def usage(self) -> Usage:
-        return self.model.variant.usage
+    def variant(self) -> str:
+        """The model's name."""
+        return self.model.variant.name
+
+    @property
+    def policy(self) -> InferencePolicy:
+        """The crops and the mask candidates that the model was made for."""
+        return self.model.variant.policy
 
     @torch.inference_mode()
     def encode(self, image: np.ndarray) -> np.ndarray:
@@ -127,7 +135,7 @@ def compare(model: MattingAnything, graphs: Graphs, pictures: Sequence[Path]) ->
 
 def _compare_alphas(what, reference, graphs, ours, theirs, prompt) -> Iterator[Row]:
     """Both guidances, of which neither changes which pixels hang on a threshold."""
-    logits = np.stack([segment.logits[None] for segment in theirs.segment(prompt, close=False)])
+    logits = np.stack([segment.logits[None] for segment in theirs.segment(prompt, recrop=False)])
     inputs = (theirs.input_image, theirs.image_embeddings, logits, theirs.frame.input_size, theirs.frame.original_size)
     hangs, hangs_in_chain = reference.undecided(*inputs)
     for guidance in ("alpha", "mask"):
@@ -137,7 +145,7 @@ def _compare_alphas(what, reference, graphs, ours, theirs, prompt) -> Iterator[R
         yield Row("matte: share beyond 1/255", case, float((difference > 1 / 255).mean()), 1e-3, _FLIP)
         yield Row("matte: largest, decided pixels", case, float((difference * ~hangs).max()), 4 / 255, _NO_FLIP)
         pairs = zip(
-            ours.mattes(prompt, guidance=guidance, close=False), theirs.mattes(prompt, guidance=guidance, close=False)
+            ours.mattes(prompt, guidance=guidance, recrop=False), theirs.mattes(prompt, guidance=guidance, recrop=False)
         )
         chains = [_difference(a, b) for a, b in pairs]
         yield Row(
@@ -152,7 +160,7 @@ def _compare_alphas(what, reference, graphs, ours, theirs, prompt) -> Iterator[R
             0.5,
             "what the line above leaves out; most in small pictures",
         )
-        empty = float(np.mean([not segment.mask.any() for segment in theirs.segment(prompt, close=False)]))
+        empty = float(np.mean([not segment.mask.any() for segment in theirs.segment(prompt, recrop=False)]))
         yield Row("chain: share with an empty mask", case, empty, 0.5, "an empty mask compares nothing")
 
 

@@ -22,7 +22,7 @@ from mam.errors import GraphError
 from mam.images import open_photo
 from mam.matting import Matting
 from mam.prompts import Prompt
-from mam.runtime import CPU, Graphs, load_graphs
+from mam.runtime import CPU, OnnxGraphs, load_graphs
 
 Feeds = dict[str, list[dict[str, np.ndarray]]]
 """For each graph's name, the inputs of some calls."""
@@ -84,12 +84,12 @@ def record(folder: Path, pictures: Sequence[Path]) -> Feeds:
         scene = Matting(recording).open(open_photo(path).pixels)
         h, w = scene.photo.size
         for prompt in (Prompt(box=(0.2 * w, 0.1 * h, 0.85 * w, 0.95 * h)), Prompt(points=[(w / 2, h / 2)])):
-            scene.mattes([prompt], close=False)
+            scene.mattes([prompt], recrop=False)
     return recording.feeds
 
 
 @dataclass(frozen=True, eq=False)
-class _Recording(Graphs):
+class _Recording(OnnxGraphs):
     """Graphs that remember what they were fed with."""
 
     feeds: Feeds = field(default_factory=lambda: {graph.name: [] for graph in GRAPHS})

@@ -47,7 +47,7 @@ def write_graphs(
         written: called with each path once it is there. Above `ONE_FILE` bytes the weights are in a second file beside it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    stamp = metadata(model.variant.name, checkpoint_sha256, model.variant.usage)
+    stamp = metadata(model.variant.name, checkpoint_sha256, model.variant.policy)
     for graph, (module, inputs) in modules(model).items():
         path = folder / graph.file
         rewritten = graph is IMAGE_ENCODER and not plain

@@ -2,7 +2,8 @@
 
 from mam.errors import GraphError, ImageTooLarge, InputError, MamError, PromptError, WeightsError
 from mam.grounding import FoundBox, FoundBoxes, Grounding
-from mam.matting import Matte, Matting, NothingFound, Scene
+from mam.matte import Matte, NothingFound
+from mam.matting import Matting, Scene
 from mam.prompts import Prompt
 from mam.segment import Segment
 

@@ -11,9 +11,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageColor, ImageFilter, ImageOps
 
+from mam.boxes import mask_bounds, padded_box
 from mam.errors import InputError
 
 Background = str | Sequence[int] | np.ndarray | Image.Image
+
+_CONTEXT = 16  # pixels around soft edges that their colours are estimated from
 
 
 @functools.cache
@@ -45,20 +48,37 @@ def foreground_colours(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     Source: Germer et al. 2020, "Fast Multi-Level Foreground Estimation", in pymatting.
     """
     soft = (alpha > 0) & (alpha < 1)
-    if not soft.any():
+    bounds = mask_bounds(soft)
+    if bounds is None:
         return pixels
     # Colours are only unknown where alpha is fractional; some pixels around it are what they are estimated from.
-    ys, xs = np.flatnonzero(soft.any(1)), np.flatnonzero(soft.any(0))
-    pad = 16
-    window = (
-        slice(max(0, ys[0] - pad), ys[-1] + 1 + pad),
-        slice(max(0, xs[0] - pad), xs[-1] + 1 + pad),
-    )
+    x0, y0, x1, y1 = padded_box(bounds, _CONTEXT, alpha.shape)
+    window = slice(y0, y1), slice(x0, x1)
     part = _estimator()(pixels[window] / 255.0, alpha[window].astype(np.float64))
     colours = pixels.copy()
     estimated = np.uint8(np.clip(part, 0, 1) * 255 + 0.5)
     colours[window] = np.where(soft[window][..., None], estimated, pixels[window])
     return colours
+
+
+def to_uint8(alpha: np.ndarray) -> np.ndarray:
+    """Floats in [0, 1] -> uint8, rounded."""
+    return (alpha * 255 + 0.5).astype(np.uint8)
+
+
+def shrunk(pixels: np.ndarray, longest: int) -> np.ndarray:
+    """An image or an alpha with at most `longest` pixels on its longest side, averaged; unchanged if it is small enough.
+
+    Args:
+        pixels: (H, W), (H, W, 3) or (H, W, 4) uint8, or (H, W) float32.
+        longest: in pixels.
+    """
+    h, w = pixels.shape[:2]
+    scale = longest / max(h, w)
+    if scale >= 1:
+        return pixels
+    size = max(1, round(w * scale)), max(1, round(h * scale))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
 
 
 def over(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:
@@ -201,7 +221,16 @@ def blurred(pixels: np.ndarray, alpha: np.ndarray, strength: float) -> np.ndarra
     return np.uint8(np.clip(np.where(weight > 0.02, soft[..., :3] / np.maximum(weight, 0.02), soft[..., :3]), 0, 255))
 
 
-def checkerboard(size: tuple[int, int], cell: int = 16) -> np.ndarray:
-    """The usual sign for transparency, (H, W, 3) uint8 of white and light grey squares of `cell` pixels."""
+def checkerboard(size: tuple[int, int], cell: int | None = None) -> np.ndarray:
+    """The usual sign for transparency, white and light grey squares.
+
+    Args:
+        size: (H, W).
+        cell: side of a square in pixels; None for 1/64 of the longest side, at least 8.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    cell = cell or max(8, max(size) // 64)
     rows, columns = np.indices(size) // cell
     return np.where(((rows + columns) % 2 == 0)[..., None], np.uint8([255] * 3), np.uint8([214] * 3))

@@ -90,40 +90,40 @@ GROUNDING = Graph(
 
 
 @dataclass(frozen=True)
-class Usage:
+class InferencePolicy:
     """How a model wants to be used; the defaults are SAM's and MAM's.
 
     Attributes:
         close_look: None encodes a picture once and for all; a number encodes the part around a box or an earlier mask again,
-            with so much room on each side in parts of its longest side (`mam.looks`).
+            with so much room on each side in parts of its longest side (`mam.crops`).
         alternatives: a lone box or click is answered by the one of masks 1..3 with the best predicted IoU; False: by mask 0.
     """
 
-    close_look: float | None = None
-    alternatives: bool = True
+    crop_margin: float | None = None
+    multimask: bool = True
 
     def stamp(self) -> dict[str, str]:
         """As metadata of a graph."""
         return {
-            "mam_close_look": "" if self.close_look is None else str(self.close_look),
-            "mam_alternatives": "yes" if self.alternatives else "no",
+            "mam_close_look": "" if self.crop_margin is None else str(self.crop_margin),
+            "mam_alternatives": "yes" if self.multimask else "no",
         }
 
     @classmethod
-    def from_stamp(cls, stamp: dict[str, str]) -> Usage:
+    def from_stamp(cls, stamp: dict[str, str]) -> InferencePolicy:
         """Back from metadata."""
         return cls(
             float(stamp["mam_close_look"]) if stamp["mam_close_look"] else None, stamp["mam_alternatives"] == "yes"
         )
 
 
-def metadata(variant: str, checkpoint_sha256: str, usage: Usage = Usage()) -> dict[str, str]:
+def metadata(variant: str, checkpoint_sha256: str, policy: InferencePolicy = InferencePolicy()) -> dict[str, str]:
     """What every graph of a set carries in its metadata; all but `mam_graph` must agree over the three files."""
     return {
         "mam_contract": VERSION,
         "mam_variant": variant,
         "mam_checkpoint_sha256": checkpoint_sha256,
-        **usage.stamp(),
+        **policy.stamp(),
         "mam_pixel_mean": ",".join(map(str, PIXEL_MEAN)),
         "mam_pixel_std": ",".join(map(str, PIXEL_STD)),
     }

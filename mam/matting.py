@@ -21,13 +21,14 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from mam import composite, looks
+from mam import crops
 from mam.contract import EMBEDDING, MASK_SIDE
+from mam.crops import Crop
 from mam.errors import GraphError, PromptError
 from mam.frames import SIDE, Frame, to_input_image
 from mam.grounding import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBoxes, Grounding, load_default
-from mam.images import MAX_PIXELS, ImageSource, Photo, converted, open_photo, write_png
-from mam.looks import Look
+from mam.images import MAX_PIXELS, ImageSource, Photo, open_photo
+from mam.matte import Matte, NothingFound
 from mam.prompts import CheckedPrompt, Prompt
 from mam.runtime import Device, Embeddings, Graphs, load_graphs
 from mam.segment import Segment
@@ -120,7 +121,7 @@ class Scene:
     input_image: np.ndarray
     image_embeddings: Embeddings
     grounding: Callable[[], Grounding] = field(default=load_default, repr=False)
-    _parts: dict[Look, Scene] = field(default_factory=dict, repr=False)
+    _parts: dict[Crop, Scene] = field(default_factory=dict, repr=False)
 
     @classmethod
     def encoded(cls, graphs: Graphs, photo: Photo, grounding: Callable[[], Grounding] = load_default) -> Scene:
@@ -131,9 +132,9 @@ class Scene:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that the pixels and embeddings take, one closer look included."""
+        """Bytes of memory that the pixels and embeddings take, one closer crop included."""
         own = self.photo.pixels.nbytes + self.input_image.nbytes + 4 * math.prod(EMBEDDING)
-        return own + (own if self.graphs.usage.close_look is not None else 0)
+        return own + (own if self.graphs.policy.crop_margin is not None else 0)
 
     def find(
         self,
@@ -203,47 +204,47 @@ class Scene:
         return self.mattes([prompt], guidance=guidance)[0]
 
     def mattes(
-        self, prompts: Sequence[Prompt], *, guidance: Guidance = "alpha", close: bool = True
+        self, prompts: Sequence[Prompt], *, guidance: Guidance = "alpha", recrop: bool = True
     ) -> list[Matte | NothingFound]:
-        """Cut out several objects, one per prompt, in the prompts' order; `close` as for `segment`.
+        """Cut out several objects, one per prompt, in the prompts' order; `recrop` as for `segment`.
 
         Raises:
             PromptError: a prompt makes no sense for this picture; the message counts prompts from 1.
         """
         if guidance not in ("alpha", "mask"):
             raise PromptError(f"guidance is {guidance!r}; expected 'alpha' (one object) or 'mask' (one of several).")
-        return [self.refine(segment, guidance) for segment in self.segment(prompts, close=close)]
+        return [self.refine(segment, guidance) for segment in self.segment(prompts, recrop=recrop)]
 
-    def segment(self, prompts: Sequence[Prompt], *, close: bool = True) -> list[Segment]:
+    def segment(self, prompts: Sequence[Prompt], *, recrop: bool = True) -> list[Segment]:
         """SAM's answer alone, one per prompt, without the matte.
 
         Args:
             prompts: one per object.
-            close: let a model that is made for it look closer at the part of the picture around a box or an earlier mask,
+            recrop: let a model that is made for it crop closer at the part of the picture around a box or an earlier mask,
                 which costs an encoding; False answers from what is encoded already.
 
         Raises:
             PromptError: as `mattes`.
         """
         checked = self._checked(prompts)
-        parts = [self._look(prompt, close) for prompt in checked]
-        here = [i for i, look in enumerate(parts) if look == self._whole]
+        parts = [self._crop_for(prompt, recrop) for prompt in checked]
+        here = [i for i, crop in enumerate(parts) if crop == self._whole]
         segments = dict(zip(here, self._answer([checked[i] for i in here], self._whole)))
-        for i in here if close and self.graphs.usage.close_look is not None else ():
+        for i in here if recrop and self.graphs.policy.crop_margin is not None else ():
             if checked[i].ambiguous and checked[i].box is None:
                 segments[i] = self._near_click(checked[i], segments[i])
-        for i, look in enumerate(parts):
+        for i, crop in enumerate(parts):
             if i not in segments:
-                segments[i] = self._looked(checked[i], look)
+                segments[i] = self._segment_crop(checked[i], crop)
         return [segments[i] for i in range(len(checked))]
 
     def alternatives(self, segment: Segment) -> list[Segment]:
         """SAM's four answers to one prompt: first its single one, then the object as a part, a larger part, or a whole."""
-        x0, y0, x1, y1 = segment.look
+        x0, y0, x1, y1 = segment.crop
         frame = Frame.of((y1 - y0, x1 - x0))
         masks = (_full_size(logits, frame) > 0 for logits in segment.low_res_masks)
         return [
-            replace(segment, chosen=k, mask=looks.place(mask, segment.look, self.photo.size))
+            replace(segment, chosen=k, mask=crops.place(mask, segment.crop, self.photo.size))
             for k, mask in enumerate(masks)
         ]
 
@@ -251,7 +252,7 @@ class Scene:
         """The matte that grows from one of this scene's segments, such as one of its `alternatives`."""
         if not segment.mask.any():
             return NothingFound(float(segment.scores.max()))
-        seen = self._closer(segment.look)
+        seen = self._encoded_crop(segment.crop)
         alpha = self.graphs.matte(
             seen.input_image,
             seen.image_embeddings,
@@ -260,21 +261,21 @@ class Scene:
             seen.frame.original_size,
             guidance == "mask",
         )
-        return Matte(self.photo, looks.place(alpha[0, 0], segment.look, self.photo.size), segment)
+        return Matte(self.photo, crops.place(alpha[0, 0], segment.crop, self.photo.size), segment)
 
     def _near_click(self, prompt: CheckedPrompt, found: Segment) -> Segment:
-        """One click says nothing of the object's size: of the whole picture and a look around the click, the surer answer."""
-        look = looks.around_click(prompt.points[0], self.photo.size)
-        nearer = self._looked(prompt, look)
-        x0, y0, x1, y1 = look
-        if looks.cut_off(nearer.mask[y0:y1, x0:x1], look, self.photo.size) or not nearer.mask.any():
+        """One click says nothing of the object's size: of the whole picture and a crop around the click, the surer answer."""
+        crop = crops.around_click(prompt.points[0], self.photo.size)
+        nearer = self._segment_crop(prompt, crop)
+        x0, y0, x1, y1 = crop
+        if crops.cut_off(nearer.mask[y0:y1, x0:x1], crop, self.photo.size) or not nearer.mask.any():
             return found
         return max(found, nearer, key=lambda segment: segment.score)
 
-    def _looked(self, prompt: CheckedPrompt, look: Look) -> Segment:
+    def _segment_crop(self, prompt: CheckedPrompt, crop: Crop) -> Segment:
         """The answer to one prompt from a part of the picture, placed on the whole."""
-        (found,) = self._closer(look)._answer([prompt], look)
-        return replace(found, mask=looks.place(found.mask, look, self.photo.size))
+        (found,) = self._encoded_crop(crop)._answer([prompt], crop)
+        return replace(found, mask=crops.place(found.mask, crop, self.photo.size))
 
     def _checked(self, prompts: Sequence[Prompt]) -> list[CheckedPrompt]:
         checked = []
@@ -285,47 +286,47 @@ class Scene:
                 raise PromptError(f"prompt {number}: {error}" if len(prompts) > 1 else str(error)) from None
         return checked
 
-    def _answer(self, prompts: list[CheckedPrompt], look: Look) -> list[Segment]:
-        """Answers from this scene's own embedding; `look` says which part of the prompts' picture this scene shows."""
+    def _answer(self, prompts: list[CheckedPrompt], crop: Crop) -> list[Segment]:
+        """Answers from this scene's own embedding; `crop` says which part of the prompts' picture this scene shows."""
         segments: dict[int, Segment] = {}
         # SAM has no neutral padding beside a box, so only prompts with equally many points share a call.
-        arrays = [prompt.to_input(self.frame, look) for prompt in prompts]
+        arrays = [prompt.to_input(self.frame, crop) for prompt in prompts]
         for count in {len(coords) for coords, *_ in arrays}:
             members = [i for i, (coords, *_) in enumerate(arrays) if len(coords) == count]
             batch = [np.stack(values) for values in zip(*(arrays[i] for i in members))]
             for i, masks, scores in zip(members, *self.graphs.decode(self.image_embeddings, *batch)):
                 # MAM's rule for a single box or click; SAM's advice when there is more to go by.
-                choose = prompts[i].ambiguous and self.graphs.usage.alternatives
-                chosen = _obeying(masks, scores, *arrays[i][:2], 1 + int(scores[1:].argmax()) if choose else 0)
-                segments[i] = Segment(_full_size(masks[chosen], self.frame) > 0, chosen, masks, scores, look)
+                choose = prompts[i].ambiguous and self.graphs.policy.multimask
+                chosen = _best_candidate(masks, scores, *arrays[i][:2], 1 + int(scores[1:].argmax()) if choose else 0)
+                segments[i] = Segment(_full_size(masks[chosen], self.frame) > 0, chosen, masks, scores, crop)
         return [segments[i] for i in range(len(prompts))]
 
     @property
-    def _whole(self) -> Look:
-        return looks.whole(self.photo.size)
+    def _whole(self) -> Crop:
+        return crops.whole(self.photo.size)
 
-    def _look(self, prompt: CheckedPrompt, close: bool) -> Look:
-        room = self.graphs.usage.close_look
-        if not close or room is None:
+    def _crop_for(self, prompt: CheckedPrompt, recrop: bool) -> Crop:
+        margin = self.graphs.policy.crop_margin
+        if not recrop or margin is None:
             return self._whole
         belongs = prompt.points[prompt.labels == 1]
-        return looks.choose(prompt.box, prompt.mask, belongs, prompt.previous, self.photo.size, room)
+        return crops.choose(prompt.box, prompt.mask, belongs, prompt.previous, self.photo.size, margin)
 
-    def _closer(self, look: Look) -> Scene:
+    def _encoded_crop(self, crop: Crop) -> Scene:
         """This scene, or a part of it encoded on its own; the last part stays at hand, as rounds often stay with it."""
-        if look == self._whole:
+        if crop == self._whole:
             return self
-        scene = self._parts.get(look)
+        scene = self._parts.get(crop)
         if scene is None:
-            x0, y0, x1, y1 = look
+            x0, y0, x1, y1 = crop
             pixels = np.ascontiguousarray(self.photo.pixels[y0:y1, x0:x1])
             scene = Scene.encoded(self.graphs, replace(self.photo, pixels=pixels), self.grounding)
             self._parts.clear()
-            self._parts[look] = scene
+            self._parts[crop] = scene
         return scene
 
 
-def _obeying(masks: np.ndarray, scores: np.ndarray, coords: np.ndarray, labels: np.ndarray, chosen: int) -> int:
+def _best_candidate(masks: np.ndarray, scores: np.ndarray, coords: np.ndarray, labels: np.ndarray, chosen: int) -> int:
     """The chosen candidate, or the surest of those that disagree with fewer clicks: what a user says counts for more than
     what the model expects.
 
@@ -346,90 +347,3 @@ def _full_size(logits: np.ndarray, frame: Frame) -> np.ndarray:
     (h, w), (height, width) = frame.input_size, frame.original_size
     part = (0, 0, w * logits.shape[1] / SIDE, h * logits.shape[0] / SIDE)
     return np.asarray(Image.fromarray(logits).resize((width, height), Image.Resampling.BILINEAR, box=part))
-
-
-@dataclass(frozen=True, eq=False)
-class Matte:
-    """One object, cut out.
-
-    Attributes:
-        photo: the picture it was cut out of.
-        alpha: (H, W) float32 in [0, 1], 1 where the object is opaque.
-        segment: SAM's mask that the alpha grew from, and its alternatives.
-    """
-
-    photo: Photo
-    alpha: np.ndarray
-    segment: Segment
-
-    @property
-    def mask(self) -> np.ndarray:
-        """(H, W) bool, SAM's mask; at its rim a pixel may differ from what `matte.onnx` starts from when shrunk."""
-        return self.segment.mask
-
-    @property
-    def score(self) -> float:
-        """The IoU that SAM predicts for its mask."""
-        return self.segment.score
-
-    @functools.cached_property
-    def foreground(self) -> np.ndarray:
-        """(H, W, 3) uint8: the object's colours, cleaned of the old background at soft edges."""
-        return composite.foreground_colours(self.photo.pixels, self.alpha)
-
-    def cutout(self, *, clean_colours: bool = True) -> np.ndarray:
-        """(H, W, 4) uint8 RGBA, not premultiplied; `clean_colours=False` keeps the picture's own pixels."""
-        colours = self.foreground if clean_colours else self.photo.pixels
-        return np.dstack([colours, self.alpha_uint8()])
-
-    def over(self, background: composite.Background) -> np.ndarray:
-        """The object over a colour or a picture (scaled to cover; both sRGB), (H, W, 3) uint8 in the photo's colour profile.
-
-        Raises:
-            InputError: the background is neither.
-        """
-        behind = converted(composite.background_pixels(background, self.photo.size), None, self.photo.icc_profile)
-        return composite.over(self.foreground, self.alpha, behind)
-
-    def over_blur(self, strength: float = 20.0) -> np.ndarray:
-        """The object over its own background out of focus, (H, W, 3) uint8; strength in 1/1000 of the longest side."""
-        return composite.over(self.foreground, self.alpha, composite.blurred(self.photo.pixels, self.alpha, strength))
-
-    def over_checkerboard(self) -> np.ndarray:
-        """The object over grey and white squares, (H, W, 3) uint8."""
-        return self.over(composite.checkerboard(self.photo.size, max(8, max(self.photo.size) // 64)))
-
-    def alpha_uint8(self) -> np.ndarray:
-        """(H, W) uint8, rounded."""
-        return np.uint8(self.alpha * 255 + 0.5)
-
-    def adjusted(self, *, softness: float = 0.0, grow: float = 0.0) -> Matte:
-        """The same object with softer (up to 1) or harder (down to -1) edges, moved out by `grow` thousandths of the
-        longest side, or in if negative.
-        """
-        return replace(self, alpha=composite.adjusted(self.alpha, softness=softness, grow=grow))
-
-    def save(self, path: str | os.PathLike) -> Path:
-        """Write the cut-out as PNG with the picture's colour profile; returns the path."""
-        return write_png(self.cutout(), path, self.photo.icc_profile)
-
-
-@dataclass(frozen=True)
-class NothingFound:
-    """The model's answer when it sees no object at the prompt; false, so that `if matte:` reads well.
-
-    Attributes:
-        score: the best IoU that SAM predicted for its empty masks; where words were not found, the best score of a box.
-        text: the words that were not found; None when words were not the trouble.
-    """
-
-    score: float
-    text: str | None = None
-
-    def __bool__(self) -> bool:
-        return False
-
-    def __str__(self) -> str:
-        if self.text is not None:
-            return str(FoundBoxes((), self.score, self.text))
-        return f"nothing found there (best score {self.score:.2f}); try a box, or a click nearer to the object's middle"

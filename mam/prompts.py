@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from mam import looks
+from mam import crops
 from mam.contract import MASK_SIDE
+from mam.crops import Crop
 from mam.errors import PromptError
 from mam.frames import SIDE, Frame
-from mam.looks import Look
 from mam.segment import Segment
 
 MAX_POINTS = 256
@@ -75,7 +75,7 @@ class Prompt:
         if box is None and mask is None and not (labels == 1).any() and previous is None:
             raise PromptError("all points say what does NOT belong to the object; give one that does, or a box.")
         if mask is not None and box is None and not len(points):
-            # SAM hardly answers a mask alone: its bounding box says where to look.
+            # SAM hardly answers a mask alone: its bounding box says where to crop.
             ys, xs = np.nonzero(mask)
             box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float64)
         return CheckedPrompt(box, points, labels, mask, previous)
@@ -97,18 +97,18 @@ class CheckedPrompt:
         given = len(self.points) + (self.box is not None)
         return given == 1 and self.previous is None and self.mask is None
 
-    def to_input(self, frame: Frame, look: Look) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def to_input(self, frame: Frame, crop: Crop) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The decoder's inputs for this one prompt.
 
         Args:
-            frame: of the part of the picture that is looked at. look: that part; points outside it are left out.
+            frame: of the part of the picture that is looked at. crop: that part; points outside it are left out.
 
         Returns:
             point_coords (N, 2) and point_labels (N,) float32, input frame; mask_input (1, 256, 256) float32;
             has_mask_input () float32. The order is SAM's: clicks, then the corners of the box; without a box one
             padding point (0, 0) labelled -1, because SAM was trained so.
         """
-        x0, y0, x1, y1 = look
+        x0, y0, x1, y1 = crop
         seen = ((self.points >= (x0, y0)) & (self.points <= (x1, y1))).all(1)
         points, labels = self.points[seen], self.labels[seen]
         if self.box is None:
@@ -119,7 +119,7 @@ class CheckedPrompt:
             labels = np.append(labels, (2, 3))
         mask_input = np.zeros((1, MASK_SIDE, MASK_SIDE), np.float32)
         if self.previous is not None:
-            mask_input[0] = looks.carry(self.previous.logits, self.previous.look, look)
+            mask_input[0] = crops.carry(self.previous.logits, self.previous.crop, crop)
         elif self.mask is not None:
             mask_input[0] = _mask_to_logits(self.mask[y0:y1, x0:x1], frame)
         has_mask = np.float32(self.previous is not None or self.mask is not None)

@@ -1,4 +1,4 @@
-"""Load a set of graphs into onnxruntime and run them. Providers are asked for, got and said."""
+"""Run the ONNX graphs with onnxruntime, on the execution provider that was asked for or with a note saying why not."""
 
 from __future__ import annotations
 
@@ -7,44 +7,121 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from types import ModuleType
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
-import onnxruntime as ort
 
 from mam import contract
 from mam.errors import GraphError
 
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
 Device = Literal["auto", "cpu", "cuda"]
-Embeddings = np.ndarray | ort.OrtValue
-"""An embedded picture, (1, 256, 64, 64) float32: an array, or a value that stays in the memory of the GPU that made it."""
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 # Mattes differ in size, and the default would try every algorithm anew for each.
-_OPTIONS = {CPU: {}, CUDA: {"cudnn_conv_algo_search": "HEURISTIC"}}
+_PROVIDER_OPTIONS = {CPU: {}, CUDA: {"cudnn_conv_algo_search": "HEURISTIC"}}
 _NUMPY = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(bool)": "bool"}
 
 
-@dataclass(frozen=True, eq=False)
-class Graphs:
-    """Three sessions that belong together.
+class DeviceArray(Protocol):
+    """An array in the memory of a device, such as `onnxruntime.OrtValue`."""
+
+    def numpy(self) -> np.ndarray:
+        """A copy in main memory."""
+
+
+Embeddings = np.ndarray | DeviceArray
+"""`image_embeddings` of one image, (1, 256, 64, 64) float32, in main memory or left in the memory of the GPU."""
+
+
+class Graphs(Protocol):
+    """The three steps of the model, whatever runs them: `OnnxGraphs` here, others in export, demo and tests.
 
     Attributes:
-        variant: the model's name, from the graphs' metadata.
-        folder: where they came from.
-        provider: the execution provider that really runs them, "CPUExecutionProvider" or "CUDAExecutionProvider".
-        usage: how the model wants to be used.
-        note: one sentence for people on why that provider; empty when there is nothing to say.
+        variant: the model's name.
+        folder: where the graphs were loaded from.
+        provider: the execution provider that really runs them.
+        note: one sentence for people on why that provider; empty when there is nothing to report.
+        policy: the crops and the mask candidates that the model was made for.
+    """
+
+    @property
+    def variant(self) -> str: ...  # noqa: D102 - described above, as are the next four
+
+    @property
+    def folder(self) -> Path: ...  # noqa: D102
+
+    @property
+    def provider(self) -> str: ...  # noqa: D102
+
+    @property
+    def note(self) -> str: ...  # noqa: D102
+
+    @property
+    def policy(self) -> contract.InferencePolicy: ...  # noqa: D102
+
+    def encode(self, image: np.ndarray, /) -> Embeddings:
+        """`image` (1, 3, 1024, 1024) float32, input frame -> `image_embeddings`."""
+
+    def decode(
+        self,
+        image_embeddings: Embeddings,
+        point_coords: np.ndarray,
+        point_labels: np.ndarray,
+        mask_input: np.ndarray,
+        has_mask_input: np.ndarray,
+        /,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """B prompts -> `low_res_masks` (B, 4, 256, 256) and `iou_predictions` (B, 4); shapes in `mam.contract`."""
+
+    def matte(
+        self,
+        image: np.ndarray,
+        image_embeddings: Embeddings,
+        mask_logits: np.ndarray,
+        input_size: tuple[int, int],
+        original_size: tuple[int, int],
+        mask_guidance: bool,
+        /,
+    ) -> np.ndarray:
+        """B masks (B, 1, 256, 256) -> `alpha` (B, 1, H, W) float32 in [0, 1], original frame."""
+
+
+def onnxruntime() -> ModuleType:
+    """The package that runs the graphs, imported when it is first needed.
+
+    Raises:
+        GraphError: it is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise GraphError(
+            f"onnxruntime cannot be imported ({error}), and nothing else runs the graphs; install it with "
+            '`pip install "matting-anything-practical[cpu]"`, or with `[gpu]` for an NVIDIA GPU.'
+        ) from error
+    return onnxruntime
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxGraphs:
+    """Three onnxruntime sessions that belong together; see `Graphs`. Safe to share between threads.
+
+    Attributes:
+        sessions: by the names of the contract's graphs.
     """
 
     variant: str
     folder: Path
     provider: str
     note: str
-    usage: contract.Usage
+    policy: contract.InferencePolicy
     sessions: dict[str, ort.InferenceSession]
 
-    def encode(self, image: np.ndarray) -> Embeddings:
+    def encode(self, image: np.ndarray, /) -> Embeddings:
         """`image` (1, 3, 1024, 1024) float32, input frame -> `image_embeddings`, left on the GPU if there is one."""
         (embeddings,) = self._run(contract.IMAGE_ENCODER, image)
         return embeddings if self.provider == CUDA else embeddings.numpy()
@@ -56,6 +133,7 @@ class Graphs:
         point_labels: np.ndarray,
         mask_input: np.ndarray,
         has_mask_input: np.ndarray,
+        /,
     ) -> tuple[np.ndarray, np.ndarray]:
         """B prompts -> `low_res_masks` (B, 4, 256, 256) logits, `iou_predictions` (B, 4); shapes in `mam.contract`."""
         masks, scores = self._run(
@@ -71,39 +149,40 @@ class Graphs:
         input_size: tuple[int, int],
         original_size: tuple[int, int],
         mask_guidance: bool,
+        /,
     ) -> np.ndarray:
         """B masks (B, 1, 256, 256) -> `alpha` (B, 1, H, W) float32 in [0, 1], original frame."""
         sizes = np.asarray(input_size, np.int64), np.asarray(original_size, np.int64)
         (alpha,) = self._run(contract.MATTE, image, image_embeddings, mask_logits, *sizes, np.asarray(mask_guidance))
         return alpha.numpy()
 
-    def _run(self, graph: contract.Graph, *values: Embeddings) -> list[ort.OrtValue]:
+    def _run(self, graph: contract.Graph, *values: Embeddings) -> list[DeviceArray]:
         """Run one graph; its outputs stay where it runs, and inputs that are there already are not moved."""
         session = self.sessions[graph.name]
         try:
             binding = session.io_binding()
             for tensor, value in zip(graph.inputs, values, strict=True):
-                if isinstance(value, ort.OrtValue):
-                    binding.bind_ortvalue_input(tensor.name, value)
-                else:
+                if isinstance(value, np.ndarray):
                     binding.bind_cpu_input(tensor.name, np.ascontiguousarray(value))
+                else:
+                    binding.bind_ortvalue_input(tensor.name, value)
             for tensor in graph.outputs:
                 binding.bind_output(tensor.name, "cuda" if self.provider == CUDA else "cpu")
-            session.run_with_iobinding(binding, tidy())
+            session.run_with_iobinding(binding, run_options())
             return binding.get_outputs()
         except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
             advice = "; on the CPU (device='cpu') it may still run" if self.provider == CUDA else ""
             raise GraphError(f"{self.folder / graph.file} failed on {self.provider}{advice}: {error}") from error
 
 
-def tidy() -> ort.RunOptions:
-    """How every graph is run: its memory is given back after it, half the memory of a busy process, for a tenth of the time."""
-    options = ort.RunOptions()
+def run_options() -> ort.RunOptions:
+    """Options of every run: memory is given back after it, which halves that of a busy process and costs a tenth of the time."""
+    options = onnxruntime().RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
 
 
-def load_graphs(folder: str | os.PathLike, device: Device = "auto", threads: int | None = None) -> Graphs:
+def load_graphs(folder: str | os.PathLike, device: Device = "auto", threads: int | None = None) -> OnnxGraphs:
     """Load and check a folder of graphs.
 
     Args:
@@ -126,7 +205,9 @@ def load_graphs(folder: str | os.PathLike, device: Device = "auto", threads: int
     stamps = {graph.file: _checked_stamp(graph, sessions[graph.name], folder) for graph in contract.GRAPHS}
     _check_one_set(stamps, folder)
     stamp = stamps[contract.IMAGE_ENCODER.file]
-    return Graphs(stamp["mam_variant"], folder, provider, note, contract.Usage.from_stamp(stamp), sessions)
+    return OnnxGraphs(
+        stamp["mam_variant"], folder, provider, note, contract.InferencePolicy.from_stamp(stamp), sessions
+    )
 
 
 def open_sessions(
@@ -162,7 +243,7 @@ def open_sessions(
 
 def available_providers() -> list[str]:
     """Return the execution providers that the installed onnxruntime was compiled with."""
-    return ort.get_available_providers()
+    return onnxruntime().get_available_providers()
 
 
 def cuda_driver() -> str | None:
@@ -182,6 +263,7 @@ def _choose_providers(device: Device) -> tuple[list[str], str]:
     if device not in ("auto", "cuda"):
         raise GraphError(f"device is {device!r}; expected 'auto', 'cpu' or 'cuda'.")
     why_not = None
+    ort = onnxruntime()
     if CUDA not in ort.get_available_providers():
         why_not = "this onnxruntime is built without CUDA (install onnxruntime-gpu instead of onnxruntime)"
     elif cuda_driver() is None:
@@ -196,6 +278,7 @@ def _choose_providers(device: Device) -> tuple[list[str], str]:
 
 def _session(path: Path, providers: list[str], threads: int | None) -> tuple[ort.InferenceSession, str]:
     """A session on the first provider that takes the graph, and what kept it from an earlier one."""
+    ort = onnxruntime()
     options = ort.SessionOptions()
     # Idle threads that spin would slow down the other two sessions and everything around them.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -204,7 +287,9 @@ def _session(path: Path, providers: list[str], threads: int | None) -> tuple[ort
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
-        return ort.InferenceSession(str(path), options, providers=[(name, _OPTIONS[name]) for name in providers]), ""
+        return ort.InferenceSession(
+            str(path), options, providers=[(name, _PROVIDER_OPTIONS[name]) for name in providers]
+        ), ""
     except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
         if len(providers) > 1:
             session, _ = _session(path, providers[1:], threads)

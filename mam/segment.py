@@ -14,20 +14,20 @@ class Segment:
     Attributes:
         mask: (H, W) bool, the chosen candidate in the original frame.
         chosen: its index, 0 to 3.
-        low_res_masks: (4, 256, 256) float32 logits of all candidates, in the input frame of `look`.
+        low_res_masks: (4, 256, 256) float32 logits of all candidates, in the input frame of `crop`.
         scores: (4,) float32, the IoU that SAM predicts for each.
-        look: (x0, y0, x1, y1), the part of the original picture that was looked at.
+        crop: (x0, y0, x1, y1), the part of the original picture that was looked at.
     """
 
     mask: np.ndarray
     chosen: int
     low_res_masks: np.ndarray
     scores: np.ndarray
-    look: tuple[int, int, int, int]
+    crop: tuple[int, int, int, int]
 
     @property
     def logits(self) -> np.ndarray:
-        """(256, 256) float32 of the chosen candidate, in the input frame of `look`."""
+        """(256, 256) float32 of the chosen candidate, in the input frame of `crop`."""
         return self.low_res_masks[self.chosen]
 
     @property

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from mam.contract import Usage
+from mam.contract import InferencePolicy
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Variant:
     """One model: the encoder, the width of the mask decoder's perceptrons, what mends its masks by colour, M2M, and the files
     that its weights come from.
 
-    `usage` says how the model wants to be used, not what it is; `checkpoints` are names in `mam.weights`.
+    `policy` says how the model wants to be used, not what it is; `checkpoints` are names in `mam.weights`.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Variant:
     decoder_mlp: int = 2048
     evidence: Evidence | None = None
     m2m: M2M = M2M()
-    usage: Usage = Usage()
+    policy: InferencePolicy = InferencePolicy()
     checkpoints: tuple[str, ...] = ()
     licence: str = ""
 
@@ -111,7 +111,7 @@ VARIANTS: dict[str, Variant] = {
             decoder_mlp=256,
             evidence=Evidence(),
             m2m=M2M(embedding=32, os8=32, os4=24, os2=16, head=16, cues=True),
-            usage=Usage(close_look=0.2, alternatives=False),
+            policy=InferencePolicy(crop_margin=0.2, multimask=False),
             licence="MIT code; weights for research and demonstration, see mam/bundle/README.md",
         ),
         Variant(

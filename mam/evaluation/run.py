@@ -22,7 +22,8 @@ from mam.evaluation.benchmarks import Case, Layout
 from mam.evaluation.interaction import Correction, First, User, middle, tight_box
 from mam.evaluation.metrics import InstanceTally, iou, match_instances, matte_errors, unknown_region
 from mam.images import write_png
-from mam.matting import Matte, Matting, Scene
+from mam.matte import Matte
+from mam.matting import Matting, Scene
 
 PromptKind = Literal["box", "point", "text"]
 ROUNDS = 5

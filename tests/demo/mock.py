@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mam import FoundBox, FoundBoxes, Matting
-from mam.contract import Usage
+from mam.contract import InferencePolicy
 
 SIDE = 256  # of the logits
 RADIUS = 20  # of a click's disc, in 256ths of the longest side
@@ -22,7 +22,7 @@ class MockGraphs:
     """Stands for `mam.runtime.Graphs`."""
 
     variant, folder, provider, note = "mock", Path("mock"), "CPUExecutionProvider", ""
-    usage = Usage()
+    policy = InferencePolicy()
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds

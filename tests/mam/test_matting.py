@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mam import Matte, Matting, NothingFound, Prompt, PromptError, Scene
-from mam.matting import BUNDLE, _obeying
+from mam.matting import BUNDLE, _best_candidate
 from tests.conftest import EXAMPLES
 
 FLOWER_BOX = (178, 82, 450, 360)
@@ -81,17 +81,17 @@ def test_a_small_object_gets_a_closer_look(flower) -> None:
     scene = Scene.encoded(flower.graphs, replace(flower.photo, pixels=np.asarray(small)))
     box = tuple(v + size[1 - i % 2] for i, v in enumerate(FLOWER_BOX))
     close = scene.matte(box=box)
-    x0, y0, x1, y1 = close.segment.look
+    x0, y0, x1, y1 = close.segment.crop
     assert 0 < x0 < box[0] and 0 < y0 < box[1] and (x1, y1) != small.size
     assert (
         close.alpha.shape == (2 * size[0], 2 * size[1]) and not close.alpha[:y0].any() and not close.alpha[:, :x0].any()
     )
     assert close.alpha[size[0] + 150 : size[0] + 280, size[1] + 250 : size[1] + 375].mean() > 0.95
-    far = scene.mattes([Prompt(box=box)], close=False)[0]
-    assert far.segment.look == (0, 0, *small.size)
+    far = scene.mattes([Prompt(box=box)], recrop=False)[0]
+    assert far.segment.crop == (0, 0, *small.size)
     # A correction inside stays with the look; its logits go on unchanged.
     corrected = scene.matte(box=box, points=[(size[1] + 310, size[0] + 215)], previous=close)
-    assert corrected.segment.look == close.segment.look
+    assert corrected.segment.crop == close.segment.crop
 
 
 def test_a_matte_of_another_picture_is_no_previous_round(matting, flower_matte: Matte) -> None:
@@ -126,7 +126,7 @@ def test_nothing_found_is_an_answer(flower, monkeypatch) -> None:
         b = len(inputs[1])
         return np.full((b, 4, 256, 256), -3, np.float32), np.full((b, 4), 0.21, np.float32)
 
-    monkeypatch.setattr("mam.runtime.Graphs.decode", empty)
+    monkeypatch.setattr("mam.runtime.OnnxGraphs.decode", empty)
     answer = flower.matte(box=FLOWER_BOX)
     assert isinstance(answer, NothingFound) and not answer
     assert "nothing found" in str(answer) and "0.21" in str(answer)
@@ -175,10 +175,10 @@ def test_edges_of_a_matte(flower) -> None:
     assert np.array_equal(wider.cutout()[..., 3], wider.alpha_uint8())
 
 
-def test_the_largest_object_is_found_without_a_prompt(flower) -> None:
-    from mam.survey import largest_object
+def test_the_main_object_is_found_without_a_prompt(flower) -> None:
+    from mam.automatic import find_main_object
 
-    x0, y0, x1, y1 = largest_object(flower)
+    x0, y0, x1, y1 = find_main_object(flower)
     w, h = min(x1, 450) - max(x0, 178), min(y1, 360) - max(y0, 82)
     assert w * h / ((x1 - x0) * (y1 - y0) + 272 * 278 - w * h) > 0.6  # IoU with the flower's box; a bud touches it
 
@@ -190,7 +190,7 @@ def test_clicks_count_for_more_than_the_models_choice() -> None:
 
     def chosen(*clicks: tuple[float, float, int], rule: int = 0) -> int:
         coords, labels = np.float32([c[:2] for c in clicks]).reshape(-1, 2), np.float32([c[2] for c in clicks])
-        return _obeying(masks, scores, coords, labels, rule)
+        return _best_candidate(masks, scores, coords, labels, rule)
 
     assert chosen((10, 10, 2), (900, 900, 3)) == chosen((0, 0, -1), (10, 10, 1)) == 0
     assert chosen((10, 10, 1), (10, 900, 0)) == 2  # the surest of the three that obey both

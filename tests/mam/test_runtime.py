@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 
 from mam import Matting, contract, runtime
@@ -91,7 +92,7 @@ def test_cuda_that_falls_back_silently_is_said(graphs_folder, monkeypatch) -> No
 
 
 def test_the_reason_why_cuda_failed_is_passed_on(graphs_folder, monkeypatch) -> None:
-    real = runtime.ort.InferenceSession
+    real = ort.InferenceSession
 
     def session(path, options, providers):
         if providers[0][0] == runtime.CUDA:
@@ -99,7 +100,7 @@ def test_the_reason_why_cuda_failed_is_passed_on(graphs_folder, monkeypatch) -> 
         return real(path, options, providers=providers)
 
     monkeypatch.setattr(runtime, "_choose_providers", lambda device: ([runtime.CUDA, runtime.CPU], ""))
-    monkeypatch.setattr(runtime.ort, "InferenceSession", session)
+    monkeypatch.setattr(ort, "InferenceSession", session)
     assert "CUDA failure 35: driver too old" in load_graphs(graphs_folder, "auto").note
     with pytest.raises(GraphError, match="CUDA failure 35: driver too old"):
         load_graphs(graphs_folder, "cuda")
@@ -163,7 +164,7 @@ class FakeSession:
 
 @pytest.fixture()
 def on_cuda(graphs_folder, monkeypatch):
-    monkeypatch.setattr(runtime.ort, "OrtValue", FakeValue)
+    monkeypatch.setattr(ort, "OrtValue", FakeValue)
     sessions = {graph.name: FakeSession() for graph in contract.GRAPHS}
     return dataclasses.replace(load_graphs(graphs_folder, "cpu"), provider=runtime.CUDA, sessions=sessions)
 
@@ -196,8 +197,8 @@ def test_a_failure_on_cuda_names_the_graph_and_a_way_out(on_cuda) -> None:
 def test_cuda_libraries_are_loaded_before_the_first_session(graphs_folder, monkeypatch) -> None:
     steps = []
     monkeypatch.setattr(runtime, "cuda_driver", lambda: "libcuda.so.1")
-    monkeypatch.setattr(runtime.ort, "get_available_providers", lambda: [runtime.CUDA, runtime.CPU])
-    monkeypatch.setattr(runtime.ort, "preload_dlls", lambda: steps.append("libraries"))
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [runtime.CUDA, runtime.CPU])
+    monkeypatch.setattr(ort, "preload_dlls", lambda: steps.append("libraries"))
     real = runtime._session
 
     def session(path, providers, threads):

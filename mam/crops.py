@@ -1,6 +1,6 @@
 """Close looks: which part of a picture to encode on its own, so that a small encoder sees the object large.
 
-A look is (x0, y0, x1, y1) in whole pixels of the original picture, far sides exclusive. The whole picture is a look too.
+A crop is (x0, y0, x1, y1) in whole pixels of the original picture, far sides exclusive. The whole picture is a crop too.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from mam.contract import MASK_SIDE
 from mam.frames import SIDE, Frame
 from mam.segment import Segment
 
-Look = tuple[int, int, int, int]
+Crop = tuple[int, int, int, int]
 
 _WORTH = 1.25  # enlarging an object by less is not worth another encoding
-_SMALLEST = 16  # pixels of the shortest look
-_CLICK = 0.35  # side of the look around one click, in parts of the picture's longest side
-_TOUCHES = 0.15  # of an edge of the look: an object that covers more of it goes on outside
-_OUTSIDE = -8.0  # logit of what an earlier look did not see
+_SMALLEST = 16  # pixels of the shortest crop
+_CLICK = 0.35  # side of the crop around one click, in parts of the picture's longest side
+_TOUCHES = 0.15  # of an edge of the crop: an object that covers more of it goes on outside
+_OUTSIDE = -8.0  # logit of what an earlier crop did not see
 
 
-def whole(size: tuple[int, int]) -> Look:
-    """The look at all of a picture of this (H, W)."""
+def whole(size: tuple[int, int]) -> Crop:
+    """The crop at all of a picture of this (H, W)."""
     return 0, 0, size[1], size[0]
 
 
@@ -32,62 +32,62 @@ def choose(
     points: np.ndarray,
     previous: Segment | None,
     size: tuple[int, int],
-    room: float,
-) -> Look:
-    """The part of a picture to look at for a prompt.
+    margin: float,
+) -> Crop:
+    """The part of a picture to crop at for a prompt.
 
     Around the box, the mask, or what the round before found, with all points that belong to the object; the same as in
-    the round before if that will do; the whole picture if there are only points, or if a closer look would enlarge little.
+    the round before if that will do; the whole picture if there are only points, or if a closer crop would enlarge little.
 
     Args:
         box: (4,) or None. mask: (H, W) bool or None. points: (N, 2), those that belong to the object.
         previous: the round before, or None.
         size: (H, W) of the picture.
-        room: what is left on each side, in parts of the longest side of what is looked at.
+        margin: what is left on each side, in parts of the longest side of what is looked at.
     """
     full = whole(size)
     if previous is not None:
-        if previous.look != full and _holds(previous.look, _bounds(box, None, points)):
-            return previous.look
+        if previous.crop != full and _holds(previous.crop, _bounds(box, None, points)):
+            return previous.crop
         mask = previous.mask
     if box is None and (mask is None or not mask.any()):
         return full
     x0, y0, x1, y1 = _bounds(box, mask, points)
-    grow = max(room * max(x1 - x0, y1 - y0), (_SMALLEST - min(x1 - x0, y1 - y0)) / 2)
+    grow = max(margin * max(x1 - x0, y1 - y0), (_SMALLEST - min(x1 - x0, y1 - y0)) / 2)
     h, w = size
-    look = (
+    crop = (
         max(0, int(x0 - grow)),
         max(0, int(y0 - grow)),
         min(w, int(np.ceil(x1 + grow))),
         min(h, int(np.ceil(y1 + grow))),
     )
-    enlarges = max(size) / max(look[2] - look[0], look[3] - look[1])
-    return look if enlarges >= _WORTH else full
+    enlarges = max(size) / max(crop[2] - crop[0], crop[3] - crop[1])
+    return crop if enlarges >= _WORTH else full
 
 
-def around_click(point: np.ndarray, size: tuple[int, int]) -> Look:
-    """A square look around one click, (x, y): 0.35 of the longest side, moved to lie inside."""
+def around_click(point: np.ndarray, size: tuple[int, int]) -> Crop:
+    """A square crop around one click, (x, y): 0.35 of the longest side, moved to lie inside."""
     h, w = size
     side = max(_SMALLEST, int(_CLICK * max(size)))
     x0, y0 = (int(np.clip(v - side / 2, 0, max(0, s - side))) for v, s in zip(point, (w, h)))
     return x0, y0, min(w, x0 + side), min(h, y0 + side)
 
 
-def cut_off(mask: np.ndarray, look: Look, size: tuple[int, int]) -> bool:
-    """True if what was found in a look, (h, w) bool of the look, seems to go on beyond an edge that is not the picture's."""
+def cut_off(mask: np.ndarray, crop: Crop, size: tuple[int, int]) -> bool:
+    """True if what was found in a crop, (h, w) bool of the crop, seems to go on beyond an edge that is not the picture's."""
     h, w = size
-    inner = ((look[1] > 0, mask[0]), (look[3] < h, mask[-1]), (look[0] > 0, mask[:, 0]), (look[2] < w, mask[:, -1]))
+    inner = ((crop[1] > 0, mask[0]), (crop[3] < h, mask[-1]), (crop[0] > 0, mask[:, 0]), (crop[2] < w, mask[:, -1]))
     return any(edge.mean() > _TOUCHES for is_inner, edge in inner if is_inner)
 
 
-def carry(logits: np.ndarray, seen: Look, look: Look) -> np.ndarray:
-    """(256, 256) float32 logits of one look -> the same for another look at the same picture, bilinear."""
-    if seen == look:
+def carry(logits: np.ndarray, seen: Crop, crop: Crop) -> np.ndarray:
+    """(256, 256) float32 logits of one crop -> the same for another crop at the same picture, bilinear."""
+    if seen == crop:
         return logits
-    (sx, sy), (tx, ty) = _scales(seen), _scales(look)
+    (sx, sy), (tx, ty) = _scales(seen), _scales(crop)
     # For each output pixel, where it lies in the input: Pillow's affine coefficients, between pixel centres.
     a, e = sx / tx, sy / ty
-    c, f = (look[0] - seen[0]) * sx, (look[1] - seen[1]) * sy
+    c, f = (crop[0] - seen[0]) * sx, (crop[1] - seen[1]) * sy
     padded = logits.copy()
     h, w = Frame.of((seen[3] - seen[1], seen[2] - seen[0])).input_size
     padded[-(-h * MASK_SIDE // SIDE) :] = padded[:, -(-w * MASK_SIDE // SIDE) :] = _OUTSIDE
@@ -97,18 +97,18 @@ def carry(logits: np.ndarray, seen: Look, look: Look) -> np.ndarray:
     return np.asarray(moved, np.float32)
 
 
-def place(part: np.ndarray, look: Look, size: tuple[int, int]) -> np.ndarray:
-    """What was found in a look, (h, w), on the whole picture's canvas, (H, W), zero elsewhere."""
-    if look == whole(size):
+def place(part: np.ndarray, crop: Crop, size: tuple[int, int]) -> np.ndarray:
+    """What was found in a crop, (h, w), on the whole picture's canvas, (H, W), zero elsewhere."""
+    if crop == whole(size):
         return part
     canvas = np.zeros(size, part.dtype)
-    canvas[look[1] : look[3], look[0] : look[2]] = part
+    canvas[crop[1] : crop[3], crop[0] : crop[2]] = part
     return canvas
 
 
-def _scales(look: Look) -> tuple[float, float]:
+def _scales(crop: Crop) -> tuple[float, float]:
     """Pixels of the 256 x 256 logits per original pixel, along x and y."""
-    frame = Frame.of((look[3] - look[1], look[2] - look[0]))
+    frame = Frame.of((crop[3] - crop[1], crop[2] - crop[0]))
     (h, w), (h0, w0) = frame.input_size, frame.original_size
     return w / w0 * MASK_SIDE / SIDE, h / h0 * MASK_SIDE / SIDE
 
@@ -125,6 +125,6 @@ def _bounds(box: np.ndarray | None, mask: np.ndarray | None, points: np.ndarray)
     return (*together.min(0), *together.max(0))
 
 
-def _holds(look: Look, bounds: tuple[float, float, float, float]) -> bool:
+def _holds(crop: Crop, bounds: tuple[float, float, float, float]) -> bool:
     x0, y0, x1, y1 = bounds
-    return look[0] <= x0 and look[1] <= y0 and x1 <= look[2] and y1 <= look[3]
+    return crop[0] <= x0 and crop[1] <= y0 and x1 <= crop[2] and y1 <= crop[3]

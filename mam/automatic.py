@@ -19,7 +19,7 @@ _BACKGROUND = 0.85  # a mask that covers more of the picture is no object
 _SIDES = 3  # nor is one that runs along so many sides of it
 
 
-def largest_object(scene: Scene) -> tuple[int, int, int, int] | None:
+def find_main_object(scene: Scene) -> tuple[int, int, int, int] | None:
     """The tight box x0, y0, x1, y1 of the largest object, in pixels of the picture; None if nothing looks like one.
 
     Clicks on a regular grid, answered together; of what SAM is sure of, and what is no background, the largest mask.
@@ -28,7 +28,7 @@ def largest_object(scene: Scene) -> tuple[int, int, int, int] | None:
     h, w = scene.photo.size
     at = (np.arange(_ACROSS) + 0.5) / _ACROSS
     prompts = [Prompt(points=[(x * w, y * h)]) for y in at for x in at]
-    found = [segment for segment in scene.segment(prompts, close=False) if _is_object(segment)]
+    found = [segment for segment in scene.segment(prompts, recrop=False) if _is_object(segment)]
     if not found:
         return None
     best = max(segment.score for segment in found)

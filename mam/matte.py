@@ -1,0 +1,119 @@
+"""One object cut out of a photo: its alpha matte, its colours, and what can be composed from them."""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mam import composite
+from mam.composition import Background, Blur, Composition, Style
+from mam.grounding import FoundBoxes
+from mam.images import Photo, write_png
+from mam.segment import Segment
+
+
+@dataclass(frozen=True, eq=False)
+class Matte:
+    """One object, cut out.
+
+    Attributes:
+        photo: the picture it was cut out of.
+        alpha: (H, W) float32 in [0, 1], 1 where the object is opaque.
+        segment: SAM's mask that the alpha grew from, and its alternatives.
+    """
+
+    photo: Photo
+    alpha: np.ndarray
+    segment: Segment
+
+    @property
+    def mask(self) -> np.ndarray:
+        """(H, W) bool, SAM's mask; at its rim a pixel may differ from what `matte.onnx` starts from when shrunk."""
+        return self.segment.mask
+
+    @property
+    def score(self) -> float:
+        """The IoU that SAM predicts for its mask."""
+        return self.segment.score
+
+    @functools.cached_property
+    def foreground(self) -> np.ndarray:
+        """(H, W, 3) uint8: the object's colours, cleaned of the old background at soft edges."""
+        return self._composition.foreground
+
+    def alpha_uint8(self) -> np.ndarray:
+        """(H, W) uint8, rounded."""
+        return self._composition.alpha_uint8()
+
+    def cutout(self, *, clean_colours: bool = True) -> np.ndarray:
+        """(H, W, 4) uint8 RGBA, not premultiplied; `clean_colours=False` keeps the image's own pixels."""
+        return self._composition.cutout() if clean_colours else self.composed(Style(clean_colours=False))
+
+    @functools.cached_property
+    def _composition(self) -> Composition:
+        return Composition(self.photo, self.alpha)
+
+    def composed(self, style: Style) -> np.ndarray:
+        """The object in a style: background, shadow, edges.
+
+        Returns:
+            (H, W, 3) uint8 in the photo's colour profile; (H, W, 4) where the style has no background.
+
+        Raises:
+            InputError: the background is no colour and no image.
+        """
+        return Composition.of(self.photo, [self.alpha], style).pixels()
+
+    def over(self, background: Background) -> np.ndarray:
+        """The object over a colour, a gradient, a blur or an image that is scaled to cover.
+
+        Returns:
+            (H, W, 3) uint8 in the photo's colour profile.
+
+        Raises:
+            InputError: the background is no colour and no image.
+        """
+        return self._composition.over(background)
+
+    def over_blur(self, strength: float = 20.0) -> np.ndarray:
+        """The object over its own background out of focus, (H, W, 3) uint8; strength in 1/1000 of the longest side."""
+        return self.over(Blur(strength))
+
+    def over_checkerboard(self) -> np.ndarray:
+        """The object over grey and white squares, (H, W, 3) uint8."""
+        return self._composition.over_checkerboard()
+
+    def adjusted(self, *, softness: float = 0.0, grow: float = 0.0) -> Matte:
+        """The same object with softer (up to 1) or harder (down to -1) edges, moved out by `grow` thousandths of the
+        longest side, or in if negative.
+        """
+        return replace(self, alpha=composite.adjusted(self.alpha, softness=softness, grow=grow))
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write the cut-out as PNG with the picture's colour profile; returns the path."""
+        return write_png(self.cutout(), path, self.photo.icc_profile)
+
+
+@dataclass(frozen=True)
+class NothingFound:
+    """The model's answer when it sees no object at the prompt; false, so that `if matte:` reads well.
+
+    Attributes:
+        score: the best IoU that SAM predicted for its empty masks; where words were not found, the best score of a box.
+        text: the words that were not found; None when words were not the trouble.
+    """
+
+    score: float
+    text: str | None = None
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        if self.text is not None:
+            return str(FoundBoxes((), self.score, self.text))
+        return f"nothing found there (best score {self.score:.2f}); try a box, or a click nearer to the object's middle"
