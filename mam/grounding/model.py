@@ -115,7 +115,7 @@ class Grounding:
         graph = contract.GROUNDING
         feed = {tensor.name: value for tensor, value in zip(graph.inputs, values, strict=True)}
         try:
-            return self.session.run([tensor.name for tensor in graph.outputs], feed, runtime.tidy())
+            return self.session.run([tensor.name for tensor in graph.outputs], feed, runtime.run_options())
         except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
             raise GraphError(f"{self.folder / graph.file} failed on {self.provider}: {error}") from error
 

@@ -176,13 +176,8 @@ class Sam(nn.Module):
         return masks, quality, source
 
     def lone_answer(self, low_res_masks: Tensor, iou_predictions: Tensor) -> Tensor:
-<<<<<<< HEAD
         """The mask for a single box or click, (B, 4, h, w) and (B, 4) -> (B, 1, h, w)."""
-        return best_mask(low_res_masks, iou_predictions) if self.usage.alternatives else low_res_masks[:, :1]
-=======
-        """The mask that answers one box or one click alone, (B, 4, h, w) and (B, 4) -> (B, 1, h, w)."""
         return best_mask(low_res_masks, iou_predictions) if self.policy.multimask else low_res_masks[:, :1]
->>>>>>> e0c3387 (Crops, matte, boxes and composition are files of their own; Graphs is a protocol and the policy has the field's names)
 
 
 def _image_encoder(variant: Variant) -> nn.Module:
