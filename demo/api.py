@@ -1,4 +1,4 @@
-"""The public functions for programs: `gradio_client`, curl, and language models by MCP. The page's own handlers are private.
+"""Public functions of the page for programs: `gradio_client`, curl, and language models through MCP.
 
 Gradio reads the functions' annotations as they stand, so this file must not postpone their evaluation.
 """
@@ -10,17 +10,19 @@ from typing import Any, Literal
 import gradio as gr
 from gradio.processing_utils import get_upload_folder
 
-from demo.studio import Studio
-from mam import MamError, Matte, Prompt
+from demo.downloads import Downloads
+from demo.engine import Engine
+from demo.messages import show_errors
+from mam import Matte, Prompt
 from mam.images import open_photo
 
 _MODEL = {"concurrency_id": "model", "concurrency_limit": 2}
 
 
-def add_api(studio: Studio) -> None:
-    """Register the functions inside an open `gr.Blocks`."""
-    downloads = studio.downloads
+def add_api(engine: Engine, downloads: Downloads) -> None:
+    """Register the functions inside an open `gr.Blocks`; all other handlers of the page are private."""
 
+    @show_errors
     def matte(
         image: gr.FileData,
         box: list[float] | None = None,
@@ -31,26 +33,36 @@ def add_api(studio: Studio) -> None:
         guidance: Literal["alpha", "mask"] = "alpha",
         text: str | None = None,
     ) -> tuple[gr.FileData, gr.FileData, float]:
-        """Cut one object out of a picture, softly.
+        """Cut one object out of an image, with soft edges.
 
         Args:
-            image: The picture file.
-            box: x0, y0, x1, y1 around the object, in pixels of the picture.
-            points: x, y of each click, in pixels of the picture.
+            image: The image file.
+            box: x0, y0, x1, y1 around the object, in pixels of the image.
+            points: x, y of each click, in pixels of the image.
             labels: 1 (belongs to the object) or 0 (does not) per click; all 1 if left out.
             scribbles: Strokes, each a list of x, y.
             scribble_labels: 1 or 0 per stroke; all 1 if left out.
-            guidance: "alpha" for the one object of a picture, "mask" for one of several that touch.
-            text: Words for the object instead of a box, if this server has a text model.
+            guidance: "alpha" for the one object of an image, "mask" for one of several that touch.
+            text: A description of the object instead of a box, if this server has a text model.
 
         Returns:
-            The alpha matte (grey PNG), the cut-out (RGBA PNG), both of the picture's size, and the predicted IoU.
+            The alpha matte (grey PNG), the cut-out (RGBA PNG), both of the image's size, and the predicted IoU.
         """
-        found = cut(image, box, points, labels, scribbles, scribble_labels, guidance, text)
+        found = cut_out(
+            image,
+            box=box,
+            points=points,
+            labels=labels,
+            scribbles=scribbles,
+            scribble_labels=scribble_labels,
+            guidance=guidance,
+            text=text,
+        )
         name, profile = found.photo.name, found.photo.icc_profile
         alpha = downloads.png(found.alpha_uint8(), f"{name}_alpha")
         return _sent(alpha), _sent(downloads.png(found.cutout(), f"{name}_cutout", profile)), found.score
 
+    @show_errors
     def replace_background(
         image: gr.FileData,
         background: str = "white",
@@ -63,68 +75,68 @@ def add_api(studio: Studio) -> None:
         guidance: Literal["alpha", "mask"] = "alpha",
         text: str | None = None,
     ) -> gr.FileData:
-        """Cut one object out of a picture and put it on another background.
+        """Cut one object out of an image and put it on another background.
 
         Args:
-            image: The picture file.
-            background: A colour, such as "white" or "#20a0ff", or "blur" for the picture's own background out of focus.
-            picture: A picture file as the background, instead.
-            box: x0, y0, x1, y1 around the object, in pixels of the picture.
-            points: x, y of each click, in pixels of the picture.
+            image: The image file.
+            background: A colour, such as "white" or "#20a0ff", or "blur" for the image's own background out of focus.
+            picture: An image file as the background, instead.
+            box: x0, y0, x1, y1 around the object, in pixels of the image.
+            points: x, y of each click, in pixels of the image.
             labels: 1 (belongs to the object) or 0 (does not) per click; all 1 if left out.
             scribbles: Strokes, each a list of x, y.
             scribble_labels: 1 or 0 per stroke; all 1 if left out.
-            guidance: "alpha" for the one object of a picture, "mask" for one of several that touch.
-            text: Words for the object instead of a box, if this server has a text model.
+            guidance: "alpha" for the one object of an image, "mask" for one of several that touch.
+            text: A description of the object instead of a box, if this server has a text model.
 
         Returns:
-            The picture with its new background (PNG), of the same size.
+            The image with its new background (PNG), of the same size.
         """
-        found = cut(image, box, points, labels, scribbles, scribble_labels, guidance, text)
-        with _words():
-            if picture is not None:
-                pixels = found.over(open_photo(_uploaded(picture), studio.matting.max_pixels).pixels)
-            else:
-                pixels = found.over_blur() if background == "blur" else found.over(background)
+        found = cut_out(
+            image,
+            box=box,
+            points=points,
+            labels=labels,
+            scribbles=scribbles,
+            scribble_labels=scribble_labels,
+            guidance=guidance,
+            text=text,
+        )
+        if picture is not None:
+            pixels = found.over(open_photo(_uploaded(picture), engine.matting.max_pixels).pixels)
+        else:
+            pixels = found.over_blur() if background == "blur" else found.over(background)
         return _sent(downloads.png(pixels, f"{found.photo.name}_result", found.photo.icc_profile))
 
+    @show_errors
     def segment(
         image: gr.FileData,
         box: list[float] | None = None,
         points: list[list[float]] | None = None,
         labels: list[int] | None = None,
     ) -> tuple[list[gr.FileData], list[float]]:
-        """Find an object in a picture without cutting it out softly: SAM's four answers.
+        """Find an object in an image as masks with hard edges: SAM's four answers.
 
         Args:
-            image: The picture file.
-            box: x0, y0, x1, y1 around the object, in pixels of the picture.
-            points: x, y of each click, in pixels of the picture.
+            image: The image file.
+            box: x0, y0, x1, y1 around the object, in pixels of the image.
+            points: x, y of each click, in pixels of the image.
             labels: 1 (belongs to the object) or 0 (does not) per click; all 1 if left out.
 
         Returns:
-            Four masks (PNG, 0 or 255, of the picture's size): the single answer, then a part, a larger part, the whole; and
-            the IoU predicted for each.
+            Four masks (PNG, 0 or 255, of the image's size): the single answer, then a part, a larger part, the whole;
+            and the IoU predicted for each.
         """
-        with _words():
-            scene = studio.matting.open(_uploaded(image))
-            (found,) = scene.segment([Prompt(box, points or (), labels)])
-            masks = [other.mask.astype("uint8") * 255 for other in scene.alternatives(found)]
+        scene = engine.matting.open(_uploaded(image))
+        (found,) = scene.segment([Prompt(box, points or (), labels)])
+        masks = [other.mask.astype("uint8") * 255 for other in scene.alternatives(found)]
         files = [_sent(downloads.png(mask, f"{scene.photo.name}_mask{k}")) for k, mask in enumerate(masks)]
         return files, [float(score) for score in found.scores]
 
-    def cut(image, box, points, labels, scribbles, scribble_labels, guidance, text) -> Matte:
-        with _words():
-            found = studio.matting.open(_uploaded(image)).matte(
-                box=box,
-                points=points or (),
-                labels=labels,
-                scribbles=scribbles or (),
-                scribble_labels=scribble_labels,
-                guidance=guidance,
-                text=text,
-            )
-        if not found:
+    def cut_out(image: gr.FileData, **prompt: Any) -> Matte:
+        given = {name: value for name, value in prompt.items() if value is not None}
+        found = engine.matting.open(_uploaded(image)).matte(**given)
+        if not isinstance(found, Matte):
             raise gr.Error(str(found))
         return found
 
@@ -132,28 +144,19 @@ def add_api(studio: Studio) -> None:
         gr.api(function, api_name=function.__name__, **_MODEL)
 
 
-class _words:
-    """Our own errors as Gradio's, whose words reach the caller."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind, error, trace) -> None:
-        if isinstance(error, (MamError, FileNotFoundError)):
-            raise gr.Error(str(error)) from error
-
-
 def _uploaded(file: object) -> str:
-    """The path of a file that was uploaded. Gradio moves uploads to its own folder, but hands a path through as it came when
-    the caller left out the mark of an upload: such a path is never opened.
+    """Return the path of an uploaded file.
+
+    Gradio moves uploads to its own folder, but passes a path on unchanged when the caller left out the mark of an
+    upload: such a path is never opened.
 
     Raises:
-        gr.Error: no upload.
+        gr.Error: It is not an upload.
     """
     path = file.get("path") if isinstance(file, dict) else None
     if not isinstance(path, str) or not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
         raise gr.Error(
-            f"{json.dumps(file, default=str)[:80]} is no uploaded file; send one with gradio_client's handle_file."
+            f"{json.dumps(file, default=str)[:80]} is not an uploaded file; send one with gradio_client's handle_file."
         )
     return path
 

@@ -1,4 +1,4 @@
-"""Files that the page hands out. Gradio copies each into its own cache at once, so ours live only for a short while."""
+"""Temporary files for downloads and previews: Gradio copies each into its own cache at once, so ours live shortly."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mam.images import write_jpeg, write_png
 
 
 class Downloads:
-    """A temporary folder that goes with the process and is swept at every write.
+    """A temporary folder that is removed with the process, and cleared of old files at every write.
 
     Args:
-        seconds: how long a file stays at least.
+        seconds: How long a file stays at least.
     """
 
     def __init__(self, seconds: float = 600) -> None:
@@ -27,7 +27,7 @@ class Downloads:
         self._folder = tempfile.TemporaryDirectory(prefix="mam_")
 
     def path(self, name: str) -> Path:
-        """Where to write a file of this name: in a folder of its own. Characters that no file name may have are replaced."""
+        """Return where to write a file of this name: in a new folder, without characters that names cannot have."""
         root = Path(self._folder.name)
         with self._lock:
             for old in root.iterdir():
@@ -36,7 +36,7 @@ class Downloads:
         return Path(tempfile.mkdtemp(dir=root)) / safe_name(name)
 
     def png(self, pixels: np.ndarray, name: str, icc_profile: bytes | None = None) -> str:
-        """Write uint8 pixels as `name`.png; returns the path."""
+        """Write (H, W), (H, W, 3) or (H, W, 4) uint8 as `name`.png; returns the path."""
         return str(write_png(pixels, self.path(f"{name}.png"), icc_profile))
 
     def jpeg(self, pixels: np.ndarray, name: str, icc_profile: bytes | None = None) -> str:
@@ -45,8 +45,8 @@ class Downloads:
 
 
 def safe_name(name: str) -> str:
-    """A file name without what some system forbids, cut to 200 bytes; its ending stays."""
-    stem, dot, ending = re.sub(r'[\x00-\x1f<>:"/\\|?*]+', "_", name).strip(". ").rpartition(".")
-    if not dot or len(ending) > 5:
-        stem, dot, ending = stem + dot + ending, "", ""
-    return (stem.encode()[:200].decode(errors="ignore") or "picture") + dot + ending
+    """Return a file name without characters that some system forbids, cut to 200 bytes before its extension."""
+    stem, dot, extension = re.sub(r'[\x00-\x1f<>:"/\\|?*]+', "_", name).strip(". ").rpartition(".")
+    if not dot or len(extension) > 5:
+        stem, dot, extension = stem + dot + extension, "", ""
+    return (stem.encode()[:200].decode(errors="ignore") or "picture") + dot + extension

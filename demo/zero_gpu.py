@@ -1,7 +1,7 @@
-"""Graphs on a ZeroGPU Space, where a GPU is lent for the length of one call.
+"""ONNX graphs on a ZeroGPU Space, where each call borrows a GPU for a short while.
 
-The sessions are made inside the decorated function, on first use in the process that has the GPU; arrays go in and out.
-Elsewhere the `spaces` package is not needed, and not imported.
+Sessions are made inside the decorated function, on first use in the process that has the GPU; only arrays go in and
+out. Elsewhere the `spaces` package is not needed, and not imported.
 """
 
 from __future__ import annotations
@@ -14,49 +14,52 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from mam.runtime import OnnxGraphs, load_graphs
+from mam.runtime import Device, OnnxGraphs, load_graphs
 
 _SECONDS = 20  # of GPU time that one call asks for at most
 
 
-def is_here() -> bool:
-    """True on a ZeroGPU Space."""
+def is_zero_gpu() -> bool:
+    """Return whether this is a ZeroGPU Space."""
     return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true")
 
 
 class LentGraphs:
-    """Stands for `mam.runtime.Graphs`; every call runs where the GPU is.
+    """Graphs whose every call runs where the GPU is; a `mam.runtime.Graphs`.
 
     Args:
-        folder: of exported graphs.
+        folder: Of exported graphs.
+        device: What they run on there; tests without a GPU use "cpu".
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, device: Device = "cuda") -> None:
         import spaces
 
-        described = load_graphs(folder, "cpu")  # checks the files, and says what they are
+        described = load_graphs(folder, "cpu")  # checks the files
         self.variant, self.folder, self.policy = described.variant, described.folder, described.policy
-        self.provider, self.note = "CUDAExecutionProvider", "A GPU is lent for each step (ZeroGPU)."
-        self._answer = spaces.GPU(duration=_SECONDS)(_answer)
+        self.provider, self.note = "CUDAExecutionProvider", "A GPU is borrowed for each step (ZeroGPU)."
+        self._device = device
+        self._run = spaces.GPU(duration=_SECONDS)(_run_step)
 
     def encode(self, *values: Any) -> np.ndarray:
-        """As `Graphs.encode`."""
-        return self._answer(str(self.folder), "encode", values)
+        """As `mam.runtime.Graphs.encode`."""
+        return self._run(self.folder, self._device, "encode", values)
 
     def decode(self, *values: Any) -> tuple[np.ndarray, np.ndarray]:
-        """As `Graphs.decode`."""
-        return self._answer(str(self.folder), "decode", values)
+        """As `mam.runtime.Graphs.decode`."""
+        return self._run(self.folder, self._device, "decode", values)
 
     def matte(self, *values: Any) -> np.ndarray:
-        """As `Graphs.matte`."""
-        return self._answer(str(self.folder), "matte", values)
-
-
-def _answer(folder: str, step: str, values: tuple[Any, ...]) -> Any:
-    answer = getattr(_graphs(folder), step)(*values)
-    return answer.numpy() if isinstance(answer, ort.OrtValue) else answer  # nothing stays on a GPU that is given back
+        """As `mam.runtime.Graphs.matte`."""
+        return self._run(self.folder, self._device, "matte", values)
 
 
 @functools.cache
-def _graphs(folder: str) -> OnnxGraphs:
-    return load_graphs(folder, "cuda")
+def borrowed_graphs(folder: Path, device: Device) -> OnnxGraphs:
+    """Load graphs once per process; called where the GPU is."""
+    return load_graphs(folder, device)
+
+
+def _run_step(folder: Path, device: Device, step: str, values: tuple[Any, ...]) -> Any:
+    answer = getattr(borrowed_graphs(folder, device), step)(*values)
+    return answer.numpy() if isinstance(answer, ort.OrtValue) else answer  # nothing stays on a GPU that is given back

@@ -12,11 +12,13 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.conftest import ROOT
+from tests.demo.visitor import Visitor
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
 )
-QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+QUIET = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+--disable-component-update --disable-sync"""
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +64,27 @@ def page(python) -> Iterator[str]:
     """Address of a running `python demo/app.py --mcp` on the embedded model."""
     port = free_port()
     yield from served([python, "demo/app.py", "--port", str(port), "--device", "cpu", "--mcp"], port)
+
+
+@pytest.fixture()
+def visitor(browser, mock_page) -> Iterator[Visitor]:
+    """A visitor with a photo open on the mock page, who meets no errors and no foreign servers."""
+    yield from visit(browser, mock_page)
+
+
+@pytest.fixture()
+def slow_visitor(browser, slow_page) -> Iterator[Visitor]:
+    """A visitor of the slow page."""
+    yield from visit(browser, slow_page)
+
+
+def visit(browser: Browser, address: str) -> Iterator[Visitor]:
+    tab = browser.new_page(viewport={"width": 1280, "height": 1300})
+    visitor = Visitor(tab, address)
+    visitor.open_and_wait()
+    yield visitor
+    assert visitor.problems == [] and visitor.outside == []
+    tab.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A model that answers at once and that a child could draw: rectangles for boxes, discs for clicks.
+"""A model for tests that answers at once with simple shapes: rectangles for boxes, discs for clicks.
 
 `python -m tests.demo.mock PORT [SECONDS]` serves the real page on it; SECONDS makes every answer that slow.
 """
@@ -28,7 +28,7 @@ class MockGraphs:
         self.seconds = seconds
 
     def encode(self, image: np.ndarray) -> np.ndarray:
-        """Nothing is remembered of a picture."""
+        """An embedding of zeros."""
         time.sleep(self.seconds)
         return np.zeros((1, 256, 64, 64), np.float32)
 

@@ -1,8 +1,8 @@
-"""Several visitors at once for a while: `python -m tests.demo.soak --visitors 8 --minutes 20`. Not collected by pytest.
+"""Load test with several visitors at once: `python -m tests.demo.soak --visitors 8 --minutes 20`. Not run by pytest.
 
-Starts the page, lets visitors do over and over what the page's own script does (open a photo, box, correct, hover, change the
-background, download), compares every matte with what the library gives for that visitor's own photo, and prints the times
-per step and the server's memory.
+Starts the page and repeats what the page's own script sends (open a photo, box, correct, preview, change the
+background, download), compares every matte with the library's for that visitor's own photo, and prints the times per
+step and the server's memory.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Visitor:
     """One browser, as far as the server can tell.
 
     Args:
-        address: of the page. config: what it says of itself. number: decides the visitor's photo.
+        address: of the page. config: of the page, as Gradio serves it. number: decides the visitor's photo.
     """
 
     def __init__(self, address: str, config: dict, number: int, folder: Path) -> None:
@@ -56,7 +56,7 @@ class Visitor:
         ]
         self.events = {
             name: next(d for d in config["dependencies"] if list(target) in [list(t) for t in d["targets"]])
-            for name, target in zip(("open", "prompt", "look", "save"), targets)
+            for name, target in zip(("open", "prompt", "style", "save"), targets, strict=True)
         }
         self.defaults = {c["id"]: c["props"].get("value") for c in config["components"]}
         name, box = CROPS[number % len(CROPS)]
@@ -91,9 +91,9 @@ class Visitor:
             token = reply["token"]
             ops = [{"kind": "box", "xy": self.box}]
             self.check("box", token, ops, 0)
-            self.timed("hover", lambda: self.hover(token, ops))
+            self.timed("preview", lambda: self.preview(token, ops))
             self.check("correct", token, [*ops, {"kind": "point", "xy": self.minus, "label": 0}], 1)
-            self.timed("result", lambda: self.call("look", {}))
+            self.timed("result", lambda: self.call("style", {}))
             self.timed("download", lambda: self.call("save", {}))
 
     def check(self, step: str, token: str, ops: list, turn: int) -> None:
@@ -103,10 +103,10 @@ class Visitor:
             "token": token,
             "active": 1,
             "have": [],
-            "items": [{"id": 1, "name": "it", "visible": True, "ops": ops}],
+            "objects": [{"id": 1, "name": "it", "visible": True, "ops": ops}],
         }
         reply = self.timed(step, lambda: self.call("prompt", {}, message))
-        picture = reply["answers"]["1"]["overlay"].split(",")[1]
+        picture = reply["mattes"]["1"]["overlay"].split(",")[1]
         alpha = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).getchannel("A"), np.float32) / 255
         expected = self.expected[turn].alpha
         wrong = (np.abs(alpha - expected) > AGREE).mean()
@@ -115,13 +115,13 @@ class Visitor:
                 f"{self.file.name}, {step}: {alpha.shape} for {expected.shape}, {wrong:.2%} of the pixels differ"
             )
 
-    def hover(self, token: str, ops: list) -> None:
-        """A preview may be refused while another is made, but not fail."""
+    def preview(self, token: str, ops: list) -> None:
+        """A preview may be refused while another is made, but must not fail."""
         x, y = self.box[0] + 5, self.box[1] + 5
         body = {
             "data": {"token": token, "x": x, "y": y, "label": 1, "ops": ops},
             "component_id": self.canvas,
-            "fn_name": "hover",
+            "fn_name": "preview",
             "session_hash": self.session,
         }
         self.http.post(f"{self.address}gradio_api/component_server/", json=body).raise_for_status()
@@ -145,14 +145,14 @@ class Visitor:
             for line in events.iter_lines():
                 if not line.startswith("data:"):
                     continue
-                said = json.loads(line[5:])
-                if said["msg"] == "process_generating" and self.canvas in dependency["outputs"]:
-                    latest = said["output"]["data"][dependency["outputs"].index(self.canvas)]
+                message = json.loads(line[5:])
+                if message["msg"] == "process_generating" and self.canvas in dependency["outputs"]:
+                    latest = message["output"]["data"][dependency["outputs"].index(self.canvas)]
                     value = latest if isinstance(latest, dict) else value
-                if said["msg"] == "process_completed":
-                    if not said["success"]:
-                        raise AssertionError(f"{event}: {said['output']}")
-                    outputs = said["output"]["data"]
+                if message["msg"] == "process_completed":
+                    if not message["success"]:
+                        raise AssertionError(f"{event}: {message['output']}")
+                    outputs = message["output"]["data"]
                     if self.canvas in dependency["outputs"] and isinstance(
                         outputs[dependency["outputs"].index(self.canvas)], dict
                     ):
@@ -179,9 +179,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--visitors", type=int, default=8)
     parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("--warm", type=float, default=1, help="minutes before the memory is first looked at")
+    parser.add_argument("--warm", type=float, default=1, help="minutes before the memory is first measured")
     parser.add_argument("--port", type=int, default=7996)
-    parser.add_argument("--rest", type=float, default=30, help="seconds after the visits, before a look at the memory")
+    parser.add_argument(
+        "--rest", type=float, default=30, help="seconds after the visits, before the memory is measured"
+    )
     arguments = parser.parse_args()
     address = f"http://127.0.0.1:{arguments.port}/"
     server = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The running page, called as programs call it: gradio_client, plain HTTP, and a real MCP client."""
+"""API of the running page, called by gradio_client, plain HTTP, and a real MCP client."""
 
 import asyncio
 import base64
@@ -26,7 +26,7 @@ def client(page, tmp_path_factory) -> Client:
     return Client(page, verbose=False, download_files=str(tmp_path_factory.mktemp("client")))
 
 
-def test_matte_equals_the_librarys(client, flower) -> None:
+def test_a_matte_equals_that_of_the_library(client, flower) -> None:
     alpha, cutout, score = client.predict(handle_file(str(FLOWER)), BOX, api_name="/matte")
     expected = flower.matte(box=BOX)
     assert alpha.endswith("flower_alpha.png") and np.array_equal(np.asarray(Image.open(alpha)), expected.alpha_uint8())
@@ -55,11 +55,11 @@ def test_segment(client) -> None:
     assert len(masks) == len(scores) == 4 and np.asarray(Image.open(masks[0])).shape == (427, 640)
 
 
-def test_errors_arrive_in_words(client, tmp_path) -> None:
+def test_errors_reach_the_caller(client, tmp_path) -> None:
     flower = handle_file(str(FLOWER))
     with pytest.raises(AppError, match="reversed; expected x0 < x1"):
         client.predict(flower, [90, 0, 10, 50], api_name="/matte")
-    with pytest.raises(AppError, match="words need a text model, and .* lacks grounding.onnx"):
+    with pytest.raises(AppError, match=r"need a text model, and .* lacks grounding\.onnx"):
         client.predict(flower, text="the flower", api_name="/matte")
     with pytest.raises(AppError, match="four numbers"):
         client.predict(flower, {"x": 1}, api_name="/matte")
@@ -104,19 +104,21 @@ def test_only_the_public_functions_are_offered(client) -> None:
 
 
 def test_a_language_model_can_do_the_same(page, flower) -> None:
-    async def said(progress: float, total: float | None, message: str | None) -> None:
+    async def ignore(progress: float, total: float | None, message: str | None) -> None:
         pass
 
     async def talk() -> tuple:
-        async with streamable_http_client(f"{page}gradio_api/mcp/") as (read, write, _):
-            async with ClientSession(read, write) as session:
-                await session.initialize()
-                tools = {tool.name: tool for tool in (await session.list_tools()).tools}
-                picture = "data:image/jpeg;base64," + base64.b64encode(FLOWER.read_bytes()).decode()
-                good = await session.call_tool("matte", {"image": picture, "box": BOX}, progress_callback=said)
-                plain = await session.call_tool("matte", {"image": picture, "box": BOX})
-                bad = await session.call_tool("matte", {"image": picture, "box": [9, 9, 1, 1]})
-                return tools, good, plain, bad
+        image = "data:image/jpeg;base64," + base64.b64encode(FLOWER.read_bytes()).decode()
+        async with (
+            streamable_http_client(f"{page}gradio_api/mcp/") as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = {tool.name: tool for tool in (await session.list_tools()).tools}
+            good = await session.call_tool("matte", {"image": image, "box": BOX}, progress_callback=ignore)
+            plain = await session.call_tool("matte", {"image": image, "box": BOX})
+            bad = await session.call_tool("matte", {"image": image, "box": [9, 9, 1, 1]})
+            return tools, good, plain, bad
 
     with ThreadPoolExecutor() as threads:  # the browser tests have a running loop in this one
         tools, good, plain, bad = threads.submit(asyncio.run, talk()).result()
@@ -126,6 +128,6 @@ def test_a_language_model_can_do_the_same(page, flower) -> None:
     alpha = next(part for part in good.content if part.type == "image")
     found = np.asarray(Image.open(io.BytesIO(base64.b64decode(alpha.data))))
     assert not good.isError and np.array_equal(found, flower.matte(box=BOX).alpha_uint8())
-    # Gradio sends pictures to clients that ask for progress; the others get their addresses.
+    # Gradio sends images to clients that ask for progress; the others get links.
     assert "_alpha.png" in plain.content[0].text and "http://" in plain.content[0].text
     assert bad.isError and "reversed" in bad.content[0].text

@@ -1,4 +1,4 @@
-"""Many pictures by one rule."""
+"""Many pictures by one rule, without a server and on the page."""
 
 import io
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from demo import batch
+from demo.tabs import batch
 from mam import MamError, Matting
 from tests.conftest import EXAMPLES
 from tests.demo.mock import MockGraphs, MockGrounding
@@ -34,37 +34,36 @@ def files(tmp_path) -> list[str]:
 def test_failures_are_listed_and_the_rest_goes_on(files, tmp_path, form, name) -> None:
     archive = tmp_path / "all.zip"
     steps = [
-        len(b.done) + len(b.failed)
-        for b in batch.run(Matting(MockGraphs()), files, "What is in the middle", form, archive)
+        progress.finished for progress in batch.run_batch(Matting(MockGraphs()), files, batch.MIDDLE, form, archive)
     ]
     assert steps == [1, 2, 3, 4]
     assert sorted(zipfile.ZipFile(archive).namelist()) == sorted([name.format(""), name.format("_2")])
 
 
-def test_words_are_a_rule_too(files, tmp_path) -> None:
+def test_text_is_a_rule_too(files, tmp_path) -> None:
     matting = Matting(MockGraphs(), grounding=MockGrounding)
-    *_, done = batch.run(matting, files[:1], batch.WORDS, batch.CUTOUT, tmp_path / "all.zip", "left")
+    *_, done = batch.run_batch(matting, files[:1], batch.TEXT, batch.CUTOUT, tmp_path / "all.zip", "left")
     assert len(done.done) == 1
-    *_, done = batch.run(matting, files[:1], batch.WORDS, batch.CUTOUT, tmp_path / "all.zip", "a submarine")
+    *_, done = batch.run_batch(matting, files[:1], batch.TEXT, batch.CUTOUT, tmp_path / "all.zip", "a submarine")
     assert "nothing found for 'a submarine.'" in done.failed[0][1]
 
 
-def test_reasons_are_words(files, tmp_path) -> None:
-    *_, done = batch.run(Matting(MockGraphs()), files, "What is in the middle", batch.CUTOUT, tmp_path / "all.zip")
+def test_reasons_are_for_visitors(files, tmp_path) -> None:
+    *_, done = batch.run_batch(Matting(MockGraphs()), files, batch.MIDDLE, batch.CUTOUT, tmp_path / "all.zip")
     assert [name for _, name in done.done] == ["flower.jpg", "flower.jpg"]
     assert [name for name, _ in done.failed] == ["bad.jpg", "gone.png"] and "not a picture" in done.failed[0][1]
 
 
-def test_the_largest_object_of_a_real_photograph(matting, tmp_path) -> None:
-    *_, done = batch.run(
-        matting, [str(EXAMPLES / "flower.jpg")], "The largest object", batch.ALPHA, tmp_path / "all.zip"
+def test_the_main_object_of_a_real_photograph(matting, tmp_path) -> None:
+    *_, done = batch.run_batch(
+        matting, [str(EXAMPLES / "flower.jpg")], batch.MAIN_OBJECT, batch.ALPHA, tmp_path / "all.zip"
     )
     assert len(done.done) == 1 and not done.failed
 
 
 def test_too_many_are_refused(tmp_path) -> None:
     with pytest.raises(MamError, match="at most 100"):
-        next(batch.run(None, ["x"] * 101, "", "", tmp_path / "all.zip"))
+        next(batch.run_batch(None, ["x"] * 101, "", "", tmp_path / "all.zip"))
 
 
 def test_on_the_page(browser, mock_page, files) -> None:
@@ -75,32 +74,32 @@ def test_on_the_page(browser, mock_page, files) -> None:
     expect(tab.get_by_test_id("toast-body")).to_contain_text("Choose some pictures first", timeout=30_000)
     tab.locator("#batch_files input[type=file]").set_input_files(files[:3])
     expect(tab.locator("#batch_files")).to_contain_text("bad .jpg", timeout=30_000)
-    tab.get_by_label("What is in the middle").check()
+    tab.get_by_label(batch.MIDDLE).check()
     tab.locator("#batch_start").click()
-    said = tab.locator("#batch_said")
-    expect(said).to_contain_text("3 of 3 done, 1 failed", timeout=60_000)
-    expect(said).to_contain_text("bad.jpg: bad.jpg is not a picture")
+    report = tab.locator("#batch_report")
+    expect(report).to_contain_text("3 of 3 done, 1 failed", timeout=60_000)
+    expect(report).to_contain_text("bad.jpg: bad.jpg is not a picture")
     expect(tab.locator("#batch_gallery img")).to_have_count(2)
     with tab.expect_download() as download:
         tab.locator("#batch_zip a").first.click()
     names = zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())).namelist()
     assert sorted(names) == ["flower_cutout.png", "flower_cutout_2.png"] and visitor.problems == []
-    tab.get_by_label(batch.WORDS).check()
-    words = tab.locator("#batch_words textarea, #batch_words input")
-    words.fill("left")
+    tab.get_by_label(batch.TEXT).check()
+    text = tab.locator("#batch_text textarea, #batch_text input")
+    text.fill("left")
     tab.locator("#batch_start").click()
-    expect(said).to_contain_text("3 of 3 done, 1 failed", timeout=60_000)
+    expect(report).to_contain_text("3 of 3 done, 1 failed", timeout=60_000)
     tab.close()
 
 
-def test_words_without_a_text_model_say_so(browser, page, files) -> None:
+def test_without_a_text_model_the_page_explains_it(browser, page, files) -> None:
     tab = browser.new_page(viewport={"width": 1280, "height": 900})
     Visitor(tab, page)
-    expect(tab.locator("#words textarea, #words input")).to_be_disabled()
-    expect(tab.locator("#words")).to_contain_text("runs without a text model")
+    expect(tab.locator("#text textarea, #text input")).to_be_disabled()
+    expect(tab.locator("#text")).to_contain_text("runs without a text model")
     tab.get_by_role("tab", name="Many pictures").click()
     tab.locator("#batch_files input[type=file]").set_input_files(files[:1])
-    tab.get_by_label(batch.WORDS).check()
+    tab.get_by_label(batch.TEXT).check()
     tab.locator("#batch_start").click()
     expect(tab.get_by_test_id("toast-body").last).to_contain_text("runs without a text model", timeout=30_000)
     tab.close()

@@ -1,15 +1,16 @@
-"""Whatever a browser or a program sends, it gets an answer or one of our errors, never anything else."""
+"""Random messages and prompts: every one gets an answer or an expected error, never anything else."""
 
 import json
 from dataclasses import replace
 
+import gradio as gr
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from demo.answers import hover, prompted
-from demo.session import parse, parse_ops
-from demo.studio import Studio
+from demo.canvas.protocol import parse_document, parse_ops
+from demo.engine import Engine
+from demo.tabs.cut_out import CutOutEvents
 from mam import Matting, Prompt, PromptError
 from tests.conftest import EXAMPLES
 from tests.demo.mock import MockGraphs
@@ -28,7 +29,7 @@ op = st.fixed_dictionaries(
         "index": st.integers(0, 4) | anything,
     },
 )
-item = st.fixed_dictionaries(
+scene_object = st.fixed_dictionaries(
     {
         "id": st.integers(0, 5) | anything,
         "name": st.text(max_size=80) | anything,
@@ -39,7 +40,7 @@ item = st.fixed_dictionaries(
 document = (
     st.fixed_dictionaries(
         {
-            "items": st.lists(item | anything, max_size=4) | anything,
+            "objects": st.lists(scene_object | anything, max_size=4) | anything,
             "active": anything,
             "turn": anything,
             "have": anything,
@@ -51,21 +52,21 @@ often = settings(max_examples=150, deadline=None, suppress_health_check=list(Hea
 
 
 @pytest.fixture(scope="module")
-def studio() -> Studio:
-    return Studio(Matting(MockGraphs()))
+def engine() -> Engine:
+    return Engine(Matting(MockGraphs()))
 
 
 @pytest.fixture(scope="module")
-def session(studio):
-    return studio.open(str(EXAMPLES / "flower.jpg"), "fuzz")
+def session(engine):
+    return engine.open(str(EXAMPLES / "flower.jpg"), "fuzz")
 
 
 @often
 @given(document)
-@example({"items": [{"id": 1, "name": "", "ops": []}], "active": []})
+@example({"objects": [{"id": 1, "name": "", "ops": []}], "active": []})
 def test_parse(message) -> None:
     try:
-        parse(message)
+        parse_document(message)
     except PromptError as error:
         assert str(error)
 
@@ -81,10 +82,11 @@ def test_parse_ops(listed) -> None:
 
 @often
 @given(message=document)
-def test_the_canvas_always_gets_a_reply(studio, session, message) -> None:
+def test_the_canvas_always_gets_a_reply(engine, session, message) -> None:
     if isinstance(message, dict):
         message["token"] = session.token
-    after, reply = prompted(studio, "fuzz", replace(session), "alpha", message)
+    request, event = gr.Request(session_hash="fuzz"), gr.EventData(None, message)
+    after, reply = CutOutEvents(engine).answer_prompts(replace(session), "One object", request, event)
     if not isinstance(message, dict):  # nothing that a canvas sends is passed over
         return
     assert reply["text"] and after.token == session.token
@@ -98,10 +100,10 @@ def test_the_canvas_always_gets_a_reply(studio, session, message) -> None:
     )
     | anything
 )
-def test_a_hover_is_answered_or_passed_over(studio, session, message) -> None:
+def test_a_preview_is_answered_or_skipped(engine, session, message) -> None:
     if isinstance(message, dict):
         message["token"] = session.token
-    answer = hover(studio, message)
+    answer = CutOutEvents(engine).preview(message)
     assert answer is None or answer.startswith("data:image/png")
 
 

@@ -12,9 +12,9 @@ from tests.demo.visitor import Visitor
 
 
 def shot(visitor: Visitor, name: str) -> None:
-    """Keep a picture of the page where SCREENSHOTS says, for people to look at."""
+    """Keep a picture of the page in the folder SCREENSHOTS, if it is set."""
     if folder := os.environ.get("SCREENSHOTS"):
-        visitor.tab.wait_for_timeout(1000)
+        visitor.wait_until_idle()
         visitor.tab.screenshot(path=f"{folder}/{name}.png")
 
 
@@ -22,12 +22,12 @@ def test_at_a_desk(browser, page) -> None:
     tab = browser.new_page(viewport={"width": 1280, "height": 1200})
     visitor = Visitor(tab, page)
     tab.locator("#examples img").nth(3).click()
-    visitor.settled("Flower found")
+    visitor.wait_for_answer("Flower found")
     visitor.size = (640, 427)
     visitor.tab.keyboard.down("Shift")
     visitor.click(340, 400)  # the bud below does not belong to it
     visitor.tab.keyboard.up("Shift")
-    visitor.settled()
+    visitor.wait_for_answer()
     name, data = visitor.download("alpha")
     alpha = np.asarray(Image.open(io.BytesIO(data)))
     assert name == "flower_alpha.png" and alpha.shape == (427, 640)
@@ -52,10 +52,10 @@ def test_with_a_phone(browser, page, tmp_path) -> None:
     )
     tab = context.new_page()
     visitor = Visitor(tab, page)
-    visitor.opened(tmp_path / "IMG_1.jpg")
+    visitor.open_and_wait(tmp_path / "IMG_1.jpg")
     visitor.size = (1600, 1068)
     tab.touchscreen.tap(*visitor.place(780, 540))
-    visitor.settled()
+    visitor.wait_for_answer()
     alpha = visitor.alpha()
     assert alpha.shape == (1068, 1600) and alpha[480:600, 700:860].mean() > 200 and alpha[:, :200].mean() < 30
     shot(visitor, "phone")

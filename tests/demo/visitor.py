@@ -1,15 +1,32 @@
-"""What a visitor of the page does and sees, for browser tests."""
+"""A visitor of the page for browser tests: actions on the canvas, and waiting for what they lead to."""
 
 from __future__ import annotations
 
+import base64
 import io
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
 from tests.conftest import EXAMPLES
+
+_TRANSFER = """async ([name, type, data, paste]) => {
+  const content = await (await fetch('data:' + type + ';base64,' + data)).blob();
+  const carried = new DataTransfer(), find = (selector) => document.querySelector(selector);
+  carried.items.add(new File([content], name, { type }));
+  const event = { bubbles: true, cancelable: true };
+  if (paste) document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: carried, ...event }));
+  else find('#canvas .stage').dispatchEvent(new DragEvent('drop', { dataTransfer: carried, ...event }));
+}"""
+
+
+def is_on(alpha: np.ndarray, x: int, y: int) -> bool:
+    """Whether a pixel of an alpha, (H, W) uint8, belongs to the object."""
+    return bool(alpha[y, x] > 127)
 
 
 class Visitor:
@@ -24,24 +41,29 @@ class Visitor:
         self.tab = tab
         self.problems: list[str] = []
         self.outside: list[str] = []
+        self._pending: set[Request] = set()  # what Gradio has asked the server and is not answered yet
+        tab.on("request", lambda sent: self._pending.add(sent) if "/gradio_api/queue/" in sent.url else None)
+        tab.on("requestfinished", lambda sent: self._pending.discard(sent))
+        tab.on("requestfailed", lambda sent: self._pending.discard(sent))
         tab.on("pageerror", lambda error: self.problems.append(str(error)))
-        tab.on("console", lambda said: self.problems.append(said.text) if said.type == "error" else None)
+        tab.on("console", lambda line: self.problems.append(line.text) if line.type == "error" else None)
         tab.on(
             "request",
-            lambda asked: None if asked.url.startswith((address, "data:", "blob:")) else self.outside.append(asked.url),
+            lambda sent: None if sent.url.startswith((address, "data:", "blob:")) else self.outside.append(sent.url),
         )
         tab.goto(address)
         expect(tab.locator("#canvas .empty")).to_be_visible(timeout=30_000)
-        self.said, self.canvas = tab.locator("#canvas .said"), tab.locator("#canvas canvas.picture")
+        self.text = tab.locator("#text textarea, #text input")
+        self.message, self.canvas = tab.locator("#canvas .message"), tab.locator("#canvas canvas.picture")
 
     def open(self, path: Path = EXAMPLES / "flower.jpg") -> None:
         """Choose a photo through the canvas."""
-        button = "#canvas .empty" if self.tab.locator("#canvas .empty").is_visible() else "#canvas [data-do=open]"
+        button = "#canvas .empty" if self.tab.locator("#canvas .empty").is_visible() else "#canvas [data-action=open]"
         with self.tab.expect_file_chooser() as chooser:
             self.tab.locator(button).first.click()
         chooser.value.set_files(path)
 
-    def opened(self, path: Path = EXAMPLES / "flower.jpg") -> tuple[int, int]:
+    def open_and_wait(self, path: Path = EXAMPLES / "flower.jpg") -> tuple[int, int]:
         """Choose a photo and wait until it is there; its width and height."""
         before = self.canvas.get_attribute("data-photo") or ""
         self.open(path)
@@ -50,9 +72,13 @@ class Visitor:
             arg=before,
             timeout=30_000,
         )
-        expect(self.said).to_contain_text("Drag a box", timeout=30_000)
+        expect(self.message).to_contain_text("Drag a box", timeout=30_000)
         self.size = Image.open(path).size
         return self.size
+
+    def transfer(self, name: str, kind: str, data: bytes, *, paste: bool = False) -> None:
+        """Drop a file on the canvas, or paste it."""
+        self.tab.evaluate(_TRANSFER, [name, kind, base64.b64encode(data).decode(), paste])
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Where a pixel of the photo is on the screen, as long as it is shown whole."""
@@ -80,10 +106,21 @@ class Visitor:
         self.canvas.focus()
         self.tab.keyboard.press(key)
 
-    def settled(self, text: str = "found") -> None:
-        """Wait until the answer is there, and the result drawn."""
+    def wait_until(self, check: Callable[[], bool], timeout: float = 60) -> None:
+        """Wait until a check is true, for what has no state of its own in the page."""
+        end = time.monotonic() + timeout
+        while not check():
+            assert time.monotonic() < end, "this did not happen in time"
+            self.tab.evaluate("() => new Promise(requestAnimationFrame)")
+
+    def wait_until_idle(self) -> None:
+        """Wait until the server has answered everything that the page has asked it."""
+        self.wait_until(lambda: not self._pending)
+
+    def wait_for_answer(self, text: str = "found") -> None:
+        """Wait until the canvas shows the answer to the last change."""
         expect(self.tab.locator("#canvas .stage")).to_have_attribute("aria-busy", "false", timeout=60_000)
-        expect(self.said).to_contain_text(text, timeout=60_000)
+        expect(self.message).to_contain_text(text, timeout=60_000)
 
     def download(self, kind: str) -> tuple[str, bytes]:
         """Name and contents of what one of the download buttons gives."""

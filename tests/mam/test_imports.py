@@ -14,7 +14,8 @@ import sys
 for name in ("torch", "torchvision", "onnx", "segment_anything", "gradio", "transformers", "tokenizers"):
     sys.modules[name] = None  # importing it raises
 import mam, mam.cli
-from demo import session, views
+from demo import session, store
+from demo.canvas import images, protocol
 matte = mam.Matting.load(device="cpu").open({photo!r}).matte(box=(178, 82, 450, 360))
 assert matte and matte.cutout().shape[2] == 4
 """
@@ -22,7 +23,7 @@ assert matte and matte.cutout().shape[2] == 4
 
 def test_the_chain_runs_where_torch_cannot_be_imported() -> None:
     code = WITHOUT_TORCH.format(photo=str(ROOT / "demo" / "examples" / "flower.jpg"))
-    # The demo's data and pictures need no torch either; its page needs gradio, which has tests of its own.
+    # The page's data and images need neither torch nor gradio.
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 

@@ -1,0 +1,94 @@
+"""Pictures inside canvas messages: the photo, mattes, previews and candidate thumbnails as data URLs."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from demo.canvas.protocol import CandidateMessage, MatteMessage, PhotoMessage
+from mam import Matte, Segment
+from mam.boxes import full_box, mask_bounds, padded_box
+from mam.composite import shrunk
+from mam.contract import MASK_SIDE
+from mam.frames import SIDE, Frame
+from mam.images import Photo
+
+_LONGEST = 2048  # pixels of the photo on the canvas, enough to zoom in on hair
+_PREVIEW = 512
+_THUMBNAIL = 112
+_THUMBNAIL_MARGIN = 8  # pixels of the low-resolution masks
+
+
+def photo_message(photo: Photo) -> PhotoMessage:
+    """Return the photo for the canvas to keep."""
+    h, w = photo.size
+    image = Image.fromarray(shrunk(photo.pixels, _LONGEST))
+    source = _data_url(image, "JPEG", quality=92, subsampling=0, icc_profile=photo.icc_profile)
+    return {"width": w, "height": h, "source": source}
+
+
+def matte_message(matte: Matte, key: str, *, with_pixels: bool, with_candidates: bool) -> MatteMessage:
+    """Return one object's matte.
+
+    Args:
+        matte: The matte.
+        key: The browser keeps its pixels under this name.
+        with_pixels: Send them; the browser does not have them yet.
+        with_candidates: Send SAM's other answers too.
+    """
+    message: MatteMessage = {"key": key, "chosen": matte.segment.chosen}
+    if with_pixels:
+        message["overlay"] = _alpha_url(matte.alpha_uint8(), _LONGEST)
+    if with_candidates:
+        message["candidates"] = _candidates(matte)
+    return message
+
+
+def preview_url(segment: Segment) -> str:
+    """Return a data URL whose alpha channel is a small version of a mask."""
+    return _alpha_url(segment.mask.astype(np.uint8) * 255, _PREVIEW)
+
+
+def _candidates(matte: Matte) -> list[CandidateMessage]:
+    """SAM's answers 1 to 3, each as a thumbnail of the part of the photo where any of them is."""
+    segment, (x0, y0, x1, y1) = matte.segment, matte.segment.crop
+    h, w = (-(-v * MASK_SIDE // SIDE) for v in Frame.of((y1 - y0, x1 - x0)).input_size)
+    masks = segment.low_res_masks[1:, :h, :w] > 0
+    union = masks.any(0)
+    left, top, right, bottom = padded_box(mask_bounds(union) or full_box(union.shape), _THUMBNAIL_MARGIN, union.shape)
+    y_scale, x_scale = (y1 - y0) / h, (x1 - x0) / w
+    part = matte.photo.pixels[
+        y0 + int(top * y_scale) : y0 + round(bottom * y_scale), x0 + int(left * x_scale) : x0 + round(right * x_scale)
+    ]
+    return [
+        {
+            "index": k,
+            "score": round(float(segment.scores[k]), 3),
+            "source": _thumbnail_url(part, mask[top:bottom, left:right]),
+        }
+        for k, mask in enumerate(masks, 1)
+    ]
+
+
+def _thumbnail_url(pixels: np.ndarray, mask: np.ndarray) -> str:
+    """A part of the photo, dark outside the mask."""
+    photo = Image.fromarray(shrunk(pixels, _THUMBNAIL))
+    inside = Image.fromarray(mask.astype(np.uint8) * 255).resize(photo.size, Image.Resampling.BOX)
+    dark = Image.blend(photo, Image.new("RGB", photo.size, (20, 24, 48)), 0.8)
+    return _data_url(Image.composite(photo, dark, inside), "JPEG", quality=80)
+
+
+def _alpha_url(alpha: np.ndarray, longest: int) -> str:
+    """A white image with this alpha channel."""
+    small = Image.fromarray(shrunk(alpha, longest))
+    return _data_url(Image.merge("LA", (Image.new("L", small.size, 255), small)), "PNG", compress_level=1)
+
+
+def _data_url(image: Image.Image, kind: str, **options: Any) -> str:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(stream.getvalue()).decode()}"

@@ -1,0 +1,120 @@
+// What the canvas knows, and every way to change the document. The scripts of this folder are joined into one function, so
+// they share these names; protocol.py describes the messages and rules. Coordinates are pixels of the original photo.
+
+const find = (selector) => element.querySelector(selector);
+const canvas = find('canvas.picture'), loupe = find('canvas.loupe'), stage = find('.stage');
+const MAX_UNDO = 200;
+
+const state = {
+  photo: null, // {token, width, height, image}
+  doc: emptyDocument(), // {objects: [{id, name, visible, ops}], active}
+  past: [], // documents as JSON, to undo
+  future: [], // and to redo
+  mattes: {}, // by object id: {key, chosen, candidates}
+  overlays: new Map(), // by key: an image whose alpha channel is the matte
+  textBoxes: [], // where a text was found: {xy, label}
+  busy: '', // what the visitor waits for
+};
+
+const tools = {
+  kind: 'point', // or 'box', 'scribble'
+  label: 1, // of new points and strokes: 1 adds to the object, 0 takes away
+  loupe: false,
+  opacity: 0.55, // of the mattes over the photo
+};
+
+function emptyDocument() {
+  return { objects: [{ id: 1, name: 'Object 1', visible: true, ops: [] }], active: 1 };
+}
+
+function activeObject() {
+  return state.doc.objects.find((object) => object.id === state.doc.active);
+}
+
+function hasPrompts() {
+  return state.doc.objects.some((object) => object.ops.length);
+}
+
+// Changes ------------------------------------------------------------------------------------------------------------
+
+function change(edit) { // every change can be undone, and is answered by the server
+  if (!state.photo) return;
+  state.past.push(JSON.stringify(state.doc));
+  if (state.past.length > MAX_UNDO) state.past.shift();
+  state.future = [];
+  edit();
+  sendDocument();
+}
+
+function travel(from, to) {
+  if (!from.length) return;
+  to.push(JSON.stringify(state.doc));
+  state.doc = JSON.parse(from.pop());
+  sendDocument();
+}
+
+function undo() {
+  travel(state.past, state.future);
+}
+
+function redo() {
+  travel(state.future, state.past);
+}
+
+function reset() {
+  state.textBoxes = [];
+  change(() => { state.doc = emptyDocument(); });
+}
+
+function addOp(op) {
+  change(() => activeObject().ops.push(op));
+}
+
+function addBox([x0, y0, x1, y1]) { // from any two corners; draws nothing if it is empty
+  const xy = [Math.min(x0, x1), Math.min(y0, y1), Math.max(x0, x1), Math.max(y0, y1)];
+  if (xy[2] - xy[0] < 1 || xy[3] - xy[1] < 1) return draw();
+  addOp({ kind: 'box', xy });
+}
+
+function useTextBox({ xy }) { // another place is another object: earlier prompts do not apply to it
+  change(() => { activeObject().ops = [{ kind: 'box', xy }]; });
+}
+
+function chooseCandidate(index) {
+  change(() => {
+    const { ops } = activeObject();
+    if (ops.length && ops[ops.length - 1].kind === 'candidate') ops.pop();
+    ops.push({ kind: 'candidate', index });
+  });
+}
+
+function addObject() {
+  change(() => {
+    const id = Math.max(...state.doc.objects.map((object) => object.id)) + 1;
+    state.doc.objects.push({ id, name: 'Object ' + id, visible: true, ops: [] });
+    state.doc.active = id;
+  });
+  canvas.focus();
+}
+
+function selectObject(id) { // not a change of the document, so there is nothing to undo
+  state.doc.active = id;
+  preview.mask = null;
+  sendDocument();
+}
+
+function renameObject(object, name) {
+  change(() => { object.name = name.trim() || 'Object ' + object.id; });
+}
+
+function toggleObject(object) {
+  change(() => { object.visible = !object.visible; });
+}
+
+function removeObject(id) {
+  change(() => {
+    state.doc.objects = state.doc.objects.filter((object) => object.id !== id);
+    if (!state.doc.objects.length) state.doc = emptyDocument();
+    if (!activeObject()) state.doc.active = state.doc.objects[state.doc.objects.length - 1].id;
+  });
+}

@@ -1,0 +1,176 @@
+// Messages to the server and back: the document after every change, previews under the pointer, and new photos. The rules
+// of order are in protocol.py.
+
+const REQUEST_TIMEOUT = 30000; // ms; an answer that takes longer is not waited for
+const OPEN_TIMEOUT = 60000;
+const PREVIEW_PAUSE = 60;
+const KEPT_OVERLAYS = 8;
+
+const request = {
+  turn: 0, // of the newest change
+  pending: null, // what was sent and is not answered yet: {turn, since}
+  outdated: false, // there was a change since
+};
+const preview = {
+  mask: null, // image of what a click would give
+  place: null, // the newest place of the pointer that was not asked about
+  busy: false,
+  number: 0, // of the newest question; leaving the photo counts too, so that a late answer is not shown
+};
+
+// The document -------------------------------------------------------------------------------------------------------
+
+function sendDocument() {
+  request.turn += 1;
+  state.busy = 'Cutting out …';
+  preview.mask = null;
+  if (request.pending && Date.now() - request.pending.since < REQUEST_TIMEOUT) request.outdated = true;
+  else requestMattes();
+  refresh();
+}
+
+function requestMattes() {
+  request.pending = { turn: request.turn, since: Date.now() };
+  request.outdated = false;
+  trigger('prompt', { turn: request.turn, token: state.photo.token, ...state.doc, have: [...state.overlays.keys()] });
+}
+
+// Replies ------------------------------------------------------------------------------------------------------------
+
+const handlers = {
+  no_photo: showPhoto,
+  photo: showPhoto,
+  busy: (reply) => { state.busy = reply.text; },
+  failure: showFailure,
+  ask_again: () => { if (state.photo && hasPrompts()) sendDocument(); },
+  mattes: showMattes,
+  text_boxes: showTextBoxes,
+};
+
+async function receive(reply) {
+  if (!reply) return;
+  const opens = reply.kind === 'photo' || reply.kind === 'no_photo';
+  if (!opens && reply.token && (!state.photo || reply.token !== state.photo.token)) return; // about another photo
+  if (reply.status) find('.status').textContent = reply.status;
+  await handlers[reply.kind](reply);
+  refresh();
+}
+
+async function showPhoto(reply) {
+  const hadFocus = element.contains(document.activeElement);
+  state.photo = reply.photo ? { ...reply.photo, token: reply.token, image: await loadImage(reply.photo.source) } : null;
+  canvas.dataset.photo = state.photo ? state.photo.token : '';
+  state.doc = reply.document || emptyDocument();
+  Object.assign(state, { past: [], future: [], mattes: {}, textBoxes: [], busy: '' });
+  Object.assign(request, { pending: null, outdated: false });
+  state.overlays.clear();
+  tinted.clear();
+  fit();
+  if (state.photo && (hadFocus || document.activeElement === document.body)) canvas.focus({ preventScroll: true });
+  announce(reply.text, reply.error);
+  if (reply.document) sendDocument();
+}
+
+async function showMattes(reply) {
+  for (const { key, overlay } of Object.values(reply.mattes)) {
+    if (overlay) state.overlays.set(key, await loadImage(overlay));
+  }
+  if (request.pending && reply.turn === request.pending.turn) {
+    request.pending = null;
+    if (request.outdated) requestMattes();
+  }
+  if (reply.turn == null || reply.turn >= request.turn) {
+    state.busy = '';
+    state.mattes = reply.mattes;
+    announce(reply.text, reply.error);
+  }
+  const used = new Set(Object.values(state.mattes).map((matte) => matte.key));
+  for (const key of [...state.overlays.keys()]) {
+    if (!used.has(key) && state.overlays.size > KEPT_OVERLAYS) forgetOverlay(key);
+  }
+}
+
+function showTextBoxes(reply) {
+  state.textBoxes = reply.boxes;
+  state.busy = '';
+  if (reply.boxes.length) useTextBox(reply.boxes[0]);
+  announce(reply.text, reply.error);
+}
+
+function showFailure(reply) { // the next change is sent at once
+  state.busy = '';
+  request.pending = null;
+  announce(reply.text, true);
+}
+
+function forgetOverlay(key) {
+  state.overlays.delete(key);
+  for (const name of [...tinted.keys()]) if (name.startsWith(key)) tinted.delete(name);
+}
+
+function loadImage(source) {
+  return new Promise((resolve, reject) => {
+    const image = new Image();
+    image.onload = () => resolve(image);
+    image.onerror = () => reject(new Error('An image from the server cannot be shown.'));
+    image.src = source;
+  });
+}
+
+// Replies are shown one after the other, however long their images take to decode.
+let lastReply = Promise.resolve();
+function queueReply() {
+  const reply = props.value;
+  lastReply = lastReply.then(() => receive(reply)).catch((error) => { showFailure({ text: error.message }); refresh(); });
+}
+watch('value', queueReply);
+
+// Previews -----------------------------------------------------------------------------------------------------------
+
+async function requestPreview() { // one at a time, and only of the newest place
+  if (preview.busy || !preview.place || state.busy || !state.photo) return;
+  const { x, y } = preview.place, number = ++preview.number;
+  preview.busy = true;
+  preview.place = null;
+  try {
+    const mask = await server.preview({ token: state.photo.token, x, y, label: tools.label, ops: activeObject().ops });
+    if (mask && number === preview.number && pointer.at && !state.busy) preview.mask = await loadImage(mask);
+  } catch (error) {
+    preview.mask = null; // not reported: the click itself will explain what is wrong
+  }
+  preview.busy = false;
+  draw();
+  setTimeout(requestPreview, PREVIEW_PAUSE);
+}
+
+function clearPreview() {
+  preview.mask = null;
+  preview.number += 1;
+}
+
+// New photos, through Gradio's own upload button ------------------------------------------------------------------------
+
+function uploadInput() {
+  return document.querySelector('#' + UPLOAD_ID + ' input[type=file]');
+}
+
+function upload(files) {
+  const photo = [...files].find((file) => file.type.startsWith('image/')), input = uploadInput();
+  const size = photo && Math.ceil(photo.size / 1e6), limit = LIMITS.upload_megabytes;
+  if (!photo) return announce('That is not an image; drop a JPEG, PNG or WebP file.', true);
+  if (photo.size > limit * 1e6) return announce(photo.name + ' has ' + size + ' MB; at most ' + limit + ' are accepted.', true);
+  if (!input) return announce('The page is not ready yet; try again.', true);
+  const transfer = new DataTransfer();
+  transfer.items.add(photo);
+  input.files = transfer.files;
+  input.dispatchEvent(new Event('change', { bubbles: true }));
+  const opening = 'Opening ' + photo.name + ' …';
+  state.busy = opening;
+  setTimeout(() => { // Gradio may refuse a file without telling the canvas
+    if (state.busy !== opening) return;
+    state.busy = '';
+    announce(photo.name + ' did not arrive; choose it once more, or another file.', true);
+    refresh();
+  }, OPEN_TIMEOUT);
+  refresh();
+}

@@ -1,0 +1,334 @@
+"""Messages between the canvas in the browser and the server: types, limits, and order. Read this page first.
+
+One photo from the canvas to the PNG takes five files:
+
+1. `canvas/js/transport.js`  `requestMattes` sends the document: every object with its boxes, points and scribbles
+2. `canvas/protocol.py`      `parse_document` checks it
+3. `tabs/cut_out.py`         `CutOutEvents.answer_prompts` asks for a matte per object and replies with `Mattes`
+4. `engine.py`               `Engine.matte` computes it, or finds it in the store
+5. `tabs/result.py`          `ResultEvents.save` composes all mattes at full size and writes the file
+
+The browser owns the document; the server never changes one. Each `PromptMessage`, sent by the event `prompt`, holds the
+whole document, so a lost or skipped message costs nothing. The server answers through the component's value, which is
+one of the types in `Reply`, distinguished by `kind`. Previews under the pointer (`PreviewRequest`) are direct calls
+beside all this. Coordinates are pixels of the original photo. All messages are on this one page, which makes it long.
+
+A slow answer never replaces a newer one, by four rules:
+
+- Token. Every opened photo has a new token, in all messages about it. The server skips messages about a photo that its
+  visitor no longer has open (`Engine.is_open`), also when that changed while it computed; the browser skips such
+  replies.
+- Turn. Every change of the document has a number, repeated in its `Mattes`. The browser keeps the pixels of any reply,
+  but shows and announces only mattes of the newest turn.
+- One request at a time. While one is on its way (`request` in transport.js), a change only marks the document as
+  `outdated`; it is sent when the answer is there, or with the next change after 30 seconds. So this event can have the
+  trigger mode "multiple". Gradio's own "always_last" would repeat an event without its data.
+- Newest result. All other events (opening, text, result) have the mode "always_last". A result may overtake another on
+  the server, so each begins by `Visitors.begin_result` and is skipped unless it is still the newest when it is ready.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NotRequired, TypedDict
+
+from demo.session import Op, SceneObject, Session
+from mam import PromptError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds that the browser keeps and the server enforces."""
+
+    objects: int = 20
+    ops_per_object: int = 64
+    ops: int = 200  # on all objects together
+    stroke_points: int = 600
+    name_length: int = 60
+    text_length: int = 1000
+    found_boxes: int = 12
+    upload_megabytes: int = 50
+
+
+LIMITS = Limits()
+
+
+def limits_as_javascript() -> str:
+    """Return the declaration of `LIMITS` that precedes the canvas's scripts."""
+    return f"const LIMITS = {json.dumps(asdict(LIMITS))};\n"
+
+
+# From the browser ----------------------------------------------------------------------------------------------------
+
+
+class OpMessage(TypedDict):
+    """A `demo.session.Op`: `xy` and `label` of a box, point or scribble, `index` of a candidate."""
+
+    kind: Literal["box", "point", "scribble", "candidate"]
+    xy: NotRequired[list]
+    label: NotRequired[Literal[0, 1]]
+    index: NotRequired[Literal[1, 2, 3]]
+
+
+class ObjectMessage(TypedDict):
+    """A `demo.session.SceneObject`."""
+
+    id: int
+    name: str
+    visible: bool
+    ops: list[OpMessage]
+
+
+class Document(TypedDict):
+    """What the visitor has drawn: all objects, and the id of the selected one."""
+
+    objects: list[ObjectMessage]
+    active: int
+
+
+class PromptMessage(Document):
+    """The data of the event `prompt`; `have` lists the keys of mattes whose pixels the browser holds already."""
+
+    token: str
+    turn: int
+    have: list[str]
+
+
+class PreviewRequest(TypedDict):
+    """The argument of the server function `preview`: a click that was not made yet, on an object with these `ops`.
+
+    The server returns a data URL of a mask, or None if it cannot answer at once.
+    """
+
+    token: str
+    x: float
+    y: float
+    label: Literal[0, 1]
+    ops: list[OpMessage]
+
+
+# From the server -----------------------------------------------------------------------------------------------------
+
+
+class NoPhoto(TypedDict):
+    """There is no photo: the page was just opened, or the photo has expired."""
+
+    kind: Literal["no_photo"]
+    text: str
+    error: bool
+    status: str
+
+
+class Busy(TypedDict):
+    """Work has begun that the visitor waits for."""
+
+    kind: Literal["busy"]
+    text: str
+
+
+class Failure(TypedDict):
+    """Something failed and nothing changed. `time` makes the value differ from the last, so that Gradio delivers it."""
+
+    kind: Literal["failure"]
+    time: float
+    text: str
+
+
+class PhotoMessage(TypedDict):
+    """A photo's size in original pixels, and a data URL of it, made smaller for the screen."""
+
+    width: int
+    height: int
+    source: str
+
+
+class PhotoOpened(TypedDict):
+    """A photo to show; an example comes with a document, which the browser sends back as its first turn."""
+
+    kind: Literal["photo"]
+    token: str
+    photo: PhotoMessage
+    document: NotRequired[Document]
+    text: str
+    status: str
+
+
+class AskAgain(TypedDict):
+    """The browser should send its document again: a setting outside the canvas changed. `time` as in `Failure`."""
+
+    kind: Literal["ask_again"]
+    time: float
+
+
+class CandidateMessage(TypedDict):
+    """One of SAM's other answers: its predicted quality and a data URL of a thumbnail."""
+
+    index: int
+    score: float
+    source: str
+
+
+class MatteMessage(TypedDict):
+    """One object's matte: `overlay`, a data URL whose alpha channel it is, is left out if the browser has `key`."""
+
+    key: str
+    chosen: int
+    overlay: NotRequired[str]
+    candidates: NotRequired[list[CandidateMessage]]
+
+
+class Mattes(TypedDict):
+    """Mattes by object id, and a line about the selected object."""
+
+    kind: Literal["mattes"]
+    token: str
+    turn: int | None
+    mattes: dict[str, MatteMessage]
+    text: str
+    error: bool
+    status: NotRequired[str]
+
+
+class BoxMessage(TypedDict):
+    """A place where the text was found."""
+
+    xy: list[float]
+    label: str
+
+
+class TextBoxes(TypedDict):
+    """Boxes where a text was found, the best first; the browser uses that one as the prompt and offers the others."""
+
+    kind: Literal["text_boxes"]
+    token: str
+    boxes: list[BoxMessage]
+    text: str
+    error: bool
+    status: NotRequired[str]
+
+
+Reply = NoPhoto | Busy | Failure | PhotoOpened | AskAgain | Mattes | TextBoxes
+
+
+def document_message(session: Session) -> Document:
+    """Return a session's objects as the browser keeps them."""
+    objects: list[ObjectMessage] = [
+        {"id": one.id, "name": one.name, "visible": one.visible, "ops": [_op_message(op) for op in one.ops]}
+        for one in session.objects
+    ]
+    return {"objects": objects, "active": session.active}
+
+
+def _op_message(op: Op) -> OpMessage:
+    if op.kind == "candidate":
+        return {"kind": "candidate", "index": op.index}
+    return {"kind": op.kind, "xy": [list(p) if isinstance(p, tuple) else p for p in op.xy], "label": op.label}
+
+
+# Validation ----------------------------------------------------------------------------------------------------------
+# A browser may send anything. What these functions return has the right types, is finite, and is bounded in number;
+# whether it makes sense for the photo is for `mam.prompts` to check.
+
+
+def parse_document(message: object) -> tuple[tuple[SceneObject, ...], int]:
+    """Check a `Document`; returns the objects and the id of the selected one.
+
+    Raises:
+        PromptError: It is something that no canvas sends.
+    """
+    if not isinstance(message, dict) or not isinstance(message.get("objects"), list):
+        raise PromptError("the page sent no list of objects; reload it.")
+    listed = message["objects"]
+    if not 1 <= len(listed) <= LIMITS.objects:
+        raise PromptError(f"{len(listed)} objects; from 1 to {LIMITS.objects} are possible.")
+    objects = tuple(_parse_object(one) for one in listed)
+    total = sum(len(one.ops) for one in objects)
+    if total > LIMITS.ops:
+        raise PromptError(
+            f"{total} prompts on all objects together; at most {LIMITS.ops} are possible: remove an object."
+        )
+    if len({one.id for one in objects}) != len(objects):
+        raise PromptError("two objects have the same number; reload the page.")
+    active = next((one.id for one in objects if one.id == message.get("active")), objects[-1].id)
+    return objects, active
+
+
+def parse_ops(listed: object) -> tuple[Op, ...]:
+    """Check the operations on one object.
+
+    Raises:
+        PromptError: As `parse_document`.
+    """
+    if not isinstance(listed, list) or len(listed) > LIMITS.ops_per_object:
+        count = len(listed) if isinstance(listed, list) else "no list of"
+        limit = LIMITS.ops_per_object
+        raise PromptError(f"{count} prompts on one object; at most {limit} are possible: undo some, or add an object.")
+    return tuple(_parse_op(op) for op in listed)
+
+
+def parse_preview(message: object) -> tuple[str, tuple[Op, ...], Op]:
+    """Check a `PreviewRequest`; returns the token, the operations so far, and the click.
+
+    Raises:
+        PromptError: As `parse_document`.
+    """
+    if not isinstance(message, dict):
+        raise PromptError("the page sent no click; reload it.")
+    click = {"kind": "point", "xy": [message.get("x"), message.get("y")], "label": message.get("label")}
+    return str(message.get("token")), parse_ops(message.get("ops")), _parse_op(click)
+
+
+def known_keys(message: dict[str, Any]) -> set[str]:
+    """Return the keys in `have` of a `PromptMessage`; none if it is not a list."""
+    keys = message.get("have")
+    return set(map(str, keys)) if isinstance(keys, list) else set()
+
+
+def _parse_object(message: object) -> SceneObject:
+    if not isinstance(message, dict):
+        raise PromptError(f"an object is {type(message).__name__}; reload the page.")
+    number, name = message.get("id"), message.get("name")
+    if type(number) is not int or not 1 <= number <= 10**6:
+        raise PromptError(f"an object has the number {_short(number)}; expected 1, 2, ...")
+    if not isinstance(name, str):
+        raise PromptError(f"the name of object {number} is not a text.")
+    name = "".join(c for c in name if c.isprintable()).strip()[: LIMITS.name_length] or f"Object {number}"
+    return SceneObject(number, name, parse_ops(message.get("ops")), message.get("visible") is not False)
+
+
+def _parse_op(message: object) -> Op:
+    if not isinstance(message, dict):
+        raise PromptError(f"{_short(message)} is not a box, point, scribble or candidate.")
+    kind, label = message.get("kind"), message.get("label")
+    if kind == "candidate":
+        if message.get("index") not in (1, 2, 3):
+            raise PromptError(f"answer {_short(message.get('index'))} was chosen; there are 1, 2 and 3.")
+        return Op("candidate", index=int(message["index"]))
+    if kind == "box":
+        return Op("box", _parse_numbers(message.get("xy"), 4, "a box"))
+    if kind not in ("point", "scribble") or label not in (0, 1):
+        raise PromptError(f"{_short(message)} is not a box, point, scribble or candidate.")
+    if kind == "point":
+        return Op("point", _parse_numbers(message.get("xy"), 2, "a point"), int(label))
+    stroke = message.get("xy")
+    if not isinstance(stroke, list) or not 1 <= len(stroke) <= LIMITS.stroke_points:
+        raise PromptError(f"a scribble has from 1 to {LIMITS.stroke_points} points.")
+    return Op("scribble", tuple(_parse_numbers(point, 2, "a scribble's point") for point in stroke), int(label))
+
+
+def _parse_numbers(values: object, count: int, what: str) -> tuple[float, ...]:
+    if (
+        not isinstance(values, list)
+        or len(values) != count
+        or not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+        or not all(math.isfinite(v) and abs(v) < 1e6 for v in values)
+    ):
+        raise PromptError(f"{what} is {_short(values)}; expected {count} finite numbers.")
+    return tuple(float(v) for v in values)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

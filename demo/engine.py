@@ -1,0 +1,162 @@
+"""The model behind the page: it answers prompts about visitors' photos and keeps its answers in a bounded store."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import secrets
+import threading
+from pathlib import Path
+from typing import Any
+
+from demo.session import Op, Session, Visitors, has_foreground
+from demo.store import Store
+from mam import FoundBoxes, GraphError, Matte, Matting, NothingFound, Prompt, Scene, Segment
+
+
+class Engine:
+    """Scenes, segments, mattes and found boxes of all sessions, each computed once.
+
+    Keys of the store begin with a session's token, and a token begins with its visitor: that is how the values of one
+    photo, or of one visitor, are found again.
+
+    Attributes:
+        matting: The model; replaced while the page runs when a larger one becomes ready.
+        store: What was computed.
+        visitors: Who has which photo open.
+        has_text_model: Whether `find` can answer.
+
+    Args:
+        matting: The model.
+        max_bytes: Bound of the store.
+        seconds: How long it keeps what nobody uses.
+    """
+
+    def __init__(self, matting: Matting, max_bytes: int = 1_500_000_000, seconds: float = 1200) -> None:
+        self.matting, self.store, self.visitors = matting, Store(max_bytes, seconds, _size_of), Visitors()
+        try:
+            self.has_text_model = bool(matting.grounding())
+        except GraphError:  # `demo.app` prints why
+            self.has_text_model = False
+        self._preview = threading.Lock()
+
+    def open(self, path: str, visitor: str = "") -> Session:
+        """Start a session with a file and encode its photo; it replaces the visitor's last one, unless it fails.
+
+        Raises:
+            InputError: The file cannot be used.
+            FileNotFoundError: It is gone.
+        """
+        session = Session(visitor, f"{visitor}.{secrets.token_urlsafe(12)}", path, Path(path).stem)
+        revert = self.visitors.switch(visitor, session.token)
+        try:
+            self.scene(session)
+        except Exception:
+            revert()
+            raise
+        self.store.forget(lambda key: key[0].startswith(f"{visitor}.") and key[0] != session.token)
+        _release_memory()
+        return session
+
+    def is_open(self, session: Session | None) -> bool:
+        """Return whether a session is about the photo that its visitor has open now."""
+        return session is not None and self.visitors.token(session.visitor) == session.token
+
+    def forget(self, visitor: str) -> None:
+        """Drop everything that was computed for a visitor."""
+        self.visitors.remove(visitor)
+        self.store.forget(lambda key: key[0].startswith(f"{visitor}."))
+        _release_memory()
+
+    def scene(self, session: Session) -> Scene:
+        """Return the encoded photo of a session.
+
+        Raises:
+            InputError: The file cannot be used.
+            FileNotFoundError: The upload has expired.
+        """
+        return self.store.get((session.token,), lambda: self.matting.open(session.path))
+
+    def segment(self, session: Session, ops: tuple[Op, ...]) -> Segment:
+        """Return SAM's answer to the operations on one object; each correction starts from the answer before it.
+
+        Raises:
+            PromptError: They make no sense for the photo.
+        """
+
+        def compute() -> Segment:
+            scene, last, earlier = self.scene(session), ops[-1], ops[:-1]
+            if last.kind == "candidate":
+                return scene.alternatives(self.segment(session, earlier))[last.index]
+            refines = has_foreground(earlier) and last.kind != "box"  # a box starts again
+            return scene.segment([prompt_from(ops, self.segment(session, earlier) if refines else None)])[0]
+
+        return self.store.get((session.token, ops), compute)
+
+    def matte(self, session: Session, ops: tuple[Op, ...], guidance: str) -> Matte | NothingFound:
+        """Return the matte of one object.
+
+        Args:
+            session: The photo.
+            ops: What was done to the object.
+            guidance: "alpha" or "mask", as for `mam.Scene.refine`.
+
+        Raises:
+            PromptError: The operations make no sense for the photo.
+        """
+        return self.store.get(
+            (session.token, ops, guidance), lambda: self.scene(session).refine(self.segment(session, ops), guidance)
+        )
+
+    def find(self, session: Session, text: str) -> FoundBoxes:
+        """Return where a text is found in the photo of a session.
+
+        Raises:
+            PromptError: The text is empty or too long.
+        """
+        return self.store.get((session.token, text), lambda: self.scene(session).find(text))
+
+    def preview(self, token: str, ops: tuple[Op, ...], click: Op) -> Segment | None:
+        """Return what a click would give; None if the photo is not in the store or another preview is being made.
+
+        Raises:
+            PromptError: The click makes no sense for the photo.
+        """
+        scene = self.store.peek((token,))
+        if scene is None or not self._preview.acquire(blocking=False):
+            return None
+        try:
+            previous = self.store.peek((token, ops)) if has_foreground(ops) else None
+            return scene.segment([prompt_from((*ops, click), previous)], recrop=False)[0]
+        finally:
+            self._preview.release()
+
+
+def prompt_from(ops: tuple[Op, ...], previous: Segment | None) -> Prompt:
+    """Combine all operations on an object into one prompt: its last box, its points and its scribbles."""
+    boxes = [op.xy for op in ops if op.kind == "box"]
+    points = [op for op in ops if op.kind == "point"]
+    scribbles = [op for op in ops if op.kind == "scribble"]
+    return Prompt(
+        boxes[-1] if boxes else None,
+        [op.xy for op in points],
+        [op.label for op in points],
+        [op.xy for op in scribbles],
+        [op.label for op in scribbles],
+        previous=previous,
+    )
+
+
+def _size_of(value: Any) -> int:
+    """Bytes that a stored value takes: a scene, a segment, a matte, or one of the small ones."""
+    if isinstance(value, Scene):
+        return value.nbytes
+    if isinstance(value, Segment):
+        return value.mask.nbytes + value.low_res_masks.nbytes
+    return value.alpha.nbytes if isinstance(value, Matte) else 1000
+
+
+def _release_memory() -> None:
+    """Ask the C library to return freed memory to the system; glibc would keep it, others have no such function."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -1,0 +1,61 @@
+"""Texts that several parts of the page show, and the way an error of the library reaches a visitor."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, ParamSpec, TypeVar
+
+import gradio as gr
+
+from mam import MamError
+
+NO_TEXT_MODEL = (
+    "This page runs without a text model; use a box, clicks or a scribble. "
+    "The README explains how its owner can add one."
+)
+EXPIRED = "This photo has expired here; please open it again."
+UNEXPECTED = "for an unexpected reason; the server's log has the details"
+EXPECTED_ERRORS = (MamError, FileNotFoundError)
+"""Errors that a visitor or a file causes: their message is shown. All others are defects, and only logged."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def describe(error: Exception) -> str:
+    """Return a text about one of the `EXPECTED_ERRORS`; a missing file is an upload that was deleted after its time."""
+    return EXPIRED if isinstance(error, FileNotFoundError) else str(error)
+
+
+def show_errors(handler: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a handler, or a generator, so that Gradio shows the text of `EXPECTED_ERRORS`.
+
+    Of other errors it shows only that there was one. A visitor sees the text as a note in the corner of the page, a
+    program as the message of the error that its call raises.
+    """
+    if inspect.isgeneratorfunction(handler):  # Gradio asks the same of what it is given
+
+        @functools.wraps(handler)
+        def generate(*args: Any, **options: Any) -> Iterator[Any]:
+            with _shown_by_gradio():
+                yield from handler(*args, **options)
+
+        return generate  # type: ignore[return-value] - a generator function is what came in
+
+    @functools.wraps(handler)
+    def call(*args: P.args, **options: P.kwargs) -> R:
+        with _shown_by_gradio():
+            return handler(*args, **options)
+
+    return call
+
+
+@contextlib.contextmanager
+def _shown_by_gradio() -> Iterator[None]:
+    try:
+        yield
+    except EXPECTED_ERRORS as error:
+        raise gr.Error(describe(error), title="That did not work") from error

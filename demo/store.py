@@ -1,0 +1,89 @@
+"""A bounded, expiring cache of what was computed for visitors, safe for several threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from cachetools import TTLCache
+
+
+class Store:
+    """Least recently used values, bounded in bytes and in age.
+
+    `cachetools.TTLCache` does the bookkeeping. Added here: a lock, time that counts from the last use of a value, and
+    a timer that frees expired values even when nobody asks for anything.
+
+    Args:
+        max_bytes: When the values' sizes add up to more, the least recently used ones are dropped.
+        seconds: A value that nobody used for so long is dropped.
+        size_of: Bytes of memory that a value takes.
+        clock: Seconds that go by; tests give their own.
+    """
+
+    def __init__(
+        self,
+        max_bytes: int,
+        seconds: float,
+        size_of: Callable[[Any], int],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.seconds = seconds
+        self._values: TTLCache[Hashable, Any] = TTLCache(max_bytes, seconds, clock, size_of)
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return the value of a key, made now if it is not there; one larger than the whole store is not kept."""
+        value = self.peek(key)
+        if value is None:
+            value = make()  # outside the lock: others may read meanwhile
+            with self._lock:
+                self._keep(key, value)
+            self._expire_later()
+        return value
+
+    def peek(self, key: Hashable) -> Any:
+        """Return the value of a key, or None if it is not there."""
+        with self._lock:
+            value = self._values.get(key)
+            if value is not None:
+                self._keep(key, value)
+            return value
+
+    def forget(self, matches: Callable[[Hashable], bool]) -> None:
+        """Drop the values of all keys that match."""
+        with self._lock:
+            for key in list(self._values):
+                if matches(key):
+                    self._values.pop(key, None)
+
+    def expire(self) -> None:
+        """Drop what nobody used for `seconds`."""
+        with self._lock:
+            self._values.expire()
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._values)
+
+    def _keep(self, key: Hashable, value: Any) -> None:
+        try:
+            self._values[key] = value  # begins its time anew
+        except ValueError:  # larger than `max_bytes`
+            self._values.pop(key, None)
+
+    def _expire_later(self) -> None:
+        with self._lock:
+            if self._timer is None and len(self._values):
+                self._timer = threading.Timer(self.seconds / 2, self._expire_now)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _expire_now(self) -> None:
+        self.expire()
+        with self._lock:
+            self._timer = None
+        self._expire_later()

@@ -1,0 +1,256 @@
+"""The main tab: a photo on the canvas, the prompts that visitors draw or type, and the mattes that answer them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from demo.canvas.component import PromptCanvas
+from demo.canvas.images import matte_message, photo_message, preview_url
+from demo.canvas.protocol import (
+    LIMITS,
+    AskAgain,
+    Failure,
+    Mattes,
+    NoPhoto,
+    PhotoOpened,
+    PreviewRequest,
+    Reply,
+    document_message,
+    known_keys,
+    parse_document,
+    parse_ops,
+    parse_preview,
+)
+from demo.downloads import Downloads
+from demo.engine import Engine
+from demo.messages import EXPECTED_ERRORS, EXPIRED, NO_TEXT_MODEL, UNEXPECTED, describe
+from demo.session import Op, SceneObject, Session, has_foreground
+from demo.tabs.result import GUIDANCE, add_result
+from mam import MamError, PromptError
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+START = "Drag a box around the object, or click on it."
+NEXT = "Correct it with more clicks, or choose a background."
+_UPLOAD_ID = "photo_upload"
+_PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
+# One answer uses all cores; a second one keeps them busy while the first is packed and sent.
+_MODEL = {**_PRIVATE, "concurrency_id": "model", "concurrency_limit": 2}
+_LAST = {"trigger_mode": "always_last"}
+
+
+def add_cut_out_tab(engine: Engine, downloads: Downloads) -> None:
+    """Lay out the tab inside an open `gr.Blocks` and connect its events."""
+    events = CutOutEvents(engine)
+    session = gr.State(None, time_to_live=3600)
+    with gr.Row():
+        with gr.Column(scale=3, min_width=340):
+            canvas = PromptCanvas(events.preview, _UPLOAD_ID, events.no_photo(), elem_id="canvas")
+            with gr.Group(visible="hidden", elem_id=_UPLOAD_ID):  # the canvas has its own button
+                upload = gr.UploadButton("Open photo", file_types=["image"], elem_id="upload")
+            with gr.Row(elem_id="examples"):
+                examples = gr.Dataset(
+                    components=[gr.Image(type="filepath", visible=False)],
+                    samples=[[str(path)] for path in example_photos()],
+                    type="index",
+                    label="Or try one of these",
+                )
+            with gr.Row():
+                guidance = gr.Radio(
+                    list(GUIDANCE),
+                    value="One object",
+                    label="The object is",
+                    elem_id="guidance",
+                    info="Choose 'One of several' where it touches other objects.",
+                )
+                text = gr.Textbox(
+                    label="Describe it",
+                    placeholder="the girl in the red sweater",
+                    elem_id="text",
+                    interactive=engine.has_text_model,
+                    info="Type what to cut out, then press Enter." if engine.has_text_model else NO_TEXT_MODEL,
+                    max_length=LIMITS.text_length,
+                )
+        with gr.Column(scale=2, min_width=320):
+            result = add_result(engine, downloads, session, guidance)
+
+    opened = upload.upload(events.open_photo, upload, [session, canvas], **_LAST, **_MODEL)
+    tried = examples.click(events.open_example, examples, [session, canvas], **_LAST, **_MODEL)
+    answered = canvas.prompt(
+        events.answer_prompts, [session, guidance], [session, canvas], trigger_mode="multiple", **_MODEL
+    )
+    found = text.submit(events.find_text, [session, text], canvas, **_LAST, **_MODEL)
+    guidance.input(events.ask_again, None, canvas, **_LAST, **_PRIVATE)
+    for event in (opened, tried, answered, found):
+        event.failure(events.report_failure, None, canvas, **_LAST, **_PRIVATE)
+    for event in (opened, answered):
+        result.redraw_after(event)
+
+
+def example_photos() -> list[Path]:
+    """Return the photos in `examples/`, in the order of their names."""
+    return sorted(path for path in EXAMPLES.iterdir() if path.suffix in (".jpg", ".png"))
+
+
+@dataclass(frozen=True)
+class CutOutEvents:
+    """Handlers of the tab's events; each returns or yields the new session, if any, and a `Reply` for the canvas."""
+
+    engine: Engine
+
+    def open_photo(self, path: str | None, request: gr.Request) -> Iterator[tuple[Any, Any]]:
+        """Reply that a photo is being encoded, then that it is there; one that fails leaves the last one open."""
+        yield from self._open(path, None, request.session_hash)
+
+    def open_example(self, index: int, request: gr.Request) -> Iterator[tuple[Any, Any]]:
+        """Reply as `open_photo` does, with a prompt on the example's main object."""
+        photo = example_photos()[index]
+        prompts = json.loads((EXAMPLES / "prompts.json").read_text("utf-8"))
+        yield from self._open(str(photo), parse_ops(prompts[photo.name]), request.session_hash)
+
+    def answer_prompts(
+        self, session: Session | None, guidance: str, request: gr.Request, event: gr.EventData
+    ) -> tuple[Any, Any]:
+        """Reply with mattes for what the visitor has drawn; skip what is about a photo that is no longer open."""
+        message, current = event._data, self.engine.visitors.token(request.session_hash)
+        if session is None or not isinstance(message, dict) or not current == session.token == message.get("token"):
+            return (gr.skip(), gr.skip()) if current is not None else (None, self.no_photo(EXPIRED, error=True))
+        try:
+            objects, active = parse_document(message)
+        except PromptError as error:
+            return session, self._mattes_reply(session, message, str(error), error=True)
+        session = replace(session, objects=objects, active=active)
+        reply = self._answer(session, GUIDANCE[guidance], message)
+        return (session, reply) if self.engine.is_open(session) else (gr.skip(), gr.skip())
+
+    def find_text(self, session: Session | None, text: str, request: gr.Request) -> Iterator[Any]:
+        """Reply that a text is being looked for, then with boxes where it was found."""
+        if not self.engine.is_open(session):
+            gone = self.engine.visitors.token(request.session_hash) is None
+            yield self.no_photo("Open a photo first, then type what to cut out.", error=True) if gone else gr.skip()
+            return
+        yield {"kind": "busy", "text": f"Looking for {text.strip()[:40]} …"}
+        start = time.perf_counter()
+        reply = {"kind": "text_boxes", "token": session.token, "boxes": []}
+        try:
+            boxes = self.engine.find(session, text.strip()[: LIMITS.text_length])
+        except EXPECTED_ERRORS as error:
+            yield {**reply, "text": describe(error), "error": True}
+            return
+        yield {
+            **reply,
+            "boxes": [
+                {"xy": list(box.box), "label": f"{box.phrase or '?'} {box.score:.2f}"}
+                for box in boxes[: LIMITS.found_boxes]
+            ],
+            "text": "" if boxes else f"{boxes}.",
+            "error": not boxes,
+            "status": self._status(text=time.perf_counter() - start),
+        }
+
+    def preview(self, message: PreviewRequest) -> str | None:
+        """Return a data URL of what a click would give; None if it cannot be had at once, or makes no sense."""
+        try:
+            segment = self.engine.preview(*parse_preview(message))
+        except MamError:
+            return None  # the click itself will be answered with a text
+        return preview_url(segment) if segment is not None and segment.mask.any() else None
+
+    def ask_again(self) -> AskAgain:
+        """Make the canvas send its document again, so that all answers come in one order."""
+        return {"kind": "ask_again", "time": time.time()}
+
+    def report_failure(self) -> Failure:
+        """Reply after an unexpected error."""
+        return self._failure(f"That did not work, {UNEXPECTED}. Try again, or another photo.")
+
+    def no_photo(self, text: str = "Open a photo, or try an example.", *, error: bool = False) -> NoPhoto:
+        """Reply that there is no photo."""
+        return {"kind": "no_photo", "text": text, "error": error, "status": self._status()}
+
+    def _open(self, path: str | None, ops: tuple[Op, ...] | None, visitor: str) -> Iterator[tuple[Any, Any]]:
+        if path is None:
+            yield None, self.no_photo()
+            return
+        yield gr.skip(), {"kind": "busy", "text": f"Encoding {Path(path).name} …"}
+        start = time.perf_counter()
+        try:
+            session = self.engine.open(path, visitor)
+            photo = photo_message(self.engine.scene(session).photo)
+        except EXPECTED_ERRORS as error:
+            if self.engine.visitors.token(visitor) is None:
+                yield None, self.no_photo(describe(error), error=True)
+            else:  # the photo that is open stays
+                yield gr.skip(), self._failure(describe(error))
+            return
+        status = self._status(encode=time.perf_counter() - start)
+        reply: PhotoOpened = {
+            "kind": "photo",
+            "token": session.token,
+            "photo": photo,
+            "text": START,
+            "status": status,
+        }
+        if ops is not None:
+            session = replace(session, objects=(SceneObject(1, session.name.capitalize(), ops),))
+            reply["document"] = document_message(session)
+        yield session, reply
+
+    def _answer(self, session: Session, guidance: str, message: dict[str, Any]) -> Reply:
+        """A matte for each visible object, and a text about the selected one."""
+        start = time.perf_counter()
+        known, mattes, text, failed = known_keys(message), {}, START, False
+        for one in session.objects:
+            selected = one.id == session.active
+            if not has_foreground(one.ops):
+                if one.ops and selected:
+                    text = "That marks only what does not belong; now click on something that does."
+                continue
+            if not (one.visible or selected):
+                continue
+            try:
+                matte = self.engine.matte(session, one.ops, guidance)
+            except EXPECTED_ERRORS as error:
+                line, bad = describe(error), True
+            else:
+                line, bad = f"{one.name}: {matte}.", not matte
+                if matte:
+                    line = f"{one.name} found (predicted quality {matte.score:.2f}). {NEXT}"
+                    key = f"{session.token}:{hash((one.ops, guidance)):x}"
+                    mattes[str(one.id)] = matte_message(
+                        matte, key, with_pixels=key not in known, with_candidates=selected
+                    )
+            if selected:
+                text, failed = line, bad
+        status = self._status(answer=time.perf_counter() - start)
+        return {
+            **self._mattes_reply(session, message, text, error=failed),
+            "mattes": mattes,
+            "status": status,
+        }
+
+    def _mattes_reply(self, session: Session, message: dict[str, Any], text: str, *, error: bool) -> Mattes:
+        return {
+            "kind": "mattes",
+            "token": session.token,
+            "turn": message.get("turn"),
+            "mattes": {},
+            "text": text,
+            "error": error,
+        }
+
+    def _failure(self, text: str) -> Failure:
+        return {"kind": "failure", "time": time.time(), "text": text}
+
+    def _status(self, **seconds: float) -> str:
+        """One line: the model, what it runs on, and how long the last step took."""
+        graphs = self.engine.matting.graphs
+        steps = " · ".join(f"{name} {1000 * value:.0f} ms" for name, value in seconds.items())
+        facts = [f"Model {graphs.variant}", f"runs on {graphs.provider}", steps or graphs.note]
+        return " · ".join(filter(None, facts))

@@ -1,0 +1,22 @@
+"""The canvas component's scripts, as they are joined for the browser."""
+
+from pathlib import Path
+
+from demo.canvas import component
+from demo.canvas.component import script
+
+FOLDER = Path(component.__file__).parent / "js"
+
+
+def test_every_script_is_joined_once() -> None:
+    joined = script("upload_here")
+    files = sorted(FOLDER.glob("*.js"))
+    assert len(files) == 5
+    for file in files:
+        assert joined.count(file.read_text("utf-8")) == 1
+    assert joined.startswith("const LIMITS = {") and "const UPLOAD_ID = 'upload_here';" in joined
+
+
+def test_scripts_are_short() -> None:
+    for file in FOLDER.glob("*.js"):
+        assert len(file.read_text("utf-8").splitlines()) <= 250, file.name

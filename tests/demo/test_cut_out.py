@@ -1,0 +1,206 @@
+"""Photos, objects, texts and answers on the main tab in real Chromium, on a mock model, also on a slow one."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.conftest import EXAMPLES
+from tests.demo.visitor import is_on
+
+
+def test_a_file_that_cannot_be_opened_costs_nothing(visitor, tmp_path) -> None:
+    visitor.click(200, 200)
+    visitor.wait_for_answer()
+    before = visitor.alpha()
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    visitor.open(tmp_path / "bad.jpg")
+    expect(visitor.message).to_contain_text("bad.jpg is not a picture", timeout=30_000)
+    assert np.array_equal(visitor.alpha(), before)
+    visitor.click(300, 300)  # and the work goes on
+    visitor.wait_for_answer()
+    assert is_on(visitor.alpha(), 300, 300) and is_on(visitor.alpha(), 200, 200)
+
+
+def written(image: Image.Image, kind: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def frames() -> bytes:
+    """An animation of two frames."""
+    return written(Image.new("L", (30, 20)), "GIF", save_all=True, append_images=[Image.new("L", (30, 20), 255)])
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("moving.gif", frames(), "animated or has several pages (2)"),
+        ("huge.png", written(Image.new("1", (8000, 7000)), "PNG"), "56.0 megapixels"),
+        ("cut.jpg", (EXAMPLES / "flower.jpg").read_bytes()[:50_000], "truncated or damaged"),
+        ("holiday.jpg", b"\xff\xd8\xff\xe0 not really a photograph", "holiday.jpg starts like a picture"),
+        ("empty.png", b"", "is empty (0 bytes)"),
+        ("notes.png", b"dear diary", "not a picture that can be read"),
+    ],
+)
+def test_bad_files_are_refused_beside_the_canvas(visitor, tmp_path, name, content, message) -> None:
+    (tmp_path / name).write_bytes(content)
+    visitor.open(tmp_path / name)
+    expect(visitor.message).to_contain_text(message, timeout=30_000)
+    expect(visitor.message).to_have_class("message error")
+    expect(visitor.tab.locator("#canvas .empty")).to_be_hidden()  # the flower stays
+    visitor.open_and_wait(EXAMPLES / "cat.png")  # and the next photo works
+
+
+@pytest.mark.parametrize("mode, kind", [("CMYK", "JPEG"), ("I;16", "PNG"), ("P", "PNG"), ("LA", "PNG"), ("1", "TIFF")])
+def test_unusual_pictures_are_converted(visitor, tmp_path, mode, kind) -> None:
+    file = tmp_path / f"unusual.{kind.lower()}"
+    file.write_bytes(written(Image.new(mode, (320, 200)), kind))
+    visitor.open_and_wait(file)
+    visitor.click(100, 100)
+    visitor.wait_for_answer()
+    assert visitor.alpha().shape == (200, 320)
+
+
+def test_text_offers_the_boxes_where_it_is_found(visitor) -> None:
+    text, boxes = visitor.text, visitor.tab.locator("#canvas .text-boxes button")
+    text.fill("both")
+    text.press("Enter")
+    expect(boxes).to_have_text(["left 0.80", "right 0.60"])
+    visitor.wait_for_answer()
+    alpha = visitor.alpha()
+    assert is_on(alpha, 100, 200) and not is_on(alpha, 500, 200)  # the best is used
+    boxes.nth(1).click()
+    visitor.wait_for_answer()
+    expect(boxes.nth(1)).to_have_attribute("aria-pressed", "true")
+    alpha = visitor.alpha()
+    assert is_on(alpha, 500, 200) and not is_on(alpha, 100, 200)
+    visitor.click(500, 200, button="right")  # and corrected with a click
+    visitor.wait_for_answer()
+    assert not is_on(visitor.alpha(), 500, 200) and is_on(visitor.alpha(), 620, 400)
+    visitor.press("z")
+    visitor.press("z")
+    visitor.wait_for_answer()
+    assert is_on(visitor.alpha(), 100, 200)
+
+
+def test_a_box_found_by_text_replaces_earlier_prompts(visitor) -> None:
+    visitor.click(500, 100)
+    visitor.wait_for_answer()
+    visitor.text.fill("left")
+    visitor.text.press("Enter")
+    expect(visitor.tab.locator("#canvas .text-boxes button")).to_have_text(["left 0.80"])
+    visitor.wait_for_answer()
+    alpha = visitor.alpha()
+    assert is_on(alpha, 100, 200) and not is_on(alpha, 500, 100)
+
+
+def test_text_that_is_not_found_is_reported_with_the_best_score(visitor) -> None:
+    visitor.text.fill("a submarine")
+    visitor.text.press("Enter")
+    expect(visitor.message).to_contain_text("nothing found for 'a submarine.' (best score 0.12)")
+    expect(visitor.tab.locator("#canvas .text-boxes button")).to_have_count(0)
+    assert visitor.tab.locator("#canvas .stage").get_attribute("aria-busy") == "false"
+
+
+def test_several_objects(visitor) -> None:
+    tab = visitor.tab
+    visitor.click(150, 150)
+    visitor.wait_for_answer("Object 1 found")
+    tab.get_by_role("button", name="+ Add object").click()
+    visitor.wait_for_answer("Drag a box")
+    visitor.click(450, 300)
+    visitor.wait_for_answer("Object 2 found")
+    tab.locator("#canvas .object input").nth(1).fill("bee / wasp")
+    tab.locator("#canvas .object input").nth(1).press("Enter")
+    visitor.wait_for_answer("bee / wasp found")
+    assert visitor.names() == ["Object 1", "bee / wasp"]
+    both = visitor.alpha()
+    assert is_on(both, 150, 150) and is_on(both, 450, 300)
+
+    name, data = visitor.download("zip")
+    assert name == "flower_objects.zip"
+    parts = zipfile.ZipFile(io.BytesIO(data)).namelist()
+    assert sorted(parts) == [
+        "flower_1_Object 1_alpha.png",
+        "flower_1_Object 1_cutout.png",
+        "flower_2_bee _ wasp_alpha.png",
+        "flower_2_bee _ wasp_cutout.png",
+    ]
+    tab.get_by_label("The selected object").check()
+    visitor.wait_until(lambda: not is_on(visitor.alpha(), 150, 150))
+    assert is_on(visitor.alpha(), 450, 300)
+    tab.get_by_label("All visible objects").check()
+    visitor.wait_until(lambda: is_on(visitor.alpha(), 150, 150))
+    tab.get_by_role("button", name="Hide bee / wasp").click()
+    visitor.wait_for_answer()
+    assert not is_on(visitor.alpha(), 450, 300)
+    tab.get_by_role("button", name="Remove bee / wasp").click()
+    visitor.wait_for_answer("Object 1 found")
+    assert visitor.names() == ["Object 1"]
+    visitor.tab.locator("#canvas [data-action=undo]").click()
+    visitor.wait_for_answer()
+    assert visitor.names() == ["Object 1", "bee / wasp"]
+
+
+def test_candidates_can_be_chosen_and_corrected(visitor) -> None:
+    visitor.click(300, 200)
+    visitor.wait_for_answer()
+    small = (visitor.alpha() > 127).sum()
+    visitor.tab.get_by_role("button", name="Answer 3 of 3").click()
+    visitor.wait_for_answer()
+    large = visitor.alpha() > 127
+    assert large.sum() > 5 * small
+    visitor.tab.keyboard.down("Shift")
+    visitor.click(300, 200)
+    visitor.tab.keyboard.up("Shift")
+    visitor.wait_for_answer()
+    left = visitor.alpha() > 127
+    assert not left[200, 300] and left.sum() > 0.6 * large.sum()
+    visitor.press("z")
+    visitor.press("z")
+    visitor.wait_for_answer()
+    assert (visitor.alpha() > 127).sum() == small
+
+
+def test_only_taking_away_asks_for_more(visitor) -> None:
+    visitor.press("x")
+    visitor.click(200, 200)
+    visitor.wait_for_answer("now click on something that does")
+    expect(visitor.tab.locator("#save_alpha")).to_be_disabled()
+
+
+def test_another_guidance_asks_again(visitor) -> None:
+    visitor.click(200, 200)
+    visitor.wait_for_answer()
+    before = visitor.tab.locator("#canvas .status").text_content()
+    visitor.tab.get_by_label("One of several").check()
+    expect(visitor.tab.locator("#canvas .status")).not_to_have_text(before, timeout=30_000)
+    visitor.wait_for_answer()
+
+
+def test_a_slow_model_locks_nothing_and_the_last_change_wins(slow_visitor) -> None:
+    visitor, tab = slow_visitor, slow_visitor.tab
+    for x in (100, 200, 300, 400, 500):
+        visitor.click(x, 200)
+    expect(tab.locator("#canvas .busy")).to_be_visible()
+    tab.locator("#canvas [data-tool=scribble]").click()  # the page answers at once
+    expect(tab.locator("#canvas [data-tool=scribble]")).to_have_attribute("aria-pressed", "true", timeout=500)
+    visitor.wait_for_answer()
+    alpha = visitor.alpha()
+    assert all(is_on(alpha, x, 200) for x in (100, 200, 300, 400, 500))
+
+
+def test_another_photo_opened_meanwhile_stays(slow_visitor) -> None:
+    visitor = slow_visitor
+    visitor.click(200, 200)  # the answer comes after the cat
+    visitor.open_and_wait(EXAMPLES / "cat.png")
+    visitor.wait_until_idle()
+    visitor.click(200, 100)
+    visitor.wait_for_answer("Object 1 found")
+    alpha = visitor.alpha()
+    assert alpha.shape == (300, 451) and is_on(alpha, 200, 100)

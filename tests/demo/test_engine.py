@@ -1,0 +1,85 @@
+"""What the engine computes once, what it forgets, and how corrections build on each other; no server."""
+
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from demo.engine import Engine
+from demo.session import Op
+from mam import Matting, PromptError
+from tests.conftest import EXAMPLES
+from tests.demo.mock import MockGraphs
+
+POINT, BACKGROUND = Op("point", (310.0, 215.0)), Op("point", (60.0, 60.0), 0)
+
+
+def test_a_photo_is_encoded_once_per_visitor(matting, tmp_path) -> None:
+    engine = Engine(matting)
+    files = [shutil.copy(EXAMPLES / "flower.jpg", tmp_path / f"{name}.jpg") for name in ("mine", "yours")]
+    mine, yours = (engine.open(str(file), visitor) for file, visitor in zip(files, ("me", "you"), strict=True))
+    assert engine.scene(mine) is engine.scene(mine) is not engine.scene(yours)
+    assert (mine.name, yours.name) == ("mine", "yours") and mine.token != yours.token
+    engine.forget("me")
+    assert engine.store.peek((mine.token,)) is None and engine.store.peek((yours.token,)) is not None
+    engine.open(str(files[0]), "you")  # the next picture takes the place of the last
+    assert engine.store.peek((yours.token,)) is None and len(engine.store) == 1
+
+
+def test_a_correction_starts_from_the_answer_before_it(matting) -> None:
+    engine = Engine(matting)
+    session = engine.open(str(EXAMPLES / "flower.jpg"))
+    scene = engine.scene(session)
+    first, second = engine.segment(session, (POINT,)), engine.segment(session, (POINT, BACKGROUND))
+    before = scene.matte(points=[POINT.xy])
+    expected = scene.matte(points=[POINT.xy, BACKGROUND.xy], labels=[1, 0], previous=before)
+    assert np.array_equal(first.logits, before.segment.logits) and np.array_equal(
+        second.logits, expected.segment.logits
+    )
+    assert np.array_equal(engine.matte(session, (POINT, BACKGROUND), "alpha").alpha, expected.alpha)
+    boxed = engine.segment(session, (POINT, Op("box", (178.0, 82.0, 450.0, 360.0))))  # a box begins anew
+    alone = scene.matte(box=(178, 82, 450, 360), points=[POINT.xy])
+    assert np.array_equal(boxed.logits, alone.segment.logits)
+
+
+def test_a_candidate_is_chosen_and_corrected() -> None:
+    engine = Engine(Matting(MockGraphs()))
+    session = engine.open(str(EXAMPLES / "flower.jpg"))
+    single, third = engine.segment(session, (POINT,)), engine.segment(session, (POINT, Op("candidate", index=3)))
+    assert third.chosen == 3 and third.mask.sum() > 6 * single.mask.sum()
+    corrected = engine.segment(session, (POINT, Op("candidate", index=3), Op("point", (320.0, 225.0), 0)))
+    assert 0.5 * third.mask.sum() < corrected.mask.sum() < third.mask.sum()
+
+
+class BlockedGraphs(MockGraphs):
+    """Answers when the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.free = threading.Event(), threading.Event()
+        self.free.set()
+
+    def decode(self, *values):
+        self.asked.set()
+        self.free.wait()
+        return super().decode(*values)
+
+
+def test_only_one_preview_at_a_time() -> None:
+    graphs = BlockedGraphs()
+    engine = Engine(Matting(graphs))
+    session = engine.open(str(EXAMPLES / "flower.jpg"))
+    assert engine.preview(session.token, (), POINT).mask[215, 310]
+    assert engine.preview("another token", (), POINT) is None
+    graphs.free.clear()
+    graphs.asked.clear()
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(engine.preview, session.token, (), POINT)
+        assert graphs.asked.wait(10) and engine.preview(session.token, (), POINT) is None
+        graphs.free.set()
+        assert first.result() is not None
+    with pytest.raises(PromptError):
+        engine.preview(session.token, (), Op("point", (9000.0, 1.0)))
+    assert engine.preview(session.token, (), POINT) is not None  # an error does not block the next

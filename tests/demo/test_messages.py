@@ -1,0 +1,42 @@
+"""Errors as texts for visitors."""
+
+import inspect
+
+import gradio as gr
+import pytest
+
+from demo.messages import EXPIRED, describe, show_errors
+from mam import PromptError
+
+
+def test_a_missing_file_is_an_expired_photo() -> None:
+    assert describe(FileNotFoundError(2, "No such file", "/tmp/secret.png")) == EXPIRED
+    assert describe(PromptError("the box is reversed")) == "the box is reversed"
+
+
+def fail(error: Exception) -> None:
+    """Fails."""
+    raise error
+
+
+def fail_later(error: Exception):
+    yield 1
+    raise error
+
+
+def test_expected_errors_are_shown_and_defects_are_not() -> None:
+    for error, text in ((PromptError("no box"), "no box"), (FileNotFoundError(), EXPIRED)):
+        with pytest.raises(gr.Error, match=text):
+            show_errors(fail)(error)
+        answers = show_errors(fail_later)(error)
+        assert next(answers) == 1
+        with pytest.raises(gr.Error, match=text):
+            next(answers)
+    with pytest.raises(ZeroDivisionError):
+        show_errors(fail)(ZeroDivisionError())
+
+
+def test_gradio_sees_the_function_as_it_was() -> None:
+    shown = show_errors(fail)
+    assert inspect.signature(shown) == inspect.signature(fail) and shown.__doc__ == fail.__doc__
+    assert inspect.isgeneratorfunction(show_errors(fail_later)) and not inspect.isgeneratorfunction(shown)

@@ -1,0 +1,86 @@
+"""Previews and downloads of the result in real Chromium, on a mock model, also on a slow one."""
+
+import io
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.conftest import EXAMPLES
+from tests.demo.visitor import is_on
+
+
+def test_backgrounds_edges_and_files(visitor) -> None:
+    tab = visitor.tab
+    visitor.press("b")
+    visitor.drag((100, 80), (400, 320))
+    visitor.wait_for_answer()
+    name, data = visitor.download("cutout")
+    picture = Image.open(io.BytesIO(data))
+    assert name == "flower_cutout.png" and picture.mode == "RGBA" and picture.size == (640, 427)
+    photo = np.asarray(Image.open(EXAMPLES / "flower.jpg"))
+
+    def result() -> np.ndarray:
+        name, data = visitor.download("png")
+        assert name == "flower_result.png"
+        return np.asarray(Image.open(io.BytesIO(data)))
+
+    def changed(last: np.ndarray) -> np.ndarray:
+        """The result after the last control was moved, which takes effect a moment later."""
+        visitor.wait_until(lambda: not np.array_equal(result(), last))
+        return result()
+
+    kinds = tab.locator("#kind")
+    kinds.get_by_label("Colour").check()
+    coloured = changed(np.asarray(picture))
+    assert tuple(coloured[5, 5]) == (0x20, 0xA0, 0xFF) and np.array_equal(coloured[200, 250], photo[200, 250])
+    kinds.get_by_label("Gradient").check()
+    gradient = changed(coloured)
+    assert np.abs(gradient[0, 5].astype(int) - gradient[-1, 5]).max() > 50
+    kinds.get_by_label("Blur").check()
+    blurred = changed(gradient)
+    assert blurred[5, 5].tolist() != gradient[5, 5].tolist()
+    kinds.get_by_label("Picture", exact=True).check()
+    shipped = changed(blurred)
+    kinds.get_by_label("Your own picture").check()
+    white = changed(shipped)
+    assert white[5, 5].tolist() == [255, 255, 255]  # until a picture is chosen
+    with tab.expect_file_chooser() as chooser:
+        tab.locator("#own").click()
+    chooser.value.set_files(EXAMPLES / "cat.png")
+    own = changed(white)
+    tab.get_by_label("Show all of it").check()
+    changed(own)
+
+    name, data = visitor.download("jpeg")
+    assert name == "flower_result.jpg" and Image.open(io.BytesIO(data)).format == "JPEG"
+    tab.get_by_text("Edges and shadow").click()
+    area = (visitor.alpha() > 127).sum()
+    tab.locator("#grow input[type=number]").fill("5")
+    tab.locator("#grow input[type=number]").press("Enter")
+    tab.locator("#grow input[type=range]").press("ArrowRight")
+    visitor.wait_until(lambda: (visitor.alpha() > 127).sum() > area)
+
+
+def test_jpeg_of_transparency_is_refused(visitor) -> None:
+    visitor.click(200, 200)
+    visitor.wait_for_answer()
+    expect(visitor.tab.locator("#save_jpeg")).to_be_enabled(timeout=30_000)
+    visitor.tab.locator("#save_jpeg").click()
+    expect(visitor.tab.get_by_test_id("toast-body")).to_contain_text("JPEG cannot store transparency", timeout=30_000)
+
+
+def test_results_are_of_the_last_answer(slow_visitor) -> None:
+    visitor, tab = slow_visitor, slow_visitor.tab
+    tab.get_by_role("tab", name="Alpha").click()
+    for x in (100, 300, 500):
+        visitor.click(x, 200)
+        visitor.wait_for_answer()
+
+    def shown() -> np.ndarray:
+        address = tab.locator("#alpha img").first.get_attribute("src")
+        return np.asarray(Image.open(io.BytesIO(tab.request.get(address).body())).convert("L"))
+
+    visitor.wait_until(lambda: all(is_on(shown(), x, 200) for x in (100, 300, 500)))
+    visitor.wait_until_idle()  # and no earlier result comes after it
+    assert all(is_on(shown(), x, 200) for x in (100, 300, 500))

@@ -1,0 +1,62 @@
+"""The controls of the result's style; no server."""
+
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from demo.tabs import style
+from demo.tabs.style import StyleControls, colour_from, shipped_backgrounds
+from mam import InputError
+from mam.composition import Blur, Gradient, Style
+from mam.images import Photo
+from tests.conftest import EXAMPLES
+
+LIMIT = 10_000_000
+
+
+@pytest.fixture(scope="module")
+def controls() -> StyleControls:
+    with gr.Blocks():
+        return StyleControls()
+
+
+def values(controls: StyleControls, **changes: object) -> dict[Any, Any]:
+    """What the page sends when nothing but these was changed."""
+    return {control: control.value for control in controls.all} | {
+        getattr(controls, name): value for name, value in changes.items()
+    }
+
+
+def test_the_page_begins_with_the_librarys_style(controls) -> None:
+    assert vars(controls.style(values(controls), LIMIT)) == vars(Style())
+
+
+def test_backgrounds(controls) -> None:
+    def background(**changes: object) -> object:
+        return controls.style(values(controls, **changes), LIMIT).background
+
+    assert background(kind=style.COLOUR) == "#20a0ff"
+    assert background(kind=style.COLOUR, colour="rgba(16.2, 32.4, 48, 1)") == (16, 32, 48)
+    assert background(kind=style.GRADIENT) == Gradient("#20a0ff", "#f5f5f5")
+    assert background(kind=style.BLUR, blur=9) == Blur(9)
+    assert isinstance(background(kind=style.SHIPPED), Photo)
+    assert background(kind=style.OWN) == "white"
+    assert background(kind=style.OWN, own=str(EXAMPLES / "cat.png")).size == (300, 451)
+    with pytest.raises(InputError):
+        background(kind=style.OWN, own=str(EXAMPLES / "README.md"))
+
+
+def test_edges_need_no_background(controls) -> None:
+    chosen = values(
+        controls, kind=style.OWN, own="no picture", whole=True, x=0, shadow=20, softness=-50, grow=2, clean=False
+    )
+    made = controls.edges(chosen)
+    assert (made.background, made.fit, made.position, made.shadow) == (None, "contain", (0, 0.5), 0.2)
+    assert (made.softness, made.grow, made.clean_colours) == (-0.5, 2, False)
+
+
+def test_colours_come_as_gradios_picker_sends_them() -> None:
+    assert colour_from("#102030") == "#102030" and colour_from("rgb(1, 2, 3)") == (1, 2, 3)
+    assert colour_from("no colour") == "no colour"  # refused where it is used
+    assert len(shipped_backgrounds()) >= 3

@@ -1,0 +1,61 @@
+"""A GPU that is borrowed for each call; a stand-in for the `spaces` package lends nothing."""
+
+import sys
+import types
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from demo import app, zero_gpu
+from demo.zero_gpu import LentGraphs, borrowed_graphs
+from mam import Matting
+from mam.matting import BUNDLE
+from tests.conftest import EXAMPLES
+
+
+class Lender:
+    """Stands for `spaces`: remembers how many sets of graphs were loaded before and after each call."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[int, int]] = []
+
+    def GPU(self, duration: int) -> Callable:
+        def decorate(function: Callable) -> Callable:
+            def lent(*values):
+                before = borrowed_graphs.cache_info().currsize
+                answer = function(*values)
+                self.calls.append((before, borrowed_graphs.cache_info().currsize))
+                return answer
+
+            return lent
+
+        return decorate
+
+
+@pytest.fixture()
+def lender(monkeypatch) -> Iterator[Lender]:
+    lender = Lender()
+    monkeypatch.setitem(sys.modules, "spaces", types.SimpleNamespace(GPU=lender.GPU))
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    borrowed_graphs.cache_clear()
+    yield lender
+    borrowed_graphs.cache_clear()
+
+
+def test_sessions_are_made_where_the_gpu_is(lender, flower) -> None:
+    matting = Matting(LentGraphs(BUNDLE, device="cpu"))
+    assert matting.graphs.provider == "CUDAExecutionProvider" and lender.calls == []
+    matte = matting.open(EXAMPLES / "flower.jpg").matte(box=(178, 82, 450, 360))
+    assert lender.calls[0] == (0, 1) and set(lender.calls[1:]) == {(1, 1)}  # made by the first call, then kept
+    assert np.array_equal(matte.alpha, flower.matte(box=(178, 82, 450, 360)).alpha)
+
+
+def test_the_page_borrows_on_a_zero_gpu_space(lender) -> None:
+    matting, _ = app.load(app.parse(["--device", "cuda"]))
+    assert isinstance(matting.graphs, LentGraphs) and matting.graphs.folder == BUNDLE and lender.calls == []
+
+
+def test_elsewhere_spaces_is_not_needed(monkeypatch) -> None:
+    monkeypatch.delenv("SPACES_ZERO_GPU", raising=False)
+    assert not zero_gpu.is_zero_gpu() and "spaces" not in sys.modules
