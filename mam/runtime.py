@@ -101,7 +101,7 @@ def onnxruntime() -> ModuleType:
     except ImportError as error:
         raise GraphError(
             f"onnxruntime cannot be imported ({error}), and nothing else runs the graphs; install it with "
-            '`pip install "matting-anything-practical[cpu]"`, or with `[gpu]` for an NVIDIA GPU.'
+            '`pip install onnxruntime`, or with `pip install "onnxruntime-gpu[cuda,cudnn]"` for an NVIDIA GPU.'
         ) from error
     return onnxruntime
 

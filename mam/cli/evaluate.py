@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from mam.cli.model import add_model_options, load_model
 from mam.errors import MamError
+
+if TYPE_CHECKING:
+    from mam.evaluation.interaction import Correction, First
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -40,8 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure, print means and name the files; the same command resumes an interrupted run."""
     from tqdm import tqdm
 
-    from mam.evaluation import run as evaluation
-    from mam.evaluation.benchmarks import LAYOUTS, read_cases
+    try:
+        from mam.evaluation import run as evaluation
+        from mam.evaluation.benchmarks import LAYOUTS, read_cases
+    except ModuleNotFoundError as error:
+        raise MamError(f"evaluation needs {error.name}: pip install scipy") from None
 
     cases = read_cases(arguments.layout, arguments.data)
     if arguments.sources:
@@ -53,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     out = arguments.out or Path("evaluation") / f"{arguments.layout}-{kind}"
     matting = load_model(arguments)
     if arguments.rounds:
-        work = evaluation.interact(matting, cases, layout, *arguments.rounds, out)
+        first, then = arguments.rounds
+        work = evaluation.interact(matting, cases, layout, first, then, out)
     else:
         work = evaluation.evaluate(matting, cases, layout, arguments.prompt, out)
     done = sum(1 for _ in tqdm(work, total=len(cases), unit="object"))
@@ -72,9 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def parse_rounds(text: str) -> tuple[str, str]:
+def parse_rounds(text: str) -> tuple[First, Correction]:
     """Parse FIRST+THEN into the first prompt and the corrections."""
     first, _, then = text.partition("+")
     if first not in ("box", "click", "scribble") or then not in ("click", "scribble"):
         raise argparse.ArgumentTypeError(f"{text!r}; expected box|click|scribble, a plus and click|scribble: box+click")
-    return first, then
+    return cast("First", first), cast("Correction", then)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime as ort
 
 from mam import contract, runtime, weights
 from mam.errors import GraphError
@@ -19,6 +18,7 @@ from mam.grounding.canvas import Canvas
 from mam.grounding.phrases import Phrases
 
 if TYPE_CHECKING:
+    import onnxruntime as ort
     from tokenizers import Tokenizer
 
 TOKENIZER = "tokenizer.json"
@@ -140,7 +140,7 @@ def _load_tokenizer(file: Path) -> Tokenizer:
     try:
         from tokenizers import Tokenizer
     except ImportError:
-        raise GraphError("text prompts need the package tokenizers: pip install tokenizers") from None
+        raise GraphError("text prompts need tokenizers: pip install tokenizers") from None
     try:
         tokenizer = Tokenizer.from_file(str(file))
     except Exception as error:  # tokenizers raises plain Exception

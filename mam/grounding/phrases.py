@@ -47,7 +47,7 @@ class Phrases:
             PromptError: there is no phrase, the model knows no word of one, or there are too many tokens.
         """
         names = split_phrases(text)
-        start, end, unknown, stop = map(tokenizer.token_to_id, ("[CLS]", "[SEP]", "[UNK]", "."))
+        start, end, unknown, stop = (_token_id(tokenizer, token) for token in ("[CLS]", "[SEP]", "[UNK]", "."))
         blocks = [[start]]
         for name in names:
             phrase = tokenizer.encode(name, add_special_tokens=False).ids
@@ -76,6 +76,13 @@ class Phrases:
     def text(self) -> str:
         """All phrases in one line, as the model reads them."""
         return ". ".join(self.names) + "."
+
+
+def _token_id(tokenizer: Tokenizer, token: str) -> int:
+    token_id = tokenizer.token_to_id(token)
+    if token_id is None:  # `Grounding.load` refuses such a tokenizer
+        raise PromptError(f"the tokenizer lacks the token {token}.")
+    return token_id
 
 
 def split_phrases(text: str | Sequence[str]) -> tuple[str, ...]:

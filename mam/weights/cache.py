@@ -73,7 +73,7 @@ def exclusive_lock(path: Path) -> Iterator[None]:
     try:
         from filelock import FileLock
     except ImportError:
-        raise WeightsError("downloads need the packages httpx, filelock and huggingface_hub; install them.") from None
+        raise WeightsError("downloads need more packages: pip install httpx filelock huggingface_hub") from None
 
     lock = FileLock(path.with_name(f"{path.name}.lock"))
     try:

@@ -1,0 +1,91 @@
+"""Packaging: the requirement sets agree with pyproject.toml, and the wheel works in an empty environment elsewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import EXAMPLES, ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+
+def ranges(lines: list[str]) -> dict[str, str]:
+    """Package -> version range, of requirements with comments, extras and markers."""
+    found = {}
+    for line in lines:
+        line = line.partition("#")[0].partition(";")[0].strip()
+        if line and not line.startswith("-r"):
+            name, extra, limits = re.fullmatch(r"([\w.-]+)(\[[\w,]+\])?\s*(.*)", line).groups()
+            found[name] = limits.replace(" ", "")
+    return found
+
+
+def requirements(path: str) -> dict[str, str]:
+    return ranges((ROOT / path).read_text().splitlines())
+
+
+def test_the_page_repeats_the_ranges_of_pyproject() -> None:
+    library = ranges(PROJECT["dependencies"] + EXTRAS["text"] + EXTRAS["weights"])
+    page = requirements("requirements.txt")
+    assert library.items() <= page.items()
+    assert page["onnxruntime-gpu"] == page["onnxruntime"]
+    assert set(page) - set(library) == {"onnxruntime-gpu", "gradio", "cachetools"}
+
+
+def test_only_exports_and_tests_need_the_large_packages() -> None:
+    large = {"torch", "transformers", "onnx", "segment-anything"}
+    assert not large & set(requirements("requirements.txt"))
+    export = requirements("export/requirements.txt")
+    assert large <= set(export) and export["scipy"] == ranges(EXTRAS["evaluate"])["scipy"]
+    assert "-r ../requirements.txt" in (ROOT / "export/requirements.txt").read_text()
+    assert "-r ../export/requirements.txt" in (ROOT / "tests/requirements.txt").read_text()
+
+
+def test_every_range_has_both_bounds() -> None:
+    for name, limits in ranges(sum(EXTRAS.values(), PROJECT["dependencies"])).items():
+        assert re.fullmatch(r">=[\d.]+,<[\d.]+", limits), name
+
+
+def test_the_lowest_versions_are_constraints() -> None:
+    printed = subprocess.run([ROOT / "scripts/lowest_versions", "text"], check=True, capture_output=True, text=True)
+    lowest = printed.stdout.split()
+    assert len(lowest) == len(PROJECT["dependencies"] + EXTRAS["text"])
+    assert all(re.fullmatch(r"[\w-]+==[\d.]+", line) for line in lowest)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("CI"), reason="builds an environment: run with CI=true")
+def test_the_wheel_works_in_an_empty_environment_elsewhere(tmp_path) -> None:
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", tmp_path, ROOT], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"mam"}
+    assert {"mam/py.typed", "mam/bundle/matte.onnx", "mam/cli/matte.py"} <= set(names)
+    assert not [name for name in names if name.endswith(".pt")]
+
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    subprocess.run([venv / "bin" / "pip", "install", "--quiet", wheel], check=True)
+    size = sum(path.stat().st_size for path in venv.rglob("*") if path.is_file() and not path.is_symlink())
+    assert size < 600e6
+    outside = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    command = [venv / "bin" / "mam", "matte", EXAMPLES / "flower.jpg", "--box", "178,82,450,360"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path, env=outside)
+    assert done.stdout.strip() == "flower_matte.png"
+    alpha = np.asarray(Image.open(tmp_path / "flower_matte.png"))[..., 3]
+    assert alpha.shape == (427, 640) and alpha[215, 310] > 240 and alpha[5, 5] < 10
+    # Without onnxruntime the command explains what to install.
+    subprocess.run([venv / "bin" / "pip", "uninstall", "--quiet", "--yes", "onnxruntime"], check=True)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=outside)
+    assert done.returncode == 1 and done.stderr.startswith("mam: ") and "pip install onnxruntime" in done.stderr
