@@ -32,7 +32,7 @@ class FirstUse:
     Args:
         variant: The model's name.
         load: Makes it from its folder of graphs.
-        command: Prepares the variant whose name is appended to it.
+        command: Prepares a variant; the variant's name is appended.
     """
 
     def __init__(self, variant: str, load: Callable[[Path], Matting], command: Sequence[str] = PREPARE) -> None:

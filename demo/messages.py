@@ -14,7 +14,7 @@ from mam import MamError
 
 NO_TEXT_MODEL = (
     "This page runs without a text model; use a box, clicks or a scribble. "
-    "The README explains how its owner can add one."
+    "docs/models.md explains how its owner can add one."
 )
 EXPIRED = "This photo has expired here; please open it again."
 UNEXPECTED = "for an unexpected reason; the server's log has the details"

@@ -25,7 +25,7 @@ def is_zero_gpu() -> bool:
 
 
 class LentGraphs:
-    """Graphs whose every call runs where the GPU is; a `mam.runtime.Graphs`.
+    """A `mam.runtime.Graphs` that runs every call where the GPU is.
 
     Args:
         folder: Of exported graphs.

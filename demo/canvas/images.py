@@ -49,7 +49,7 @@ def matte_message(matte: Matte, key: str, *, with_pixels: bool, with_candidates:
 
 
 def preview_url(segment: Segment) -> str:
-    """Return a data URL whose alpha channel is a small version of a mask."""
+    """Return a data URL of a small white image with a mask as its alpha channel."""
     return _alpha_url(segment.mask.astype(np.uint8) * 255, _PREVIEW)
 
 

@@ -89,7 +89,7 @@ class Document(TypedDict):
 
 
 class PromptMessage(Document):
-    """The data of the event `prompt`; `have` lists the keys of mattes whose pixels the browser holds already."""
+    """The data of the event `prompt`; `have` lists the keys of mattes that the browser holds already."""
 
     token: str
     turn: int
@@ -171,7 +171,7 @@ class CandidateMessage(TypedDict):
 
 
 class MatteMessage(TypedDict):
-    """One object's matte: `overlay`, a data URL whose alpha channel it is, is left out if the browser has `key`."""
+    """One object's matte: `overlay`, a data URL with it as the alpha channel, is left out if the browser has `key`."""
 
     key: str
     chosen: int

@@ -118,7 +118,8 @@ class CutOutEvents:
         self, session: Session | None, guidance: str, request: gr.Request, event: gr.EventData
     ) -> tuple[Any, Any]:
         """Reply with mattes for what the visitor has drawn; skip what is about a photo that is no longer open."""
-        message, current = event._data, self.engine.visitors.token(request.session_hash)
+        message = event._data  # all of it has no public name in Gradio
+        current = self.engine.visitors.token(request.session_hash)
         if session is None or not isinstance(message, dict) or not current == session.token == message.get("token"):
             return (gr.skip(), gr.skip()) if current is not None else (None, self.no_photo(EXPIRED, error=True))
         try:

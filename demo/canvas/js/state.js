@@ -11,7 +11,7 @@ const state = {
   past: [], // documents as JSON, to undo
   future: [], // and to redo
   mattes: {}, // by object id: {key, chosen, candidates}
-  overlays: new Map(), // by key: an image whose alpha channel is the matte
+  overlays: new Map(), // by key: an image with the matte as its alpha channel
   textBoxes: [], // where a text was found: {xy, label}
   busy: '', // what the visitor waits for
 };
