@@ -132,6 +132,6 @@ def test_an_export_that_breaks_off_leaves_nothing_that_looks_whole(nothing_there
 
 def test_what_only_a_person_can_fetch_is_asked_for_before_any_download(nothing_there, monkeypatch) -> None:
     monkeypatch.delenv("MAM_OFFLINE")
-    monkeypatch.setattr(weights, "get", lambda *args: pytest.fail("a download began"))
+    monkeypatch.setattr(weights, "fetch", lambda *args: pytest.fail("a download began"))
     with pytest.raises(WeightsError, match="mam_vith.pth is not in .*drive.google.com.* and put it into"):
         prepare.prepare(VARIANTS["vit_h"], print)
