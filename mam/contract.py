@@ -91,12 +91,12 @@ GROUNDING = Graph(
 
 @dataclass(frozen=True)
 class InferencePolicy:
-    """How a model wants to be used; the defaults are SAM's and MAM's.
+    """How inference uses a model; the defaults are SAM's and MAM's.
 
     Attributes:
-        close_look: None encodes a picture once and for all; a number encodes the part around a box or an earlier mask again,
-            with so much room on each side in parts of its longest side (`mam.crops`).
-        alternatives: a lone box or click is answered by the one of masks 1..3 with the best predicted IoU; False: by mask 0.
+        crop_margin: None encodes an image once; a number encodes the crop around a box or an earlier mask again, with
+            this margin on each side, in parts of its longest side (`mam.crops`).
+        multimask: a single box or click takes the one of masks 1 to 3 with the best predicted IoU; False takes mask 0.
     """
 
     crop_margin: float | None = None

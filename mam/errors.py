@@ -7,7 +7,8 @@
     |- WeightsError        a checkpoint that is missing, broken or of another layout (also RuntimeError)
     `- GraphError          a set of graphs that is missing, incomplete or does not fit together (also RuntimeError)
 
-Messages say what was got, what is expected and what to do next. Finding nothing is no error: see `mam.NothingFound`.
+Messages state what was given, what is expected and what to do next. Finding nothing is not an error: see
+`mam.NothingFound`.
 """
 
 

@@ -107,7 +107,7 @@ def _from_pil(image: Image.Image, name: str, what: str, max_pixels: int) -> Phot
     try:
         image = ImageOps.exif_transpose(image)
     except _DAMAGE:
-        pass  # broken EXIF says nothing about orientation; the pixels are fine
+        pass  # broken EXIF gives no orientation; the pixels are fine
     image, profile = _to_rgb(image, profile)
     return Photo(np.asarray(image), name, profile)
 

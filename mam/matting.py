@@ -1,11 +1,12 @@
-"""Cut anything out of a picture, softly. Read this file first.
+"""Matting by prompts: a loaded model, an encoded image, and the matte of one object. Read this file first.
 
     Matting   the three graphs, loaded
-      .open() -> Scene    one picture, encoded once; prompts are cheap from here on
-        .find() -> FoundBoxes    where words are in it
-        .matte() -> Matte    one object: its alpha at full size, its mask, cut-outs and composites
+      .open() -> Scene    one image, encoded once; prompts are cheap from here on
+        .find() -> FoundBoxes    the boxes of objects named by a text prompt
+        .matte() -> Matte    one object: its alpha in full resolution, its mask, cut-outs and composites
 
-Everything is a value: nothing is remembered between calls, and the next round takes the previous `Matte`.
+Calls do not depend on earlier ones: a correction takes the previous `Matte` as an argument. A scene only keeps the
+last crop that it encoded.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ Guidance = Literal["alpha", "mask"]
 
 @dataclass(frozen=True, eq=False)
 class Matting:
-    """A model that is ready to run. `grounding` gives the text model, which is loaded when words are first asked for."""
+    """A loaded model. `grounding` returns the text model, which is loaded when it is first needed."""
 
     graphs: Graphs
     max_pixels: int = MAX_PIXELS
@@ -60,36 +61,36 @@ class Matting:
         """Load a set of graphs, by default the embedded `tiny`.
 
         Args:
-            graphs: a folder that `python -m export graphs` wrote, or the name of a variant that `python -m export prepare` has
-                made ready; None for the model that comes with the package.
+            graphs: a folder that `python -m export graphs` wrote, or the name of a variant exported by
+                `python -m export prepare`; None for the included model.
             device: "auto", "cpu" or "cuda".
             threads: CPU threads per graph; None lets onnxruntime choose.
-            max_pixels: larger pictures are refused before they are decoded.
-            grounding: a folder that `python -m export grounding` wrote, for words; None for where it writes by default.
+            max_pixels: larger images are refused before they are decoded.
+            grounding: a folder that `python -m export grounding` wrote, for text prompts; None for its default folder.
 
         Raises:
-            GraphError: the folder is not a complete set of this contract, or CUDA was asked for in vain.
+            GraphError: the folder is not a complete set of this contract, or CUDA was requested and cannot be used.
         """
-        words = functools.cache(lambda: Grounding.load(grounding, device, threads))
-        return cls(load_graphs(folder_of(graphs), device, threads), max_pixels, words)
+        text_model = functools.cache(lambda: Grounding.load(grounding, device, threads))
+        return cls(load_graphs(folder_of(graphs), device, threads), max_pixels, text_model)
 
     def open(self, image: ImageSource) -> Scene:
-        """Open a picture and encode it, the slow step, once for all prompts.
+        """Open an image and encode it: the slow step, done once for all prompts.
 
         Args:
             image: a path, a file's bytes, a PIL image, or an array; see `mam.images.open_photo`.
 
         Raises:
-            InputError, ImageTooLarge, FileNotFoundError: the picture cannot be used.
+            InputError, ImageTooLarge, FileNotFoundError: the image cannot be used.
         """
         return Scene.encoded(self.graphs, open_photo(image, self.max_pixels), self.grounding)
 
 
 def folder_of(graphs: str | os.PathLike | None) -> Path:
-    """The folder that the graphs of `Matting.load` are in; a folder that is there comes before a variant of the same name.
+    """Return the folder of the graphs for `Matting.load`; an existing folder comes before a variant of the same name.
 
     Raises:
-        GraphError: a variant that is not ready yet.
+        GraphError: the variant has not been exported yet.
     """
     name = "tiny" if graphs is None else str(graphs)
     if name not in VARIANTS or (graphs is not None and Path(name).is_dir()):
@@ -104,15 +105,15 @@ def folder_of(graphs: str | os.PathLike | None) -> Path:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """One encoded picture.
+    """One encoded image.
 
     Attributes:
-        graphs: what answers the prompts.
-        photo: the picture, (H, W, 3) uint8 RGB in `photo.pixels`.
+        graphs: the model.
+        photo: the image, (H, W, 3) uint8 RGB in `photo.pixels`.
         frame: its sizes in the original and the input frame.
-        input_image: (1, 3, 1024, 1024) float32, what the graphs see of it.
+        input_image: (1, 3, 1024, 1024) float32, the image in the input frame.
         image_embeddings: (1, 256, 64, 64) float32.
-        grounding: gives the model that finds words.
+        grounding: returns the text model.
     """
 
     graphs: Graphs
@@ -125,14 +126,14 @@ class Scene:
 
     @classmethod
     def encoded(cls, graphs: Graphs, photo: Photo, grounding: Callable[[], Grounding] = load_default) -> Scene:
-        """Encode a picture."""
+        """Encode an image."""
         frame = Frame.of(photo.size)
         image = to_input_image(photo.pixels, frame)
         return cls(graphs, photo, frame, image, graphs.encode(image), grounding)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that the pixels and embeddings take, one closer crop included."""
+        """Bytes of memory that the pixels and embeddings take, including one encoded crop."""
         own = self.photo.pixels.nbytes + self.input_image.nbytes + 4 * math.prod(EMBEDDING)
         return own + (own if self.graphs.policy.crop_margin is not None else 0)
 
@@ -144,15 +145,19 @@ class Scene:
         text_threshold: float = TEXT_THRESHOLD,
         nms: float = NMS_THRESHOLD,
     ) -> FoundBoxes:
-        """Where words are in the picture, the surest box first; false, with the best score, when they are nowhere.
+        """Find the boxes of objects named by a text, best score first.
+
+        The result is false when there are none; it then gives the best score below the threshold.
 
         Args:
-            text: a phrase, "the girl in the red sweater"; or several, parted by full stops or in a list.
-            box_threshold, text_threshold, nms: as `mam.grounding.Grounding.find`; the defaults are those of the authors' demo.
+            text: a phrase, "the girl in the red sweater"; or several, separated by full stops or in a list.
+            box_threshold: as in `mam.grounding.Grounding.find`; the defaults are those of the authors' demo.
+            text_threshold: the same.
+            nms: the same.
 
         Raises:
-            PromptError: no words, words that the model does not know, or too many.
-            GraphError: there is no text model; the message says how to get one.
+            PromptError: the text is empty, too long, or unknown to the model.
+            GraphError: there is no text model; the message explains how to get one.
         """
         thresholds = {"box_threshold": box_threshold, "text_threshold": text_threshold, "nms": nms}
         return self.grounding().find(self.photo.pixels, text, **thresholds)
@@ -170,23 +175,25 @@ class Scene:
         previous: Matte | None = None,
         guidance: Guidance = "alpha",
     ) -> Matte | NothingFound:
-        """Cut out one object. All kinds of prompts may be mixed; coordinates are (x, y) in pixels of the picture.
+        """Cut out one object. All kinds of prompts may be mixed; coordinates are (x, y) in pixels of the image.
 
         Args:
-            text: words for the object, which stand for the surest box that `find` finds; instead of a box.
+            text: a description of the object, used instead of a box: the best box of `find` is taken.
             box: (x0, y0, x1, y1).
-            points: (N, 2) clicks; labels: (N,) 1 belongs to it, 0 does not; all 1 if left out.
-            scribbles: strokes of shape (K, 2); scribble_labels: one 1 or 0 each; all 1 if left out.
+            points: (N, 2) clicks.
+            labels: (N,) 1 foreground, 0 background; all 1 if left out.
+            scribbles: strokes of shape (K, 2).
+            scribble_labels: 1 or 0 for each stroke; all 1 if left out.
             mask: (H, W) bool, a rough mask.
-            previous: the matte of the round before, when the new prompts correct it. Give all prompts again.
-            guidance: "alpha" for the one object of a picture (softer), "mask" for one of several that touch.
+            previous: the matte to correct; pass the earlier prompts again together with the new ones.
+            guidance: "alpha" for the one object of an image (softer), "mask" for one of several that touch.
 
         Returns:
-            The matte, or `NothingFound` (which is false) when the model sees nothing there.
+            The matte, or `NothingFound` (which is false) when the model finds no object there.
 
         Raises:
-            PromptError: the prompt makes no sense for this picture.
-            GraphError: there are words, but no text model.
+            PromptError: the prompt does not fit this image.
+            GraphError: there is a text, but no text model.
         """
         if previous is not None and previous.photo.size != self.photo.size:
             raise PromptError(
@@ -209,19 +216,19 @@ class Scene:
         """Cut out several objects, one per prompt, in the prompts' order; `recrop` as for `segment`.
 
         Raises:
-            PromptError: a prompt makes no sense for this picture; the message counts prompts from 1.
+            PromptError: a prompt does not fit this image; the message counts prompts from 1.
         """
         if guidance not in ("alpha", "mask"):
             raise PromptError(f"guidance is {guidance!r}; expected 'alpha' (one object) or 'mask' (one of several).")
         return [self.refine(segment, guidance) for segment in self.segment(prompts, recrop=recrop)]
 
     def segment(self, prompts: Sequence[Prompt], *, recrop: bool = True) -> list[Segment]:
-        """SAM's answer alone, one per prompt, without the matte.
+        """Return SAM's masks without mattes, one segment per prompt.
 
         Args:
             prompts: one per object.
-            recrop: let a model that is made for it crop closer at the part of the picture around a box or an earlier mask,
-                which costs an encoding; False answers from what is encoded already.
+            recrop: let a model with a crop policy encode the part of the image around a box or an earlier mask again,
+                which costs an encoding; False uses the whole image, which is encoded already.
 
         Raises:
             PromptError: as `mattes`.
@@ -239,7 +246,7 @@ class Scene:
         return [segments[i] for i in range(len(checked))]
 
     def alternatives(self, segment: Segment) -> list[Segment]:
-        """SAM's four answers to one prompt: first its single one, then the object as a part, a larger part, or a whole."""
+        """Return SAM's four candidates for one prompt: the single answer, then a part, a larger part and the whole."""
         x0, y0, x1, y1 = segment.crop
         frame = Frame.of((y1 - y0, x1 - x0))
         masks = (_full_size(logits, frame) > 0 for logits in segment.low_res_masks)
@@ -249,7 +256,7 @@ class Scene:
         ]
 
     def refine(self, segment: Segment, guidance: Guidance = "alpha") -> Matte | NothingFound:
-        """The matte that grows from one of this scene's segments, such as one of its `alternatives`."""
+        """Return the matte of one of this scene's segments, such as one of its `alternatives`."""
         if not segment.mask.any():
             return NothingFound(float(segment.scores.max()))
         seen = self._encoded_crop(segment.crop)
@@ -264,7 +271,7 @@ class Scene:
         return Matte(self.photo, crops.place(alpha[0, 0], segment.crop, self.photo.size), segment)
 
     def _near_click(self, prompt: CheckedPrompt, found: Segment) -> Segment:
-        """One click says nothing of the object's size: of the whole picture and a crop around the click, the surer answer."""
+        """Segment a single click in a crop around it too, as its object may be small; keep the higher score."""
         crop = crops.around_click(prompt.points[0], self.photo.size)
         nearer = self._segment_crop(prompt, crop)
         x0, y0, x1, y1 = crop
@@ -273,7 +280,7 @@ class Scene:
         return max(found, nearer, key=lambda segment: segment.score)
 
     def _segment_crop(self, prompt: CheckedPrompt, crop: Crop) -> Segment:
-        """The answer to one prompt from a part of the picture, placed on the whole."""
+        """Segment one prompt in a crop of the image and place the mask on the whole image."""
         (found,) = self._encoded_crop(crop)._answer([prompt], crop)
         return replace(found, mask=crops.place(found.mask, crop, self.photo.size))
 
@@ -287,7 +294,7 @@ class Scene:
         return checked
 
     def _answer(self, prompts: list[CheckedPrompt], crop: Crop) -> list[Segment]:
-        """Answers from this scene's own embedding; `crop` says which part of the prompts' picture this scene shows."""
+        """Segment from this scene's own embedding; `crop` is the part of the prompts' image that this scene holds."""
         segments: dict[int, Segment] = {}
         # SAM has no neutral padding beside a box, so only prompts with equally many points share a call.
         arrays = [prompt.to_input(self.frame, crop) for prompt in prompts]
@@ -295,7 +302,7 @@ class Scene:
             members = [i for i, (coords, *_) in enumerate(arrays) if len(coords) == count]
             batch = [np.stack(values) for values in zip(*(arrays[i] for i in members))]
             for i, masks, scores in zip(members, *self.graphs.decode(self.image_embeddings, *batch)):
-                # MAM's rule for a single box or click; SAM's advice when there is more to go by.
+                # MAM's rule for a single box or click; mask 0, as SAM advises, for richer prompts.
                 choose = prompts[i].ambiguous and self.graphs.policy.multimask
                 chosen = _best_candidate(masks, scores, *arrays[i][:2], 1 + int(scores[1:].argmax()) if choose else 0)
                 segments[i] = Segment(_full_size(masks[chosen], self.frame) > 0, chosen, masks, scores, crop)
@@ -313,7 +320,7 @@ class Scene:
         return crops.choose(prompt.box, prompt.mask, belongs, prompt.previous, self.photo.size, margin)
 
     def _encoded_crop(self, crop: Crop) -> Scene:
-        """This scene, or a part of it encoded on its own; the last part stays at hand, as rounds often stay with it."""
+        """Return this scene, or an encoded crop of it; the last crop is kept, because corrections often reuse it."""
         if crop == self._whole:
             return self
         scene = self._parts.get(crop)
@@ -327,12 +334,14 @@ class Scene:
 
 
 def _best_candidate(masks: np.ndarray, scores: np.ndarray, coords: np.ndarray, labels: np.ndarray, chosen: int) -> int:
-    """The chosen candidate, or the surest of those that disagree with fewer clicks: what a user says counts for more than
-    what the model expects.
+    """Return the candidate with the fewest contradicted clicks; among equals the chosen one, else the best score.
 
     Args:
-        masks: (4, 256, 256) logits. scores: (4,). coords, labels: (N, 2), (N,) as the decoder got them, input frame.
-        chosen: by the rules that know no clicks.
+        masks: (4, 256, 256) logits.
+        scores: (4,) predicted IoU.
+        coords: (N, 2) point_coords, input frame.
+        labels: (N,) point_labels.
+        chosen: the candidate by the rules without clicks.
     """
     clicks = (labels == 0) | (labels == 1)
     x, y = np.clip(coords[clicks] * MASK_SIDE / SIDE, 0, MASK_SIDE - 1).astype(int).T

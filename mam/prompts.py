@@ -75,7 +75,7 @@ class Prompt:
         if box is None and mask is None and not (labels == 1).any() and previous is None:
             raise PromptError("all points say what does NOT belong to the object; give one that does, or a box.")
         if mask is not None and box is None and not len(points):
-            # SAM hardly answers a mask alone: its bounding box says where to crop.
+            # SAM responds poorly to a mask alone, so its bounding box is added as a prompt.
             ys, xs = np.nonzero(mask)
             box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float64)
         return CheckedPrompt(box, points, labels, mask, previous)

@@ -216,8 +216,8 @@ def open_sessions(
     """Load some graphs that run on the same device.
 
     Returns:
-        Their sessions; the provider that really runs them, of several the slowest; and one sentence for people on why that
-        one, empty when there is nothing to say.
+        Their sessions; the provider that really runs them, of several the slowest; and a sentence that explains the
+        choice, empty when there is nothing to explain.
 
     Raises:
         GraphError: a file is broken, or CUDA was asked for in vain.
@@ -324,7 +324,9 @@ def _check_one_set(stamps: dict[str, dict[str, str]], folder: Path) -> None:
     for key in stamps[contract.IMAGE_ENCODER.file]:
         values = {file: stamp.get(key) for file, stamp in stamps.items()}
         if len(set(values.values())) > 1:
-            told = ", ".join(f"{file}: {value}" for file, value in values.items())
-            raise GraphError(f"the graphs in {folder} are of different models ({key}: {told}). Export all three anew.")
+            differing = ", ".join(f"{file}: {value}" for file, value in values.items())
+            raise GraphError(
+                f"the graphs in {folder} are of different models ({key}: {differing}). Export all three anew."
+            )
         if key.startswith("mam_pixel") and expected[key] != values[contract.IMAGE_ENCODER.file]:
             raise GraphError(f"the graphs in {folder} want {key} {values}, this library feeds {expected[key]}.")

@@ -38,15 +38,19 @@ class CNN:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Sizes of `mam.nets.evidence`: how often a mask is mended, bins along a side of the picture, channels of the convolutions.
+    """Configuration of the mask refiner of `tiny` (`mam.nets.evidence`).
 
-    `bins` holds, for each kind of bin, how much it goes by colour and how much by place: from fine colours wherever they are to
-    coarse ones close by. `trusted`: the predicted IoU up to which a mask stays as it is where there is no box, and
-    from which it is mended; `share`: how much of a correction counts, less than all because training worsens the masks.
-    `box_bins` is the kind of bin in which a box alone sorts colours; `told`: how far apart, from 0 to 2, it must bring inside
-    and outside to have a say, and to have all of it; `say`: the most it adds to a logit. `recount`: the most that the narrowest
-    colours, counted by the mask so far, add to one after a box, and the most they take: what is lost has its colours elsewhere in the
-    object more often than a pupil or a badge is surroundings.
+    Attributes:
+        rounds: refinement iterations.
+        side: bins along each side of the image.
+        bins: for each kind of histogram bin, the weights of colour and of position.
+        widths: channels of the convolutions.
+        trusted: without a box, the predicted IoU up to which a mask is kept and from which it is refined in full.
+        share: the share of a correction that is applied; below 1 because training degrades the masks.
+        box_bins: the kind of bin for the colours inside and outside a box.
+        told: the inside/outside separation (0 to 2) from which a box's colours count, and count in full.
+        say: the most that a box's colours add to a logit.
+        recount: the most that colours estimated again from the mask add to a logit, and the most they subtract.
     """
 
     rounds: int = 2
@@ -65,9 +69,9 @@ class Evidence:
 class M2M:
     """Widths of the Mask-to-Matte network. The defaults are the authors' (2,714,619 parameters).
 
-    `embedding` below 256 puts a 1x1 convolution in front that narrows the image embedding first; `cues` lets every scale
-    see how sure SAM is of its mask and what the colours say of the alpha (`mam.nets.colour_line`, `mam.nets.likeness`), and os1 the
-    full picture.
+    `embedding` below 256 puts a 1x1 convolution in front that narrows the image embedding first; `cues` gives
+    every scale SAM's confidence in its mask and colour cues for the alpha (`mam.nets.colour_line`,
+    `mam.nets.likeness`), and os1 the full-resolution image.
     """
 
     embedding: int = 256
@@ -80,11 +84,7 @@ class M2M:
 
 @dataclass(frozen=True)
 class Variant:
-    """One model: the encoder, the width of the mask decoder's perceptrons, what mends its masks by colour, M2M, and the files
-    that its weights come from.
-
-    `policy` says how the model wants to be used, not what it is; `checkpoints` are names in `mam.weights`.
-    """
+    """The facts of one model: networks, inference policy, checkpoints (names in `mam.weights`) and licence."""
 
     name: str
     encoder: ViT | CNN

@@ -18,7 +18,6 @@ FORBIDDEN = {
     "mends": "refines, corrects",
     "settle": "snap, stop, decide",
     "surest": "with the highest score",
-    "whose": "name the thing: of the object, of the visitor",
     "perceptrons": "MLP",
     "surroundings": "background",
 }
@@ -29,6 +28,8 @@ EXEMPT = {
     *(f"tests/nets/test_{name}.py" for name in ("evidence", "graph_cut", "likeness", "colour_line")),
     "tests/test_docs.py",
 }
+# The refiner's configuration is stored in its checkpoint under these names; they go with it.
+EXEMPT_LINES = ("told: the inside", "told: tuple[", "import settle as")
 
 
 def files(*endings: str) -> list[Path]:
@@ -75,9 +76,6 @@ def test_command_line_examples_run(in_a_copy: Path) -> None:
     assert sorted(file.name for file in in_a_copy.glob("*.png")) == ["astronaut.png", "cat.png", "flower.png"]
 
 
-PENDING: tuple[str, ...] = ()
-
-
 def test_relative_links_resolve() -> None:
     for document in files(".md"):
         text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
@@ -86,8 +84,6 @@ def test_relative_links_resolve() -> None:
             if link.startswith(("http://", "https://")):
                 continue
             target = (document.parent / name).resolve() if name else document
-            if str(target.relative_to(ROOT)) in PENDING and not target.exists():
-                continue
             assert target.exists(), f"{document.relative_to(ROOT)} links to {link}"
             if anchor:
                 assert anchor in set(anchors(target)), f"{document.relative_to(ROOT)} links to {link}"
@@ -99,7 +95,7 @@ def anchors(document: Path) -> Iterator[str]:
         yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-@pytest.mark.xfail(reason="the language pass is under way", strict=False)
+@pytest.mark.xfail(reason="export/ and tools/ wait for unfinished/export.patch", strict=False)
 def test_the_vocabulary_is_the_fields() -> None:
     word = re.compile(rf"\b({'|'.join(FORBIDDEN)})\b", re.IGNORECASE)
     found = [
@@ -107,12 +103,12 @@ def test_the_vocabulary_is_the_fields() -> None:
         for file in files(".md", ".py", ".js")
         if str(file.relative_to(ROOT)) not in EXEMPT
         for number, line in enumerate(file.read_text().splitlines(), 1)
-        if (match := word.search(re.sub(r"\"[^\"]{30,}\"", "", line) if file.suffix == ".md" else line))
+        if not any(part in line for part in EXEMPT_LINES)
+        and (match := word.search(re.sub(r"\"[^\"]{30,}\"", "", line) if file.suffix == ".md" else line))
     ]
     assert not found, "\n".join(found)
 
 
-@pytest.mark.xfail(reason="the language pass is under way", strict=False)
 def test_no_two_files_begin_alike() -> None:
     heads: dict[str, Path] = {}
     for file in files(".py"):

@@ -11,7 +11,7 @@
 | pairs    | any          | **/NAME.jpg              | **/NAME_alpha.png beside it             | alpha    |
 | segments | as for training | photos/SOURCE/NAME.jpg | photos/SOURCE/NAME.png, a label map    | alpha    |
 
-him2k_comp is him2k's synthetic half. Masks of `segments` are hard: only their IoU says anything.
+him2k_comp is him2k's synthetic half. Masks of `segments` are binary, so only their IoU is meaningful.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def largest_region(mask: np.ndarray) -> np.ndarray:
 
 
 def unknown_region(alpha: np.ndarray, width: int = 10) -> np.ndarray:
-    """Where a trimap made from a true alpha would say "unknown": neither 0 nor 1, grown by `width` pixels, (H, W) bool."""
+    """The unknown region of a trimap made from a true alpha: neither 0 nor 1, grown by `width` pixels, (H, W) bool."""
     soft = (alpha > 0) & (alpha < 1)
     edge = ndimage.binary_dilation(alpha > 0.5) != ndimage.binary_erosion(alpha > 0.5)
     return ndimage.binary_dilation(soft | edge, iterations=width)

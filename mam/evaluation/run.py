@@ -137,8 +137,8 @@ def evaluate(
     """Ask for every object by one prompt, the paper's way; yield the rows of each new case.
 
     Args:
-        prompt: "box", the tight box of alpha > 127; "point", the middle of that box; "text", the surest box found for the
-            benchmark's words.
+        prompt: "box", the tight box of alpha > 127; "point", the middle of that box; "text", the best-scoring box for
+            the benchmark's text.
         out: gets the CSV and the mattes; cases that are in the CSV are left out.
 
     Raises:
@@ -272,8 +272,8 @@ def contact_sheet(rows: Sequence[Row], cases: Sequence[Case], out: Path, count: 
         for k, panel in enumerate(panels):
             panel.thumbnail((side, side))
             sheet.paste(panel, (k * side, i * (side + 16) + 16))
-        told = f"{row.case}  IoU {row.iou:.2f}  MAD {1000 * row.mad:.0f}e-3"
-        ImageDraw.Draw(sheet).text((4, i * (side + 16) + 2), told, fill="black")
+        caption = f"{row.case}  IoU {row.iou:.2f}  MAD {1000 * row.mad:.0f}e-3"
+        ImageDraw.Draw(sheet).text((4, i * (side + 16) + 2), caption, fill="black")
     file = out / "worst.png"
     sheet.save(file)
     return file

@@ -207,7 +207,7 @@ class Examples(Dataset[dict[str, np.ndarray]]):
     def _main_object(
         self, rng: np.random.Generator, source: str, image: Image.Image, labels: np.ndarray
     ) -> tuple[Image.Image, np.ndarray, str] | None:
-        """The whole image, or most of it, and its main object; None for sources that do not say what that is."""
+        """The whole image, or most of it, and its main object; None for sources without a main object."""
         if source == "background":
             image, labels = view(rng, image, labels, random_box(rng, labels), self.size)
             image, labels = paste(rng, image, labels, self.library.foreground(rng), rng.uniform(0.4, 0.9), central=True)

@@ -1,4 +1,4 @@
-"""The layouts: what is found in them, and what is said when something is missing."""
+"""Benchmark layouts: the cases found in them, and the errors for missing files."""
 
 import pytest
 

@@ -43,8 +43,8 @@ def test_one_failure_does_not_stop_a_folder(tmp_path, capsys) -> None:
     shutil.copy(FLOWER, folder / "c.jpg")
     assert main(["matte", str(folder), *BOX, "-o", str(tmp_path / "out")]) == 1
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a_matte.png", "c_matte.png"]
-    said = capsys.readouterr().err
-    assert "b.jpg is not a picture" in said and "2 of 3 images done" in said
+    printed = capsys.readouterr().err
+    assert "b.jpg is not a picture" in printed and "2 of 3 images done" in printed
 
 
 def test_globs_folders_and_files_are_found(tmp_path) -> None:
@@ -76,9 +76,9 @@ def test_mistakes_are_one_line(tmp_path, capsys) -> None:
 
 def test_doctor_tells_what_runs(capsys) -> None:
     assert main(["doctor", "--device", "cpu"]) == 0
-    said = capsys.readouterr().out
-    assert "model tiny" in said and "device cpu, runs on CPUExecutionProvider" in said
-    assert "NVIDIA driver" in said and "prompt to alpha" in said
+    printed = capsys.readouterr().out
+    assert "model tiny" in printed and "device cpu, runs on CPUExecutionProvider" in printed
+    assert "NVIDIA driver" in printed and "prompt to alpha" in printed
 
 
 def test_training_says_what_it_needs(capsys, tmp_path) -> None:
@@ -86,4 +86,6 @@ def test_training_says_what_it_needs(capsys, tmp_path) -> None:
         assert main(["train", recipe, "--data", str(tmp_path), "--out", str(tmp_path)]) == 1
         assert f"{recipe} needs --sam" in capsys.readouterr().err
     assert main(["train", "huge", "--data", str(tmp_path), "--out", str(tmp_path)]) == 1
-    assert "there is no recipe 'huge'; expected one of tiny-segment, tiny-refiner, tiny-matte" in capsys.readouterr().err
+    assert (
+        "there is no recipe 'huge'; expected one of tiny-segment, tiny-refiner, tiny-matte" in capsys.readouterr().err
+    )

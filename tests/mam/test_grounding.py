@@ -137,18 +137,18 @@ def test_boxes_scores_and_order_are_those_of_transformers(grounding_source) -> N
         padded = torch.full((1, 200, 256), -torch.inf)
         padded[0, :, : logits.shape[1]] = torch.from_numpy(logits)
         outputs = GroundingDinoObjectDetectionOutput(logits=padded, pred_boxes=torch.from_numpy(boxes)[None])
-        told = processor.post_process_grounded_object_detection(
+        expected = processor.post_process_grounded_object_detection(
             outputs, torch.from_numpy(phrases.input_ids), threshold=0.25, text_threshold=0.25, target_sizes=[(480, 640)]
         )[0]
         ours = select_boxes(
             logits, boxes, phrases, (480, 640), box_threshold=0.25, text_threshold=0.25, nms_threshold=1.0
         )
-        order = torch.argsort(-told["scores"], stable=True)
+        order = torch.argsort(-expected["scores"], stable=True)
         assert len(ours) == len(order) > 50
-        theirs = told["boxes"][order].clamp(min=0).minimum(torch.tensor([640, 480, 640, 480])).numpy()
+        theirs = expected["boxes"][order].clamp(min=0).minimum(torch.tensor([640, 480, 640, 480])).numpy()
         assert np.abs(theirs - [found.box for found in ours]).max() < 1e-3  # float32 pixels against float64
-        assert np.abs(told["scores"][order].numpy() - [found.score for found in ours]).max() < 1e-6
-        for found, label in zip(ours, (told["text_labels"][i] for i in order)):
+        assert np.abs(expected["scores"][order].numpy() - [found.score for found in ours]).max() < 1e-6
+        for found, label in zip(ours, (expected["text_labels"][i] for i in order)):
             # Their label strings together all tokens above the threshold, of whatever phrases; ours is one whole phrase.
             words = set(label.replace(".", " ").split()) - {"[SEP]"}
             assert (found.phrase == "") == (not words)

@@ -193,7 +193,7 @@ def test_clicks_count_for_more_than_the_models_choice() -> None:
         return _best_candidate(masks, scores, coords, labels, rule)
 
     assert chosen((10, 10, 2), (900, 900, 3)) == chosen((0, 0, -1), (10, 10, 1)) == 0
-    assert chosen((10, 10, 1), (10, 900, 0)) == 2  # the surest of the three that obey both
+    assert chosen((10, 10, 1), (10, 900, 0)) == 2  # the best-scoring of the three that agree with both
     assert chosen((10, 10, 1), (900, 300, 1), (10, 900, 0)) == 1
     assert chosen((10, 10, 1), (10, 900, 0), rule=3) == 3
     assert chosen((10, 10, 0), (10, 900, 0)) == 2  # none obeys both

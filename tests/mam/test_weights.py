@@ -17,7 +17,7 @@ NAME = "thing.pth"
 
 
 class Server(ThreadingHTTPServer):
-    """Serves DATA as any path; `mood` says how, `asked` is the Range of every request."""
+    """Serves DATA as any path; `mood` selects how, `asked` is the Range of every request."""
 
     mood = "good"
 
@@ -176,7 +176,7 @@ def test_on_the_command_line(server, tmp_path, capsys) -> None:
     from mam.cli import main
 
     assert main(["weights", "list"]) == 0
-    assert "sam_vit_h_4b8939.pth" in (said := capsys.readouterr().out) and f"{NAME:32} to get" in said
+    assert "sam_vit_h_4b8939.pth" in (printed := capsys.readouterr().out) and f"{NAME:32} to get" in printed
     assert main(["weights", "path", NAME]) == 1
     assert "mam weights get" in capsys.readouterr().err
     assert main(["weights", "get", NAME]) == 0 and str(tmp_path / NAME) in capsys.readouterr().out

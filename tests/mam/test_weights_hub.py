@@ -1,6 +1,6 @@
 """Files from the Hugging Face hub, served by a stand-in that answers as the hub does; huggingface_hub itself accepts it.
 
-The hub sends large files by a redirect to another host, names reasons in X-Error-Message, and says 401 for what does not exist.
+The hub sends large files by a redirect to another host, names reasons in X-Error-Message, and returns 401 for what does not exist.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FILES = (
 
 
 class Hub(ThreadingHTTPServer):
-    """`seen` holds (host, path, Range, Authorization) of every GET; `breaks` says after how many bytes connections close."""
+    """`seen` holds (host, path, Range, Authorization) of every GET; `breaks` gives after how many bytes connections close."""
 
     data, breaks = DATA, None
 
@@ -150,10 +150,10 @@ def test_the_stand_in_is_a_hub_to_huggingface_hub(hub, tmp_path) -> None:
 
 @pytest.mark.parametrize("entry", [MODEL, SPACE], ids=["of a model", "of a Space"])
 def test_a_file_of_the_hub_comes_is_checked_and_tells_its_progress(hub, tmp_path, entry) -> None:
-    told = []
-    file = weights.fetch(entry.name, lambda have, expected: told.append((have, expected)))
+    progress = []
+    file = weights.fetch(entry.name, lambda have, expected: progress.append((have, expected)))
     assert file == tmp_path / "mam" / entry.name == weights.verified_path(entry.name) and file.read_bytes() == DATA
-    assert told[-1] == (len(DATA), len(DATA)) and len(told) >= 3 and told == sorted(told)
+    assert progress[-1] == (len(DATA), len(DATA)) and len(progress) >= 3 and progress == sorted(progress)
     assert [(host, path.split("?")[0]) for host, path, *_ in hub.seen] == [
         ("127.0.0.1", FILES[0] if entry is MODEL else FILES[1]),
         ("localhost", f"/cdn/{SHA256}"),
@@ -189,7 +189,7 @@ def test_the_login_goes_to_the_hub_and_to_nobody_else(hub, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "token", "told"),
+    ("address", "token", "message"),
     [
         (
             "hf://owner/gated/model.pth",
@@ -206,11 +206,11 @@ def test_the_login_goes_to_the_hub_and_to_nobody_else(hub, monkeypatch) -> None:
     ],
     ids=["gated, nobody", "gated, a stranger", "no repository", "no file"],
 )
-def test_a_refusal_is_one_clear_line_at_the_first_try(hub, monkeypatch, address, token, told) -> None:
+def test_a_refusal_is_one_clear_line_at_the_first_try(hub, monkeypatch, address, token, message) -> None:
     monkeypatch.setitem(weights.REGISTRY, "x.pth", WeightFile("x.pth", "x", "MIT", address))
     if token:
         monkeypatch.setenv("HF_TOKEN", token)
-    with pytest.raises(WeightsError, match=told) as error:
+    with pytest.raises(WeightsError, match=message) as error:
         weights.fetch("x.pth")
     assert "\n" not in str(error.value) and len(hub.seen) == 1
 

@@ -1,4 +1,4 @@
-"""Checkpoints go round, and what does not fit says so."""
+"""Checkpoints survive saving and loading, and files that do not fit are refused with a reason."""
 
 import dataclasses
 

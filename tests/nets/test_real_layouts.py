@@ -204,7 +204,7 @@ class Harmful:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "is empty: download it again"),
         (
@@ -225,10 +225,10 @@ class Harmful:
     ],
     ids=["empty", "Google Drive", "login page", "Git LFS", "safetensors", "picture", "pickled list"],
 )
-def test_what_is_no_checkpoint_is_called_what_it_is(content, told, tmp_path) -> None:
+def test_what_is_no_checkpoint_is_called_what_it_is(content, message, tmp_path) -> None:
     file = tmp_path / "mam_vitb.pth"
     file.write_bytes(content)
-    with pytest.raises(WeightsError, match=rf"^{file} .*{told}.*; expected a .pt or .pth file of tensors\.$"):
+    with pytest.raises(WeightsError, match=rf"^{file} .*{message}.*; expected a .pt or .pth file of tensors\.$"):
         checkpoint.load(VIT_B, file)
 
 
