@@ -1,1 +1,1 @@
-"""torch -> ONNX: `python -m export graphs | check`. Imports `mam`; nothing imports it."""
+"""Conversion of torch checkpoints to ONNX graphs: `python -m export --help`. Imports `mam`, never `demo`."""

@@ -1,64 +1,150 @@
-"""`python -m export graphs | check | flavour | bench | prepare | grounding`. Each command imports only what it needs."""
+"""The command line `python -m export graphs | check | flavour | bench | prepare | grounding`.
+
+Each command has its parser beside its function, and imports what it needs only when it runs.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mam.errors import MamError
 from mam.variants import VARIANTS
 
-ROOT = Path(__file__).parents[1]
+if TYPE_CHECKING:
+    from mam.nets.mam import MattingAnything
+
+SAMPLE = Path(__file__).with_name("sample.jpg")
+"""The photograph that commands use when none is given: a cup by Rachel Michetti, scikit-image's `coffee.png`, CC0."""
+
+REQUIRED = ("torch", "onnx", "onnxruntime", "segment_anything", "transformers", "tokenizers", "safetensors", "tqdm")
+"""Packages of export/requirements.txt, by the names under which they are imported."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse and run; returns the exit status: 0 well, 1 failed or a tolerance broken, 2 the command makes no sense."""
+    """Parse and run a command.
+
+    Args:
+        argv: the arguments; None takes the process's own.
+
+    Returns:
+        The exit status: 0 for success, 1 for a failure or an exceeded limit. Arguments that make no sense exit with 2.
+    """
     arguments = parse(argv)
     try:
-        return arguments.run(arguments)
+        return run_with_requirements(arguments.run, arguments)
     except (MamError, FileNotFoundError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 1
 
 
+def run_with_requirements(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+    """Run a command.
+
+    Raises:
+        MamError: a package that the export needs is not installed.
+    """
+    try:
+        return command(arguments)
+    except ModuleNotFoundError as error:
+        missing = (error.name or str(error)).partition(".")[0].replace("segment-anything", "segment_anything")
+        if not missing.startswith(REQUIRED):
+            raise
+        raise MamError(
+            f"the export needs a package that is not installed ({error}); run: pip install -r export/requirements.txt"
+        ) from error
+
+
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Command line -> namespace with `run`, the function of the chosen command."""
+    """Command line -> namespace with `run`, the function of the command."""
     parser = argparse.ArgumentParser(prog="python -m export", description="torch checkpoints to ONNX graphs")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (add_graphs, add_check, add_flavour, add_bench, add_prepare, add_grounding):
+        add(commands)
+    arguments = parser.parse_args(argv)
+    if hasattr(arguments, "seed") and (arguments.checkpoint is None) == (arguments.seed is None):
+        parser.error("give either --checkpoint, or --seed for random weights")
+    return arguments
 
+
+def add_graphs(commands: Any) -> None:
+    """The parser of `graphs`."""
     graphs = commands.add_parser("graphs", help="write image_encoder.onnx, mask_decoder.onnx and matte.onnx")
     graphs.set_defaults(run=run_graphs)
     graphs.add_argument("--out", type=Path, required=True, help="folder for the three graphs")
     graphs.add_argument(
         "--plain", action="store_true", help="standard operators only, at several times the memory (SAM's encoders)"
     )
-    _model_options(graphs)
+    _add_model_options(graphs)
 
-    check = commands.add_parser("check", help="compare exported graphs with torch on real pictures")
+
+def run_graphs(arguments: argparse.Namespace) -> int:
+    """Export a model; prints each file with its size."""
+    from export.write import write_graphs
+
+    model, digest = _load_model(arguments)
+    write_graphs(model, digest, arguments.out, plain=arguments.plain, on_file=_print_size)
+    return 0
+
+
+def add_check(commands: Any) -> None:
+    """The parser of `check`."""
+    check = commands.add_parser("check", help="compare exported graphs with torch on photographs")
     check.set_defaults(run=run_check)
     check.add_argument("--graphs", type=Path, required=True, help="folder of graphs made from the same checkpoint")
-    _picture_option(check)
-    _model_options(check)
+    _add_images_option(check)
+    _add_model_options(check)
 
-    flavour = commands.add_parser(
-        "flavour", help="make exported graphs smaller or faster, at a loss that `bench` measures"
-    )
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """Print the parity table; 1 when a limit is exceeded."""
+    from tqdm import tqdm
+
+    from export.parity import compare, summary
+    from mam.runtime import load_graphs
+
+    model, _ = _load_model(arguments)
+    rows = list(tqdm(compare(model, load_graphs(arguments.graphs, "cpu"), arguments.images), unit="comparison"))
+    print(summary(rows))
+    exceeded = [row for row in rows if not row.ok]
+    for row in exceeded:
+        print(f"EXCEEDED {row.what}: {row.case}: {row.error:.2e} > {row.limit:.2e}", file=sys.stderr)
+    return 1 if exceeded or not rows else 0
+
+
+def add_flavour(commands: Any) -> None:
+    """The parser of `flavour`."""
+    flavour = commands.add_parser("flavour", help="make graphs smaller or faster, at a loss that `bench` measures")
     flavour.set_defaults(run=run_flavour)
     flavour.add_argument("graphs", type=Path, help="folder of exported graphs, or the name of a prepared model")
     flavour.add_argument(
         "--precision",
         choices=("fp16", "fp16_weights", "int8"),
         required=True,
-        help="fp16: for GPUs and phones; fp16_weights: half the file, same arithmetic; int8: learns from --pictures",
+        help="fp16: for GPUs and phones; fp16_weights: half the file, same arithmetic; int8: calibrated on --images",
     )
     flavour.add_argument("--out", type=Path, required=True, help="folder for the new set")
-    _picture_option(flavour)
-
-    bench = commands.add_parser(
-        "bench", help="size, speed, memory and error of sets of graphs, each in a process of its own"
+    flavour.add_argument(
+        "--images", type=Path, nargs="+", default=[], help="photographs like those of the later use; int8 needs some"
     )
+
+
+def run_flavour(arguments: argparse.Namespace) -> int:
+    """Convert a set of graphs to another precision; prints each file with its size."""
+    from export.precision import convert_graphs
+    from mam.matting import folder_of
+
+    folder = folder_of(arguments.graphs)
+    convert_graphs(folder, arguments.precision, arguments.out, arguments.images, on_file=_print_size)
+    return 0
+
+
+def add_bench(commands: Any) -> None:
+    """The parser of `bench`."""
+    bench = commands.add_parser("bench", help="size, speed, memory and error of sets of graphs")
     bench.set_defaults(run=run_bench)
     bench.add_argument(
         "graphs",
@@ -68,16 +154,42 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     bench.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     bench.add_argument("--threads", type=int, help="CPU threads per graph")
-    _picture_option(bench)
+    _add_images_option(bench)
 
-    prepare = commands.add_parser(
-        "prepare", help="download a full-size model and export it to where the library looks for it"
-    )
+
+def run_bench(arguments: argparse.Namespace) -> int:
+    """Print what each graph of each set costs, and its error against the first set's."""
+    from tqdm import tqdm
+
+    from export.bench import bench, table
+    from mam.contract import GRAPHS
+    from mam.matting import folder_of
+
+    folders = [folder_of(graphs) for graphs in arguments.graphs]
+    costs = bench(folders, arguments.images, arguments.device, arguments.threads)
+    print(table(list(tqdm(costs, total=len(GRAPHS) * len(folders), unit="graph"))))
+    return 0
+
+
+def add_prepare(commands: Any) -> None:
+    """The parser of `prepare`."""
+    prepare = commands.add_parser("prepare", help="download a full-size model and export it for the library to find")
     prepare.set_defaults(run=run_prepare)
     prepare.add_argument(
         "--variant", choices=[name for name, variant in VARIANTS.items() if variant.checkpoints], required=True
     )
 
+
+def run_prepare(arguments: argparse.Namespace) -> int:
+    """Prepare a full-size model; prints a line per step."""
+    from export.prepare import prepare
+
+    prepare(VARIANTS[arguments.variant], lambda line: print(line, flush=True))
+    return 0
+
+
+def add_grounding(commands: Any) -> None:
+    """The parser of `grounding`."""
     grounding = commands.add_parser("grounding", help="write the text model: grounding.onnx and tokenizer.json")
     grounding.set_defaults(run=run_grounding)
     grounding.add_argument(
@@ -89,117 +201,54 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     grounding.add_argument(
         "--side",
         type=int,
-        help="of the square that pictures are laid into; smaller is faster (default: the model's 1333)",
+        help="of the square that images are placed in; smaller is faster (default: the model's 1333)",
     )
     grounding.add_argument("--out", type=Path, help="default: where the library looks for it")
 
-    arguments = parser.parse_args(argv)
-    if hasattr(arguments, "seed") and (arguments.checkpoint is None) == (arguments.seed is None):
-        parser.error("give either --checkpoint, or --seed for random weights")
-    return arguments
+
+def run_grounding(arguments: argparse.Namespace) -> int:
+    """Export the text model, downloading it first if needed; prints each file with its size."""
+    from export.grounding import Source, write_grounding
+    from mam.weights import graphs_folder
+
+    name = f"grounding-dino-{arguments.model}"
+    source = Source.in_folder(arguments.source) if arguments.source else Source.download(name)
+    for path in write_grounding(source, arguments.out or graphs_folder(name), arguments.side):
+        _print_size(path)
+    return 0
 
 
-def _picture_option(parser: argparse.ArgumentParser) -> None:
-    examples = sorted((ROOT / "demo" / "examples").glob("*.*g"))
-    parser.add_argument(
-        "--pictures", type=Path, nargs="+", default=examples, help="default: the example photographs of the demo"
-    )
+def _add_images_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--images", type=Path, nargs="+", default=[SAMPLE], help="photographs; default: a small one")
 
 
-def _model_options(parser: argparse.ArgumentParser) -> None:
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variant", choices=sorted(VARIANTS), required=True)
     parser.add_argument(
         "--checkpoint",
         type=Path,
         nargs="+",
-        help="one or two files that hold SAM and Mask-to-Matte: ours, Meta's sam_vit_*.pth and the authors' M2M, or theirs with both",
+        help="one or two files that hold SAM and Mask-to-Matte: ours, Meta's sam_vit_*.pth and the authors' M2M, or "
+        "theirs with both",
     )
     parser.add_argument("--seed", type=int, help="random weights instead, to measure sizes, speed and parity")
 
 
-def run_graphs(arguments: argparse.Namespace) -> int:
-    """Export; prints each file with its size."""
-    from export.write import write_graphs
-
-    model, digest = _model(arguments)
-    write_graphs(model, digest, arguments.out, plain=arguments.plain, written=_told)
-    return 0
-
-
-def run_check(arguments: argparse.Namespace) -> int:
-    """Print the parity table; 1 when a tolerance is broken."""
-    from tqdm import tqdm
-
-    from export.parity import compare, summary
-    from mam.runtime import load_graphs
-
-    model, _ = _model(arguments)
-    rows = list(tqdm(compare(model, load_graphs(arguments.graphs, "cpu"), arguments.pictures), unit="comparison"))
-    print(summary(rows))
-    broken = [row for row in rows if not row.ok]
-    for row in broken:
-        print(f"BROKEN {row.what}: {row.case}: {row.error:.2e} > {row.limit:.2e}", file=sys.stderr)
-    return 1 if broken or not rows else 0
-
-
-def run_flavour(arguments: argparse.Namespace) -> int:
-    """Write another flavour of a set; prints each file with its size."""
-    from export.precision import write_flavour
-    from mam.matting import folder_of
-
-    write_flavour(folder_of(arguments.graphs), arguments.precision, arguments.out, arguments.pictures, written=_told)
-    return 0
-
-
-def run_bench(arguments: argparse.Namespace) -> int:
-    """Print what each graph of each set costs, and how far it is from the first set's."""
-    from tqdm import tqdm
-
-    from export.bench import bench, table
-    from mam.matting import folder_of
-
-    total = 3 * len(arguments.graphs)
-    folders = [folder_of(graphs) for graphs in arguments.graphs]
-    costs = bench(folders, arguments.pictures, arguments.device, arguments.threads)
-    print(table(list(tqdm(costs, total=total, unit="graph"))))
-    return 0
-
-
-def run_prepare(arguments: argparse.Namespace) -> int:
-    """Make a full-size model ready; prints a line per step."""
-    from export.prepare import prepare
-
-    prepare(VARIANTS[arguments.variant], lambda line: print(line, flush=True))
-    return 0
-
-
-def run_grounding(arguments: argparse.Namespace) -> int:
-    """Export, downloading first if need be; prints each file with its size."""
-    from export.grounding import downloaded, in_folder, write_grounding
-    from mam.weights import graphs_folder
-
-    name = f"grounding-dino-{arguments.model}"
-    source = in_folder(arguments.source) if arguments.source else downloaded(name)
-    for path in write_grounding(source, arguments.out or graphs_folder(name), arguments.side):
-        _told(path)
-    return 0
-
-
-def _told(path: Path) -> None:
-    from export.precision import graph_bytes
-
-    print(f"{path}  {graph_bytes(path) / 1e6:.1f} MB", flush=True)
-
-
-def _model(arguments: argparse.Namespace):
-    """The network and the digest of what it was made from."""
-    from mam import weights
+def _load_model(arguments: argparse.Namespace) -> tuple[MattingAnything, str]:
+    """The network, and the digest of the checkpoint or the seed."""
     from mam.nets import checkpoint
+    from mam.weights import sha256
 
     variant = VARIANTS[arguments.variant]
     if arguments.seed is not None:
         return checkpoint.seeded(variant, arguments.seed), f"seed {arguments.seed}"
-    return checkpoint.load(variant, *arguments.checkpoint), weights.sha256(*arguments.checkpoint)
+    return checkpoint.load(variant, *arguments.checkpoint), sha256(*arguments.checkpoint)
+
+
+def _print_size(path: Path) -> None:
+    from export.precision import graph_bytes
+
+    print(f"{path}  {graph_bytes(path) / 1e6:.1f} MB", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The three traceable modules: tensors in, tensors out, exactly the contract's names and order."""
+"""The three torch modules that are traced: their arguments and results are the contract's tensors, in its order."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ class ImageEncoder(nn.Module):
         self.encoder = model.sam.image_encoder
 
     def forward(self, image: Tensor) -> Tensor:
+        """`image` -> `image_embeddings`."""
         return self.encoder(image)
 
 
 class MaskDecoder(nn.Module):
-    """`mask_decoder.onnx`: prompt encoder and mask decoder, all four masks."""
+    """`mask_decoder.onnx`: SAM's prompt encoder and mask decoder."""
 
     def __init__(self, model: MattingAnything) -> None:
         super().__init__()
@@ -36,11 +37,12 @@ class MaskDecoder(nn.Module):
         mask_input: Tensor,
         has_mask_input: Tensor,
     ) -> tuple[Tensor, Tensor]:
+        """Embeddings and prompts -> `low_res_masks`, all four, and `iou_predictions`."""
         return self.sam.answer(image_embeddings, point_coords, point_labels, mask_input, has_mask_input)
 
 
 class Matte(nn.Module):
-    """`matte.onnx`: M2M around the masks, then refinement in the original frame."""
+    """`matte.onnx`: Mask-to-Matte on the crop around the masks, then refinement in the original frame."""
 
     def __init__(self, model: MattingAnything) -> None:
         super().__init__()
@@ -55,20 +57,25 @@ class Matte(nn.Module):
         original_size: Tensor,
         mask_guidance: Tensor,
     ) -> Tensor:
+        """Masks -> `alpha`."""
         alpha = self.model.matte(image, image_embeddings, mask_logits, input_size, original_size, mask_guidance)
-        # Runtimes' own tanh may overshoot by some 1e-8.
+        # A runtime's tanh may exceed 1 by some 1e-8.
         return alpha.clamp(0, 1)
 
 
 def modules(model: MattingAnything) -> dict[Graph, tuple[nn.Module, tuple[Tensor, ...]]]:
-    """Each graph of the contract with its module and inputs to trace it with."""
-    model = model.with_folded_spectral_norm()
+    """Each graph of the contract, with its module and example inputs to trace it with.
+
+    Args:
+        model: in eval mode; it is not changed.
+    """
+    folded = model.with_folded_spectral_norm()
     generator = torch.Generator().manual_seed(0)
 
     def noise(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator)
 
-    # Two prompts of three points, and sizes unlike each other, so that nothing dynamic can pass for a constant.
+    # Two prompts of three points, and sizes that all differ, so that no dynamic size is traced as a constant.
     image, embeddings = noise(1, 3, SIDE, SIDE), noise(1, *EMBEDDING)
     points, labels = noise(2, 3, 2).abs() * 300, torch.tensor([[2.0, 3.0, 1.0], [1.0, 0.0, -1.0]])
     masks = torch.full((2, 1, MASK_SIDE, MASK_SIDE), -1.0)
@@ -76,7 +83,7 @@ def modules(model: MattingAnything) -> dict[Graph, tuple[nn.Module, tuple[Tensor
     masks[1, :, 100:140, 90:180] = 1.0
     sizes = torch.tensor([700, 1024]), torch.tensor([525, 768])
     return {
-        IMAGE_ENCODER: (ImageEncoder(model), (image,)),
-        MASK_DECODER: (MaskDecoder(model), (embeddings, points, labels, masks, torch.tensor([1.0, 0.0]))),
-        MATTE: (Matte(model), (image, embeddings, masks, *sizes, torch.tensor(True))),
+        IMAGE_ENCODER: (ImageEncoder(folded), (image,)),
+        MASK_DECODER: (MaskDecoder(folded), (embeddings, points, labels, masks, torch.tensor([1.0, 0.0]))),
+        MATTE: (Matte(folded), (image, embeddings, masks, *sizes, torch.tensor(True))),
     }

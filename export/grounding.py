@@ -1,20 +1,17 @@
-"""Grounding DINO (words -> boxes) as one ONNX graph with its tokenizer, from Hugging Face's files.
+"""Export of Grounding DINO, which finds the boxes of objects named by a text: one ONNX graph and its tokenizer.
 
-    FOLDER/grounding.onnx     as `mam.contract.GROUNDING` says: the picture's size is fixed, the number of tokens is free
-    FOLDER/tokenizer.json     as the package `tokenizers` reads it
+    FOLDER/grounding.onnx     as `mam.contract.GROUNDING` defines it; the image's size is fixed, the number of tokens
+    free FOLDER/tokenizer.json     as the package `tokenizers` reads it
 
-Which words see each other depends on the phrases; `mam.grounding` works that out with numpy and feeds it.
+Which tokens attend to each other depends on the phrases; `mam.grounding` computes that mask with numpy and feeds it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import inspect
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,20 +22,28 @@ import torch
 from onnx import numpy_helper
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection
-from transformers.models.grounding_dino import modeling_grounding_dino as upstream
 
+from export.grounding_network import SPECIAL_TOKENS, TraceableGrounding, check_transformers
 from export.trace import trace
 from mam import contract, weights
 from mam.errors import WeightsError
 from mam.grounding import TOKENIZER, Canvas, Phrases
-from mam.weights import sha256
 
-LARGE = 1e4  # stands for infinity: softmax and sigmoid end at the same 0 and 1, and half precision can hold it
+LARGE = 1e4
+"""Stands for infinity: softmax and sigmoid give the same 0 and 1, and half precision can represent it."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """The files of one model. Without `preprocessor` its pictures are prepared as those of the published models."""
+    """The files of one model.
+
+    Attributes:
+        name: of the model.
+        weights: model.safetensors.
+        config: config.json.
+        tokenizer: tokenizer.json or vocab.txt.
+        preprocessor: preprocessor_config.json; None prepares images as for the published models.
+    """
 
     name: str
     weights: Path
@@ -46,61 +51,36 @@ class Source:
     tokenizer: Path
     preprocessor: Path | None = None
 
+    @classmethod
+    def in_folder(cls, folder: Path) -> Source:
+        """The files of a folder in Hugging Face's layout.
 
-def in_folder(folder: Path) -> Source:
-    """The files of a folder in Hugging Face's layout.
+        Raises:
+            WeightsError: one is missing.
+        """
+        tokenizer = folder / "tokenizer.json" if (folder / "tokenizer.json").exists() else folder / "vocab.txt"
+        needed = folder / "model.safetensors", folder / "config.json", tokenizer
+        missing = [path.name for path in needed if not path.exists()]
+        if missing:
+            raise WeightsError(
+                f"{folder} lacks {', '.join(missing)}; expected Hugging Face's model.safetensors, config.json, and "
+                "tokenizer.json or vocab.txt."
+            )
+        preprocessor = folder / "preprocessor_config.json"
+        return cls(folder.resolve().name, *needed, preprocessor if preprocessor.exists() else None)
 
-    Raises:
-        WeightsError: one is missing.
-    """
-    tokenizer = folder / "tokenizer.json" if (folder / "tokenizer.json").exists() else folder / "vocab.txt"
-    needed = folder / "model.safetensors", folder / "config.json", tokenizer
-    missing = [path.name for path in needed if not path.exists()]
-    if missing:
-        raise WeightsError(
-            f"{folder} lacks {', '.join(missing)}; expected Hugging Face's model.safetensors, config.json, and "
-            "tokenizer.json or vocab.txt."
-        )
-    preprocessor = folder / "preprocessor_config.json"
-    return Source(folder.resolve().name, *needed, preprocessor if preprocessor.exists() else None)
+    @classmethod
+    def download(cls, name: str) -> Source:
+        """The files of a published model, downloaded if they are not on this machine.
 
+        Args:
+            name: "grounding-dino-tiny" or "grounding-dino-base".
 
-def downloaded(name: str) -> Source:
-    """The files of a published model, "grounding-dino-tiny" or "-base", fetched if they are not there.
-
-    Raises:
-        WeightsError: they cannot be had.
-    """
-    return Source(name, *(weights.fetch(f"{name}.{kind}") for kind in ("safetensors", "config.json", "tokenizer.json")))
-
-
-def load(source: Source) -> GroundingDinoForObjectDetection:
-    """The network in eval mode.
-
-    Raises:
-        WeightsError: weights and config don't belong together.
-    """
-    from safetensors.torch import load_file
-
-    config = GroundingDinoConfig.from_json_file(source.config)
-    model, told = GroundingDinoForObjectDetection.from_pretrained(
-        None, config=config, state_dict=load_file(source.weights), dtype=torch.float32, output_loading_info=True
-    )
-    lacking, other = sorted(told["missing_keys"]), told["mismatched_keys"]
-    if lacking or other:
-        raise WeightsError(
-            f"{source.weights} does not fit {source.config}: {len(lacking)} tensors are missing ({', '.join(lacking[:3])}), "
-            f"{len(other)} have another shape. Take both files from the same model."
-        )
-    return model.eval()
-
-
-def read_canvas(source: Source, side: int | None = None) -> Canvas:
-    """How the model wants its pictures, in a square of `side` pixels, or of the longest side that it was made for."""
-    told = json.loads(source.preprocessor.read_text()) if source.preprocessor else {}
-    usual, size = Canvas(), told.get("size") or {}
-    mean, std = (tuple(told.get(f"image_{kind}", getattr(usual, kind))) for kind in ("mean", "std"))
-    return Canvas(side or size.get("longest_edge", usual.side), size.get("shortest_edge", usual.shortest), mean, std)
+        Raises:
+            WeightsError: they cannot be downloaded.
+        """
+        kinds = ("safetensors", "config.json", "tokenizer.json")
+        return cls(name, *(weights.fetch(f"{name}.{kind}") for kind in kinds))
 
 
 def write_grounding(source: Source, folder: Path, side: int | None = None) -> list[Path]:
@@ -108,184 +88,116 @@ def write_grounding(source: Source, folder: Path, side: int | None = None) -> li
 
     Args:
         source: the model's files.
-        folder: made if missing.
-        side: of the square that pictures are laid into; None for the longest side that the model was made for.
+        folder: created if missing.
+        side: of the square that images are placed in; None for the longest side that the model was made for.
 
     Returns:
         The two paths.
 
     Raises:
-        WeightsError: the files don't belong together, or this release of transformers is not what the export knows.
+        WeightsError: the files do not belong together, or another release of transformers is installed.
     """
-    check_upstream()
+    check_transformers()
     canvas = read_canvas(source, side)
-    model = load(source)
-    stamp = {"mam_graph": contract.GROUNDING.name, "mam_contract": contract.VERSION, "mam_variant": source.name}
-    stamp |= {"mam_checkpoint_sha256": sha256(source.weights), **canvas.metadata()}
+    model = load_network(source)
+    metadata = {"mam_graph": contract.GROUNDING.name, "mam_contract": contract.VERSION, "mam_variant": source.name}
+    metadata |= {"mam_checkpoint_sha256": weights.sha256(source.weights), **canvas.metadata()}
     folder.mkdir(parents=True, exist_ok=True)
-    # What is interrupted must not look whole, so both files get their place at the end.
+    # An interrupted export must not look complete, so both files are moved into place at the end.
     with tempfile.TemporaryDirectory(dir=folder) as unfinished:
-        graph, words = Path(unfinished) / contract.GROUNDING.file, Path(unfinished) / TOKENIZER
-        tokenizer = write_tokenizer(source.tokenizer, words)
-        # One phrase is enough: the number of tokens is free, and what depends on phrases is fed.
+        graph_file, tokenizer_file = Path(unfinished) / contract.GROUNDING.file, Path(unfinished) / TOKENIZER
+        tokenizer = write_tokenizer(source.tokenizer, tokenizer_file)
+        # One phrase is enough: the number of tokens is free, and all that depends on the phrases is an input.
         inputs = example_inputs(canvas, Phrases.tokenise("a thing", tokenizer))
-        trace(contract.GROUNDING, Traceable(model).eval(), inputs, graph, fixed=("Q", "side"))
-        _finish(graph, model.config.num_queries, stamp)
-        for path in (words, graph):
+        trace(contract.GROUNDING, TraceableGrounding(model).eval(), inputs, graph_file, fixed=("Q", "side"))
+        _finish(graph_file, model.config.num_queries, metadata)
+        for path in (tokenizer_file, graph_file):
             os.replace(path, folder / path.name)
-    return [folder / graph.name, folder / words.name]
+    return [folder / graph_file.name, folder / tokenizer_file.name]
+
+
+def read_canvas(source: Source, side: int | None = None) -> Canvas:
+    """How the model's images are prepared.
+
+    Args:
+        source: the model's files.
+        side: of the square that they are placed in; None for the longest side that the model was made for.
+    """
+    config: dict[str, Any] = json.loads(source.preprocessor.read_text()) if source.preprocessor else {}
+    default, size = Canvas(), config.get("size") or {}
+    mean, std = (tuple(config.get(f"image_{kind}", getattr(default, kind))) for kind in ("mean", "std"))
+    longest, shortest = size.get("longest_edge", default.side), size.get("shortest_edge", default.shortest)
+    return Canvas(side or longest, shortest, mean, std)
+
+
+def load_network(source: Source) -> GroundingDinoForObjectDetection:
+    """The network in eval mode.
+
+    Raises:
+        WeightsError: weights and config do not belong together.
+    """
+    from safetensors.torch import load_file
+
+    config = GroundingDinoConfig.from_json_file(source.config)
+    loaded: Any = GroundingDinoForObjectDetection.from_pretrained(
+        None, config=config, state_dict=load_file(source.weights), dtype=torch.float32, output_loading_info=True
+    )
+    model, report = loaded
+    missing, mismatched = sorted(report["missing_keys"]), report["mismatched_keys"]
+    if missing or mismatched:
+        raise WeightsError(
+            f"{source.weights} does not fit {source.config}: {len(missing)} tensors are missing "
+            f"({', '.join(missing[:3])}), {len(mismatched)} have another shape. Take both files from the same model."
+        )
+    return model.eval()
 
 
 def write_tokenizer(source: Path, target: Path) -> Tokenizer:
     """Copy a tokenizer.json, or make one of BERT's vocab.txt.
 
     Raises:
-        WeightsError: its marks are not those that the network parts phrases by.
+        WeightsError: its special tokens are not those by which the network separates phrases.
     """
     if source.suffix == ".json":
         shutil.copyfile(source, target)
     else:
         BertWordPieceTokenizer(str(source), lowercase=True).save(str(target))
     tokenizer = Tokenizer.from_file(str(target))
-    marks = [tokenizer.token_to_id(mark) for mark in ("[CLS]", "[SEP]", ".", "?")]
-    if marks != upstream.SPECIAL_TOKENS:
+    numbers = [tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]", ".", "?")]
+    if numbers != SPECIAL_TOKENS:
         raise WeightsError(
-            f"{source} numbers [CLS] [SEP] . ? as {marks}, the network as {upstream.SPECIAL_TOKENS}: another model's."
+            f"{source} numbers [CLS] [SEP] . ? as {numbers}, the network as {SPECIAL_TOKENS}: another model's."
         )
     return tokenizer
 
 
-class Traceable(torch.nn.Module):
-    """The network with the inputs and outputs of `mam.contract.GROUNDING`.
-
-    Raises:
-        WeightsError: its text encoder does not take masks of true and false.
-    """
-
-    def __init__(self, model: GroundingDinoForObjectDetection) -> None:
-        super().__init__()
-        attention = model.model.text_backbone.config._attn_implementation
-        if attention != "sdpa":
-            # The eager one would add the mask to the logits as 0 and 1, and be quietly wrong.
-            raise WeightsError(f"the text encoder uses {attention!r} attention; only 'sdpa' takes the mask of phrases.")
-        self.model = model
-
-    def forward(
-        self,
-        image: torch.Tensor,
-        pixel_mask: torch.Tensor,
-        input_ids: torch.Tensor,
-        position_ids: torch.Tensor,
-        text_mask: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        with replacements(text_mask, position_ids):
-            answer = self.model(pixel_values=image, pixel_mask=pixel_mask, input_ids=input_ids)
-        return answer.logits, answer.pred_boxes
-
-
-@contextlib.contextmanager
-def replacements(text_mask: torch.Tensor, position_ids: torch.Tensor) -> Iterator[None]:
-    """Replace what cannot be traced in transformers' module, and put it back afterwards."""
-
-    # It asks for cumulated maxima, which ONNX has no operator for.
-    def masks_from_outside(input_ids, special_tokens):
-        return text_mask, position_ids
-
-    # Its linspace reaches GridSample in double precision.
-    def reference_points(spatial_shapes_list, valid_ratios, device):
-        points = []
-        for level, (height, width) in enumerate(spatial_shapes_list):
-            y, x = torch.meshgrid(torch.arange(height).float() + 0.5, torch.arange(width).float() + 0.5, indexing="ij")
-            scale = valid_ratios[:, None, level] * torch.stack([torch.as_tensor(width), torch.as_tensor(height)])
-            points.append(torch.stack((x.reshape(-1), y.reshape(-1)), -1)[None] / scale)
-        return torch.cat(points, 1)[:, :, None] * valid_ratios[:, None]
-
-    # It reads values of tensors, which a trace has none of.
-    def no_check(*_: Any, **__: Any) -> None: ...
-
-    # It pads logits with minus infinity up to 256 tokens, through a ScatterND; no token is padding here.
-    def logits(self, vision_hidden_state, text_hidden_state, text_token_mask):
-        return vision_hidden_state @ text_hidden_state.transpose(-1, -2)
-
-    with (
-        _replaced(upstream, "generate_masks_with_special_tokens_and_transfer_map", masks_from_outside),
-        _replaced(upstream.GroundingDinoEncoder, "get_reference_points", staticmethod(reference_points)),
-        _replaced(upstream, "torch_compilable_check", no_check),
-        _replaced(upstream.GroundingDinoContrastiveEmbedding, "forward", logits),
-    ):
-        yield
-
-
-@contextlib.contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    before = vars(owner)[name]
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
-
-
-# The parameters of what is replaced, in the release that the replacements were written for.
-KNOWN = {
-    "generate_masks_with_special_tokens_and_transfer_map": ["input_ids", "special_tokens"],
-    "GroundingDinoEncoder.get_reference_points": ["spatial_shapes_list", "valid_ratios", "device"],
-    "torch_compilable_check": ["cond", "msg", "error_type"],
-    "GroundingDinoContrastiveEmbedding.forward": [
-        "self",
-        "vision_hidden_state",
-        "text_hidden_state",
-        "text_token_mask",
-    ],
-}
-
-
-def check_upstream() -> None:
-    """Make sure that this release of transformers has what the replacements replace.
-
-    Raises:
-        WeightsError: it has not.
-    """
-    for name, known in KNOWN.items():
-        found: Any = upstream
-        for part in name.split("."):
-            found = getattr(found, part, None)
-        parameters = list(inspect.signature(found).parameters) if found is not None else None
-        if parameters != known:
-            import transformers
-
-            raise WeightsError(
-                f"transformers {transformers.__version__} has another {name}: parameters {parameters}, expected {known}. "
-                "Install the release that requirements.txt names."
-            )
-
-
 def example_inputs(canvas: Canvas, phrases: Phrases) -> tuple[torch.Tensor, ...]:
-    """A grey picture of 4 to 3 and some phrases, in the order of the contract."""
-    picture = np.full((canvas.side * 3 // 4, canvas.side, 3), 127, np.uint8)
-    fed = (*canvas.place(picture), phrases.input_ids, phrases.position_ids, phrases.text_mask)
-    return tuple(torch.from_numpy(value) for value in fed)
+    """A grey image of aspect ratio 4:3 and some phrases, in the order of the contract."""
+    pixels = np.full((canvas.side * 3 // 4, canvas.side, 3), 127, np.uint8)
+    inputs = (*canvas.place(pixels), phrases.input_ids, phrases.position_ids, phrases.text_mask)
+    return tuple(torch.from_numpy(value) for value in inputs)
 
 
-def _finish(path: Path, queries: int, stamp: dict[str, str]) -> None:
+def _finish(path: Path, queries: int, metadata: dict[str, str]) -> None:
+    """Declare the outputs' shapes, replace infinities, store the metadata, and check the file."""
     model = onnx.load(path)
-    for tensor, found in zip(contract.GROUNDING.outputs, model.graph.output):
-        # The trace lost sight of their sizes.
+    for tensor, output in zip(contract.GROUNDING.outputs, model.graph.output, strict=True):
+        # The tracer does not find these sizes.
         shape = [queries if size == "Q" else size for size in tensor.shape]
-        found.CopyFrom(onnx.helper.make_tensor_value_info(tensor.name, onnx.TensorProto.FLOAT, shape))
+        output.CopyFrom(onnx.helper.make_tensor_value_info(tensor.name, onnx.TensorProto.FLOAT, shape))
     for node in model.graph.node:
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.TENSOR:
                 _make_finite(attribute.t)
     for tensor in model.graph.initializer:
         _make_finite(tensor)
-    onnx.helper.set_model_props(model, stamp)
+    onnx.helper.set_model_props(model, metadata)
     onnx.save(model, path)
     onnx.checker.check_model(path, full_check=True)
 
 
 def _make_finite(tensor: onnx.TensorProto) -> None:
-    """Replace infinities, and the lowest numbers that stand for them, by what half precision and browsers can hold."""
+    """Replace infinities, and the lowest float32 numbers, by what half precision and browsers can represent."""
     if tensor.data_type == onnx.TensorProto.FLOAT:
         values = numpy_helper.to_array(tensor)
         if np.abs(values).max(initial=0) > 1e30:

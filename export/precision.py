@@ -1,6 +1,7 @@
-"""Smaller flavours of exported graphs, with the same inputs and outputs: half precision, half-precision weights, 8-bit integers.
+"""Conversion of exported graphs to half precision, half-precision weights or 8 bits, with the same inputs and outputs.
 
-None of them is exact; `python -m export bench` measures what each costs and gains. Only onnxruntime's own tools rewrite the graphs.
+None of them is exact; `python -m export bench` measures what each costs and gains. All rewriting is done by
+onnxruntime's own tools.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -17,100 +17,74 @@ import onnx
 import onnxruntime as ort
 from onnx import numpy_helper
 
+from export.feeds import Feed, record_feeds
 from mam.contract import GRAPHS, IMAGE_ENCODER, MASK_DECODER, MATTE, Graph
 from mam.errors import GraphError
-from mam.images import open_photo
-from mam.matting import Matting
-from mam.prompts import Prompt
-from mam.runtime import CPU, OnnxGraphs, load_graphs
+from mam.runtime import CPU, load_graphs
 
-Feeds = dict[str, list[dict[str, np.ndarray]]]
-"""For each graph's name, the inputs of some calls."""
-
-# The parts that are networks, by where torch found them. Prompts' positions and refinement's thresholds need all their digits.
+# The parts that are networks, by the names of their nodes. Coordinates and refinement's thresholds stay in float32.
 _NETWORKS = {
     IMAGE_ENCODER: ("/encoder",),
     MASK_DECODER: ("/transformer", "/output_upscaling", "/output_hypernetworks", "/iou_prediction_head"),
     MATTE: ("/m2m",),
 }
-# Where the work is in convolutions. SAM's encoders have three: two are small, and the first sees the picture itself.
+# Where convolutions do the work. SAM's encoders have only three: two are small, and the first reads the image itself.
 _CONVOLUTIONS = ("/encoder/stage", "/m2m")
-# Sums over many values, and what they are divided by.
+# Sums over many values, and divisions by such sums.
 _FULL_PRECISION = ["LayerNormalization", "InstanceNormalization", "Softmax", "ReduceMean", "Pow", "Sqrt"]
-_TWO_GB = 2_000_000_000
-# How onnxruntime's converter to half precision calls the nodes that it adds.
+TWO_GB = 2_000_000_000
+# Names that onnxruntime's converter to half precision gives to the nodes it adds.
 _INSERTED = re.compile(r"graph_(in|out)put_cast\d+|.*_cast_to_fp(16|32)_node")
 
 
-def write_flavour(
+def convert_graphs(
     folder: Path,
     precision: str,
     out: Path,
-    pictures: Sequence[Path] = (),
+    images: Sequence[Path] = (),
     *,
-    written: Callable[[Path], None] = lambda path: None,
+    on_file: Callable[[Path], None] = lambda path: None,
 ) -> None:
-    """Write a flavour of a whole set of graphs.
+    """Convert a restored set of graphs to another precision.
 
     Args:
         folder: fp32 graphs, as `export.write` makes them.
-        precision: a key of `FLAVOURS`.
-        out: the new set's folder; made if missing.
-        pictures: photographs that "int8" learns the ranges of values from.
-        written: called with each path once it is there.
+        precision: a key of `CONVERTERS`.
+        out: the new set's folder; created if missing.
+        images: photographs to calibrate on, for "int8".
+        on_file: called with each path when the file is complete.
 
     Raises:
-        GraphError: `folder` is no complete set, or the new one would replace it.
+        GraphError: `folder` is no complete set, the new one would replace it, or "int8" has no photographs.
     """
     if folder.resolve() == out.resolve():
-        raise GraphError(f"{out} holds the exact graphs; give another folder for the flavour.")
-    load_graphs(folder, "cpu")  # a set that belongs together, or an error that says why not
-    feeds = record(folder, pictures) if precision == "int8" else {}
+        raise GraphError(f"{out} holds the exact graphs; give another folder for the converted ones.")
+    if precision == "int8" and not images:
+        raise GraphError("int8 is calibrated on photographs like those it will be used on; give some with --images.")
+    load_graphs(folder, "cpu")  # raises unless the three belong together
+    feeds = record_feeds(folder, images) if precision == "int8" else {}
     out.mkdir(parents=True, exist_ok=True)
     for graph in GRAPHS:
         target = out / graph.file
         target.with_name(f"{target.name}.data").unlink(missing_ok=True)  # onnx would append to it
-        FLAVOURS[precision](graph, folder / graph.file, target, feeds.get(graph.name, []))
+        CONVERTERS[precision](graph, folder / graph.file, target, feeds.get(graph.name, []))
         _stamp(folder / graph.file, target, precision)
         onnx.checker.check_model(target)
-        written(target)
+        on_file(target)
 
 
-def record(folder: Path, pictures: Sequence[Path]) -> Feeds:
-    """What the graphs of a set are fed with for a box and for a click on each picture."""
-    loaded = load_graphs(folder, "cpu")
-    recording = _Recording(**vars(loaded))
-    for path in pictures:
-        scene = Matting(recording).open(open_photo(path).pixels)
-        h, w = scene.photo.size
-        for prompt in (Prompt(box=(0.2 * w, 0.1 * h, 0.85 * w, 0.95 * h)), Prompt(points=[(w / 2, h / 2)])):
-            scene.mattes([prompt], recrop=False)
-    return recording.feeds
-
-
-@dataclass(frozen=True, eq=False)
-class _Recording(OnnxGraphs):
-    """Graphs that remember what they were fed with."""
-
-    feeds: Feeds = field(default_factory=lambda: {graph.name: [] for graph in GRAPHS})
-
-    def _run(self, graph: Graph, *values: np.ndarray) -> list[ort.OrtValue]:
-        self.feeds[graph.name].append({tensor.name: value for tensor, value in zip(graph.inputs, values)})
-        return super()._run(graph, *values)
-
-
-def _half(graph: Graph, source: Path, target: Path, feeds: list) -> None:
-    """The networks in half precision, arithmetic and weights; for GPUs and phones, as CPUs widen every number again."""
+def _half(graph: Graph, source: Path, target: Path, feeds: list[Feed]) -> None:
+    """Networks in half precision, arithmetic and weights: for GPUs and phones; CPUs convert each number back."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    # Shapes are inferred before the weights are read, as protobuf cannot pass on more than 2 GB.
+    # Shapes are inferred before the weights are read, because protobuf messages end at 2 GB.
     model = onnx.shape_inference.infer_shapes(onnx.load(source, load_external_data=False))
     onnx.load_external_data_for_model(model, str(source.parent))
     outside = [node.name for node in model.graph.node if not node.name.startswith(_NETWORKS[graph])]
     model = convert_float_to_float16(
         model, keep_io_types=True, disable_shape_infer=True, op_block_list=_FULL_PRECISION, node_block_list=outside
     )
-    # Where a value goes to several nodes, the converter writes the same Cast for each, and all at the end.
+    # Where several nodes read a value, the converter writes the same Cast for each of them, and all at the end.
     nodes = list({tuple(node.output): node for node in model.graph.node}.values())
     nodes = _sorted(_without_round_trips(nodes, {value.name for value in model.graph.output}))
     del model.graph.node[:]
@@ -119,27 +93,30 @@ def _half(graph: Graph, source: Path, target: Path, feeds: list) -> None:
 
 
 def _without_round_trips(nodes: list[onnx.NodeProto], outputs: set[str]) -> list[onnx.NodeProto]:
-    """The converter narrows all that leaves a node which it was to leave alone, and widens it again for the next of these: there
-    goes the value itself. `outputs` names those of the graph.
+    """Pass float32 values directly between nodes that stay in float32; the converter casts them to float16 and back.
+
+    Args:
+        nodes: of the converted graph; casts that turn out to be superfluous become `Identity` or are dropped.
+        outputs: names of the graph's outputs.
     """
     casts = [node for node in nodes if node.op_type == "Cast" and _INSERTED.fullmatch(node.name)]
-    narrowed = {node.output[0]: node.input[0] for node in casts if node.attribute[0].i == onnx.TensorProto.FLOAT16}
-    whole: dict[str, str] = {}
+    halved = {node.output[0]: node.input[0] for node in casts if node.attribute[0].i == onnx.TensorProto.FLOAT16}
+    restored: dict[str, str] = {}
     for node in casts:
-        if node.attribute[0].i == onnx.TensorProto.FLOAT and node.input[0] in narrowed:
-            whole[node.output[0]] = narrowed[node.input[0]]
-            node.op_type, node.input[0] = "Identity", narrowed[node.input[0]]
+        if node.attribute[0].i == onnx.TensorProto.FLOAT and node.input[0] in halved:
+            restored[node.output[0]] = halved[node.input[0]]
+            node.op_type, node.input[0] = "Identity", halved[node.input[0]]
             del node.attribute[:]
     for node in nodes:
         for i, name in enumerate(node.input):
-            node.input[i] = whole.get(name, name)
+            node.input[i] = restored.get(name, name)
     read = outputs | {name for node in nodes for name in node.input}
     spare = {node.output[0] for node in casts} - read
     return [node for node in nodes if node.output[0] not in spare]
 
 
-def _half_weights(graph: Graph, source: Path, target: Path, feeds: list) -> None:
-    """Weights stored in half precision and widened when the graph is loaded: half the file, the same arithmetic and speed."""
+def _half_weights(graph: Graph, source: Path, target: Path, feeds: list[Feed]) -> None:
+    """Weights stored in half precision, converted back on loading: half the file, the same arithmetic and speed."""
     model = onnx.load(source)
     casts = []
     for tensor in model.graph.initializer:
@@ -154,25 +131,25 @@ def _half_weights(graph: Graph, source: Path, target: Path, feeds: list) -> None
     _save(model, target)
 
 
-def _int8(graph: Graph, source: Path, target: Path, feeds: list[dict[str, np.ndarray]]) -> None:
-    """8-bit weights: matrix products with the ranges of the moment, convolutions with ranges learnt from `feeds`."""
+def _int8(graph: Graph, source: Path, target: Path, feeds: list[Feed]) -> None:
+    """8-bit weights; ranges of matrix products are computed at run time, those of convolutions on `feeds`."""
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
 
     class Reader(CalibrationDataReader):
         def __init__(self) -> None:
             self.rest = iter(feeds)
 
-        def get_next(self) -> dict[str, np.ndarray] | None:
+        def get_next(self) -> Feed | None:
             return next(self.rest, None)
 
-    large = graph_bytes(source) > _TWO_GB
+    large = graph_bytes(source) > TWO_GB
     with tempfile.TemporaryDirectory() as scratch:
         folded, products = Path(scratch) / "folded.onnx", Path(scratch) / "products.onnx"
         _fold(source, folded, large)
         convolutions = [
             node.name for node in _nodes(folded) if node.op_type == "Conv" and node.name.startswith(_CONVOLUTIONS)
         ]
-        # Seven of eight bits: on CPUs without an instruction for it, products of full bytes overflow their sums of two.
+        # Seven of eight bits: CPUs without VNNI add two products in 16 bits, which full bytes overflow.
         common = {
             "weight_type": QuantType.QInt8,
             "per_channel": True,
@@ -199,7 +176,7 @@ def _int8(graph: Graph, source: Path, target: Path, feeds: list[dict[str, np.nda
             )
 
 
-FLAVOURS: dict[str, Callable[[Graph, Path, Path, list], None]] = {
+CONVERTERS: dict[str, Callable[[Graph, Path, Path, list[Feed]], None]] = {
     "fp16": _half,
     "fp16_weights": _half_weights,
     "int8": _int8,
@@ -207,7 +184,7 @@ FLAVOURS: dict[str, Callable[[Graph, Path, Path, list], None]] = {
 
 
 def _sorted(nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """Nodes in an order in which each comes after those that it reads from."""
+    """The same nodes in topological order."""
     maker = {name: index for index, node in enumerate(nodes) for name in node.output}
     before = {index: {maker[name] for name in node.input if name in maker} for index, node in enumerate(nodes)}
     return [nodes[index] for index in TopologicalSorter(before).static_order()]
@@ -218,14 +195,14 @@ def _nodes(path: Path) -> Sequence[onnx.NodeProto]:
 
 
 def _deep_products(path: Path) -> list[str]:
-    """Products with constants of more than two axes: they can be quantised, but then do not run."""
+    """Products with constants of more than two axes; onnxruntime quantises them, but cannot run the result."""
     graph = onnx.load(path, load_external_data=False).graph
     deep = {tensor.name for tensor in graph.initializer if len(tensor.dims) > 2}
     return [node.name for node in graph.node if node.op_type == "MatMul" and deep.intersection(node.input)]
 
 
 def _fold(source: Path, target: Path, apart: bool) -> None:
-    """Let onnxruntime compute what is constant, so that every weight stands where quantisation looks for it."""
+    """Evaluate constant expressions, so that quantisation finds every weight; `apart` stores weights separately."""
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(target)
@@ -233,7 +210,7 @@ def _fold(source: Path, target: Path, apart: bool) -> None:
         options.add_session_config_entry(
             "session.optimized_model_external_initializers_file_name", f"{target.name}.data"
         )
-    # A product and its bias as one Gemm would escape quantisation.
+    # A product fused with its bias into a Gemm would not be quantised.
     ort.InferenceSession(str(source), options, providers=[CPU], disabled_optimizers=["MatMulAddFusion"])
 
 
@@ -245,11 +222,11 @@ def _stamp(source: Path, target: Path, precision: str) -> None:
 
 
 def _save(model: onnx.ModelProto, target: Path) -> None:
-    large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > _TWO_GB
+    large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > TWO_GB
     onnx.save(model, target, save_as_external_data=large, location=f"{target.name}.data")
 
 
 def graph_bytes(path: Path) -> int:
-    """Bytes of a graph's file, and of the weights beside it if they are apart."""
+    """Bytes of a graph's file, and of the weights beside it, if there are any."""
     data = path.with_name(f"{path.name}.data")
     return path.stat().st_size + (data.stat().st_size if data.exists() else 0)

@@ -1,4 +1,4 @@
-"""First use of a full-size model: download its checkpoints, export its graphs, keep them where the library looks."""
+"""Preparation of a full-size model: download its checkpoints, export its graphs to where the library looks for them."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from mam import contract, weights
 from mam.nets import checkpoint
 from mam.variants import Variant
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 _STEP = 5  # percent of a download between two lines
 
 
-def prepare(variant: Variant, say: Say) -> Path:
-    """The folder of a variant's graphs, made first if it is not there; of several processes one works, the others wait.
+def prepare(variant: Variant, log: Log) -> Path:
+    """Return the folder of a variant's graphs, exporting them first if needed; of several processes only one exports.
 
     Args:
         variant: with checkpoints.
-        say: called with one line about each step.
+        log: called with one line per step.
 
     Raises:
-        WeightsError: a checkpoint cannot be had, or is not what it should be.
+        WeightsError: a checkpoint cannot be downloaded, or is not the published file.
     """
     folder = weights.graphs_folder(variant.name)
     with weights.exclusive_lock(folder):
         if not folder.exists():
             weights.require_manual_files(variant.checkpoints)  # before hours of download
-            files = [weights.fetch(name, _told(name, say)) for name in variant.checkpoints]
-            say(f"Reading {' and '.join(variant.checkpoints)}")
+            files = [weights.fetch(name, _log_progress(name, log)) for name in variant.checkpoints]
+            log(f"Reading {' and '.join(variant.checkpoints)}")
             model = checkpoint.load(variant, *files)
             partial = folder.with_name(f"{folder.name}.partial")
             shutil.rmtree(partial, ignore_errors=True)
-            say(f"Exporting {len(contract.GRAPHS)} graphs, which takes some minutes")
-            write_graphs(model, weights.sha256(*files), partial, written=lambda path: say(f"Exported {path.name}"))
+            log(f"Exporting {len(contract.GRAPHS)} graphs, which takes some minutes")
+            write_graphs(model, weights.sha256(*files), partial, on_file=lambda path: log(f"Exported {path.name}"))
             os.replace(partial, folder)
-    say(f"{variant.name} is ready in {folder}")
+    log(f"{variant.name} is ready in {folder}")
     return folder
 
 
-def _told(name: str, say: Say) -> weights.Progress:
-    """A download's progress as a line now and then."""
+def _log_progress(name: str, log: Log) -> weights.Progress:
+    """A callback that logs a line for every 5% of a download."""
     last = -_STEP
 
     def progress(have: int, expected: int) -> None:
@@ -51,6 +51,6 @@ def _told(name: str, say: Say) -> weights.Progress:
         percent = 100 * have // expected if expected else 0
         if percent >= last + _STEP:
             last = percent - percent % _STEP
-            say(f"Downloading {name}: {percent}% of {expected / 1e6:.0f} MB")
+            log(f"Downloading {name}: {percent}% of {expected / 1e6:.0f} MB")
 
     return progress

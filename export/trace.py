@@ -1,4 +1,4 @@
-"""From a torch module to a graph of the contract, by the TorchScript exporter."""
+"""Trace a torch module into an ONNX file with the tensor names of a contract, by the TorchScript exporter."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ def trace(
     fixed: Collection[str] = (),
     **options: Any,
 ) -> None:
-    """Write what a module does with some inputs as ONNX.
+    """Write what a module computes as ONNX.
 
     Args:
-        graph: gives the names and the sizes that may vary.
-        module: in eval mode. inputs: in the contract's order.
-        fixed: sizes of the contract that have words for names, but do not vary within one file.
-        options: of `torch.onnx.export`.
+        graph: gives the names of the tensors, and which of their sizes are dynamic.
+        module: in eval mode.
+        inputs: examples, in the contract's order.
+        path: the file to write.
+        fixed: sizes with a name in the contract that are constant within one file.
+        options: passed on to `torch.onnx.export`.
     """
     dynamic = {
         tensor.name: {
@@ -37,10 +39,10 @@ def trace(
         for tensor in (*graph.inputs, *graph.outputs)
     }
     with torch.inference_mode(), warnings.catch_warnings():
-        # Sizes are compared while tracing, in places that hold for every input; parity is checked, not assumed.
+        # Sizes are compared while tracing, always in ways that hold for every input; `export.parity` checks it.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", UserWarning)  # about folding of constants
+        warnings.simplefilter("ignore", UserWarning)  # about constant folding
         torch.onnx.export(
             module,
             inputs,

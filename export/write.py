@@ -1,8 +1,8 @@
-"""Trace, check and stamp the three graphs.
+"""Write the three graphs of a model: trace each, store its weights and its metadata, check the file.
 
-The TorchScript exporter traces them (`dynamo=False`): the crop around the mask has a size that depends on the picture,
-which the newer exporter cannot trace. It is given no weights: those go from the network to the file one by one, so that
-even ViT-H needs little more memory than its checkpoint.
+The TorchScript exporter traces them (`dynamo=False`), because the newer exporter cannot trace a crop around the mask
+whose size depends on the image. The traced file holds no weights: they are copied from the network one at a time, so
+that even ViT-H needs little more memory than its checkpoint.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import onnx
@@ -25,7 +26,7 @@ from mam.contract import IMAGE_ENCODER, metadata
 from mam.nets.mam import MattingAnything
 
 ONE_FILE = 1_000_000_000
-"""Bytes of weights above which they go into a second file, NAME.onnx.data; protobuf itself ends at 2 GB."""
+"""Bytes of weights above which they are stored in a second file, NAME.onnx.data; protobuf ends at 2 GB."""
 
 
 def write_graphs(
@@ -34,66 +35,67 @@ def write_graphs(
     folder: Path,
     *,
     plain: bool = False,
-    written: Callable[[Path], None] = lambda path: None,
+    on_file: Callable[[Path], None] = lambda path: None,
 ) -> None:
     """Write `image_encoder.onnx`, `mask_decoder.onnx` and `matte.onnx`.
 
     Args:
-        model: in eval mode.
-        checkpoint_sha256: stamped into the metadata of all three.
-        folder: made if missing.
+        model: in eval mode; it is not changed.
+        checkpoint_sha256: stored in the metadata of all three.
+        folder: created if missing.
         plain: keep the attention of a SAM encoder in standard operators, for runtimes without the fused one; it needs
             several times the memory.
-        written: called with each path once it is there. Above `ONE_FILE` bytes the weights are in a second file beside it.
+        on_file: called with each path when the file is complete. Weights above `ONE_FILE` bytes are in a second file
+            beside it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stamp = metadata(model.variant.name, checkpoint_sha256, model.variant.policy)
     for graph, (module, inputs) in modules(model).items():
         path = folder / graph.file
-        rewritten = graph is IMAGE_ENCODER and not plain
-        with fused(model.sam.image_encoder) if rewritten else contextlib.nullcontext():
-            # PRESERVE (the module is in eval mode) keeps batch norms apart; onnxruntime folds them when it loads.
-            how = {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False, "export_params": False}
-            trace(graph, module.eval(), inputs, path, **how)
-        # An encoder's constants are few and large.
+        fuse = graph is IMAGE_ENCODER and not plain
+        with fused(model.sam.image_encoder) if fuse else contextlib.nullcontext():
+            # PRESERVE (the module is in eval mode) keeps batch norms as they are; onnxruntime folds them when it loads.
+            preserve = torch.onnx.TrainingMode.PRESERVE
+            trace(graph, module.eval(), inputs, path, training=preserve, do_constant_folding=False, export_params=False)
+        # The constants of an image encoder are few and large, so they are not folded.
         proto = onnx.load(path) if graph is IMAGE_ENCODER else _folded(path)
         onnx.helper.set_model_props(proto, {**stamp, "mam_graph": graph.name})
-        _write(proto, module.state_dict(), path)
+        _store_weights(proto, module.state_dict(), path)
         onnx.checker.check_model(path, full_check=True)
-        written(path)
+        on_file(path)
 
 
 def _folded(path: Path) -> onnx.ModelProto:
-    """A traced graph in which what depends on no input and no weight is computed: most of the nodes for an index or a size."""
+    """A traced graph with its constant expressions evaluated; most of the nodes that compute an index or a size go."""
     options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC  # what any runtime understands
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC  # standard operators only
     options.optimized_model_filepath = str(path)
     ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     proto = onnx.load(path)
     used = [domain for domain in proto.opset_import if domain.domain in {node.domain for node in proto.graph.node}]
-    del proto.opset_import[:]  # onnxruntime names every set of operators that it knows
+    del proto.opset_import[:]  # onnxruntime lists every operator set that it knows
     proto.opset_import.extend(used)
     return proto
 
 
-def _write(proto: onnx.ModelProto, weights: dict[str, torch.Tensor], path: Path) -> None:
-    """Turn the inputs of a traced graph that are weights into stored ones, and save it."""
+def _store_weights(proto: onnx.ModelProto, weights: dict[str, torch.Tensor], path: Path) -> None:
+    """Replace the inputs of a traced graph that stand for weights by initializers, and save it."""
     named = {value.name for value in proto.graph.input} & weights.keys()
     inputs = [value for value in proto.graph.input if value.name not in named]
     del proto.graph.input[:]
     proto.graph.input.extend(inputs)
-    apart = sum(weights[name].nbytes for name in named) > ONE_FILE
+    external = sum(weights[name].nbytes for name in named) > ONE_FILE
     data = path.with_name(f"{path.name}.data")
     data.unlink(missing_ok=True)
     casts = []
-    with open(data, "wb") if apart else contextlib.nullcontext() as stream:
+    with open(data, "wb") if external else contextlib.nullcontext() as stream:
         for name in sorted(named):
             values = weights[name].numpy()
             half = _exact_half(values)
             stored = name if half is None else f"{name}_half"
             if half is not None:
                 casts.append(onnx.helper.make_node("Cast", [stored], [name], to=onnx.TensorProto.FLOAT))
-            proto.graph.initializer.append(_stored(stored, values if half is None else half, stream, data.name))
+            proto.graph.initializer.append(_initializer(stored, values if half is None else half, stream, data.name))
     nodes = list(proto.graph.node)
     del proto.graph.node[:]
     proto.graph.node.extend(casts + nodes)
@@ -101,9 +103,9 @@ def _write(proto: onnx.ModelProto, weights: dict[str, torch.Tensor], path: Path)
 
 
 def _exact_half(values: np.ndarray) -> np.ndarray | None:
-    """Weights that ARE half-precision numbers as such, else None: stored so they take half the file, for the same arithmetic.
+    """Weights in half precision if that loses nothing, else None: half the file, the same arithmetic.
 
-    Our own checkpoints are kept in half precision; Meta's are not.
+    Our own checkpoints are in half precision; Meta's are not.
     """
     if values.dtype != np.float32 or values.size < 1024:
         return None
@@ -112,11 +114,11 @@ def _exact_half(values: np.ndarray) -> np.ndarray | None:
     return half if np.array_equal(half.astype(np.float32), values) else None
 
 
-def _stored(name: str, values: np.ndarray, stream, file: str) -> onnx.TensorProto:
-    """A tensor of a graph, with its values inside, or appended to the open `stream` of `file` if there is one."""
+def _initializer(name: str, values: np.ndarray, stream: IO[bytes] | None, file: str) -> onnx.TensorProto:
+    """A tensor with its values inside, or appended to `stream`, the open file named `file`, if there is one."""
     if stream is None:
         return numpy_helper.from_array(values, name)
-    stream.seek(-stream.tell() % 4096, os.SEEK_CUR)  # page by page, so that a runtime can map it
+    stream.seek(-stream.tell() % 4096, os.SEEK_CUR)  # aligned to pages, so that a runtime can map it
     tensor = onnx.TensorProto(
         name=name, dims=values.shape, data_type=onnx.helper.np_dtype_to_tensor_dtype(values.dtype)
     )

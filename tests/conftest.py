@@ -83,12 +83,12 @@ def grounding_source(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def grounding_folder(grounding_source, tmp_path_factory) -> Path:
     """The same, exported."""
-    from export.grounding import in_folder, write_grounding
+    from export.grounding import Source, write_grounding
     from tests.grounding import one_thread
 
     folder = tmp_path_factory.mktemp("grounding")
     with one_thread():
-        write_grounding(in_folder(grounding_source), folder)
+        write_grounding(Source.in_folder(grounding_source), folder)
     return folder
 
 

@@ -21,7 +21,7 @@ MARKS = {
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch on one thread: for so small a model more only wait for each other, on a busy machine a hundred times longer."""
+    """Torch on one thread: so small a model runs no faster on more, and on a busy machine a hundred times slower."""
     import torch
 
     before = torch.get_num_threads()
@@ -56,7 +56,7 @@ def write_source(folder: Path) -> Path:
     torch.manual_seed(0)
     model = GroundingDinoForObjectDetection(config)
     with torch.no_grad():
-        # What starts at zero (sampling offsets, boxes, fusion) is random too, so that no part can hide a mistake by being silent.
+        # Parameters that start at zero (sampling offsets, boxes, fusion) are random too, so that each one matters.
         for parameter in model.parameters():
             parameter.add_(torch.randn(parameter.shape) * 0.1)
     model.save_pretrained(folder)

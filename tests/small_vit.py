@@ -1,6 +1,6 @@
-"""A SAM of Meta's layout that is small and random stands for `vit_b`, and a folder for the servers that it is downloaded from.
+"""A small random SAM of Meta's layout in the place of `vit_b`, and a folder in the place of the download servers.
 
-`python -m tests.small_vit MIRROR prepare --variant vit_b` is `python -m export prepare` with that model and its checksums.
+`python -m tests.small_vit MIRROR prepare --variant vit_b` is `python -m export prepare` with that model.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SMALL = dataclasses.replace(
 def write_mirror(folder: Path) -> None:
     """The two checkpoints of `vit_b`: Meta's layout, and Mask-to-Matte as it was cut out of the authors' file."""
     model = checkpoint.seeded(SMALL, 0)
-    for name, net in zip(SMALL.checkpoints, (model.sam, model.m2m)):
+    for name, net in zip(SMALL.checkpoints, (model.sam, model.m2m), strict=True):
         torch.save(net.state_dict(), folder / name)
 
 

@@ -1,4 +1,4 @@
-"""Load a program of tools/ as a module: the folder is no package, so nothing installed under that name can take its place."""
+"""Load a program of tools/ as a module, by its path: the folder is no package, and its name is a common one."""
 
 from __future__ import annotations
 

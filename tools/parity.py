@@ -28,7 +28,8 @@ from torch import Tensor, nn
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from export.parity import Row, TorchGraphs, summary
+from export.parity import Row, summary
+from export.torch_graphs import TorchGraphs
 from mam import weights
 from mam.errors import MamError
 from mam.evaluation import run

@@ -1,7 +1,7 @@
 """tools/parity.py against a stand-in for the authors' clone: the same files, names and habits, our own networks inside.
 
-The habits: CUDA everywhere, imports of much that is not installed, Meta's weights read from a fixed place, masks overwritten
-in place, an empty mask that crashes.
+The habits: CUDA everywhere, imports of packages that are not installed, Meta's weights read from a fixed path, masks
+overwritten in place, an empty mask that crashes.
 """
 
 import dataclasses
@@ -94,7 +94,8 @@ def single_ms_inference(model, sample, args):
     if args.alphaguide:
         np.min(np.where(post[0, 0].cpu().numpy())[0])
     h, w = sample["pad_shape"]
-    alphas = [F.interpolate(pred[f"alpha_{k}"][..., :h, :w], sample["ori_shape"], mode="bilinear", align_corners=False) for k in ("os8", "os4", "os1")]
+    resized = lambda x: F.interpolate(x[..., :h, :w], sample["ori_shape"], mode="bilinear", align_corners=False)
+    alphas = [resized(pred[f"alpha_{k}"]) for k in ("os8", "os4", "os1")]
     alpha = refine(post.cuda() > 0, *alphas, torch.tensor(args.maskguide))
     post[...] = 0
     return (alpha[0].cpu().numpy() * 255).transpose(1, 2, 0).astype("uint8")
@@ -125,7 +126,8 @@ def clone(mini, tmp_path, monkeypatch):
             "networks/generator_m2m.py": GENERATOR.replace("ERROR", str(error)),
             "networks/m2ms/__init__.py": variant,
             "utils/__init__.py": "from .logger import *\nfrom .config import *\n",
-            "utils/logger.py": "from utils import util\nfrom utils.config import CONFIG\nfrom tensorboardX import SummaryWriter\n",
+            "utils/logger.py": "from utils import util\nfrom utils.config import CONFIG\n"
+            "from tensorboardX import SummaryWriter\n",
             "utils/config.py": "from easydict import EasyDict\nCONFIG = EasyDict({})\nCONFIG.is_default = True\n",
             "utils/util.py": "from utils.config import CONFIG\nfrom skimage.measure import label\n",
             "segment-anything/segment_anything/__init__.py": SEGMENT_ANYTHING,

@@ -1,4 +1,4 @@
-"""The exported text model against transformers' own; and that transformers is what the replacements expect."""
+"""The exported text model against transformers' own, its files, and the command that writes them."""
 
 import json
 import shutil
@@ -8,7 +8,6 @@ import onnx
 import pytest
 import torch
 from onnx import numpy_helper
-from transformers.models.grounding_dino import modeling_grounding_dino as upstream
 
 from export import grounding as export
 from export.__main__ import main
@@ -23,7 +22,7 @@ TEXTS = ["a cat", "the girl in the red sweater, a dog", ["a cat", "the girl in t
 @pytest.fixture(scope="module")
 def torch_model(grounding_source):
     with one_thread():
-        yield export.load(export.in_folder(grounding_source))
+        yield export.load_network(export.Source.in_folder(grounding_source))
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=["one phrase", "one long phrase", "three phrases"])
@@ -61,7 +60,7 @@ def test_graph_follows_the_contract_and_is_finite(grounding_folder) -> None:
         (contract.GROUNDING.outputs, model.graph.output),
     ):
         assert [t.name for t in declared] == [t.name for t in found]
-        for tensor, proto in zip(declared, found):
+        for tensor, proto in zip(declared, found, strict=True):
             shape = [d.dim_param or d.dim_value for d in proto.type.tensor_type.shape.dim]
             known = {"side": 160, "Q": 20}
             assert shape == [known.get(size, size) for size in tensor.shape]
@@ -72,15 +71,15 @@ def test_graph_follows_the_contract_and_is_finite(grounding_folder) -> None:
     assert max(np.abs(v).max(initial=0) for v in values if v.dtype == np.float32) < np.finfo(np.float16).max
 
 
-def test_graph_says_what_it_is(grounding_folder, grounding_source, grounding) -> None:
-    stamp = {
+def test_metadata_describes_the_graph(grounding_folder, grounding_source, grounding) -> None:
+    metadata = {
         p.key: p.value for p in onnx.load(grounding_folder / "grounding.onnx", load_external_data=False).metadata_props
     }
-    assert stamp == {
+    assert metadata == {
         "mam_graph": "grounding",
         "mam_contract": contract.VERSION,
         "mam_variant": grounding_source.name,
-        "mam_checkpoint_sha256": export.sha256(grounding_source / "model.safetensors"),
+        "mam_checkpoint_sha256": export.weights.sha256(grounding_source / "model.safetensors"),
         "mam_side": "160",
         "mam_shortest": "96",
         "mam_pixel_mean": "0.485,0.456,0.406",
@@ -96,69 +95,17 @@ def test_graph_runs_from_another_folder(grounding_folder, grounding, tmp_path) -
     assert Grounding.load(tmp_path, "cpu", 1).find(pixels, "a cat") == grounding.find(pixels, "a cat")
 
 
-def test_transformers_is_what_the_replacements_expect() -> None:
-    export.check_upstream()
-    assert upstream.SPECIAL_TOKENS == [101, 102, 1012, 1029]
-
-
-@pytest.mark.parametrize("name", export.KNOWN)
-def test_another_transformers_is_refused_before_any_work(monkeypatch, grounding_source, tmp_path, name) -> None:
-    owner, _, attribute = name.rpartition(".")
-    monkeypatch.setattr(getattr(upstream, owner) if owner else upstream, attribute, lambda other: None)
-    with pytest.raises(WeightsError, match=f"transformers .* has another {name}: parameters .'other'"):
-        export.write_grounding(export.in_folder(grounding_source), tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_replacements_are_taken_back_even_after_an_error() -> None:
-    def state():
-        encoder, embedding = upstream.GroundingDinoEncoder, upstream.GroundingDinoContrastiveEmbedding
-        return [
-            upstream.generate_masks_with_special_tokens_and_transfer_map,
-            upstream.torch_compilable_check,
-            vars(encoder)["get_reference_points"],
-            vars(embedding)["forward"],
-        ]
-
-    before = state()
-    with pytest.raises(ZeroDivisionError), export.replacements(None, None):
-        assert not set(map(id, state())) & set(map(id, before))
-        raise ZeroDivisionError
-    assert state() == before
-
-
-def test_replaced_reference_points_are_the_same() -> None:
-    ratios = torch.rand(1, 3, 2, generator=torch.manual_seed(0)) / 2 + 0.5
-    shapes = [(12, 20), (6, 10), (1, 5)]
-    expected = upstream.GroundingDinoEncoder.get_reference_points(shapes, ratios, "cpu")
-    with export.replacements(None, None):
-        assert torch.allclose(
-            upstream.GroundingDinoEncoder.get_reference_points(shapes, ratios, "cpu"), expected, atol=1e-6
-        )
-
-
-def test_attention_that_would_add_the_mask_is_refused(torch_model) -> None:
-    config = torch_model.model.text_backbone.config
-    before = config._attn_implementation
-    try:
-        config._attn_implementation = "eager"
-        with pytest.raises(WeightsError, match="'eager' attention"):
-            export.Traceable(torch_model)
-    finally:
-        config._attn_implementation = before
-
-
 def test_incomplete_and_foreign_folders_are_refused(tmp_path, grounding_source) -> None:
-    with pytest.raises(WeightsError, match="lacks model.safetensors, config.json, vocab.txt"):
-        export.in_folder(tmp_path)
+    with pytest.raises(WeightsError, match=r"lacks model.safetensors, config.json, vocab.txt"):
+        export.Source.in_folder(tmp_path)
     for file in grounding_source.iterdir():
         shutil.copy(file, tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**config, "encoder_layers": 2}))
-    with pytest.raises(WeightsError, match="does not fit .*config.json: [1-9]"):
-        export.load(export.in_folder(tmp_path))
+    with pytest.raises(WeightsError, match=r"does not fit .*config.json: [1-9]"):
+        export.load_network(export.Source.in_folder(tmp_path))
     (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n.\n?\na\n")
-    with pytest.raises(WeightsError, match="another model's"):
+    with pytest.raises(WeightsError, match=r"another model's"):
         export.write_tokenizer(tmp_path / "vocab.txt", tmp_path / "tokenizer.json")
 
 
@@ -166,7 +113,7 @@ def test_published_files_are_those_of_the_weights(monkeypatch) -> None:
     addresses = []
     monkeypatch.setattr(export.weights, "fetch", lambda name: addresses.append(export.weights.find(name).url) or name)
     for model in MODELS:
-        export.downloaded(model)
+        export.Source.download(model)
     expected = [
         f"hf://IDEA-Research/{model}/{file}"
         for model in MODELS
@@ -175,7 +122,7 @@ def test_published_files_are_those_of_the_weights(monkeypatch) -> None:
     assert addresses == expected
 
 
-def test_a_tokenizer_is_taken_over_or_made_of_the_vocabulary(grounding_folder, grounding_source, tmp_path) -> None:
+def test_a_tokenizer_is_copied_or_made_of_the_vocabulary(grounding_folder, grounding_source, tmp_path) -> None:
     made = export.write_tokenizer(grounding_source / "vocab.txt", tmp_path / "made.json")
     taken = export.write_tokenizer(grounding_folder / "tokenizer.json", tmp_path / "taken.json")
     text = "The GIRL, in red. dogs?"

@@ -54,7 +54,7 @@ def test_crop_keeps_its_margin_and_stays_inside() -> None:
 
 @torch.inference_mode()
 def test_forward_is_the_librarys_chain(model) -> None:
-    from export.parity import TorchGraphs
+    from export.torch_graphs import TorchGraphs
     from mam import Matting
     from tests.conftest import EXAMPLES
 

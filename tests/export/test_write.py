@@ -1,0 +1,98 @@
+"""The files that the export writes: contract, metadata, weights, and the shipped graphs again."""
+
+import shutil
+from collections import Counter
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from export import write
+from export.parity import relative_error
+from export.torch_graphs import TorchGraphs
+from export.write import write_graphs
+from mam import GraphError, contract, weights
+from mam.matting import BUNDLE
+from mam.nets import checkpoint
+from mam.runtime import load_graphs
+from mam.variants import VARIANTS
+
+CHECKPOINTS = (BUNDLE / "tiny_sam.pt", BUNDLE / "tiny_m2m.pt")
+
+
+def test_graphs_follow_the_contract(graphs_folder) -> None:
+    for graph in contract.GRAPHS:
+        proto = onnx.load(graphs_folder / graph.file)
+        onnx.checker.check_model(proto, full_check=True)
+        for declared, found in ((graph.inputs, proto.graph.input), (graph.outputs, proto.graph.output)):
+            assert [t.name for t in declared] == [t.name for t in found]
+        for tensor, found in zip(graph.inputs, proto.graph.input, strict=True):
+            shape = [d.dim_param or d.dim_value for d in found.type.tensor_type.shape.dim]
+            assert shape == list(tensor.shape)
+        metadata = {p.key: p.value for p in proto.metadata_props}
+        assert metadata == {**contract.metadata("mini", "seed 0"), "mam_graph": graph.name}
+        assert {n.domain for n in proto.graph.node} == {""}  # standard operators only
+        assert "weight_u" not in str([i.name for i in proto.graph.initializer])  # spectral norm is folded
+
+
+def test_export_gives_the_shipped_graphs(tmp_path) -> None:
+    model = checkpoint.load(VARIANTS["tiny"], *CHECKPOINTS)
+    before = [tensor.clone() for tensor in model.state_dict().values()]
+    paths = []
+    write_graphs(model, weights.sha256(*CHECKPOINTS), tmp_path, on_file=paths.append)
+    assert paths == [tmp_path / graph.file for graph in contract.GRAPHS]
+    for graph in contract.GRAPHS:
+        got, shipped = onnx.load(tmp_path / graph.file), onnx.load(BUNDLE / graph.file)
+        assert Counter(node.op_type for node in got.graph.node) == Counter(node.op_type for node in shipped.graph.node)
+        assert {p.key: p.value for p in got.metadata_props} == {p.key: p.value for p in shipped.metadata_props}
+        stored = [{t.name: numpy_helper.to_array(t) for t in proto.graph.initializer} for proto in (got, shipped)]
+        assert stored[0].keys() == stored[1].keys()
+        assert all(np.array_equal(values, stored[1][name]) for name, values in stored[0].items())
+    # The model is as it was, with its spectral norms.
+    assert all(torch.equal(a, b) for a, b in zip(before, model.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize(("b", "n"), [(1, 1), (3, 2), (2, 7)])
+def test_prompts_and_points_are_dynamic(model, graphs_folder, b: int, n: int) -> None:
+    rng = np.random.default_rng(0)
+    inputs = (
+        rng.standard_normal((1, 256, 64, 64), np.float32),
+        rng.uniform(0, 1024, (b, n, 2)).astype(np.float32),
+        rng.integers(-1, 4, (b, n)).astype(np.float32),
+        rng.standard_normal((b, 1, 256, 256), np.float32),
+        rng.integers(0, 2, b).astype(np.float32),
+    )
+    masks, scores = load_graphs(graphs_folder, "cpu").decode(*inputs)
+    expected, quality = TorchGraphs(model).decode(*inputs)
+    assert masks.shape == (b, 4, 256, 256) and scores.shape == (b, 4)
+    assert relative_error(masks, expected) < 1e-4
+    assert np.abs(scores - quality).max() < 1e-4
+
+
+def test_half_precision_weights_are_stored_as_such_without_loss(mini, tmp_path) -> None:
+    model = checkpoint.seeded(mini, 0)
+    with torch.no_grad():
+        for tensor in model.sam.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.copy_(tensor.half().float())
+    image = np.random.default_rng(0).standard_normal((1, 3, 1024, 1024), np.float32)
+    write_graphs(model, "halves", tmp_path)
+    initializers = onnx.load(tmp_path / "image_encoder.onnx").graph.initializer
+    assert any(i.data_type == onnx.TensorProto.FLOAT16 for i in initializers)
+    assert relative_error(load_graphs(tmp_path, "cpu").encode(image), TorchGraphs(model).encode(image)) < 1e-5
+
+
+def test_large_weights_go_into_a_second_file_that_moves_with_the_first(
+    small_sam, tmp_path, monkeypatch, image, embeddings
+) -> None:
+    monkeypatch.setattr(write, "ONE_FILE", 10_000)
+    write_graphs(small_sam, "seed 0", tmp_path / "here")
+    assert (tmp_path / "here" / "image_encoder.onnx.data").stat().st_size > 10_000
+    shutil.move(tmp_path / "here", tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path)
+    assert relative_error(load_graphs(tmp_path / "elsewhere", "cpu").encode(image), embeddings) < 1e-5
+    (tmp_path / "elsewhere" / "image_encoder.onnx.data").unlink()
+    with pytest.raises(GraphError, match=r"image_encoder.onnx cannot be loaded"):
+        load_graphs(tmp_path / "elsewhere", "cpu")
