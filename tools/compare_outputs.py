@@ -1,7 +1,7 @@
 """Show that a change of the code leaves every output as it was: hashes of what each example gives, before and after.
 
     python tools/compare_outputs.py before.json    # at the old commit: writes the file
-    python tools/compare_outputs.py before.json    # at the new commit: compares with it; exit status 1 if anything differs
+    python tools/compare_outputs.py before.json    # at the new commit: compares; exit status 1 if anything differs
 
 Hashes depend on the processor and on the versions of onnxruntime and pymatting, so compare on one machine.
 """

@@ -1,25 +1,26 @@
-"""Make the README's pictures again: `python tools/figures.py` (the embedded model, the example photographs).
+"""Draw the figures of the documentation with the embedded model, from the example photographs.
+
+    python -m tools.figures     # from the repository's root; needs export/requirements.txt
 
 docs/strip.jpg: each photograph with its prompts, its alpha, and the cut-out on a new background.
-docs/failures.jpg: what the embedded model gets wrong, from one prompt: picture, alpha, cut-out.
-docs/soft.jpg: soft foregrounds as the training makes them, here out of the example cut-outs.
+docs/failures.jpg: mistakes of the embedded model from one prompt: image, alpha, cut-out.
+docs/soft.jpg: soft foregrounds as the training makes them, here from the example cut-outs.
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
 from mam import Matting
+from mam.training.synthetic_foregrounds import draw_foreground, soften
+
+ROOT = Path(__file__).resolve().parents[1]
 
 HEIGHT = 260
-# The photograph, its box, clicks (x, y, label), and what goes behind: a colour, "blur", or one of the demo's backgrounds.
+# The photograph, its box, clicks (x, y, label), and the background: a colour, "blur", or one of the demo's images.
 ROWS = [
     ("astronaut.png", (2, 5, 395, 510), [(200, 380, 1), (215, 90, 1), (40, 120, 0), (340, 80, 0)], "galaxies.jpg"),
     ("cat.png", (0, 0, 390, 299), [], "#e8b04b"),
@@ -35,11 +36,11 @@ FAILURES = [
     ("cat.png", {"box": (0, 0, 390, 299)}, (60, 60, 360, 290)),
     ("coffee.png", {"points": [(280, 230)]}, (0, 0, 600, 400)),
 ]
-MADE = ("hair", "fur", "feathers", "veil", "glass", "motion")
+TREATMENTS = ("hair", "fur", "feathers", "veil", "glass", "motion")
 
 
 def main() -> None:
-    """Write the three pictures."""
+    """Write the three figures."""
     matting = Matting.load(device="cpu")
     cutouts = draw_strip(matting)
     draw_failures(matting)
@@ -89,14 +90,12 @@ def draw_failures(matting: Matting) -> None:
 
 def draw_soft(cutouts: list[Image.Image]) -> None:
     """Write docs/soft.jpg."""
-    from mam.training.synthetic_foregrounds import draw_foreground, soften
-
     rng = np.random.default_rng(4)
     backgrounds = [Image.open(file).convert("RGB") for file in sorted((ROOT / "demo" / "backgrounds").glob("*.jpg"))]
     cells = []
-    for i, kind in enumerate([*MADE, "grass", "twigs", "smoke", "net"]):
+    for i, kind in enumerate([*TREATMENTS, "grass", "twigs", "smoke", "net"]):
         background = backgrounds[i % len(backgrounds)].resize((640, 640))
-        if kind in MADE:
+        if kind in TREATMENTS:
             cutout = cutouts[i % len(cutouts)].copy()
             cutout.thumbnail((440, 440))
             padded = Image.new("RGBA", (640, 640))

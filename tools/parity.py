@@ -1,10 +1,10 @@
-"""Our networks against the authors' own code, on the same weights, pictures and boxes: see docs/parity.md.
+r"""Compare our networks with the authors' own code on the same weights, images and boxes; see docs/parity.md.
 
-    python tools/parity.py --authors Matting-Anything --variant vit_b --checkpoint sam_vit_b_01ec64.pth mam_vitb.pth \\
-        --ppm100 PPM-100 --rwp636 RealWorldPortrait-636
+    python -m tools.parity --authors Matting-Anything --variant vit_b \
+        --checkpoint sam_vit_b_01ec64.pth mam_vitb.pth --ppm100 PPM-100 --rwp636 RealWorldPortrait-636
 
-The authors' code is imported from the folder it was cloned to and runs unchanged: their preprocessing, their networks, their
-refinement. Both sides run on the CPU in float32.
+Run it from the repository's root. The authors' code is imported from the folder it was cloned to and runs unchanged:
+their preprocessing, their networks, their refinement. Both sides run on the CPU in float32.
 """
 
 from __future__ import annotations
@@ -25,9 +25,6 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
 from export.parity import Row, summary
 from export.torch_graphs import TorchGraphs
 from mam import weights
@@ -41,15 +38,15 @@ from mam.nets import checkpoint
 from mam.nets.mam import MattingAnything
 from mam.variants import VARIANTS
 
-_EXAMPLES = ROOT / "demo" / "examples"
+_EXAMPLES = Path(__file__).resolve().parents[1] / "demo" / "examples"
 _SUMS = "float32 sums in another order, relative to the largest value"
 _FLIP = "a value within rounding of a threshold may fall to its other side"
 _LEVELS = "both cut to whole levels of 255; " + _FLIP
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the stages' differences, then the benchmarks' metrics of both; 0 if every difference is within its limit."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    """Print the differences per stage, then the benchmark metrics of both; 0 if all are within their limits."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--authors", type=Path, required=True, help="folder of github.com/SHI-Labs/Matting-Anything")
     parser.add_argument("--variant", choices=sorted(VARIANTS.keys() - {"tiny"}), default="vit_b")
     parser.add_argument(
@@ -79,11 +76,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True)
 class Stages:
-    """What the authors' network makes of one picture and box on the way to its alphas; tensors as `mam.contract` has them.
+    """Intermediate tensors of the authors' network for one image and box, in the layout of `mam.contract`.
 
     Attributes:
-        image: (1, 3, 1024, 1024), normalised and padded. embeddings: (1, 256, 64, 64). masks, scores: (1, 3, 256, 256) logits and (1, 3), SAM's answers 1..3.
-        mask: (1, 1, 256, 256) 0 or 1, the chosen answer. post_mask: (1, 1, H, W) 0 or 1, the same in the original frame.
+        image: (1, 3, 1024, 1024), normalised and padded.
+        embeddings: (1, 256, 64, 64).
+        masks: (1, 3, 256, 256) logits, SAM's masks 1..3.
+        scores: (1, 3), their predicted IoU.
+        mask: (1, 1, 256, 256) 0 or 1, the chosen mask.
+        post_mask: (1, 1, H, W) 0 or 1, the same in the original frame.
         alphas: (3, 1024, 1024), os8, os4, os1.
     """
 
@@ -97,7 +98,7 @@ class Stages:
 
 
 class Authors:
-    """The authors' code with our weights, behind as much of the interface of `mam.Matting` as `mam.evaluation.run` uses.
+    """The authors' code with our weights, with the part of `mam.Matting`'s interface that `mam.evaluation.run` uses.
 
     Args:
         network: their `sam_m2m`. script: their inference script, as a module.
@@ -237,7 +238,7 @@ def _without_cuda() -> patch:
 
 @torch.no_grad()
 def compare(ours: MattingAnything, authors: Authors, picture: Path) -> Iterator[Row]:
-    """Differences of one picture, stage by stage; a box in its middle is the prompt."""
+    """Differences on one image, stage by stage, for a box in its middle."""
     pixels = open_photo(picture).pixels
     h, w = pixels.shape[:2]
     frame, box = Frame.of((h, w)), (round(0.2 * w), round(0.1 * h), round(0.85 * w), round(0.95 * h))
@@ -245,9 +246,7 @@ def compare(ours: MattingAnything, authors: Authors, picture: Path) -> Iterator[
         case = f"{picture.stem} {h}x{w} {guidance}"
         levels, theirs = authors.alpha(pixels, box, guidance), authors.stages
         image = torch.from_numpy(to_input_image(pixels, frame))
-        yield Row(
-            "picture in the input frame", case, _largest(image, theirs.image), 1e-5, "normalised in another order"
-        )
+        yield Row("image in the input frame", case, _largest(image, theirs.image), 1e-5, "normalised in another order")
         embeddings = ours.sam.image_encoder(image)
         yield Row("SAM: embedding", case, _relative(embeddings, theirs.embeddings), 1e-4, _SUMS)
         corners = torch.from_numpy(frame.to_input(np.reshape(box, (1, 2, 2))))
@@ -255,9 +254,8 @@ def compare(ours: MattingAnything, authors: Authors, picture: Path) -> Iterator[
         masks, scores = ours.sam.answer(embeddings, corners, torch.tensor([[2.0, 3.0]]), none, no)
         yield Row("SAM: masks 1..3, logits", case, _relative(masks[:, 1:], theirs.masks), 1e-4, _SUMS)
         yield Row("SAM: their scores", case, _largest(scores[:, 1:], theirs.scores), 1e-4, _SUMS)
-        for name, got, expected in zip(
-            ("os8", "os4", "os1"), ours.m2m(theirs.embeddings, image, theirs.mask), theirs.alphas
-        ):
+        alphas = ours.m2m(theirs.embeddings, image, theirs.mask)
+        for name, got, expected in zip(("os8", "os4", "os1"), alphas, theirs.alphas, strict=True):
             yield Row(
                 f"M2M on their mask: {name}", case, _largest(got, expected), 1e-4, "float32 sums in another order"
             )
@@ -275,13 +273,13 @@ def compare(ours: MattingAnything, authors: Authors, picture: Path) -> Iterator[
 def benchmark(layout: str, folder: Path, sides: dict[str, Matting | Authors], out: Path) -> str:
     """The metrics of `python -m mam evaluate --prompt box` for both sides, on the same cases, as text."""
     cases = read_cases(layout, folder)
-    told = []
+    tables = []
     for name, side in sides.items():
         for _ in run.evaluate(side, cases, LAYOUTS[layout], "box", out / f"{layout}-{name}"):
             pass
         rows = run.Results(out / f"{layout}-{name}" / "results.csv").rows
-        told.append(f"{layout}, {name}\n{run.table(rows, by_source=False)}")
-    return "\n".join(told)
+        tables.append(f"{layout}, {name}\n{run.table(rows, by_source=False)}")
+    return "\n".join(tables)
 
 
 def _largest(got: Tensor, expected: Tensor) -> float:

@@ -1,6 +1,9 @@
-"""The moving picture of the page in README.md: `python tools/record.py [ADDRESS]`, with the page running on the embedded model.
+"""Record the animation of the page for README.md: Chromium visits the running page as a visitor would.
 
-Drives the real page in real Chromium, as a visitor would, and writes docs/page.webp (moving) and docs/page.png (its last moment).
+    python demo/app.py                  # in one terminal, with the embedded model
+    python -m tools.record [ADDRESS]    # in another; default http://127.0.0.1:7860/
+
+Writes docs/page.webp, animated, and docs/page.png, its last frame.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 SIZE = {"width": 1280, "height": 1040}
-SHOWN = 900  # pixels of width
+WIDTH = 900  # pixels of the animation
 FLOWER = (640, 427)
 
 
@@ -28,14 +31,14 @@ class Film:
         self.frames: list[tuple[Image.Image, int]] = []
         self.pointer = (0.0, 0.0)
 
-    def shot(self, milliseconds: int) -> None:
-        """What the tab shows now, with the pointer drawn in: a browser without a screen has none."""
+    def add_frame(self, milliseconds: int) -> None:
+        """Add the tab as it is now, with the pointer drawn in: a headless browser has none."""
         picture = Image.open(io.BytesIO(self.tab.screenshot())).convert("RGB")
         arrow = [(0, 0), (0, 17), (4, 13), (7, 20), (10, 19), (7, 12), (12, 12)]
         ImageDraw.Draw(picture).polygon(
             [(self.pointer[0] + x, self.pointer[1] + y) for x, y in arrow], fill="white", outline="black"
         )
-        small = picture.resize((SHOWN, round(picture.height * SHOWN / picture.width)), Image.Resampling.LANCZOS)
+        small = picture.resize((WIDTH, round(picture.height * WIDTH / picture.width)), Image.Resampling.LANCZOS)
         self.frames.append((small, milliseconds))
 
     def move(self, x: float, y: float) -> None:
@@ -43,7 +46,7 @@ class Film:
         self.pointer = (x, y)
         self.tab.mouse.move(x, y)
 
-    def settle(self) -> None:
+    def wait_for_result(self) -> None:
         """Wait for the answer and for the result that follows it."""
         self.tab.wait_for_function(
             "document.querySelector('#canvas .stage').getAttribute('aria-busy') === 'false'", timeout=60_000
@@ -51,8 +54,8 @@ class Film:
         self.tab.wait_for_timeout(2500)
 
     def save(self, name: str) -> None:
-        """Write the moving picture and its last frame."""
-        pictures, times = zip(*self.frames)
+        """Write the animation and its last frame."""
+        pictures, times = zip(*self.frames, strict=True)
         pictures[0].save(
             DOCS / f"{name}.webp",
             save_all=True,
@@ -76,11 +79,11 @@ def record(address: str) -> None:
         tab.wait_for_selector("#canvas .empty")
         tab.wait_for_timeout(1000)
         film = Film(tab)
-        film.shot(900)
+        film.add_frame(900)
         with tab.expect_file_chooser() as chooser:
             tab.locator("#canvas .empty").click()
         chooser.value.set_files(ROOT / "demo" / "examples" / "flower.jpg")
-        film.settle()
+        film.wait_for_result()
         box = tab.locator("#canvas canvas.picture").bounding_box()
         scale = min(box["width"] / FLOWER[0], box["height"] / FLOWER[1])
         left, top = (
@@ -94,25 +97,25 @@ def record(address: str) -> None:
         film.move(*place(300, 200))
         film.move(*place(305, 205))
         tab.wait_for_timeout(1500)
-        film.shot(1200)  # what a click would give
+        film.add_frame(1200)  # what a click would give
         tab.keyboard.press("b")
         film.move(*place(174, 78))
         tab.mouse.down()
         for step in range(1, 6):
             film.move(*place(174 + 56 * step, 78 + 57 * step))
-            film.shot(120)
+            film.add_frame(120)
         tab.mouse.up()
-        film.settle()
-        film.shot(1500)
+        film.wait_for_result()
+        film.add_frame(1500)
         tab.locator("#kind").get_by_label("Blur").check()
-        film.settle()
-        film.shot(1300)
+        film.wait_for_result()
+        film.add_frame(1300)
         tab.locator("#kind").get_by_label("Gradient").check()
-        film.settle()
-        film.shot(1300)
+        film.wait_for_result()
+        film.add_frame(1300)
         tab.locator("#kind").get_by_label("Picture", exact=True).check()
-        film.settle()
-        film.shot(2500)
+        film.wait_for_result()
+        film.add_frame(2500)
         film.save("page")
         browser.close()
 
