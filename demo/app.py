@@ -28,7 +28,7 @@ from demo.tabs.batch import add_batch_tab
 from demo.tabs.cut_out import add_cut_out_tab
 from mam import GraphError, Grounding, MamError, Matting, weights
 from mam.composite import foreground_colours
-from mam.matting import BUNDLE
+from mam.folders import BUNDLE
 from mam.variants import VARIANTS
 
 TITLE = "Matting Anything"

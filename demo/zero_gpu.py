@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from mam.runtime import Device, OnnxGraphs, load_graphs
+from mam.providers import Device
+from mam.runtime import OnnxGraphs, load_graphs
 
 _SECONDS = 20  # of GPU time that one call asks for at most
 

@@ -135,9 +135,9 @@ def add_flavour(commands: Any) -> None:
 def run_flavour(arguments: argparse.Namespace) -> int:
     """Convert a set of graphs to another precision; prints each file with its size."""
     from export.precision import convert_graphs
-    from mam.matting import folder_of
+    from mam.folders import find_graphs
 
-    folder = folder_of(arguments.graphs)
+    folder = find_graphs(arguments.graphs)
     convert_graphs(folder, arguments.precision, arguments.out, arguments.images, on_file=_print_size)
     return 0
 
@@ -163,9 +163,9 @@ def run_bench(arguments: argparse.Namespace) -> int:
 
     from export.bench import bench, table
     from mam.contract import GRAPHS
-    from mam.matting import folder_of
+    from mam.folders import find_graphs
 
-    folders = [folder_of(graphs) for graphs in arguments.graphs]
+    folders = [find_graphs(graphs) for graphs in arguments.graphs]
     costs = bench(folders, arguments.images, arguments.device, arguments.threads)
     print(table(list(tqdm(costs, total=len(GRAPHS) * len(folders), unit="graph"))))
     return 0

@@ -21,7 +21,8 @@ from export.feeds import Feed, record_feeds
 from export.precision import graph_bytes
 from mam.contract import GRAPHS
 from mam.errors import GraphError
-from mam.runtime import CUDA, Device, load_graphs, open_sessions, run_options
+from mam.providers import CUDA, Device, open_sessions, run_options
+from mam.runtime import load_graphs
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from PIL import Image
 
 from export.torch_graphs import TorchGraphs
 from export.undecided import undecided_pixels
-from mam.crops import whole
 from mam.images import open_photo
 from mam.matte import Matte, NothingFound
-from mam.matting import Guidance, Matting, Scene
+from mam.matting import Matting
 from mam.nets.mam import MattingAnything
 from mam.prompts import Prompt
 from mam.runtime import Embeddings, Graphs
+from mam.scene import Guidance, Scene
 
 
 @dataclass(frozen=True)
@@ -127,10 +127,10 @@ def compare(
             h, w = pixels.shape[:2]
             case = f"{path.stem} {h}x{w}"
             ours, theirs = Matting(graphs).open(pixels), Matting(reference).open(pixels)
-            truth = theirs.image_embeddings
-            yield _row("image_encoder", case, relative_error(_array(ours.image_embeddings), _array(truth)))
+            truth = theirs.whole.image_embeddings
+            yield _row("image_encoder", case, relative_error(_array(ours.whole.image_embeddings), _array(truth)))
             for name, call in prompts(h, w).items():
-                inputs = [prompt.checked((h, w)).to_input(theirs.frame, whole((h, w))) for prompt in call]
+                inputs = [prompt.checked((h, w)).to_input(theirs.whole.frame, theirs.whole.box) for prompt in call]
                 coords, labels, masks, has_mask = (np.stack(values) for values in zip(*inputs, strict=True))
                 expected = reference.decode(truth, coords, labels, masks, has_mask)
                 got = graphs.decode(truth, coords, labels, masks, has_mask)
@@ -145,7 +145,8 @@ def _compare_alphas(
     """The matte graph on equal masks, then the chain; both guidances, which share their undecided pixels."""
     segments = theirs.segment(call, recrop=False)
     logits = np.stack([segment.logits[None] for segment in segments])
-    inputs = (theirs.input_image, theirs.image_embeddings, logits, theirs.frame.input_size, theirs.frame.original_size)
+    whole = theirs.whole
+    inputs = (whole.input_image, whole.image_embeddings, logits, whole.frame.input_size, whole.frame.original_size)
     undecided = undecided_pixels(reference.model, *inputs)
     empty = float(np.mean([not segment.mask.any() for segment in segments]))
     guidances: tuple[Guidance, ...] = ("alpha", "mask")

@@ -20,7 +20,8 @@ from onnx import numpy_helper
 from export.feeds import Feed, record_feeds
 from mam.contract import GRAPHS, IMAGE_ENCODER, MASK_DECODER, MATTE, Graph
 from mam.errors import GraphError
-from mam.runtime import CPU, load_graphs
+from mam.providers import CPU
+from mam.runtime import load_graphs
 
 # The parts that are networks, by the names of their nodes. Coordinates and refinement's thresholds stay in float32.
 _NETWORKS = {

@@ -1,28 +1,40 @@
 """Matting Anything made practical: a box, clicks, scribbles in, a soft alpha matte out. Start with `Matting.load()`."""
 
+from mam.composition import Background, Blur, Gradient, Style
 from mam.errors import GraphError, ImageTooLarge, InputError, MamError, PromptError, WeightsError
 from mam.grounding import FoundBox, FoundBoxes, Grounding
+from mam.images import ImageSource, Photo
 from mam.matte import Matte, NothingFound
-from mam.matting import Matting, Scene
+from mam.matting import Matting
 from mam.prompts import Prompt
+from mam.providers import Device
+from mam.scene import Guidance, Scene
 from mam.segment import Segment
 
 __version__ = "0.10.0"
 
 __all__ = [
+    "Background",
+    "Blur",
+    "Device",
     "FoundBox",
     "FoundBoxes",
+    "Gradient",
     "GraphError",
     "Grounding",
+    "Guidance",
+    "ImageSource",
     "ImageTooLarge",
     "InputError",
     "MamError",
     "Matte",
     "Matting",
     "NothingFound",
+    "Photo",
     "Prompt",
     "PromptError",
     "Scene",
     "Segment",
+    "Style",
     "WeightsError",
 ]

@@ -1,52 +1,57 @@
-"""The largest object of a picture, for work without a person who points: the mask that many clicks agree on."""
+"""Find the main object of an image without a prompt: the largest mask among the answers to a grid of clicks."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
-from PIL import Image
 
+from mam.boxes import PixelBox, full_box, mask_bounds
+from mam.decoding import decode_prompts
 from mam.frames import Frame
-from mam.matting import Scene
 from mam.prompts import Prompt
+from mam.scene import Scene
 from mam.segment import Segment
 
-_ACROSS = 6  # clicks along each side of the grid
-_LONGEST = 512  # pixels of the masks that are compared
-_SURE = 0.85  # a mask counts with at least this share of the best predicted IoU
-_BACKGROUND = 0.85  # a mask that covers more of the picture is no object
-_SIDES = 3  # nor is one that runs along so many sides of it
+_GRID_SIDE = 6  # clicks along each side of the grid
+_LONGEST_SIDE = 512  # of the masks that are compared, in pixels
+_MIN_RELATIVE_SCORE = 0.85  # a mask counts with at least this fraction of the best predicted IoU
+_OBJECT_AREA = (0.005, 0.85)  # fractions of the image; a larger mask is background
+_MAX_SIDES = 2  # a mask that covers more than half of more sides of the image is background
 
 
-def find_main_object(scene: Scene) -> tuple[int, int, int, int] | None:
-    """The tight box x0, y0, x1, y1 of the largest object, in pixels of the picture; None if nothing looks like one.
+def find_main_object(scene: Scene) -> PixelBox | None:
+    """Return the tight box of the largest object, x0, y0, x1, y1 in pixels of the image; None if there is none.
 
-    Clicks on a regular grid, answered together; of what SAM is sure of, and what is no background, the largest mask.
+    Clicks on a regular grid are answered in one call, on the whole image. Of the masks with a high predicted IoU that
+    are not background, the largest is the main object.
     """
-    full, scene = scene.photo.size, _smaller(scene)
-    h, w = scene.photo.size
-    at = (np.arange(_ACROSS) + 0.5) / _ACROSS
-    prompts = [Prompt(points=[(x * w, y * h)]) for y in at for x in at]
-    found = [segment for segment in scene.segment(prompts, recrop=False) if _is_object(segment)]
+    h, w = _reduced_size(scene)
+    centres = (np.arange(_GRID_SIDE) + 0.5) / _GRID_SIDE
+    prompts = [Prompt(points=[(x * w, y * h)]).checked((h, w)) for y in centres for x in centres]
+    # As if the encoded image were small, so that 36 masks at full size are not needed.
+    encoded = replace(scene.whole, box=full_box((h, w)), frame=Frame.of((h, w)))
+    found = [s for s in decode_prompts(scene.graphs, encoded, prompts, (h, w)) if _is_object(s)]
     if not found:
         return None
     best = max(segment.score for segment in found)
-    largest = max((s for s in found if s.score >= _SURE * best), key=lambda segment: segment.mask.sum())
-    ys, xs = np.flatnonzero(largest.mask.any(1)), np.flatnonzero(largest.mask.any(0))
-    down, right = full[0] / h, full[1] / w
-    return int(xs[0] * right), int(ys[0] * down), round((xs[-1] + 1) * right), round((ys[-1] + 1) * down)
+    confident = (segment for segment in found if segment.score >= _MIN_RELATIVE_SCORE * best)
+    bounds = mask_bounds(max(confident, key=lambda segment: segment.mask.sum()).mask)
+    assert bounds is not None
+    x0, y0, x1, y1 = bounds
+    height, width = scene.photo.size
+    return int(x0 * width / w), int(y0 * height / h), round(x1 * width / w), round(y1 * height / h)
 
 
-def _smaller(scene: Scene) -> Scene:
-    """The same encoded scene as if of a small picture, so that so many masks cost little."""
-    image = Image.fromarray(scene.photo.pixels)
-    image.thumbnail((_LONGEST, _LONGEST), Image.Resampling.BOX)
-    photo = replace(scene.photo, pixels=np.asarray(image))
-    return replace(scene, photo=photo, frame=Frame.of(photo.size))
+def _reduced_size(scene: Scene) -> tuple[int, int]:
+    """Return the (H, W) of the masks that are compared."""
+    h, w = scene.photo.size
+    scale = min(1.0, _LONGEST_SIDE / max(h, w))
+    return max(1, round(h * scale)), max(1, round(w * scale))
 
 
 def _is_object(segment: Segment) -> bool:
     mask = segment.mask
     sides = (mask[0], mask[-1], mask[:, 0], mask[:, -1])
-    return 0.005 < mask.mean() < _BACKGROUND and sum(side.mean() > 0.5 for side in sides) < _SIDES
+    smallest, largest = _OBJECT_AREA
+    return smallest < mask.mean() < largest and sum(side.mean() > 0.5 for side in sides) <= _MAX_SIDES

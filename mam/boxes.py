@@ -1,4 +1,4 @@
-"""Boxes around masks: (x0, y0, x1, y1) in whole pixels, far ends exclusive, so that `mask[y0:y1, x0:x1]` is the part."""
+"""Boxes around masks: (x0, y0, x1, y1) in whole pixels; x1 and y1 are exclusive, as in `mask[y0:y1, x0:x1]`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ PixelBox = tuple[int, int, int, int]
 
 
 def mask_bounds(mask: np.ndarray) -> PixelBox | None:
-    """The smallest box that holds every true pixel of a mask.
+    """Return the smallest box that contains every true pixel of a mask.
 
     Args:
         mask: (H, W) bool.
@@ -23,12 +23,12 @@ def mask_bounds(mask: np.ndarray) -> PixelBox | None:
 
 
 def full_box(size: tuple[int, int]) -> PixelBox:
-    """The box around a whole image of this (H, W)."""
+    """Return the box around a whole image of this (H, W)."""
     return 0, 0, size[1], size[0]
 
 
 def padded_box(box: PixelBox, by: int, size: tuple[int, int]) -> PixelBox:
-    """A box that is larger by some pixels on every side, cut at the edges of an image of this (H, W)."""
+    """Enlarge a box by some pixels on every side, clipped to an image of this (H, W)."""
     x0, y0, x1, y1 = box
     h, w = size
     return max(0, x0 - by), max(0, y0 - by), min(w, x1 + by), min(h, y1 + by)

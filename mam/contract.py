@@ -1,10 +1,11 @@
-"""What the graphs take and give: names, shapes, dtypes, metadata. Export writes it, the runtime checks it.
+"""The graphs' inputs and outputs: names, shapes, dtypes, metadata. Export writes them, the runtime checks them.
 
-Frames: *input* is the picture with its longest side at 1024, padded right and bottom to 1024 x 1024; *original* is
-the user's own pixels, (H, W). B counts prompts answered in one call about one picture, N points per prompt.
+Frames: *input* is the image with its longest side at 1024, padded right and bottom to 1024 x 1024; *original* is the
+user's own pixels, (H, W). B counts prompts answered in one call for one image, N points per prompt.
 
-`GROUNDING` turns words into boxes and belongs to no set. Its picture lies top left in a square of `side` pixels, fixed when the
-graph is written; T counts tokens, Q the boxes it always answers with, cx, cy, w, h in parts of the unpadded picture.
+`GROUNDING` finds boxes for text prompts and belongs to no set. Its image is at the top left of a square of `side`
+pixels, fixed when the graph is written; T counts tokens, Q candidate boxes: cx, cy, w, h as fractions of the unpadded
+image.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ MASK_SIDE = 256
 
 @dataclass(frozen=True)
 class Tensor:
-    """One input or output: a name, a numpy dtype, and a shape in which words are dynamic."""
+    """One input or output: a name, a numpy dtype, and a shape, in which a name is a dynamic size."""
 
     name: str
     dtype: str
@@ -95,15 +96,15 @@ class InferencePolicy:
 
     Attributes:
         crop_margin: None encodes an image once; a number encodes the crop around a box or an earlier mask again, with
-            this margin on each side, in parts of its longest side (`mam.crops`).
-        multimask: a single box or click takes the one of masks 1 to 3 with the best predicted IoU; False takes mask 0.
+            this margin on each side, as a fraction of its longest side (`mam.crops`).
+        multimask: for a single box or click, use the one of masks 1 to 3 with the best predicted IoU; False: mask 0.
     """
 
     crop_margin: float | None = None
     multimask: bool = True
 
     def stamp(self) -> dict[str, str]:
-        """As metadata of a graph."""
+        """Return it as metadata of a graph."""
         return {
             "mam_close_look": "" if self.crop_margin is None else str(self.crop_margin),
             "mam_alternatives": "yes" if self.multimask else "no",
@@ -111,14 +112,14 @@ class InferencePolicy:
 
     @classmethod
     def from_stamp(cls, stamp: dict[str, str]) -> InferencePolicy:
-        """Back from metadata."""
+        """Read it from metadata."""
         return cls(
             float(stamp["mam_close_look"]) if stamp["mam_close_look"] else None, stamp["mam_alternatives"] == "yes"
         )
 
 
 def metadata(variant: str, checkpoint_sha256: str, policy: InferencePolicy = InferencePolicy()) -> dict[str, str]:
-    """What every graph of a set carries in its metadata; all but `mam_graph` must agree over the three files."""
+    """Return the metadata of a set; all keys but `mam_graph` must be equal in the three files."""
     return {
         "mam_contract": VERSION,
         "mam_variant": variant,

@@ -1,9 +1,9 @@
-"""What can go wrong, as classes.
+"""The exceptions of this package.
 
     MamError
-    |- InputError          a picture or file that cannot be used         (also ValueError)
-    |  `- ImageTooLarge    over the pixel cap, refused before decoding
-    |- PromptError         a prompt that makes no sense for this picture (also ValueError)
+    |- InputError          an image or file that cannot be used          (also ValueError)
+    |  `- ImageTooLarge    over the pixel limit, refused before decoding
+    |- PromptError         a prompt that does not fit its image          (also ValueError)
     |- WeightsError        a checkpoint that is missing, broken or of another layout (also RuntimeError)
     `- GraphError          a set of graphs that is missing, incomplete or does not fit together (also RuntimeError)
 
@@ -17,11 +17,11 @@ class MamError(Exception):
 
 
 class InputError(MamError, ValueError):
-    """A picture that cannot be used: not a picture, truncated, empty, animated."""
+    """An image that cannot be used: not an image, truncated, empty, animated."""
 
 
 class ImageTooLarge(InputError):
-    """A picture over the pixel cap, refused from its header alone."""
+    """An image over the pixel limit, refused from its header alone."""
 
     def __init__(self, name: str, size: tuple[int, int], limit: int) -> None:
         self.size, self.limit = size, limit
@@ -33,7 +33,7 @@ class ImageTooLarge(InputError):
 
 
 class PromptError(MamError, ValueError):
-    """A prompt that makes no sense for this picture: outside it, reversed, empty, not a number, labels missing."""
+    """A prompt that does not fit its image: outside it, reversed, empty, not a number, labels missing."""
 
 
 class WeightsError(MamError, RuntimeError):

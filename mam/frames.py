@@ -1,4 +1,4 @@
-"""Between the original frame (the user's pixels) and the input frame (longest side 1024, padded to a square)."""
+"""Conversion between the original frame (the user's pixels) and the input frame (longest side 1024, padded)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PIXEL_STD = (58.395, 57.12, 57.375)
 
 @dataclass(frozen=True)
 class Frame:
-    """Sizes of one picture in both frames.
+    """Sizes of one image in both frames.
 
     Attributes:
         original_size: (H, W) in the user's pixels.
@@ -26,7 +26,7 @@ class Frame:
 
     @classmethod
     def of(cls, original_size: tuple[int, int]) -> Frame:
-        """The frame of a picture of this (H, W): longest side 1024, rounded half up in whole numbers."""
+        """Return the frame of an image of this (H, W): longest side 1024, rounded half up in integer arithmetic."""
         longest = max(original_size)
         h, w = (max(1, (2 * SIDE * side + longest) // (2 * longest)) for side in original_size)
         return cls((int(original_size[0]), int(original_size[1])), (h, w))
@@ -45,5 +45,7 @@ def to_input_image(pixels: np.ndarray, frame: Frame) -> np.ndarray:
     h, w = frame.input_size
     small = np.asarray(Image.fromarray(pixels).resize((w, h), Image.Resampling.BILINEAR), np.float32)
     image = np.zeros((1, 3, SIDE, SIDE), np.float32)
-    image[0, :, :h, :w] = ((small - np.float32(PIXEL_MEAN)) / np.float32(PIXEL_STD)).transpose(2, 0, 1)
+    image[0, :, :h, :w] = ((small - np.array(PIXEL_MEAN, np.float32)) / np.array(PIXEL_STD, np.float32)).transpose(
+        2, 0, 1
+    )
     return image

@@ -39,6 +39,9 @@ class Photo:
     name: str = "image"
     icc_profile: bytes | None = None
 
+    def __repr__(self) -> str:
+        return f"Photo({self.name!r}, {self.size[1]} x {self.size[0]})"
+
     @property
     def size(self) -> tuple[int, int]:
         """(H, W)."""

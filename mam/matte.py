@@ -21,9 +21,9 @@ class Matte:
     """One object, cut out.
 
     Attributes:
-        photo: the picture it was cut out of.
+        photo: the image that it was cut out of.
         alpha: (H, W) float32 in [0, 1], 1 where the object is opaque.
-        segment: SAM's mask that the alpha grew from, and its alternatives.
+        segment: the mask that the alpha was computed from, and its alternatives.
     """
 
     photo: Photo
@@ -32,13 +32,16 @@ class Matte:
 
     @property
     def mask(self) -> np.ndarray:
-        """(H, W) bool, SAM's mask; at its rim a pixel may differ from what `matte.onnx` starts from when shrunk."""
+        """(H, W) bool: the mask that the alpha was computed from, resized to the image."""
         return self.segment.mask
 
     @property
     def score(self) -> float:
-        """The IoU that SAM predicts for its mask."""
+        """The IoU that the decoder predicts for the mask; not clipped, so it may exceed 1 slightly."""
         return self.segment.score
+
+    def __repr__(self) -> str:
+        return f"Matte({self.photo!r}, {self.alpha.mean():.1%} opaque, score {self.score:.2f})"
 
     @functools.cached_property
     def foreground(self) -> np.ndarray:
@@ -88,23 +91,26 @@ class Matte:
         return self._composition.over_checkerboard()
 
     def adjusted(self, *, softness: float = 0.0, grow: float = 0.0) -> Matte:
-        """The same object with softer (up to 1) or harder (down to -1) edges, moved out by `grow` thousandths of the
-        longest side, or in if negative.
+        """Return the same object with other edges.
+
+        Args:
+            softness: from -1, harder, to 1, softer.
+            grow: how far to move the edges out, in 1/1000 of the image's longest side; in, if negative.
         """
         return replace(self, alpha=composite.adjusted(self.alpha, softness=softness, grow=grow))
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Write the cut-out as PNG with the picture's colour profile; returns the path."""
+        """Write the cut-out as PNG with the image's colour profile; returns the path."""
         return write_png(self.cutout(), path, self.photo.icc_profile)
 
 
 @dataclass(frozen=True)
 class NothingFound:
-    """The model's answer when it sees no object at the prompt; false, so that `if matte:` reads well.
+    """The result when the model finds no object at the prompt; false, so that `if matte:` works.
 
     Attributes:
-        score: the best IoU that SAM predicted for its empty masks; where words were not found, the best score of a box.
-        text: the words that were not found; None when words were not the trouble.
+        score: the best IoU that was predicted for the empty masks; for a text prompt, the best score of a box.
+        text: the text prompt for which no box was found; None for other prompts.
     """
 
     score: float

@@ -1,4 +1,4 @@
-"""What a user points at: a box, clicks, scribbles, a mask, an earlier round; checked, then turned into SAM's inputs."""
+"""Prompts for one object, checked and converted to the decoder's inputs."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ import numpy as np
 from PIL import Image
 
 from mam import crops
+from mam.boxes import PixelBox, mask_bounds
 from mam.contract import MASK_SIDE
-from mam.crops import Crop
 from mam.errors import PromptError
 from mam.frames import SIDE, Frame
 from mam.segment import Segment
 
 MAX_POINTS = 256
-_MASK_LOGIT = 8.0  # how sure SAM may be of a mask that the user gives
+_MASK_LOGIT = 8.0  # of the pixels of a mask that the user gives
 
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """One object that somebody points at. All coordinates are (x, y) in pixels of the original picture.
+    """The prompts for one object. All coordinates are (x, y) in pixels of the original image.
 
     Attributes:
         box: (x0, y0, x1, y1), or None.
         points: (N, 2) clicks.
-        labels: (N,) 1 for "this belongs to it", 0 for "this does not"; all 1 if left out.
+        labels: (N,) 1 foreground, 0 background; all 1 if left out.
         scribbles: strokes, each (K, 2).
-        scribble_labels: one 1 or 0 per stroke; all 1 if left out.
+        scribble_labels: 1 or 0 for each stroke; all 1 if left out.
         mask: (H, W) bool, a rough mask; or None.
-        previous: SAM's answer in the round before, the `segment` of a `Matte` of the same picture; or None.
+        previous: the answer of the previous round, the `segment` of a `Matte` of the same image; or None.
     """
 
     box: Sequence[float] | None = None
@@ -43,12 +43,12 @@ class Prompt:
     previous: Segment | None = field(default=None, repr=False)
 
     def checked(self, size: tuple[int, int]) -> CheckedPrompt:
-        """The prompt as arrays that make sense for a picture of this (H, W).
+        """Return the prompt as arrays, checked against an image of this (H, W).
 
-        A box may hang over the picture's edge (it is cut); everything else must lie inside.
+        A box may extend beyond the image (it is clipped); everything else must lie inside.
 
         Raises:
-            PromptError: empty, reversed, outside, not a number, wrong shape, or labels that don't match.
+            PromptError: empty, reversed, outside, not a number, wrong shape, or labels that do not match.
         """
         points, labels = _points(self.points, self.labels, size, "points", "labels")
         if not isinstance(self.scribbles, (list, tuple, np.ndarray)):
@@ -58,32 +58,31 @@ class Prompt:
         ]
         stroke_labels = _labels(self.scribble_labels, len(strokes), "scribble_labels", "scribbles")
         points = np.concatenate([points, *strokes])
-        labels = np.concatenate([labels, *[np.full(len(s), v) for s, v in zip(strokes, stroke_labels)]])
+        labels = np.concatenate([labels, *[np.full(len(s), v) for s, v in zip(strokes, stroke_labels, strict=True)]])
         if len(points) > MAX_POINTS:
             raise PromptError(f"{len(points)} points; at most {MAX_POINTS} are accepted.")
         box = None if self.box is None else _box(self.box, size)
         mask = None if self.mask is None else _mask(self.mask, size)
         previous = self.previous
         if previous is not None and previous.mask.shape != size:
-            raise PromptError(f"the previous round is of a picture of {previous.mask.shape}, this one is {size}.")
+            raise PromptError(f"the previous round is of an image of {previous.mask.shape}, this one is {size}.")
         if mask is not None and previous is not None:
             raise PromptError(
-                "both a mask and a previous round were given; they would fill the same input: choose one."
+                "both a mask and a previous round were given, but the model has one input for them: choose one."
             )
         if box is None and not len(points) and mask is None:
             raise PromptError("the prompt is empty; give a box, at least one point, a scribble or a mask.")
         if box is None and mask is None and not (labels == 1).any() and previous is None:
-            raise PromptError("all points say what does NOT belong to the object; give one that does, or a box.")
+            raise PromptError("all points are labelled as background; give a point on the object, or a box.")
         if mask is not None and box is None and not len(points):
             # SAM responds poorly to a mask alone, so its bounding box is added as a prompt.
-            ys, xs = np.nonzero(mask)
-            box = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float64)
+            box = np.array(mask_bounds(mask), np.float64)
         return CheckedPrompt(box, points, labels, mask, previous)
 
 
 @dataclass(frozen=True, eq=False)
 class CheckedPrompt:
-    """A prompt that fits its picture: box (4,), points (N, 2), labels (N,), mask (H, W) bool, the previous round."""
+    """A prompt that fits its image: box (4,), points (N, 2), labels (N,), mask (H, W) bool, the previous round."""
 
     box: np.ndarray | None
     points: np.ndarray
@@ -92,16 +91,17 @@ class CheckedPrompt:
     previous: Segment | None
 
     @property
-    def ambiguous(self) -> bool:
-        """True for one box or one click alone, without a mask: SAM then offers alternatives; else its single answer is the better one."""
+    def is_ambiguous(self) -> bool:
+        """Whether this is a single box or click: then SAM's masks 1 to 3 are better than mask 0, its single answer."""
         given = len(self.points) + (self.box is not None)
         return given == 1 and self.previous is None and self.mask is None
 
-    def to_input(self, frame: Frame, crop: Crop) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def to_input(self, frame: Frame, crop: PixelBox) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """The decoder's inputs for this one prompt.
 
         Args:
-            frame: of the part of the picture that is looked at. crop: that part; points outside it are left out.
+            frame: of the crop.
+            crop: the part of the image that is encoded; points outside it are left out.
 
         Returns:
             point_coords (N, 2) and point_labels (N,) float32, input frame; mask_input (1, 256, 256) float32;
@@ -109,8 +109,8 @@ class CheckedPrompt:
             padding point (0, 0) labelled -1, because SAM was trained so.
         """
         x0, y0, x1, y1 = crop
-        seen = ((self.points >= (x0, y0)) & (self.points <= (x1, y1))).all(1)
-        points, labels = self.points[seen], self.labels[seen]
+        inside = ((self.points >= (x0, y0)) & (self.points <= (x1, y1))).all(1)
+        points, labels = self.points[inside], self.labels[inside]
         if self.box is None:
             coords = np.concatenate([frame.to_input(points - (x0, y0)), np.zeros((1, 2), np.float32)])
             labels = np.append(labels, -1)
@@ -119,11 +119,26 @@ class CheckedPrompt:
             labels = np.append(labels, (2, 3))
         mask_input = np.zeros((1, MASK_SIDE, MASK_SIDE), np.float32)
         if self.previous is not None:
-            mask_input[0] = crops.carry(self.previous.logits, self.previous.crop, crop)
+            mask_input[0] = crops.transfer_logits(self.previous.logits, self.previous.crop, crop)
         elif self.mask is not None:
             mask_input[0] = _mask_to_logits(self.mask[y0:y1, x0:x1], frame)
-        has_mask = np.float32(self.previous is not None or self.mask is not None)
+        has_mask = np.array(self.previous is not None or self.mask is not None, np.float32)
         return coords.astype(np.float32), labels.astype(np.float32), mask_input, has_mask
+
+
+def check_prompts(prompts: Sequence[Prompt], size: tuple[int, int]) -> list[CheckedPrompt]:
+    """Check prompts against an image of this (H, W).
+
+    Raises:
+        PromptError: as `Prompt.checked`; the message counts prompts from 1 if there are several.
+    """
+    checked = []
+    for number, prompt in enumerate(prompts, 1):
+        try:
+            checked.append(prompt.checked(size))
+        except PromptError as error:
+            raise PromptError(f"prompt {number}: {error}" if len(prompts) > 1 else str(error)) from None
+    return checked
 
 
 def _array(values: object, columns: int, name: str) -> np.ndarray:
@@ -136,7 +151,7 @@ def _array(values: object, columns: int, name: str) -> np.ndarray:
     if array.ndim != 2 or array.shape[1] != columns:
         raise PromptError(f"{name} have shape {array.shape}; expected (N, {columns}), x and y per point.")
     if not np.isfinite(array).all():
-        raise PromptError(f"{name} hold NaN or infinity; expected pixels of the picture.")
+        raise PromptError(f"{name} contain NaN or infinity; expected pixels of the image.")
     return array
 
 
@@ -150,7 +165,7 @@ def _labels(values: Sequence[int] | None, count: int, name: str, of: str) -> np.
     if array.shape != (count,):
         raise PromptError(f"{array.size} {name} for {count} {of}; expected one 1 or 0 for each.")
     if not np.isin(array, (0, 1)).all():
-        raise PromptError(f"{name} are {array.tolist()}; expected 1 (belongs to the object) or 0 (does not).")
+        raise PromptError(f"{name} are {array.tolist()}; expected 1 (foreground) or 0 (background).")
     return array.astype(np.int64)
 
 
@@ -167,7 +182,7 @@ def _check_inside(points: np.ndarray, size: tuple[int, int], name: str) -> None:
     outside = ((points < 0) | (points > (w, h))).any(1)
     if outside.any():
         x, y = points[outside][0]
-        raise PromptError(f"{name} lie outside the picture: ({x:g}, {y:g}); x goes from 0 to {w}, y from 0 to {h}.")
+        raise PromptError(f"{name} lie outside the image: ({x:g}, {y:g}); x goes from 0 to {w}, y from 0 to {h}.")
 
 
 def _box(values: Sequence[float], size: tuple[int, int]) -> np.ndarray:
@@ -178,7 +193,7 @@ def _box(values: Sequence[float], size: tuple[int, int]) -> np.ndarray:
     if box.shape != (4,):
         raise PromptError(f"the box is {values!r}; expected four numbers x0, y0, x1, y1.")
     if not np.isfinite(box).all():
-        raise PromptError(f"the box {box.tolist()} holds NaN or infinity; expected pixels of the picture.")
+        raise PromptError(f"the box {box.tolist()} contains NaN or infinity; expected pixels of the image.")
     x0, y0, x1, y1 = box
     if x1 <= x0 or y1 <= y0:
         kind = "reversed" if x1 < x0 or y1 < y0 else "empty"
@@ -187,7 +202,7 @@ def _box(values: Sequence[float], size: tuple[int, int]) -> np.ndarray:
     cut = np.clip(box, 0, (w, h, w, h))
     if cut[2] - cut[0] < 1 or cut[3] - cut[1] < 1:
         raise PromptError(
-            f"the box {box.tolist()} does not cover a pixel of the picture, which is {w} wide and {h} high."
+            f"the box {box.tolist()} does not cover a pixel of the image, which is {w} wide and {h} high."
         )
     return cut
 
@@ -195,7 +210,7 @@ def _box(values: Sequence[float], size: tuple[int, int]) -> np.ndarray:
 def _mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     mask = np.asarray(mask)
     if mask.shape != size:
-        raise PromptError(f"the mask has shape {mask.shape}; expected the picture's (H, W), {size}.")
+        raise PromptError(f"the mask has shape {mask.shape}; expected the image's (H, W), {size}.")
     mask = mask > 127 if mask.dtype == np.uint8 else mask > 0.5 if mask.dtype != bool else mask
     if not mask.any():
         raise PromptError("the mask is empty; expected at least one pixel of the object.")
@@ -203,7 +218,7 @@ def _mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _spread(stroke: np.ndarray, size: tuple[int, int], name: str) -> np.ndarray:
-    """Points at equal distances along a stroke: about one per twelfth of the picture, at least 2, at most 8."""
+    """Place points at equal distances along a stroke: about one per twelfth of the image, at least 2, at most 8."""
     if not len(stroke):
         raise PromptError(f"{name} is empty; a stroke needs at least one point.")
     _check_inside(stroke, size, name)
@@ -212,7 +227,7 @@ def _spread(stroke: np.ndarray, size: tuple[int, int], name: str) -> np.ndarray:
     if along[-1] < 2:
         return stroke[:1]
     count = min(8, max(2, math.ceil(along[-1] / (max(size) / 12))))
-    # Midpoints of equal parts: the ends of a quick stroke often run over the object's edge.
+    # Midpoints of equal parts, because the ends of a quick stroke often cross the object's edge.
     at = (np.arange(count) + 0.5) / count * along[-1]
     return np.stack([np.interp(at, along, stroke[:, 0]), np.interp(at, along, stroke[:, 1])], axis=1)
 

@@ -1,36 +1,30 @@
-"""Run the ONNX graphs with onnxruntime, on the execution provider that was asked for or with a note saying why not."""
+"""The three graphs as one object: the protocol that the library calls, and its implementation with onnxruntime."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from mam import contract
 from mam.errors import GraphError
+from mam.providers import CUDA, Device, open_sessions, run_options
 
 if TYPE_CHECKING:
     import onnxruntime as ort
 
-Device = Literal["auto", "cpu", "cuda"]
-
-CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-# Mattes differ in size, and the default would try every algorithm anew for each.
-_PROVIDER_OPTIONS = {CPU: {}, CUDA: {"cudnn_conv_algo_search": "HEURISTIC"}}
-_NUMPY = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(bool)": "bool"}
+_NUMPY_DTYPES = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(bool)": "bool"}
 
 
 class DeviceArray(Protocol):
     """An array in the memory of a device, such as `onnxruntime.OrtValue`."""
 
     def numpy(self) -> np.ndarray:
-        """A copy in main memory."""
+        """Copy it to main memory."""
 
 
 Embeddings = np.ndarray | DeviceArray
@@ -64,7 +58,7 @@ class Graphs(Protocol):
     def policy(self) -> contract.InferencePolicy: ...  # noqa: D102
 
     def encode(self, image: np.ndarray, /) -> Embeddings:
-        """`image` (1, 3, 1024, 1024) float32, input frame -> `image_embeddings`."""
+        """`image` (1, 3, 1024, 1024) float32, input frame -> `image_embeddings`, on the GPU if that runs the graphs."""
 
     def decode(
         self,
@@ -90,28 +84,16 @@ class Graphs(Protocol):
         """B masks (B, 1, 256, 256) -> `alpha` (B, 1, H, W) float32 in [0, 1], original frame."""
 
 
-def onnxruntime() -> ModuleType:
-    """The package that runs the graphs, imported when it is first needed.
-
-    Raises:
-        GraphError: it is not installed.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise GraphError(
-            f"onnxruntime cannot be imported ({error}), and nothing else runs the graphs; install it with "
-            '`pip install onnxruntime`, or with `pip install "onnxruntime-gpu[cuda,cudnn]"` for an NVIDIA GPU.'
-        ) from error
-    return onnxruntime
-
-
 @dataclass(frozen=True, eq=False)
 class OnnxGraphs:
-    """Three onnxruntime sessions that belong together; see `Graphs`. Safe to share between threads.
+    """`Graphs` as three onnxruntime sessions that belong together.
+
+    Threads may share it. A pickle holds the folder, device and threads; unpickling loads the files again.
 
     Attributes:
         sessions: by the names of the contract's graphs.
+        device: as requested from `load_graphs`.
+        threads: as requested from `load_graphs`.
     """
 
     variant: str
@@ -120,9 +102,17 @@ class OnnxGraphs:
     note: str
     policy: contract.InferencePolicy
     sessions: dict[str, ort.InferenceSession]
+    device: Device = "auto"
+    threads: int | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., OnnxGraphs], tuple[Any, ...]]:
+        return load_graphs, (self.folder, self.device, self.threads)
+
+    def __repr__(self) -> str:
+        return f"OnnxGraphs({self.variant} on {self.provider}, {str(self.folder)!r})"
 
     def encode(self, image: np.ndarray, /) -> Embeddings:
-        """`image` (1, 3, 1024, 1024) float32, input frame -> `image_embeddings`, left on the GPU if there is one."""
+        """See `Graphs.encode`."""
         (embeddings,) = self._run(contract.IMAGE_ENCODER, image)
         return embeddings if self.provider == CUDA else embeddings.numpy()
 
@@ -135,7 +125,7 @@ class OnnxGraphs:
         has_mask_input: np.ndarray,
         /,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """B prompts -> `low_res_masks` (B, 4, 256, 256) logits, `iou_predictions` (B, 4); shapes in `mam.contract`."""
+        """See `Graphs.decode`."""
         masks, scores = self._run(
             contract.MASK_DECODER, image_embeddings, point_coords, point_labels, mask_input, has_mask_input
         )
@@ -151,13 +141,13 @@ class OnnxGraphs:
         mask_guidance: bool,
         /,
     ) -> np.ndarray:
-        """B masks (B, 1, 256, 256) -> `alpha` (B, 1, H, W) float32 in [0, 1], original frame."""
+        """See `Graphs.matte`."""
         sizes = np.asarray(input_size, np.int64), np.asarray(original_size, np.int64)
         (alpha,) = self._run(contract.MATTE, image, image_embeddings, mask_logits, *sizes, np.asarray(mask_guidance))
         return alpha.numpy()
 
     def _run(self, graph: contract.Graph, *values: Embeddings) -> list[DeviceArray]:
-        """Run one graph; its outputs stay where it runs, and inputs that are there already are not moved."""
+        """Run one graph; its outputs stay on the device, and inputs that are on the device already are not copied."""
         session = self.sessions[graph.name]
         try:
             binding = session.io_binding()
@@ -169,29 +159,24 @@ class OnnxGraphs:
             for tensor in graph.outputs:
                 binding.bind_output(tensor.name, "cuda" if self.provider == CUDA else "cpu")
             session.run_with_iobinding(binding, run_options())
-            return binding.get_outputs()
+            outputs: list[DeviceArray] = binding.get_outputs()
+            return outputs
         except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
             advice = "; on the CPU (device='cpu') it may still run" if self.provider == CUDA else ""
             raise GraphError(f"{self.folder / graph.file} failed on {self.provider}{advice}: {error}") from error
 
 
-def run_options() -> ort.RunOptions:
-    """Options of every run: memory is given back after it, which halves that of a busy process and costs a tenth of the time."""
-    options = onnxruntime().RunOptions()
-    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    return options
-
-
-def load_graphs(folder: str | os.PathLike, device: Device = "auto", threads: int | None = None) -> OnnxGraphs:
+def load_graphs(folder: str | os.PathLike[str], device: Device = "auto", threads: int | None = None) -> OnnxGraphs:
     """Load and check a folder of graphs.
 
     Args:
-        folder: holds `image_encoder.onnx`, `mask_decoder.onnx` and `matte.onnx` of one export.
-        device: "cpu"; "cuda", an error if it cannot be had; "auto", CUDA if there is a driver for it, else the CPU.
+        folder: contains `image_encoder.onnx`, `mask_decoder.onnx` and `matte.onnx` of one export.
+        device: "cpu"; "cuda", an error if it is not available; "auto", CUDA if there is a driver for it, else the CPU.
         threads: CPU threads per graph; None lets onnxruntime choose.
 
     Raises:
-        GraphError: a file is missing or broken, the three don't belong together, or CUDA was asked for in vain.
+        GraphError: a file is missing or broken, the three do not belong together, or CUDA was requested and is not
+            available.
     """
     folder = Path(folder)
     missing = [graph.file for graph in contract.GRAPHS if not (folder / graph.file).is_file()]
@@ -201,105 +186,16 @@ def load_graphs(folder: str | os.PathLike, device: Device = "auto", threads: int
             "`python -m export graphs --out FOLDER` writes."
         )
     opened, provider, note = open_sessions([folder / graph.file for graph in contract.GRAPHS], device, threads)
-    sessions = dict(zip((graph.name for graph in contract.GRAPHS), opened))
-    stamps = {graph.file: _checked_stamp(graph, sessions[graph.name], folder) for graph in contract.GRAPHS}
+    sessions = dict(zip((graph.name for graph in contract.GRAPHS), opened, strict=True))
+    stamps = {graph.file: _check_graph(graph, sessions[graph.name], folder) for graph in contract.GRAPHS}
     _check_one_set(stamps, folder)
     stamp = stamps[contract.IMAGE_ENCODER.file]
-    return OnnxGraphs(
-        stamp["mam_variant"], folder, provider, note, contract.InferencePolicy.from_stamp(stamp), sessions
-    )
+    policy = contract.InferencePolicy.from_stamp(stamp)
+    return OnnxGraphs(stamp["mam_variant"], folder, provider, note, policy, sessions, device, threads)
 
 
-def open_sessions(
-    paths: Sequence[Path], device: Device, threads: int | None
-) -> tuple[list[ort.InferenceSession], str, str]:
-    """Load some graphs that run on the same device.
-
-    Returns:
-        Their sessions; the provider that really runs them, of several the slowest; and a sentence that explains the
-        choice, empty when there is nothing to explain.
-
-    Raises:
-        GraphError: a file is broken, or CUDA was asked for in vain.
-    """
-    providers, note = _choose_providers(device)
-    opened = [_session(path, providers, threads) for path in paths]
-    sessions = [session for session, _ in opened]
-    fallen = [path.name for path, session in zip(paths, sessions) if session.get_providers()[0] != providers[0]]
-    if not fallen:
-        return sessions, providers[0], note
-    why = next((trouble for _, trouble in opened if trouble), "its CUDA libraries or memory were missing")
-    if device == "cuda":
-        raise GraphError(
-            f"CUDA was asked for, but onnxruntime runs {', '.join(fallen)} on {CPU}: {why}. "
-            "Install onnxruntime-gpu[cuda,cudnn], or use device='cpu'. `python -m mam doctor` tells more."
-        )
-    return (
-        sessions,
-        CPU,
-        f"There is an NVIDIA driver, but CUDA could not be used ({why}); running {', '.join(fallen)} on {CPU}.",
-    )
-
-
-def available_providers() -> list[str]:
-    """Return the execution providers that the installed onnxruntime was compiled with."""
-    return onnxruntime().get_available_providers()
-
-
-def cuda_driver() -> str | None:
-    """The name of the NVIDIA driver's library, None where there is no driver: asking CUDA then only prints alarms."""
-    for name in ("libcuda.so.1", "nvcuda.dll"):  # tried, not looked for: containers have it where only the loader looks
-        try:
-            ctypes.CDLL(name)
-        except OSError:
-            continue
-        return name
-    return None
-
-
-def _choose_providers(device: Device) -> tuple[list[str], str]:
-    if device == "cpu":
-        return [CPU], ""
-    if device not in ("auto", "cuda"):
-        raise GraphError(f"device is {device!r}; expected 'auto', 'cpu' or 'cuda'.")
-    why_not = None
-    ort = onnxruntime()
-    if CUDA not in ort.get_available_providers():
-        why_not = "this onnxruntime is built without CUDA (install onnxruntime-gpu instead of onnxruntime)"
-    elif cuda_driver() is None:
-        why_not = "there is no NVIDIA driver on this machine"
-    if why_not is None:
-        ort.preload_dlls()
-        return [CUDA, CPU], ""
-    if device == "cuda":
-        raise GraphError(f"CUDA was asked for, but {why_not}. Use device='cpu' or device='auto'.")
-    return [CPU], f"Running on the CPU: {why_not}."
-
-
-def _session(path: Path, providers: list[str], threads: int | None) -> tuple[ort.InferenceSession, str]:
-    """A session on the first provider that takes the graph, and what kept it from an earlier one."""
-    ort = onnxruntime()
-    options = ort.SessionOptions()
-    # Idle threads that spin would slow down the other two sessions and everything around them.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Mattes differ in size, so plans of memory made for one size only cost: a fifth more memory, and no time won.
-    options.enable_mem_pattern = False
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    try:
-        return ort.InferenceSession(
-            str(path), options, providers=[(name, _PROVIDER_OPTIONS[name]) for name in providers]
-        ), ""
-    except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
-        if len(providers) > 1:
-            session, _ = _session(path, providers[1:], threads)
-            return session, str(error).strip()
-        raise GraphError(
-            f"{path} cannot be loaded ({error}); it may be incomplete: export or download it again."
-        ) from error
-
-
-def _checked_stamp(graph: contract.Graph, session: ort.InferenceSession, folder: Path) -> dict[str, str]:
+def _check_graph(graph: contract.Graph, session: ort.InferenceSession, folder: Path) -> dict[str, str]:
+    """Compare a file with the contract; return its metadata that must be equal in all three files."""
     path, stamp = folder / graph.file, session.get_modelmeta().custom_metadata_map
     if stamp.get("mam_graph") != graph.name:
         raise GraphError(
@@ -308,14 +204,14 @@ def _checked_stamp(graph: contract.Graph, session: ort.InferenceSession, folder:
         )
     if stamp.get("mam_contract") != contract.VERSION:
         raise GraphError(
-            f"{path} follows version {stamp.get('mam_contract')} of the contract; this library speaks version "
+            f"{path} follows version {stamp.get('mam_contract')} of the contract; this library expects version "
             f"{contract.VERSION}. Export the set again with this version's `python -m export graphs`."
         )
     for declared, found in ((graph.inputs, session.get_inputs()), (graph.outputs, session.get_outputs())):
         expected = [(t.name, t.dtype, len(t.shape)) for t in declared]
-        got = [(t.name, _NUMPY.get(t.type, t.type), len(t.shape)) for t in found]
+        got = [(t.name, _NUMPY_DTYPES.get(t.type, t.type), len(t.shape)) for t in found]
         if expected != got:
-            raise GraphError(f"{path} has tensors {got}; the contract says {expected}. Export the set again.")
+            raise GraphError(f"{path} has tensors {got}; the contract requires {expected}. Export the set again.")
     return {key: value for key, value in stamp.items() if key.startswith("mam_") and key != "mam_graph"}
 
 
@@ -326,7 +222,10 @@ def _check_one_set(stamps: dict[str, dict[str, str]], folder: Path) -> None:
         if len(set(values.values())) > 1:
             differing = ", ".join(f"{file}: {value}" for file, value in values.items())
             raise GraphError(
-                f"the graphs in {folder} are of different models ({key}: {differing}). Export all three anew."
+                f"the graphs in {folder} are of different models ({key}: {differing}). Export all three again."
             )
         if key.startswith("mam_pixel") and expected[key] != values[contract.IMAGE_ENCODER.file]:
-            raise GraphError(f"the graphs in {folder} want {key} {values}, this library feeds {expected[key]}.")
+            raise GraphError(
+                f"the graphs in {folder} expect {key} {values[contract.IMAGE_ENCODER.file]}; this library uses "
+                f"{expected[key]}."
+            )

@@ -1,4 +1,4 @@
-"""SAM's answer to one prompt, before it becomes a matte."""
+"""The mask decoder's answer to one prompt."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """SAM's answer to one prompt.
+    """The mask decoder's answer to one prompt.
 
     Attributes:
-        mask: (H, W) bool, the chosen candidate in the original frame.
+        mask: (H, W) bool, the chosen candidate, original frame.
         chosen: its index, 0 to 3.
-        low_res_masks: (4, 256, 256) float32 logits of all candidates, in the input frame of `crop`.
-        scores: (4,) float32, the IoU that SAM predicts for each.
-        crop: (x0, y0, x1, y1), the part of the original picture that was looked at.
+        low_res_masks: (4, 256, 256) float32 logits of all candidates, in the input frame of `crop`: SAM's, or after
+            the mask refiner of a variant that has one.
+        scores: (4,) float32, the predicted IoU of each; not clipped, so it may exceed 1 slightly.
+        crop: (x0, y0, x1, y1), the part of the original image that was encoded.
     """
 
     mask: np.ndarray
@@ -24,6 +25,9 @@ class Segment:
     low_res_masks: np.ndarray
     scores: np.ndarray
     crop: tuple[int, int, int, int]
+
+    def __repr__(self) -> str:
+        return f"Segment(candidate {self.chosen}, score {self.score:.2f}, {self.mask.mean():.1%} of the image)"
 
     @property
     def logits(self) -> np.ndarray:

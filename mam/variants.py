@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mam.contract import InferencePolicy
@@ -91,7 +91,7 @@ class Variant:
     decoder_mlp: int = 2048
     evidence: Evidence | None = None
     m2m: M2M = M2M()
-    policy: InferencePolicy = InferencePolicy()
+    policy: InferencePolicy = field(default_factory=InferencePolicy)
     checkpoints: tuple[str, ...] = ()
     licence: str = ""
 

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "demo" / "examples"
+FLOWER_BOX = (178, 82, 450, 360)  # in flower.jpg
 
 
 def pytest_report_header() -> str:

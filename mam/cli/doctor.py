@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print versions, the requested and the actual device, and the times of two runs on a synthetic image."""
     import mam
     from mam.diagnostics import measure_scene, onnxruntime_conflict, package_versions
-    from mam.runtime import available_providers, cuda_driver
+    from mam.providers import available_providers, cuda_driver
 
     print(f"mam {mam.__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} CPUs")
     for package, version in package_versions().items():

@@ -87,7 +87,7 @@ def _write_matte(
     matting: Matting, file: Path, out: Path, arguments: argparse.Namespace, background: np.ndarray | str | None
 ) -> None:
     from mam.images import write_png
-    from mam.matting import NothingFound
+    from mam.matte import NothingFound
 
     points = [(x, y) for x, y, _ in arguments.point]
     labels = [label for *_, label in arguments.point]

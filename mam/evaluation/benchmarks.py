@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from mam.errors import MamError
-from mam.matting import Guidance
+from mam.scene import Guidance
 
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 SMALLEST = 0.01  # share of the picture that a segment must cover to be asked for

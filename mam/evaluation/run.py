@@ -23,7 +23,8 @@ from mam.evaluation.interaction import Correction, First, User, middle, tight_bo
 from mam.evaluation.metrics import InstanceTally, iou, match_instances, matte_errors, unknown_region
 from mam.images import write_png
 from mam.matte import Matte
-from mam.matting import Matting, Scene
+from mam.matting import Matting
+from mam.scene import Scene
 
 PromptKind = Literal["box", "point", "text"]
 ROUNDS = 5

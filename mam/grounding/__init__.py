@@ -8,7 +8,8 @@ Source: Liu et al. 2023, "Grounding DINO"; transformers/models/grounding_dino (m
 
 from mam.grounding.boxes import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBox, FoundBoxes
 from mam.grounding.canvas import Canvas
-from mam.grounding.model import MODELS, TOKENIZER, Grounding, load_default
+from mam.grounding.loader import GroundingLoader, load_default
+from mam.grounding.model import MODELS, TOKENIZER, Grounding
 from mam.grounding.phrases import Phrases
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "FoundBox",
     "FoundBoxes",
     "Grounding",
+    "GroundingLoader",
     "Phrases",
     "load_default",
 ]

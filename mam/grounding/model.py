@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mam import contract, runtime, weights
+from mam import contract, providers, weights
 from mam.errors import GraphError
 from mam.grounding.boxes import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBoxes, select_boxes
 from mam.grounding.canvas import Canvas
@@ -49,7 +48,7 @@ class Grounding:
 
     @classmethod
     def load(
-        cls, folder: str | os.PathLike | None = None, device: runtime.Device = "auto", threads: int | None = None
+        cls, folder: str | os.PathLike | None = None, device: providers.Device = "auto", threads: int | None = None
     ) -> Grounding:
         """Load a model that `python -m export grounding` has exported.
 
@@ -71,7 +70,7 @@ class Grounding:
                 "export/requirements.txt), or give the folder of an exported one."
             )
         tokenizer = _load_tokenizer(vocabulary)
-        (session,), provider, note = runtime.open_sessions([graph], device, threads)
+        (session,), provider, note = providers.open_sessions([graph], device, threads)
         metadata = _checked_metadata(session, graph)
         return cls(metadata["mam_variant"], folder, provider, note, Canvas.from_metadata(metadata), session, tokenizer)
 
@@ -115,19 +114,9 @@ class Grounding:
         graph = contract.GROUNDING
         feed = {tensor.name: value for tensor, value in zip(graph.inputs, values, strict=True)}
         try:
-            return self.session.run([tensor.name for tensor in graph.outputs], feed, runtime.run_options())
+            return self.session.run([tensor.name for tensor in graph.outputs], feed, providers.run_options())
         except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
             raise GraphError(f"{self.folder / graph.file} failed on {self.provider}: {error}") from error
-
-
-@functools.cache
-def load_default() -> Grounding:
-    """Load the grounding model of the default folder, once per process.
-
-    Raises:
-        GraphError: as for `Grounding.load`.
-    """
-    return Grounding.load()
 
 
 def _default_folder() -> Path:

@@ -10,7 +10,7 @@ import pytest
 from demo import app, zero_gpu
 from demo.zero_gpu import LentGraphs, borrowed_graphs
 from mam import Matting
-from mam.matting import BUNDLE
+from mam.folders import BUNDLE
 from tests.conftest import EXAMPLES
 
 

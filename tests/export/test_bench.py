@@ -6,7 +6,7 @@ from export import bench
 from export.__main__ import SAMPLE, main
 from mam import GraphError
 from mam.contract import GRAPHS
-from mam.matting import BUNDLE
+from mam.folders import BUNDLE
 
 
 def test_what_cannot_be_measured_is_refused_first(tmp_path, capsys) -> None:

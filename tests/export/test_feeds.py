@@ -9,7 +9,7 @@ from export.__main__ import SAMPLE
 from export.feeds import record_feeds
 from mam import GraphError
 from mam.contract import GRAPHS
-from mam.matting import BUNDLE
+from mam.folders import BUNDLE
 
 
 def test_each_graph_is_recorded_with_inputs_of_its_contract() -> None:

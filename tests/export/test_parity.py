@@ -5,7 +5,7 @@ import pytest
 from export import parity
 from export.__main__ import main
 from export.parity import LIMITS, Row, all_prompts
-from mam.matting import BUNDLE
+from mam.folders import BUNDLE
 from mam.nets import checkpoint
 from mam.runtime import load_graphs
 from mam.variants import VARIANTS

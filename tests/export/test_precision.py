@@ -10,7 +10,7 @@ from export.__main__ import main
 from export.precision import CONVERTERS, convert_graphs, graph_bytes
 from mam import GraphError, Matting
 from mam.contract import GRAPHS
-from mam.matting import BUNDLE
+from mam.folders import BUNDLE
 from mam.runtime import load_graphs
 from tests.conftest import EXAMPLES
 

@@ -14,7 +14,7 @@ from export.parity import relative_error
 from export.torch_graphs import TorchGraphs
 from export.write import write_graphs
 from mam import GraphError, contract, weights
-from mam.matting import BUNDLE
+from mam.folders import BUNDLE
 from mam.nets import checkpoint
 from mam.runtime import load_graphs
 from mam.variants import VARIANTS

@@ -6,10 +6,10 @@ from PIL import Image
 from tokenizers import Tokenizer
 
 from mam import GraphError, Grounding, Matting, NothingFound, PromptError
+from mam.folders import BUNDLE
 from mam.grounding import Canvas, FoundBox, FoundBoxes, Phrases
 from mam.grounding.boxes import select_boxes
 from mam.grounding.phrases import split_phrases
-from mam.matting import BUNDLE
 from mam.runtime import load_graphs
 from mam.weights import graphs_folder
 from tests.conftest import EXAMPLES

@@ -29,14 +29,14 @@ def before(size: tuple[int, int] = SIZE) -> Segment:
         (Prompt(box=(0, 0, float("nan"), 9)), "NaN or infinity"),
         (Prompt(box=(1, 2, 3)), "four numbers"),
         (Prompt(box="abcd"), "four numbers"),
-        (Prompt(points=[(401, 5)]), r"outside the picture: \(401, 5\); x goes from 0 to 400"),
-        (Prompt(points=[(-1, 5)]), "outside the picture"),
+        (Prompt(points=[(401, 5)]), r"outside the image: \(401, 5\); x goes from 0 to 400"),
+        (Prompt(points=[(-1, 5)]), "outside the image"),
         (Prompt(points=[(float("inf"), 5)]), "NaN or infinity"),
         (Prompt(points=[(1, 2, 3)]), r"shape \(1, 3\)"),
         (Prompt(points=[("a", "b")]), "not numbers"),
         (Prompt(points=[(1, 2), (3, 4)], labels=[1]), "1 labels for 2 points"),
         (Prompt(points=[(1, 2)], labels=[7]), "expected 1 .* or 0"),
-        (Prompt(points=[(1, 2)], labels=[0]), "does NOT belong"),
+        (Prompt(points=[(1, 2)], labels=[0]), "labelled as background"),
         (Prompt(points=[(1, 2), (3, 4)], labels=[[1], [0, 1]]), "expected one 1 or 0 for each of the 2 points"),
         (Prompt(scribbles=5), "expected a list of strokes"),
         (Prompt(points=[(1, 2)] * 300), "at most 256"),
@@ -44,12 +44,12 @@ def before(size: tuple[int, int] = SIZE) -> Segment:
         (Prompt(scribbles=[[(0, 0), (900, 0)]]), r"scribbles\[0\] lie outside"),
         (Prompt(scribbles=[[(0, 0)]], scribble_labels=[1, 0]), "2 scribble_labels for 1 scribbles"),
         (Prompt(mask=np.zeros(SIZE, bool)), "mask is empty"),
-        (Prompt(mask=np.ones((3, 3), bool)), r"shape \(3, 3\); expected the picture's"),
-        (Prompt(box=(0, 0, 9, 9), previous=before((5, 6))), r"previous round is of a picture of \(5, 6\)"),
+        (Prompt(mask=np.ones((3, 3), bool)), r"shape \(3, 3\); expected the image's"),
+        (Prompt(box=(0, 0, 9, 9), previous=before((5, 6))), r"previous round is of an image of \(5, 6\)"),
         (Prompt(mask=np.ones(SIZE, bool), previous=before()), "choose one"),
     ],
 )
-def test_nonsense_is_refused_in_words(prompt: Prompt, message: str) -> None:
+def test_invalid_prompts_are_refused(prompt: Prompt, message: str) -> None:
     with pytest.raises(PromptError, match=message):
         prompt.checked(SIZE)
 
@@ -70,7 +70,7 @@ def test_order_and_padding_are_sams() -> None:
 
 def test_only_a_lone_box_or_click_is_ambiguous() -> None:
     def ambiguous(**prompt: object) -> bool:
-        return Prompt(**prompt).checked(SIZE).ambiguous
+        return Prompt(**prompt).checked(SIZE).is_ambiguous
 
     assert ambiguous(box=(0, 0, 9, 9)) and ambiguous(points=[(1, 1)])
     assert not ambiguous(box=(0, 0, 9, 9), points=[(1, 1)])

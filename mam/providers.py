@@ -1,0 +1,140 @@
+"""Choose an execution provider of onnxruntime and open sessions on it; a fallback to the CPU is always reported."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+from mam.errors import GraphError
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
+Device = Literal["auto", "cpu", "cuda"]
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+# Mattes differ in size, and the default would search all convolution algorithms again for each size.
+_PROVIDER_OPTIONS: dict[str, dict[str, Any]] = {CPU: {}, CUDA: {"cudnn_conv_algo_search": "HEURISTIC"}}
+
+
+def onnxruntime() -> ModuleType:
+    """Import onnxruntime when it is first needed.
+
+    Raises:
+        GraphError: it is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise GraphError(
+            f"onnxruntime cannot be imported ({error}), and nothing else runs the graphs; install it with "
+            '`pip install onnxruntime`, or with `pip install "onnxruntime-gpu[cuda,cudnn]"` for an NVIDIA GPU.'
+        ) from error
+    return onnxruntime
+
+
+def available_providers() -> list[str]:
+    """Return the execution providers that the installed onnxruntime was compiled with."""
+    providers: list[str] = onnxruntime().get_available_providers()
+    return providers
+
+
+def cuda_driver() -> str | None:
+    """Return the name of the NVIDIA driver's library, or None: without a driver, CUDA only prints errors."""
+    # Loaded rather than searched for, because in containers only the loader knows where it is.
+    for name in ("libcuda.so.1", "nvcuda.dll"):
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            continue
+        return name
+    return None
+
+
+def choose_providers(device: Device) -> tuple[list[str], str]:
+    """Return the providers to try, in order, and a sentence that explains the choice (empty if it needs none).
+
+    Raises:
+        GraphError: CUDA was requested and is not available, or the device is unknown.
+    """
+    if device == "cpu":
+        return [CPU], ""
+    if device not in ("auto", "cuda"):
+        raise GraphError(f"device is {device!r}; expected 'auto', 'cpu' or 'cuda'.")
+    if CUDA not in available_providers():
+        why_not = "this onnxruntime is built without CUDA (install onnxruntime-gpu instead of onnxruntime)"
+    elif cuda_driver() is None:
+        why_not = "there is no NVIDIA driver on this machine"
+    else:
+        onnxruntime().preload_dlls()
+        return [CUDA, CPU], ""
+    if device == "cuda":
+        raise GraphError(f"CUDA was requested, but {why_not}. Use device='cpu' or device='auto'.")
+    return [CPU], f"Running on the CPU: {why_not}."
+
+
+def open_sessions(
+    paths: Sequence[Path], device: Device, threads: int | None
+) -> tuple[list[ort.InferenceSession], str, str]:
+    """Load graphs that run on the same device.
+
+    Args:
+        paths: ONNX files.
+        device: "cpu"; "cuda", an error if it is not available; "auto", CUDA if there is a driver for it, else the CPU.
+        threads: CPU threads per graph; None lets onnxruntime choose.
+
+    Returns:
+        The sessions; the provider that really runs them, of several the slowest; and a sentence that explains the
+        choice, empty if it needs none.
+
+    Raises:
+        GraphError: a file is broken, or CUDA was requested and is not available.
+    """
+    providers, note = choose_providers(device)
+    opened = [_open_session(path, providers, threads) for path in paths]
+    sessions = [session for session, _ in opened]
+    on_cpu = [
+        path.name for path, session in zip(paths, sessions, strict=True) if session.get_providers()[0] != providers[0]
+    ]
+    if not on_cpu:
+        return sessions, providers[0], note
+    why = next((error for _, error in opened if error), "its CUDA libraries or memory were missing")
+    if device == "cuda":
+        raise GraphError(
+            f"CUDA was requested, but onnxruntime runs {', '.join(on_cpu)} on {CPU}: {why}. "
+            "Install onnxruntime-gpu[cuda,cudnn], or use device='cpu'. `mam doctor` lists the details."
+        )
+    note = f"There is an NVIDIA driver, but CUDA could not be used ({why}); running {', '.join(on_cpu)} on {CPU}."
+    return sessions, CPU, note
+
+
+def run_options() -> ort.RunOptions:
+    """Return the options of every run: free memory afterwards, which halves a process's size for 10% of the time."""
+    options = onnxruntime().RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
+
+
+def _open_session(path: Path, providers: list[str], threads: int | None) -> tuple[ort.InferenceSession, str]:
+    """Open a session on the first provider that accepts the graph; also return the error of an earlier provider."""
+    ort = onnxruntime()
+    options = ort.SessionOptions()
+    # Idle threads that spin would slow down the other two sessions and other processes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Mattes differ in size, so memory patterns, made for one size, cost a fifth more memory and save no time.
+    options.enable_mem_pattern = False
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        with_options = [(name, _PROVIDER_OPTIONS[name]) for name in providers]
+        return ort.InferenceSession(str(path), options, providers=with_options), ""
+    except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
+        if len(providers) > 1:
+            session, _ = _open_session(path, providers[1:], threads)
+            return session, str(error).strip()
+        raise GraphError(
+            f"{path} cannot be loaded ({error}); it may be incomplete: export or download it again."
+        ) from error

@@ -1,0 +1,218 @@
+"""An encoded image: from prompts to mattes."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from mam import crops
+from mam.boxes import PixelBox, full_box
+from mam.contract import EMBEDDING
+from mam.decoding import candidates, decode_prompts
+from mam.encoding import EncodedCrop
+from mam.errors import PromptError
+from mam.grounding import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBoxes, Grounding, load_default
+from mam.images import Photo
+from mam.matte import Matte, NothingFound
+from mam.prompts import CheckedPrompt, Prompt, check_prompts
+from mam.runtime import Graphs
+from mam.segment import Segment
+
+Guidance = Literal["alpha", "mask"]
+
+_CROPS_KEPT = 2  # encoded crops per scene, 17 MB each; corrections usually need the same one again
+
+
+class Scene:
+    """One encoded image. A pickle holds the image, which is encoded again when unpickled.
+
+    Attributes:
+        graphs: the model.
+        photo: the image, (H, W, 3) uint8 RGB in `photo.pixels`.
+        whole: the whole image, encoded.
+        grounding: returns the model for text prompts.
+    """
+
+    def __init__(self, graphs: Graphs, photo: Photo, grounding: Callable[[], Grounding] = load_default) -> None:
+        """Encode a photo."""
+        self.graphs, self.photo, self.grounding = graphs, photo, grounding
+        encode = functools.partial(EncodedCrop.encode, graphs, photo.pixels)
+        self.whole = encode(full_box(photo.size))
+        # Two threads that need the same new crop at the same time both encode it; no harm but the time.
+        self._encode_crop = functools.lru_cache(_CROPS_KEPT)(encode)
+
+    def __repr__(self) -> str:
+        return f"Scene({self.photo!r}, {self.graphs.variant})"
+
+    def __reduce__(self) -> tuple[type[Scene], tuple[Any, ...]]:
+        return Scene, (self.graphs, self.photo, self.grounding)
+
+    @property
+    def nbytes(self) -> int:
+        """The most memory that the pixels, the embeddings and the cached crops take, in bytes."""
+        encoded = self.whole.input_image.nbytes + 4 * math.prod(EMBEDDING)
+        crops_kept = 0 if self.graphs.policy.crop_margin is None else _CROPS_KEPT
+        return self.photo.pixels.nbytes + (1 + crops_kept) * encoded
+
+    def find(
+        self,
+        text: str | Sequence[str],
+        *,
+        box_threshold: float = BOX_THRESHOLD,
+        text_threshold: float = TEXT_THRESHOLD,
+        nms: float = NMS_THRESHOLD,
+    ) -> FoundBoxes:
+        """Find the boxes of objects named by a text, best score first.
+
+        The result is false when there are none; it then gives the best score below the threshold.
+
+        Args:
+            text: a phrase, "the girl in the red sweater"; or several, separated by full stops or in a list.
+            box_threshold: as in `mam.grounding.Grounding.find`; the defaults are those of the authors' demo.
+            text_threshold: the same.
+            nms: the same.
+
+        Raises:
+            PromptError: the text is empty, too long, or unknown to the model.
+            GraphError: there is no text model; the message explains how to get one.
+        """
+        thresholds = {"box_threshold": box_threshold, "text_threshold": text_threshold, "nms": nms}
+        return self.grounding().find(self.photo.pixels, text, **thresholds)
+
+    def matte(
+        self,
+        *,
+        text: str | Sequence[str] | None = None,
+        box: Sequence[float] | None = None,
+        points: Sequence[Sequence[float]] = (),
+        labels: Sequence[int] | None = None,
+        scribbles: Sequence[Sequence[Sequence[float]]] = (),
+        scribble_labels: Sequence[int] | None = None,
+        mask: np.ndarray | None = None,
+        previous: Matte | None = None,
+        guidance: Guidance = "alpha",
+    ) -> Matte | NothingFound:
+        """Cut out one object. All kinds of prompts may be mixed; coordinates are (x, y) in pixels of the image.
+
+        Args:
+            text: a description of the object, used instead of a box: the best box of `find` is taken.
+            box: (x0, y0, x1, y1).
+            points: (N, 2) clicks.
+            labels: (N,) 1 foreground, 0 background; all 1 if left out.
+            scribbles: strokes of shape (K, 2).
+            scribble_labels: 1 or 0 for each stroke; all 1 if left out.
+            mask: (H, W) bool, a rough mask.
+            previous: the matte to correct; pass the earlier prompts again together with the new ones.
+            guidance: "alpha" for the one object of an image (softer), "mask" for one of several that touch.
+
+        Returns:
+            The matte, or `NothingFound` (which is false) when the model finds no object there.
+
+        Raises:
+            PromptError: the prompt does not fit this image.
+            GraphError: there is a text, but no text model.
+        """
+        if previous is not None and previous.photo.size != self.photo.size:
+            raise PromptError(
+                f"previous is a matte of an image of {previous.photo.size}, this one is {self.photo.size}."
+            )
+        if text is not None:
+            if box is not None:
+                raise PromptError("both text and a box were given; the text is used instead of a box: choose one.")
+            found = self.find(text)
+            if not found:
+                return NothingFound(found.best_score, found.text)
+            box = found[0].box
+        before = None if previous is None else previous.segment
+        prompt = Prompt(box, points, labels, scribbles, scribble_labels, mask, before)
+        return self.mattes([prompt], guidance=guidance)[0]
+
+    def mattes(
+        self, prompts: Sequence[Prompt], *, guidance: Guidance = "alpha", recrop: bool = True
+    ) -> list[Matte | NothingFound]:
+        """Cut out several objects, one per prompt, in the prompts' order; `recrop` as for `segment`.
+
+        Raises:
+            PromptError: a prompt does not fit this image; the message counts prompts from 1.
+        """
+        _check_guidance(guidance)
+        segments = self._segment(check_prompts(prompts, self.photo.size), recrop)
+        mattes = {i: self.refine(segment, guidance) for i, segment in segments}
+        return [mattes[i] for i in range(len(prompts))]
+
+    def segment(self, prompts: Sequence[Prompt], *, recrop: bool = True) -> list[Segment]:
+        """Return masks without mattes, one segment per prompt.
+
+        Args:
+            prompts: one per object.
+            recrop: let a model with a crop policy encode the part of the image around a box or an earlier mask again,
+                which costs an encoding; False uses the whole image, which is encoded already.
+
+        Raises:
+            PromptError: as `mattes`.
+        """
+        segments = dict(self._segment(check_prompts(prompts, self.photo.size), recrop))
+        return [segments[i] for i in range(len(prompts))]
+
+    def alternatives(self, segment: Segment) -> list[Segment]:
+        """Return the decoder's four candidates for one prompt: the single answer, a part, a larger part, the whole."""
+        return candidates(segment)
+
+    def refine(self, segment: Segment, guidance: Guidance = "alpha") -> Matte | NothingFound:
+        """Return the matte of one of this scene's segments, such as one of its `alternatives`."""
+        _check_guidance(guidance)
+        if not segment.mask.any():
+            return NothingFound(float(segment.scores.max()))
+        encoded = self._encoded(segment.crop)
+        alpha = self.graphs.matte(
+            encoded.input_image,
+            encoded.image_embeddings,
+            segment.logits[None, None],
+            encoded.frame.input_size,
+            encoded.frame.original_size,
+            guidance == "mask",
+        )
+        return Matte(self.photo, crops.place_on_canvas(alpha[0, 0], segment.crop, self.photo.size), segment)
+
+    def _segment(self, prompts: list[CheckedPrompt], recrop: bool) -> Iterator[tuple[int, Segment]]:
+        """Segment crop by crop, yielding (index of the prompt, segment), so that each crop is encoded only once."""
+        members: dict[PixelBox, list[int]] = {}
+        for i, prompt in enumerate(prompts):
+            members.setdefault(self._crop_for(prompt) if recrop else self.whole.box, []).append(i)
+        for crop, indices in members.items():
+            found = self._decode([prompts[i] for i in indices], crop)
+            for i, segment in zip(indices, found, strict=True):
+                yield i, self._zoom_on_click(prompts[i], segment) if recrop else segment
+
+    def _zoom_on_click(self, prompt: CheckedPrompt, found: Segment) -> Segment:
+        """Segment a single click in a crop around it too, as its object may be small; keep the higher score."""
+        if self.graphs.policy.crop_margin is None or not prompt.is_ambiguous or prompt.box is not None:
+            return found
+        crop = crops.crop_around_click(prompt.points[0], self.photo.size)
+        (zoomed,) = self._decode([prompt], crop)
+        x0, y0, x1, y1 = crop
+        if crops.is_cut_off(zoomed.mask[y0:y1, x0:x1], crop, self.photo.size) or not zoomed.mask.any():
+            return found
+        return max(found, zoomed, key=lambda segment: segment.score)
+
+    def _decode(self, prompts: list[CheckedPrompt], crop: PixelBox) -> list[Segment]:
+        return decode_prompts(self.graphs, self._encoded(crop), prompts, self.photo.size)
+
+    def _crop_for(self, prompt: CheckedPrompt) -> PixelBox:
+        margin = self.graphs.policy.crop_margin
+        if margin is None:
+            return self.whole.box
+        foreground = prompt.points[prompt.labels == 1]
+        return crops.choose_crop(prompt.box, prompt.mask, foreground, prompt.previous, self.photo.size, margin)
+
+    def _encoded(self, crop: PixelBox) -> EncodedCrop:
+        return self.whole if crop == self.whole.box else self._encode_crop(crop)
+
+
+def _check_guidance(guidance: str) -> None:
+    if guidance not in ("alpha", "mask"):
+        raise PromptError(f"guidance is {guidance!r}; expected 'alpha' (one object) or 'mask' (one of several).")

@@ -1,0 +1,83 @@
+"""Execution providers: the requested one is used, or the reason is given."""
+
+import onnxruntime as ort
+import pytest
+
+from mam import GraphError, providers
+from mam.providers import CPU, CUDA
+from mam.runtime import load_graphs
+
+
+@pytest.fixture
+def with_cuda(monkeypatch):
+    """A driver and a build for CUDA; every CUDA session fails or falls back to the CPU."""
+    steps = []
+    real = ort.InferenceSession
+
+    def install(error: str = "") -> list[str]:
+        def session(path, options, providers):
+            steps.append(providers[0][0])
+            if error and providers[0][0] == CUDA:
+                raise RuntimeError(error)
+            return real(path, options, providers=[(CPU, {})])
+
+        monkeypatch.setattr(providers, "cuda_driver", lambda: "libcuda.so.1")
+        monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
+        monkeypatch.setattr(ort, "preload_dlls", lambda: steps.append("libraries"))
+        monkeypatch.setattr(ort, "InferenceSession", session)
+        return steps
+
+    return install
+
+
+def test_cuda_without_a_driver_is_an_error_if_requested_and_a_note_otherwise(graphs_folder, monkeypatch) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(providers, "cuda_driver", lambda: None)
+    with pytest.raises(GraphError, match="CUDA was requested, but there is no NVIDIA driver"):
+        load_graphs(graphs_folder, "cuda")
+    assert load_graphs(graphs_folder, "auto").note == "Running on the CPU: there is no NVIDIA driver on this machine."
+
+
+def test_cuda_without_a_build_for_it(graphs_folder, monkeypatch) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CPU])
+    with pytest.raises(GraphError, match="built without CUDA"):
+        load_graphs(graphs_folder, "cuda")
+
+
+def test_a_silent_fallback_to_the_cpu_is_reported(graphs_folder, with_cuda) -> None:
+    with_cuda()
+    fallen = "image_encoder.onnx, mask_decoder.onnx, matte.onnx on CPUExecutionProvider"
+    with pytest.raises(GraphError, match=f"runs {fallen}"):
+        load_graphs(graphs_folder, "cuda")
+    graphs = load_graphs(graphs_folder, "auto")
+    assert graphs.provider == CPU
+    assert "CUDA could not be used (" in graphs.note and f"; running {fallen}" in graphs.note
+
+
+def test_the_reason_of_a_failure_is_passed_on(graphs_folder, with_cuda) -> None:
+    with_cuda("CUDA failure 35: driver too old")
+    assert "CUDA failure 35: driver too old" in load_graphs(graphs_folder, "auto").note
+    with pytest.raises(GraphError, match="CUDA failure 35: driver too old"):
+        load_graphs(graphs_folder, "cuda")
+
+
+def test_cuda_libraries_are_loaded_before_the_first_session(graphs_folder, with_cuda) -> None:
+    steps = with_cuda()
+    load_graphs(graphs_folder, "auto")
+    assert steps == ["libraries", CUDA, CUDA, CUDA]
+
+
+def test_a_driver_counts_if_the_loader_finds_it(monkeypatch) -> None:
+    def load(name: str) -> None:
+        if name != "libcuda.so.1":
+            raise OSError("no such library")
+
+    monkeypatch.setattr(providers.ctypes, "CDLL", load)
+    assert providers.cuda_driver() == "libcuda.so.1"
+    monkeypatch.setattr(providers.ctypes, "CDLL", lambda name: load(""))
+    assert providers.cuda_driver() is None
+
+
+def test_unknown_device(graphs_folder) -> None:
+    with pytest.raises(GraphError, match="expected 'auto', 'cpu' or 'cuda'"):
+        load_graphs(graphs_folder, "gpu")

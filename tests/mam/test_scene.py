@@ -1,0 +1,199 @@
+"""An encoded image: the embedded model on real photographs, and the number of encodings."""
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mam import Matte, Matting, NothingFound, Prompt, PromptError, Scene
+from mam.contract import InferencePolicy
+from tests.conftest import EXAMPLES, FLOWER_BOX
+from tests.demo.mock import MockGraphs
+
+CUP_BOX = (72, 12, 482, 390)
+
+
+class CountingGraphs(MockGraphs):
+    """Crops as `tiny` does, and counts its encodings."""
+
+    policy = InferencePolicy(crop_margin=0.2)
+    encodings = 0
+
+    def encode(self, image: np.ndarray) -> np.ndarray:
+        self.encodings += 1
+        return super().encode(image)
+
+
+@pytest.fixture
+def counted() -> Scene:
+    return Matting(CountingGraphs()).open(np.zeros((600, 800, 3), np.uint8))
+
+
+def test_three_boxes_are_three_encodings_beside_the_whole_image(counted: Scene) -> None:
+    boxes = [(10, 10, 60, 60), (300, 300, 360, 380), (600, 100, 700, 200)]
+    mattes = counted.mattes([Prompt(box=box) for box in boxes])
+    assert all(mattes) and counted.graphs.encodings == 1 + 3
+    corrected = counted.matte(box=boxes[2], points=[(650, 150)], previous=mattes[2])
+    assert corrected and counted.graphs.encodings == 1 + 3  # in the crop that is already encoded
+    counted.mattes([Prompt(box=box) for box in boxes], recrop=False)
+    assert counted.graphs.encodings == 1 + 3
+
+
+def test_the_number_of_kept_crops_is_bounded_and_counted(counted: Scene) -> None:
+    for i in range(6):
+        counted.segment([Prompt(box=(10 + 100 * i, 10, 60 + 100 * i, 60))])
+    encoded = counted.whole.input_image.nbytes + counted.whole.image_embeddings.nbytes
+    assert counted.nbytes == counted.photo.pixels.nbytes + 3 * encoded
+    uncropped = Matting(MockGraphs()).open(counted.photo.pixels)
+    assert uncropped.nbytes == counted.photo.pixels.nbytes + encoded
+
+
+def test_threads_share_a_scene(flower) -> None:
+    boxes = [FLOWER_BOX, (200, 100, 430, 340), (150, 60, 460, 380), (230, 120, 400, 300)]
+    alone = [flower.matte(box=box) for box in boxes]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda box: flower.matte(box=box), 2 * boxes))
+    for a, b in zip(together, 2 * alone, strict=True):
+        assert np.array_equal(a.alpha, b.alpha)
+
+
+def test_a_scene_pickles_as_its_image() -> None:
+    scene = Matting.load(device="cpu").open(np.full((40, 60, 3), 90, np.uint8))
+    data = pickle.dumps(scene)
+    assert len(data) < 10_000  # no embeddings
+    again = pickle.loads(data)
+    assert np.array_equal(again.whole.image_embeddings, scene.whole.image_embeddings)
+    assert repr(again) == "Scene(Photo('image', 60 x 40), tiny)"
+
+
+@pytest.fixture(scope="module")
+def flower_matte(flower) -> Matte:
+    matte = flower.matte(box=FLOWER_BOX)
+    assert isinstance(matte, Matte)
+    return matte
+
+
+def inside(box, size) -> np.ndarray:
+    mask = np.zeros(size, bool)
+    mask[box[1] : box[3], box[0] : box[2]] = True
+    return mask
+
+
+def test_a_box_cuts_the_flower_out(flower_matte: Matte) -> None:
+    alpha = flower_matte.alpha
+    assert alpha.shape == (427, 640) and alpha.dtype == np.float32
+    assert alpha.min() >= 0 and alpha.max() <= 1
+    assert alpha[150:280, 250:375].mean() > 0.95  # the blossom
+    far = ~inside((145, 50, 485, 395), alpha.shape)
+    assert alpha[far].mean() < 0.02
+    assert flower_matte.mask.shape == alpha.shape and 0.5 < flower_matte.score < 1.1
+
+
+def test_several_objects_in_one_call_equal_one_by_one(flower) -> None:
+    prompts = [Prompt(box=FLOWER_BOX), Prompt(points=[(310, 215)]), Prompt(box=(0, 0, 200, 200), points=[(9, 9)])]
+    together = flower.mattes(prompts, guidance="mask")
+    alone = [flower.mattes([p], guidance="mask")[0] for p in prompts]
+    assert len(together) == 3
+    for a, b in zip(together, alone, strict=True):
+        assert bool(a) == bool(b)
+        if a:
+            # One batched decoder call adds up in another order than three.
+            assert (np.abs(a.alpha - b.alpha) > 2 / 255).mean() < 1e-3
+
+
+def test_the_next_round_starts_from_the_previous_logits(flower, flower_matte: Matte) -> None:
+    points, labels = [(310, 215), (60, 60)], [1, 0]
+    fresh = flower.matte(box=FLOWER_BOX, points=points, labels=labels)
+    corrected = flower.matte(box=FLOWER_BOX, points=points, labels=labels, previous=flower_matte)
+    assert corrected and corrected.segment.chosen == 0
+    assert not np.array_equal(fresh.segment.logits, corrected.segment.logits)
+    assert corrected.alpha[215, 310] > 0.9
+
+
+def test_a_small_object_is_encoded_in_a_crop(flower) -> None:
+    size = flower.photo.size
+    small = Image.new("RGB", (2 * size[1], 2 * size[0]), (90, 110, 80))
+    small.paste(Image.fromarray(flower.photo.pixels), (size[1], size[0]))
+    scene = Scene(flower.graphs, replace(flower.photo, pixels=np.asarray(small)))
+    box = tuple(v + size[1 - i % 2] for i, v in enumerate(FLOWER_BOX))
+    close = scene.matte(box=box)
+    x0, y0, x1, y1 = close.segment.crop
+    assert 0 < x0 < box[0] and 0 < y0 < box[1] and (x1, y1) != small.size
+    assert (
+        close.alpha.shape == (2 * size[0], 2 * size[1]) and not close.alpha[:y0].any() and not close.alpha[:, :x0].any()
+    )
+    assert close.alpha[size[0] + 150 : size[0] + 280, size[1] + 250 : size[1] + 375].mean() > 0.95
+    far = scene.mattes([Prompt(box=box)], recrop=False)[0]
+    assert far.segment.crop == (0, 0, *small.size)
+    # A correction inside the crop keeps it, so its logits are passed on unchanged.
+    corrected = scene.matte(box=box, points=[(size[1] + 310, size[0] + 215)], previous=close)
+    assert corrected.segment.crop == close.segment.crop
+
+
+def test_a_matte_of_another_image_is_no_previous_round(matting, flower_matte: Matte) -> None:
+    cup = matting.open(EXAMPLES / "coffee.png")
+    with pytest.raises(PromptError, match=r"previous is a matte of an image of"):
+        cup.matte(box=CUP_BOX, previous=flower_matte)
+
+
+def test_scribble_and_mask_prompts_find_the_flower(flower, flower_matte: Matte) -> None:
+    scribbled = flower.matte(scribbles=[[(250, 180), (310, 215), (370, 250)]])
+    masked = flower.matte(mask=flower_matte.mask)
+    for other in (scribbled, masked):
+        both, either = (other.mask & flower_matte.mask).sum(), (other.mask | flower_matte.mask).sum()
+        assert both / either > 0.6
+
+
+def test_guidance_changes_the_merge_only(flower, flower_matte: Matte) -> None:
+    other = flower.matte(box=FLOWER_BOX, guidance="mask")
+    assert np.array_equal(other.mask, flower_matte.mask)
+    assert np.abs(other.alpha - flower_matte.alpha).max() > 0
+    with pytest.raises(PromptError, match=r"guidance is 'both'"):
+        flower.matte(box=FLOWER_BOX, guidance="both")
+    with pytest.raises(PromptError, match=r"guidance is 'both'"):
+        flower.refine(flower_matte.segment, "both")
+
+
+def test_a_bad_prompt_among_several_is_counted(flower) -> None:
+    with pytest.raises(PromptError, match=r"^prompt 2: the box"):
+        flower.mattes([Prompt(box=FLOWER_BOX), Prompt(box=(5, 5, 1, 1))])
+
+
+def test_nothing_found_is_an_answer(flower) -> None:
+    class EmptyMasks(MockGraphs):
+        def decode(self, *inputs):
+            b = len(inputs[1])
+            return np.full((b, 4, 256, 256), -3, np.float32), np.full((b, 4), 0.21, np.float32)
+
+    answer = Scene(EmptyMasks(), flower.photo).matte(box=FLOWER_BOX)
+    assert isinstance(answer, NothingFound) and not answer
+    assert "nothing found" in str(answer) and "0.21" in str(answer)
+
+
+@pytest.mark.parametrize("size", [(64, 48), (1500, 1100), (33, 900)])
+def test_any_size_comes_back_at_its_size(matting: Matting, size) -> None:
+    image = Image.open(EXAMPLES / "flower.jpg").resize((size[1], size[0]))
+    scene = matting.open(image)
+    matte = scene.matte(box=(0.25 * size[1], 0.05 * size[0], 0.75 * size[1], 0.8 * size[0]))
+    assert matte and matte.alpha.shape == size
+
+
+def test_other_photographs(matting: Matting) -> None:
+    cup = matting.open(EXAMPLES / "coffee.png").matte(box=CUP_BOX)
+    assert cup.alpha[190:260, 220:380].mean() > 0.9 and cup.alpha[:, 560:].mean() < 0.05
+
+
+def test_any_segment_can_be_refined(flower) -> None:
+    (segment,) = flower.segment([Prompt(box=FLOWER_BOX)])
+    assert np.array_equal(flower.refine(segment).alpha, flower.matte(box=FLOWER_BOX).alpha)
+    other = flower.refine(flower.alternatives(segment)[1])
+    assert other.segment.chosen == 1 and other.alpha.shape == (427, 640)
+
+
+def test_a_background_click_is_obeyed_on_a_real_photograph(matting) -> None:
+    scene = matting.open(EXAMPLES / "coffee.png")
+    matte = scene.matte(box=CUP_BOX, points=[(280, 230), (90, 60)], labels=[1, 0])
+    assert matte.mask[230, 280] and not matte.mask[60, 90]
