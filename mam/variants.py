@@ -24,7 +24,7 @@ class ViT:
 
 @dataclass(frozen=True)
 class CNN:
-    """Our small image encoder (`mam.nets.encoder`): channels and blocks at strides 4, 8 and 16 of the picture it reads.
+    """Our small image encoder (`mam.nets.encoder`): channels and blocks at strides 4, 8 and 16 of the image it reads.
 
     It reads the input frame shrunk by `shrink`, so that 1024 pixels become 1024 / shrink.
     """

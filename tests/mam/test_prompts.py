@@ -103,12 +103,12 @@ def test_a_mask_alone_brings_its_box_and_logits() -> None:
     assert logits[0, 96, 128] == 8 and logits[0, 10, 10] == -8 and (logits[0, 192:] == -8).all()
 
 
-def test_a_closer_look_moves_everything_and_leaves_out_what_it_cannot_see() -> None:
-    look = (100, 50, 300, 150)  # 200 x 100 pixels: five times as large as in the whole picture's frame
+def test_a_crop_shifts_all_prompts_and_drops_points_outside() -> None:
+    crop = (100, 50, 300, 150)  # 200 x 100 pixels: five times as large as in the whole image's frame
     mask = np.zeros(SIZE, bool)
     mask[75:125, 150:250] = True
     prompt = Prompt(box=(150, 75, 250, 125), points=[(200, 100), (20, 20)], labels=[1, 0], mask=mask).checked(SIZE)
-    coords, labels, logits, _ = prompt.to_input(Frame.of((100, 200)), look)
+    coords, labels, logits, _ = prompt.to_input(Frame.of((100, 200)), crop)
     assert labels.tolist() == [1, 2, 3]
     assert coords.tolist() == [[512, 256], [256, 128], [768, 384]]
     assert logits[0, 64, 128] == 8 and logits[0, 64, 20] == -8 and (logits[0, 128:] == -8).all()

@@ -1,0 +1,24 @@
+"""A feature that needs a missing package gives the line that installs it."""
+
+import subprocess
+import sys
+
+import pytest
+
+_RUN = "import sys; sys.modules[{package!r}] = None; from mam.cli import main; sys.exit(main({arguments!r}))"
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments", "advice"),
+    [
+        ("onnxruntime", ["doctor"], "pip install onnxruntime"),
+        ("scipy", ["evaluate", "."], "pip install scipy"),
+        ("torch", ["train", "tiny-segment", "--data", ".", "--out", "."], "pip install -r export/requirements.txt"),
+        ("httpx", ["weights", "get", "sam_vit_b_01ec64.pth"], "pip install httpx filelock huggingface_hub"),
+    ],
+)
+def test_the_message_has_the_line_that_installs_it(package: str, arguments: list[str], advice: str) -> None:
+    script = _RUN.format(package=package, arguments=arguments)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert advice in done.stderr and "Traceback" not in done.stderr
