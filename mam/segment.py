@@ -1,4 +1,4 @@
-"""SAM's answer to one prompt, before it becomes a matte."""
+"""`Segment`, the mask that SAM gives for one prompt and that a matte is refined from."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """SAM's answer to one prompt.
+    """SAM's masks for one prompt, of which one is chosen.
 
     Attributes:
         mask: (H, W) bool, the chosen candidate in the original frame.
-        chosen: its index, 0 to 3.
+        chosen: index of the chosen candidate, 0 to 3.
         low_res_masks: (4, 256, 256) float32 logits of all candidates, in the input frame of `crop`.
-        scores: (4,) float32, the IoU that SAM predicts for each.
-        crop: (x0, y0, x1, y1), the part of the original picture that was looked at.
+        scores: (4,) float32, the IoU that SAM predicts for each candidate.
+        crop: (x0, y0, x1, y1), the part of the original image that was encoded.
     """
 
     mask: np.ndarray
@@ -27,10 +27,10 @@ class Segment:
 
     @property
     def logits(self) -> np.ndarray:
-        """(256, 256) float32 of the chosen candidate, in the input frame of `crop`."""
+        """Logits of the chosen candidate, (256, 256) float32, in the input frame of `crop`."""
         return self.low_res_masks[self.chosen]
 
     @property
     def score(self) -> float:
-        """Predicted IoU of the chosen candidate."""
+        """IoU that SAM predicts for the chosen candidate."""
         return float(self.scores[self.chosen])
