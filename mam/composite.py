@@ -1,4 +1,4 @@
-"""From a picture and its alpha to what people want: clean foreground colours, cut-outs, new backgrounds."""
+"""Compositing: foreground colours, backgrounds, shadows and edges, as functions of numpy arrays."""
 
 from __future__ import annotations
 
@@ -16,19 +16,26 @@ from mam.errors import InputError
 
 Background = str | Sequence[int] | np.ndarray | Image.Image
 
-_CONTEXT = 16  # pixels around soft edges that their colours are estimated from
+_CONTEXT = 16  # pixels around soft edges from which the edges' colours are estimated
 
 
 @functools.cache
-def _estimator() -> Callable[..., np.ndarray]:
-    """Pymatting's `estimate_foreground_ml`, from its own file.
+def _load_estimator() -> Callable[..., np.ndarray]:
+    """Load pymatting's `estimate_foreground_ml` from its own file.
 
-    `import pymatting` compiles every algorithm of the package, which takes a minute on a fresh machine; this one takes a few
-    seconds, once, and only when colours are first wanted.
+    `import pymatting` compiles every algorithm of the package, which takes a minute when nothing is cached. This
+    function alone compiles in a few seconds, once, when colours are first estimated.
+
+    Raises:
+        ModuleNotFoundError: pymatting is not installed, or is incomplete.
     """
     package = importlib.util.find_spec("pymatting")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("pymatting is not installed; run: pip install pymatting")
     file = Path(package.origin).parent / "foreground" / "estimate_foreground_ml.py"
     spec = importlib.util.spec_from_file_location(f"{__name__}_pymatting", file)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"pymatting has no {file}; install it again.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
@@ -36,14 +43,14 @@ def _estimator() -> Callable[..., np.ndarray]:
 
 
 def foreground_colours(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """The object's own colours, without the old background that shines through at its edges.
+    """Estimate the object's colours without the background that shows through at soft edges.
 
     Args:
-        pixels: (H, W, 3) uint8.
+        pixels: (H, W, 3) uint8 RGB, the image.
         alpha: (H, W) float32 in [0, 1].
 
     Returns:
-        (H, W, 3) uint8; where alpha is 1 the picture's pixels, where it is 0 the picture's pixels too.
+        (H, W, 3) uint8; the image's own pixels where alpha is 0 or 1.
 
     Source: Germer et al. 2020, "Fast Multi-Level Foreground Estimation", in pymatting.
     """
@@ -51,27 +58,30 @@ def foreground_colours(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     bounds = mask_bounds(soft)
     if bounds is None:
         return pixels
-    # Colours are only unknown where alpha is fractional; some pixels around it are what they are estimated from.
+    # Colours are unknown only where alpha is fractional; they are estimated from the pixels around.
     x0, y0, x1, y1 = padded_box(bounds, _CONTEXT, alpha.shape)
     window = slice(y0, y1), slice(x0, x1)
-    part = _estimator()(pixels[window] / 255.0, alpha[window].astype(np.float64))
+    part = _load_estimator()(pixels[window] / 255.0, alpha[window].astype(np.float64))
     colours = pixels.copy()
-    estimated = np.uint8(np.clip(part, 0, 1) * 255 + 0.5)
+    estimated = (np.clip(part, 0, 1) * 255 + 0.5).astype(np.uint8)
     colours[window] = np.where(soft[window][..., None], estimated, pixels[window])
     return colours
 
 
 def to_uint8(alpha: np.ndarray) -> np.ndarray:
-    """Floats in [0, 1] -> uint8, rounded."""
+    """Convert floats in [0, 1] to uint8, rounded."""
     return (alpha * 255 + 0.5).astype(np.uint8)
 
 
 def shrunk(pixels: np.ndarray, longest: int) -> np.ndarray:
-    """An image or an alpha with at most `longest` pixels on its longest side, averaged; unchanged if it is small enough.
+    """Downsample an image or an alpha by averaging, so that its longest side is at most `longest`.
 
     Args:
         pixels: (H, W), (H, W, 3) or (H, W, 4) uint8, or (H, W) float32.
-        longest: in pixels.
+        longest: the largest side in pixels.
+
+    Returns:
+        An array of the same dtype and channels; the array itself if it is small enough.
     """
     h, w = pixels.shape[:2]
     scale = longest / max(h, w)
@@ -82,9 +92,18 @@ def shrunk(pixels: np.ndarray, longest: int) -> np.ndarray:
 
 
 def over(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """Lay (H, W, 3) uint8 colours with (H, W) alpha over (H, W, 3) uint8 -> (H, W, 3) uint8."""
+    """Compose colours over a background by the compositing equation, I = alpha F + (1 - alpha) B.
+
+    Args:
+        foreground: (H, W, 3) uint8.
+        alpha: (H, W) float32 in [0, 1].
+        background: (H, W, 3) uint8.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
     a = alpha[..., None].astype(np.float32)
-    return np.uint8(foreground * a + background * (1 - a) + 0.5)
+    return (foreground * a + background * (1 - a) + 0.5).astype(np.uint8)
 
 
 def background_pixels(
@@ -94,46 +113,57 @@ def background_pixels(
     whole: bool = False,
     centre: tuple[float, float] = (0.5, 0.5),
 ) -> np.ndarray:
-    """A background of (H, W) as (H, W, 3) uint8.
+    """Make a background of a given size.
 
     Args:
-        background: a colour ("white", "#20a0ff", (32, 160, 255)), or a picture (PIL or (h, w, 3) uint8), which is scaled to
-            cover the size and cut.
-        size: (H, W).
-        whole: show the whole picture instead, on a blurred copy of itself.
-        centre: where the picture is cut, or where it stands: (x, y) from 0, left or top, to 1.
+        background: a colour ("white", "#20a0ff", (32, 160, 255)), or an image (PIL, or (h, w, 3) uint8 RGB), which is
+            scaled to cover the frame and cropped.
+        size: (H, W) of the frame in pixels.
+        whole: show the whole image instead, on a blurred copy that covers the frame.
+        centre: (x, y) from 0 (left or top) to 1: which part of the image is kept, or where the whole image is placed.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
 
     Raises:
-        InputError: neither a colour nor a picture.
+        InputError: the background is neither a colour nor an image.
     """
     h, w = size
     if isinstance(background, Image.Image) or (isinstance(background, np.ndarray) and background.ndim == 3):
-        picture = background if isinstance(background, Image.Image) else Image.fromarray(background)
-        picture = picture.convert("RGB")
-        covering = ImageOps.fit(picture, (w, h), Image.Resampling.LANCZOS, centering=centre)
+        image = background if isinstance(background, Image.Image) else Image.fromarray(background)
+        image = image.convert("RGB")
+        covering = ImageOps.fit(image, (w, h), Image.Resampling.LANCZOS, centering=centre)
         if whole:
-            scale = min(w / picture.width, h / picture.height)
-            size_in = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-            inner = picture.resize(size_in, Image.Resampling.LANCZOS)
+            scale = min(w / image.width, h / image.height)
+            inner_size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+            inner = image.resize(inner_size, Image.Resampling.LANCZOS)
             covering = covering.filter(ImageFilter.GaussianBlur(max(w, h) / 40))
             covering.paste(inner, (round((w - inner.width) * centre[0]), round((h - inner.height) * centre[1])))
         return np.asarray(covering)
-    return np.broadcast_to(np.uint8(_colour(background)), (h, w, 3))
+    return np.broadcast_to(np.array(_parse_colour(background), np.uint8), (h, w, 3))
 
 
 def gradient(top: str | Sequence[int], bottom: str | Sequence[int], size: tuple[int, int]) -> np.ndarray:
-    """One colour that turns into another from top to bottom, (H, W, 3) uint8.
+    """Make a vertical gradient between two colours.
+
+    Args:
+        top: a colour, as for `background_pixels`.
+        bottom: likewise.
+        size: (H, W) in pixels.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
 
     Raises:
-        InputError: one of them is no colour.
+        InputError: one of them is not a colour.
     """
     h, w = size
-    share = np.linspace(0, 1, h)[:, None]
-    column = np.asarray(_colour(top)) * (1 - share) + np.asarray(_colour(bottom)) * share
-    return np.broadcast_to(np.uint8(column + 0.5)[:, None], (h, w, 3))
+    fraction = np.linspace(0, 1, h)[:, None]
+    column = np.asarray(_parse_colour(top)) * (1 - fraction) + np.asarray(_parse_colour(bottom)) * fraction
+    return np.broadcast_to((column + 0.5).astype(np.uint8)[:, None], (h, w, 3))
 
 
-def _colour(colour: str | Sequence[int]) -> tuple[int, ...]:
+def _parse_colour(colour: str | Sequence[int] | np.ndarray) -> tuple[int, ...]:
     try:
         values = ImageColor.getrgb(colour)[:3] if isinstance(colour, str) else tuple(map(int, colour))
         if len(values) != 3 or not all(0 <= v <= 255 for v in values):
@@ -146,24 +176,34 @@ def _colour(colour: str | Sequence[int]) -> tuple[int, ...]:
     return values
 
 
-def shadowed(background: np.ndarray, alpha: np.ndarray, strength: float = 0.5) -> np.ndarray:
-    """A background with the object's soft shadow on it, a little to the right and below.
+def add_shadow(background: np.ndarray, alpha: np.ndarray, strength: float = 0.5) -> np.ndarray:
+    """Darken a background by the object's soft shadow, which is shifted to the right and down.
 
     Args:
         background: (H, W, 3) uint8.
-        alpha: (H, W) float32.
-        strength: 0 for none, 1 for black.
+        alpha: (H, W) float32 in [0, 1], the object's.
+        strength: from 0, no shadow, to 1, a black shadow.
+
+    Returns:
+        (H, W, 3) uint8.
     """
     h, w = alpha.shape
-    reach = 0.02 * max(h, w)
-    cast = Image.new("L", (w, h))
-    cast.paste(Image.fromarray(np.uint8(alpha * 255 + 0.5)), (round(reach / 2), round(reach)))
-    dark = np.asarray(cast.filter(ImageFilter.GaussianBlur(reach)), np.float32)[..., None] / 255
-    return np.uint8(background * (1 - strength * dark) + 0.5)
+    radius = 0.02 * max(h, w)
+    shadow = Image.new("L", (w, h))
+    shadow.paste(Image.fromarray(to_uint8(alpha)), (round(radius / 2), round(radius)))
+    darkness = np.asarray(shadow.filter(ImageFilter.GaussianBlur(radius)), np.float32)[..., None] / 255
+    return (background * (1 - strength * darkness) + 0.5).astype(np.uint8)
 
 
-def together(alphas: Sequence[np.ndarray]) -> np.ndarray:
-    """One alpha of several objects of a picture, each (H, W) float32: opaque where one of them is."""
+def merge_alphas(alphas: Sequence[np.ndarray]) -> np.ndarray:
+    """Merge the alphas of several objects of one image: 1 - (1 - a)(1 - b) at each pixel.
+
+    Args:
+        alphas: at least one (H, W) float32 in [0, 1].
+
+    Returns:
+        (H, W) float32 in [0, 1]; a single alpha itself.
+    """
     total = alphas[0]
     for alpha in alphas[1:]:
         total = total + alpha - total * alpha
@@ -171,61 +211,70 @@ def together(alphas: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def adjusted(alpha: np.ndarray, *, softness: float = 0.0, grow: float = 0.0) -> np.ndarray:
-    """An alpha with other edges, (H, W) float32 in [0, 1].
+    """Move and soften the edges of an alpha.
 
     Args:
         alpha: (H, W) float32 in [0, 1].
-        softness: from -1, hard, over 0, as it is, to 1, soft.
-        grow: how far the edge moves out, or in if negative, in thousandths of the longest side.
+        softness: -1 makes edges hard, 0 leaves them unchanged, 1 makes them soft.
+        grow: how far edges move outwards, or inwards if negative, in thousandths of the longest side.
+
+    Returns:
+        (H, W) float32 in [0, 1]; the alpha itself if nothing changes.
     """
     longest = max(alpha.shape)
     reach = round(abs(grow) / 1000 * longest)
     if reach:
-        alpha = _spread(alpha, reach) if grow > 0 else 1 - _spread(1 - alpha, reach)
+        alpha = _dilate(alpha, reach) if grow > 0 else 1 - _dilate(1 - alpha, reach)
     if softness > 0:
-        image = Image.fromarray(np.uint8(alpha * 255 + 0.5)).filter(
-            ImageFilter.GaussianBlur(softness * 0.006 * longest)
-        )
+        image = Image.fromarray(to_uint8(alpha)).filter(ImageFilter.GaussianBlur(softness * 0.006 * longest))
         alpha = np.asarray(image, np.float32) / 255
     if softness < 0:
         alpha = np.clip((alpha - 0.5) / (1 + 0.95 * softness) + 0.5, 0, 1)
     return alpha
 
 
-def _spread(values: np.ndarray, reach: int) -> np.ndarray:
-    """The largest value within `reach` rows and columns of each pixel, by windows that double."""
+def _dilate(values: np.ndarray, reach: int) -> np.ndarray:
+    """Return the maximum of (H, W) values within `reach` rows and columns of each pixel.
+
+    Windows of 1, 2, 4, ... pixels give the maximum of any window by two overlapping ones.
+    """
     for axis in (0, 1):
-        room = [(0, 0), (0, 0)]
-        room[axis] = (reach, reach)
-        running, width, wanted = np.moveaxis(np.pad(values, room, mode="edge"), axis, 0), 1, 2 * reach + 1
-        while 2 * width <= wanted:
-            running, width = np.maximum(running[:-width], running[width:]), 2 * width
+        padding = [(0, 0), (0, 0)]
+        padding[axis] = (reach, reach)
+        maxima, width, full = np.moveaxis(np.pad(values, padding, mode="edge"), axis, 0), 1, 2 * reach + 1
+        while 2 * width <= full:
+            maxima, width = np.maximum(maxima[:-width], maxima[width:]), 2 * width
         count = values.shape[axis]
-        values = np.moveaxis(np.maximum(running[:count], running[wanted - width : wanted - width + count]), 0, axis)
+        values = np.moveaxis(np.maximum(maxima[:count], maxima[full - width : full - width + count]), 0, axis)
     return values
 
 
-def blurred(pixels: np.ndarray, alpha: np.ndarray, strength: float) -> np.ndarray:
-    """The picture behind the object, out of focus; the object's own colours do not smear into it.
+def blur_background(pixels: np.ndarray, alpha: np.ndarray, strength: float) -> np.ndarray:
+    """Blur the background of an image, without the object's colours.
 
     Args:
-        pixels: (H, W, 3) uint8.
-        alpha: (H, W) float32.
+        pixels: (H, W, 3) uint8, the image.
+        alpha: (H, W) float32 in [0, 1], the object's.
         strength: radius in thousandths of the longest side; 10 is a gentle blur, 40 a strong one.
+
+    Returns:
+        (H, W, 3) uint8.
     """
     radius = strength / 1000 * max(alpha.shape)
-    behind = np.dstack([pixels * (1 - alpha[..., None]), 255 * (1 - alpha)]) + 0.5
-    soft = np.asarray(Image.fromarray(np.uint8(behind), "RGBA").filter(ImageFilter.GaussianBlur(radius)), np.float32)
+    # Premultiplied by the background's own weight, 1 - alpha, so that the blur averages the background only.
+    behind = (np.dstack([pixels * (1 - alpha[..., None]), 255 * (1 - alpha)]) + 0.5).astype(np.uint8)
+    soft = np.asarray(Image.fromarray(behind, "RGBA").filter(ImageFilter.GaussianBlur(radius)), np.float32)
     weight = soft[..., 3:] / 255
-    # Deep inside the object nothing of the background is near; what is there is covered by the object anyway.
-    return np.uint8(np.clip(np.where(weight > 0.02, soft[..., :3] / np.maximum(weight, 0.02), soft[..., :3]), 0, 255))
+    # Far inside the object the weight is too small to divide by; the object covers those pixels.
+    colours = np.where(weight > 0.02, soft[..., :3] / np.maximum(weight, 0.02), soft[..., :3])
+    return np.clip(colours, 0, 255).astype(np.uint8)
 
 
 def checkerboard(size: tuple[int, int], cell: int | None = None) -> np.ndarray:
-    """The usual sign for transparency, white and light grey squares.
+    """Make the white and light grey checkerboard that stands for transparency.
 
     Args:
-        size: (H, W).
+        size: (H, W) in pixels.
         cell: side of a square in pixels; None for 1/64 of the longest side, at least 8.
 
     Returns:
@@ -233,4 +282,5 @@ def checkerboard(size: tuple[int, int], cell: int | None = None) -> np.ndarray:
     """
     cell = cell or max(8, max(size) // 64)
     rows, columns = np.indices(size) // cell
-    return np.where(((rows + columns) % 2 == 0)[..., None], np.uint8([255] * 3), np.uint8([214] * 3))
+    white, grey = np.full(3, 255, np.uint8), np.full(3, 214, np.uint8)
+    return np.where(((rows + columns) % 2 == 0)[..., None], white, grey)

@@ -1,4 +1,4 @@
-"""The finished image: objects of a photo in a chosen style. The CLI, the API and the page all compose with this file."""
+"""Composition of finished images: objects of a photo in a style, for the library, the command line and the page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mam import composite
-from mam.images import Photo, converted
+from mam.images import Photo, convert_profile
 
 Colour = str | Sequence[int]
 Fit = Literal["cover", "contain"]
@@ -19,7 +19,7 @@ Fit = Literal["cover", "contain"]
 
 @dataclass(frozen=True)
 class Gradient:
-    """A background that turns from one colour at the top into another at the bottom."""
+    """A vertical gradient between two colours."""
 
     top: Colour
     bottom: Colour
@@ -27,14 +27,20 @@ class Gradient:
 
 @dataclass(frozen=True)
 class Blur:
-    """The photo's own background out of focus; `strength` is the radius in thousandths of the longest side."""
+    """The photo's own background, blurred.
+
+    Attributes:
+        strength: radius in thousandths of the longest side.
+    """
 
     strength: float = 20.0
 
 
 Background = Colour | Gradient | Blur | Photo | Image.Image | np.ndarray
-"""A colour ("white", "#20a0ff", (32, 160, 255)), a gradient, a blur, or an image: a `Photo` brings its colour profile, a PIL
-image or a (h, w, 3) uint8 array is taken as sRGB."""
+"""A colour ("white", "#20a0ff", (32, 160, 255)), a gradient, a blur, or an image.
+
+A `Photo` has a colour profile of its own; a PIL image or a (h, w, 3) uint8 array is taken as sRGB.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +48,15 @@ class Style:
     """How objects are composed.
 
     Attributes:
-        background: what is put behind them; None leaves the image transparent.
-        fit: "cover" scales a background image to fill the frame and crops it; "contain" shows all of it on a blurred copy.
-        position: (x, y) from 0, left or top, to 1: which part of a covering image is kept, or where a contained one stands.
-        shadow: of the objects on the background, from 0, none, to 1, black.
-        softness: of the edges, from -1, hard, over 0, unchanged, to 1, soft.
-        grow: how far the edges move out, or in if negative, in thousandths of the longest side.
-        clean_colours: remove the old background from the colours of soft edges; False keeps the photo's own pixels.
+        background: the new background; None leaves the image transparent.
+        fit: "cover" scales a background image to cover the frame and crops it; "contain" shows all of it, on a
+            blurred copy.
+        position: (x, y) from 0 (left or top) to 1: which part of a background image is kept by "cover", and where it is
+            placed by "contain".
+        shadow: strength of the objects' shadow, from 0, none, to 1, black.
+        softness: of the edges; -1 is hard, 0 unchanged, 1 soft.
+        grow: how far the edges move outwards, or inwards if negative, in thousandths of the longest side.
+        clean_colours: remove the original background from the colours of soft edges; False keeps the photo's pixels.
     """
 
     background: Background | None = None
@@ -65,9 +73,9 @@ class Composition:
     """Objects of one photo, composed in one style.
 
     Attributes:
-        photo: the photo at the composition's size (H, W).
-        alpha: (H, W) float32 in [0, 1], all objects together, with the style's edges.
-        style: as given.
+        photo: the photo at the composition's size, (H, W).
+        alpha: (H, W) float32 in [0, 1], of all objects, with the style's edges.
+        style: background, shadow, edges and colours.
     """
 
     photo: Photo
@@ -78,15 +86,15 @@ class Composition:
     def of(
         cls, photo: Photo, alphas: Sequence[np.ndarray], style: Style = Style(), longest: int | None = None
     ) -> Composition:
-        """Compose the objects with these alphas, at most `longest` pixels wide and high.
+        """Prepare a composition of the objects with these alphas.
 
         Args:
-            photo: what the objects are cut out of.
+            photo: the image that contains the objects.
             alphas: one (H, W) float32 in [0, 1] per object, at least one.
-            style: background, shadow and edges.
-            longest: a smaller preview; None composes at full size.
+            style: background, shadow, edges and colours.
+            longest: the largest side of a preview, in pixels; None composes at full size.
         """
-        alpha = composite.together(alphas)
+        alpha = composite.merge_alphas(alphas)
         if longest is not None and max(alpha.shape) > longest:
             photo = replace(photo, pixels=composite.shrunk(photo.pixels, longest))
             alpha = composite.shrunk(alpha, longest)
@@ -94,56 +102,61 @@ class Composition:
 
     @functools.cached_property
     def foreground(self) -> np.ndarray:
-        """(H, W, 3) uint8, the objects' colours."""
+        """The objects' colours, (H, W, 3) uint8."""
         pixels = self.photo.pixels
         return composite.foreground_colours(pixels, self.alpha) if self.style.clean_colours else pixels
 
     def alpha_uint8(self) -> np.ndarray:
-        """(H, W) uint8, rounded."""
+        """Return the alpha as (H, W) uint8, rounded."""
         return composite.to_uint8(self.alpha)
 
     def cutout(self) -> np.ndarray:
-        """(H, W, 4) uint8 RGBA, not premultiplied."""
+        """Return the objects as (H, W, 4) uint8 RGBA, not premultiplied."""
         return np.dstack([self.foreground, self.alpha_uint8()])
 
     def over(self, background: Background) -> np.ndarray:
-        """The objects on a background, with the style's fit, position and shadow.
+        """Compose the objects over a background, with the style's fit, position and shadow.
+
+        Args:
+            background: used instead of the style's.
 
         Returns:
             (H, W, 3) uint8 RGB in the photo's colour profile.
 
         Raises:
-            InputError: the background is no colour and no image.
+            InputError: the background is neither a colour nor an image.
         """
         behind = self._background_pixels(background)
         if self.style.shadow:
-            behind = composite.shadowed(behind, self.alpha, self.style.shadow)
+            behind = composite.add_shadow(behind, self.alpha, self.style.shadow)
         return composite.over(self.foreground, self.alpha, behind)
 
     def over_checkerboard(self) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, over white and grey squares, without a shadow."""
-        return composite.over(self.foreground, self.alpha, self._converted(composite.checkerboard(self.photo.size)))
+        """Compose the objects over a checkerboard, without a shadow, as (H, W, 3) uint8 RGB."""
+        return composite.over(
+            self.foreground, self.alpha, self._to_photo_profile(composite.checkerboard(self.photo.size))
+        )
 
     def pixels(self) -> np.ndarray:
-        """The finished image: as `over` with the style's background, as `cutout` if it has none.
+        """Compose the finished image: `over` the style's background, or `cutout` if it has none.
 
         Raises:
-            InputError: the background is no colour and no image.
+            InputError: the background is neither a colour nor an image.
         """
         return self.cutout() if self.style.background is None else self.over(self.style.background)
 
     def _background_pixels(self, background: Background) -> np.ndarray:
-        """(H, W, 3) uint8 in the photo's colour profile."""
+        """Make the background, (H, W, 3) uint8 in the photo's colour profile."""
         size, style = self.photo.size, self.style
         if isinstance(background, Blur):
-            return composite.blurred(self.photo.pixels, self.alpha, background.strength)
+            return composite.blur_background(self.photo.pixels, self.alpha, background.strength)
         if isinstance(background, Gradient):
-            return self._converted(composite.gradient(background.top, background.bottom, size))
-        profile, plain = None, background
-        if isinstance(background, Photo):
-            profile, plain = background.icc_profile, background.pixels
-        filled = composite.background_pixels(plain, size, whole=style.fit == "contain", centre=style.position)
-        return self._converted(filled, profile)
+            return self._to_photo_profile(composite.gradient(background.top, background.bottom, size))
+        profile = background.icc_profile if isinstance(background, Photo) else None
+        source: composite.Background = background.pixels if isinstance(background, Photo) else background
+        pixels = composite.background_pixels(source, size, whole=style.fit == "contain", centre=style.position)
+        return self._to_photo_profile(pixels, profile)
 
-    def _converted(self, pixels: np.ndarray, profile: bytes | None = None) -> np.ndarray:
-        return converted(pixels, profile, self.photo.icc_profile)
+    def _to_photo_profile(self, pixels: np.ndarray, profile: bytes | None = None) -> np.ndarray:
+        """Convert pixels from a colour profile, None for sRGB, to the photo's."""
+        return convert_profile(pixels, profile, self.photo.icc_profile)

@@ -1,13 +1,15 @@
-"""Open any picture a person has, safely, as RGB uint8; write mattes back with the colour profile of the original."""
+"""Reading of image files and arrays as upright RGB uint8, and writing with the original colour profile."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -15,11 +17,11 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from mam.errors import ImageTooLarge, InputError
 
 MAX_PIXELS = 50_000_000
-MAX_SIDE = 30_000  # a strip that is longer costs time and memory out of all proportion
+MAX_SIDE = 30_000  # pixels; the cost of longer strips grows out of proportion to their area
 ACCEPTED = "JPEG, PNG, WebP, BMP, TIFF or GIF with a single frame"
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
-# What Pillow raises on damaged files, by format.
+# The exceptions that Pillow raises for damaged files, depending on the format.
 _DAMAGE = (OSError, SyntaxError, ValueError, TypeError, EOFError, KeyError, IndexError, struct.error)
 
 ImageSource = str | os.PathLike | bytes | Image.Image | np.ndarray
@@ -27,12 +29,12 @@ ImageSource = str | os.PathLike | bytes | Image.Image | np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A picture ready for work.
+    """An image that has been read.
 
     Attributes:
         pixels: (H, W, 3) uint8 RGB, upright.
-        name: the file's name without folder and ending, "image" where there is none.
-        icc_profile: the embedded colour profile that `pixels` are in, or None.
+        name: the file's name without folder and suffix; "image" if there is no file.
+        icc_profile: the embedded ICC profile that `pixels` are in, or None for sRGB.
     """
 
     pixels: np.ndarray
@@ -44,25 +46,25 @@ class Photo:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(H, W)."""
+        """Size (H, W) in pixels."""
         return self.pixels.shape[0], self.pixels.shape[1]
 
 
 def open_photo(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Photo:
-    """Open a picture.
+    """Open an image.
 
-    Turned upright by its EXIF orientation; 16-bit, grey, palette and CMYK pictures become 8-bit RGB; transparency is laid
-    over white; an ICC profile is kept if it describes RGB, and otherwise applied.
+    The EXIF orientation is applied. 16-bit, grey, palette and CMYK images are converted to 8-bit RGB, and transparent
+    ones composed over white. An ICC profile is kept if it describes RGB; the profile of a CMYK or LAB image is applied.
 
     Args:
         source: a path, the bytes of a file, a PIL image, or an array (H, W), (H, W, 3) or (H, W, 4) of uint8, uint16 or
             floats in [0, 1].
-        max_pixels: larger pictures are refused before they are decoded.
+        max_pixels: larger images are refused before they are decoded.
 
     Raises:
-        InputError: not a picture, truncated, empty, animated, or an array of another kind.
-        ImageTooLarge: over `max_pixels`.
-        FileNotFoundError: no such file.
+        InputError: not an image, truncated, empty, animated, or an array of an unsupported shape, dtype or range.
+        ImageTooLarge: the image has more than `max_pixels`.
+        FileNotFoundError: there is no such file.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source, max_pixels)
@@ -78,13 +80,13 @@ def open_photo(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Photo:
         return _from_file(file, path.stem, path.name, max_pixels)
 
 
-def _from_file(file: io.BufferedIOBase, name: str, what: str, max_pixels: int) -> Photo:
+def _from_file(file: IO[bytes], name: str, what: str, max_pixels: int) -> Photo:
     if file.seek(0, io.SEEK_END) == 0:
         raise InputError(f"{what} is empty (0 bytes); expected {ACCEPTED}.")
     file.seek(0)
     try:
         with warnings.catch_warnings():
-            # Our own cap is checked below, from the header, for every size.
+            # `_check_size` applies this library's own limit to the size in the header.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError:
@@ -100,17 +102,15 @@ def _from_pil(image: Image.Image, name: str, what: str, max_pixels: int) -> Phot
     _check_size((image.height, image.width), what, max_pixels)
     try:
         frames = getattr(image, "n_frames", 1)
-        if frames == 1 or image.format == "MPO":  # a camera's MPO is one photograph with a preview
+        if frames == 1 or image.format == "MPO":  # an MPO is one photograph with a preview
             image.load()
     except _DAMAGE as error:
         raise InputError(f"{what} is truncated or damaged ({error}); export or download it again.") from error
     if frames > 1 and image.format != "MPO":
         raise InputError(f"{what} is animated or has several pages ({frames}); save the one you want as PNG or JPEG.")
     profile = image.info.get("icc_profile")
-    try:
+    with contextlib.suppress(*_DAMAGE):  # the pixels of an image with broken EXIF data are usable
         image = ImageOps.exif_transpose(image)
-    except _DAMAGE:
-        pass  # broken EXIF gives no orientation; the pixels are fine
     image, profile = _to_rgb(image, profile)
     return Photo(np.asarray(image), name, profile)
 
@@ -118,9 +118,9 @@ def _from_pil(image: Image.Image, name: str, what: str, max_pixels: int) -> Phot
 def _to_rgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, bytes | None]:
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image, dtype=np.float64)
-        # Integer modes hold 16 bits; a float TIFF holds [0, 1] or 8-bit values by habit.
+        # Integer modes hold 16 bits; a float TIFF usually holds values in [0, 1] or [0, 255].
         top = 65535 if image.mode != "F" else 1 if values.max(initial=0) <= 1 else 255
-        image = Image.fromarray(np.uint8(np.clip(values / top, 0, 1) * 255 + 0.5))
+        image = Image.fromarray((np.clip(values / top, 0, 1) * 255 + 0.5).astype(np.uint8))
     if image.mode in ("P", "PA", "LA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
     if image.mode == "RGBA":
@@ -129,16 +129,13 @@ def _to_rgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, byt
     if image.mode == "RGB":
         return image, profile if _is_rgb(profile) else None
     if image.mode in ("CMYK", "LAB") and profile:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"), None
-        except (ImageCms.PyCMSError, OSError):
-            pass  # a broken profile: fall through to the plain conversion
+        with contextlib.suppress(ImageCms.PyCMSError, OSError):  # a broken profile is ignored
+            return _apply_profiles(image, profile, None), None
     return image.convert("RGB"), None
 
 
 def _is_rgb(profile: bytes | None) -> bool:
-    return bool(profile) and profile[16:20] == b"RGB "
+    return profile is not None and profile[16:20] == b"RGB "
 
 
 def _from_array(array: np.ndarray, max_pixels: int) -> Photo:
@@ -147,11 +144,11 @@ def _from_array(array: np.ndarray, max_pixels: int) -> Photo:
         raise InputError(f"{what} is not a picture; expected (H, W), (H, W, 3) or (H, W, 4).")
     _check_size(array.shape[:2], what, max_pixels)
     if array.dtype == np.uint16:
-        array = np.uint8(array / 257.0 + 0.5)
+        array = (array / 257.0 + 0.5).astype(np.uint8)
     elif array.dtype.kind == "f":
         if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
             raise InputError(f"{what} holds values outside [0, 1] or NaN; expected floats in [0, 1], or uint8.")
-        array = np.uint8(array * 255 + 0.5)
+        array = (array * 255 + 0.5).astype(np.uint8)
     elif array.dtype != np.uint8:
         raise InputError(f"{what} is not understood; expected uint8, uint16 or floats in [0, 1].")
     return Photo(np.asarray(_to_rgb(Image.fromarray(array), None)[0]))
@@ -169,31 +166,65 @@ def _check_size(size: tuple[int, int], what: str, max_pixels: int) -> None:
         raise ImageTooLarge(what, (h, w), max_pixels)
 
 
-def converted(pixels: np.ndarray, source: bytes | None, target: bytes | None) -> np.ndarray:
-    """(H, W, 3) uint8 in one ICC profile -> the same colours in another; None is sRGB. Broken profiles change nothing."""
+def convert_profile(pixels: np.ndarray, source: bytes | None, target: bytes | None) -> np.ndarray:
+    """Convert colours from one ICC profile to another.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+        source: the profile that the pixels are in; None for sRGB.
+        target: the profile to convert to; None for sRGB.
+
+    Returns:
+        (H, W, 3) uint8 RGB; the pixels themselves if the profiles are equal or one of them is broken.
+    """
     if source == target:
         return pixels
     try:
-        profiles = [
-            ImageCms.ImageCmsProfile(io.BytesIO(p)) if p else ImageCms.createProfile("sRGB") for p in (source, target)
-        ]
-        return np.asarray(ImageCms.profileToProfile(Image.fromarray(np.ascontiguousarray(pixels)), *profiles))
+        return np.asarray(_apply_profiles(Image.fromarray(np.ascontiguousarray(pixels)), source, target))
     except (ImageCms.PyCMSError, OSError):
         return pixels
 
 
+def _apply_profiles(image: Image.Image, source: bytes | None, target: bytes | None) -> Image.Image:
+    """Convert an image from one ICC profile to another, None for sRGB; the result is RGB."""
+    opened = [
+        ImageCms.ImageCmsProfile(io.BytesIO(profile) if profile else ImageCms.createProfile("sRGB"))
+        for profile in (source, target)
+    ]
+    converted = ImageCms.profileToProfile(image, opened[0], opened[1], outputMode="RGB")
+    return cast("Image.Image", converted)  # it is None only for conversions in place
+
+
 def write_png(pixels: np.ndarray, path: str | os.PathLike, icc_profile: bytes | None = None) -> Path:
-    """Write (H, W), (H, W, 3) or (H, W, 4) uint8 as PNG, whole or not at all; returns the path."""
+    """Write an image as PNG; an interruption leaves no partial file under the final name.
+
+    Args:
+        pixels: (H, W), (H, W, 3) or (H, W, 4) uint8.
+        path: of the file.
+        icc_profile: to embed, or None.
+
+    Returns:
+        The path.
+    """
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
-    # Level 1 is five times faster than the default and a tenth larger.
+    # Compression level 1 is five times faster than the default, and the file a tenth larger.
     Image.fromarray(pixels).save(partial, "PNG", icc_profile=icc_profile, compress_level=1)
     os.replace(partial, path)
     return path
 
 
 def write_jpeg(pixels: np.ndarray, path: str | os.PathLike, icc_profile: bytes | None = None) -> Path:
-    """Write (H, W, 3) uint8 as JPEG of high quality, whole or not at all; returns the path."""
+    """Write an image as JPEG of quality 95; an interruption leaves no partial file under the final name.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+        path: of the file.
+        icc_profile: to embed, or None.
+
+    Returns:
+        The path.
+    """
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
     Image.fromarray(pixels).save(partial, "JPEG", icc_profile=icc_profile, quality=95, subsampling=0)

@@ -1,4 +1,4 @@
-"""Packaging: the requirement sets agree with pyproject.toml, and the wheel works in an empty environment elsewhere."""
+"""Packaging: requirement files agree with pyproject.toml, and the wheel works in an empty environment."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 
 
-def ranges(lines: list[str]) -> dict[str, str]:
-    """Package -> version range, of requirements with comments, extras and markers."""
+def parse_ranges(lines: list[str]) -> dict[str, str]:
+    """Map each package to its version range; comments, extras and markers are ignored."""
     found = {}
     for line in lines:
         line = line.partition("#")[0].partition(";")[0].strip()
         if line and not line.startswith("-r"):
-            name, extra, limits = re.fullmatch(r"([\w.-]+)(\[[\w,]+\])?\s*(.*)", line).groups()
+            name, _, limits = re.fullmatch(r"([\w.-]+)(\[[\w,]+\])?\s*(.*)", line).groups()
             found[name] = limits.replace(" ", "")
     return found
 
 
-def requirements(path: str) -> dict[str, str]:
-    return ranges((ROOT / path).read_text().splitlines())
+def read_ranges(path: str) -> dict[str, str]:
+    return parse_ranges((ROOT / path).read_text().splitlines())
 
 
 def test_the_page_repeats_the_ranges_of_pyproject() -> None:
-    library = ranges(PROJECT["dependencies"] + EXTRAS["text"] + EXTRAS["weights"])
-    page = requirements("requirements.txt")
+    library = parse_ranges(PROJECT["dependencies"] + EXTRAS["text"] + EXTRAS["weights"])
+    page = read_ranges("requirements.txt")
     assert library.items() <= page.items()
     assert page["onnxruntime-gpu"] == page["onnxruntime"]
     assert set(page) - set(library) == {"onnxruntime-gpu", "gradio", "cachetools"}
@@ -44,15 +44,15 @@ def test_the_page_repeats_the_ranges_of_pyproject() -> None:
 
 def test_only_exports_and_tests_need_the_large_packages() -> None:
     large = {"torch", "transformers", "onnx", "segment-anything"}
-    assert not large & set(requirements("requirements.txt"))
-    export = requirements("export/requirements.txt")
-    assert large <= set(export) and export["scipy"] == ranges(EXTRAS["evaluate"])["scipy"]
+    assert not large & set(read_ranges("requirements.txt"))
+    export = read_ranges("export/requirements.txt")
+    assert large <= set(export) and export["scipy"] == parse_ranges(EXTRAS["evaluate"])["scipy"]
     assert "-r ../requirements.txt" in (ROOT / "export/requirements.txt").read_text()
     assert "-r ../export/requirements.txt" in (ROOT / "tests/requirements.txt").read_text()
 
 
 def test_every_range_has_both_bounds() -> None:
-    for name, limits in ranges(sum(EXTRAS.values(), PROJECT["dependencies"])).items():
+    for name, limits in parse_ranges(sum(EXTRAS.values(), PROJECT["dependencies"])).items():
         assert re.fullmatch(r">=[\d.]+,<[\d.]+", limits), name
 
 
@@ -65,7 +65,7 @@ def test_the_lowest_versions_are_constraints() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not os.environ.get("CI"), reason="builds an environment: run with CI=true")
-def test_the_wheel_works_in_an_empty_environment_elsewhere(tmp_path) -> None:
+def test_the_wheel_works_in_an_empty_environment(tmp_path) -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", tmp_path, ROOT], check=True)
     (wheel,) = tmp_path.glob("*.whl")

@@ -1,4 +1,4 @@
-"""The command line `mam`: one module per command, each with its parser and its `run`. Commands import what they need when they run."""
+"""The command line `mam`: each command is a module with `add_parser` and `run`, and imports what it needs in `run`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and run the command.
 
     Args:
-        argv: arguments without the program's name; None for those of this process.
+        argv: arguments without the program's name; None for the arguments of this process.
 
     Returns:
-        The exit status: 0 for success, 1 if something failed. Wrong arguments exit with status 2.
+        The exit status: 0 for success, 1 if something failed. Invalid arguments exit with status 2.
     """
     arguments = parse(argv)
     try:
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parse a command line into a namespace with `run`, the function of the chosen command."""
+    """Parse a command line; `run` in the namespace is the function of the chosen command."""
     parser = argparse.ArgumentParser(prog="mam", description="Cut objects out of images, with soft edges.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (matte, doctor, weights, evaluate, train, pack):

@@ -1,4 +1,4 @@
-"""`mam doctor`: what is installed, which device runs the graphs, and how fast."""
+"""`mam doctor`: report the installed packages, the device that runs the graphs, and its speed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mam evaluate`: measure a model on a benchmark."""
+"""`mam evaluate`: evaluate a model on a benchmark."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure, print means and name the files; the same command resumes an interrupted run."""
+    """Evaluate, then print the means and the files' paths; the same command resumes an interrupted run."""
     from tqdm import tqdm
 
     try:
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def parse_rounds(text: str) -> tuple[First, Correction]:
-    """Parse FIRST+THEN into the first prompt and the corrections."""
+    """Parse FIRST+THEN into the kinds of the first prompt and of the corrections."""
     first, _, then = text.partition("+")
     if first not in ("box", "click", "scribble") or then not in ("click", "scribble"):
         raise argparse.ArgumentTypeError(f"{text!r}; expected box|click|scribble, a plus and click|scribble: box+click")

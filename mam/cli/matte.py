@@ -55,7 +55,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Cut one object out of each image; a failure is reported and the other images are still processed."""
+    """Cut one object out of each image; after a failure, report it and continue with the other images."""
     from tqdm import tqdm
 
     from mam.images import open_photo
@@ -110,7 +110,7 @@ def _write_matte(
 
 
 def find_images(patterns: Sequence[str]) -> list[Path]:
-    """List files by name, the images of folders, and what globs match.
+    """List the files that are named, the images in folders that are named, and the matches of globs.
 
     Raises:
         FileNotFoundError: a pattern matches nothing.
@@ -131,10 +131,14 @@ def find_images(patterns: Sequence[str]) -> list[Path]:
 
 
 def output_files(files: Sequence[Path], out: Path | None) -> list[Path]:
-    """Return the file of each image's matte: in the folder `out`, the one file `out`, or NAME_matte.png here.
+    """Choose the output file of each image: NAME_matte.png in a folder, or the one file that is named.
+
+    Args:
+        files: the images.
+        out: a folder, or a .png file for a single image; None for the working directory.
 
     Raises:
-        MamError: one file for several images, a file that does not end in .png, or one file for two mattes.
+        MamError: one file for several images, a file that does not end in .png, or the same file for two images.
     """
     if out is not None and out.suffix and not out.is_dir():
         if len(files) > 1:
@@ -151,7 +155,7 @@ def output_files(files: Sequence[Path], out: Path | None) -> list[Path]:
 
 
 def parse_box(text: str) -> tuple[float, ...]:
-    """Parse X0,Y0,X1,Y1."""
+    """Parse X0,Y0,X1,Y1 into four numbers."""
     values = tuple(float(part) for part in text.split(","))
     if len(values) != 4:
         raise argparse.ArgumentTypeError(f"{text!r} has {len(values)} numbers; expected 4, separated by commas")
@@ -159,7 +163,7 @@ def parse_box(text: str) -> tuple[float, ...]:
 
 
 def parse_point(text: str) -> tuple[float, float, int]:
-    """Parse X,Y[,+|-|1|0] into x, y and a label, 1 for the object and 0 for the background."""
+    """Parse X,Y[,+|-|1|0] into x, y and a label, 1 for foreground and 0 for background."""
     parts = text.split(",")
     if len(parts) not in (2, 3) or (len(parts) == 3 and parts[2] not in ("+", "-", "1", "0")):
         raise argparse.ArgumentTypeError(f"{text!r} is not a point; expected X,Y or, on the background, X,Y,-")

@@ -1,4 +1,4 @@
-"""Options that choose and load a model, shared by the commands `matte`, `doctor` and `evaluate`."""
+"""The options that select a model, shared by the commands `matte`, `doctor` and `evaluate`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--graphs",
         type=Path,
-        help="a folder of exported graphs, or a model exported by `python -m export prepare`; default: the embedded one",
+        help="a folder of exported graphs, or a model exported by `python -m export prepare`; "
+        "default: the embedded one",
     )
     parser.add_argument(
         "--grounding", type=Path, help="the folder of an exported grounding model; default: the export's default folder"
@@ -26,7 +27,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def load_model(arguments: argparse.Namespace) -> Matting:
-    """Load the model of `add_model_options`; a note about the device goes to the standard error."""
+    """Load the model that the options select; a note about the device is printed to standard error."""
     from mam.matting import Matting
 
     matting = Matting.load(

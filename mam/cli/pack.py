@@ -1,4 +1,4 @@
-"""`mam pack`: pack training images into a few archives."""
+"""`mam pack`: pack a folder of training images into a few archives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Pack a folder; prints a line per archive."""
+    """Pack a folder, and print one line per archive."""
     from mam.training.files import pack
 
     pack(arguments.data, arguments.out, arguments.longest)

@@ -20,7 +20,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List, download or verify files, or print their paths."""
+    """List, download or verify the files, or print their paths."""
     from mam import weights
 
     names = arguments.names

@@ -1,1 +1,1 @@
-"""How good the masks and mattes are, measured through the same graphs that users run."""
+"""Evaluation of masks and mattes on benchmarks, with the exported graphs that users run."""

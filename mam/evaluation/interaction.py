@@ -1,13 +1,15 @@
-"""Simulated users: a first prompt for the object, then a correction per round where the matte is most wrong.
+"""Simulated users for interactive matting: a first prompt, then one correction of the largest error per round.
 
-The protocol is DFIMat's (Guo et al. 2024): five rounds, the first with a box, a click or a scribble, the others with a click or
-a scribble in the largest wrong region, each round starting from the matte of the one before.
+A box, a click or a scribble is the first prompt. Each later round adds a click or a scribble in the largest region
+where mask and truth differ, and starts from the matte of the round before.
+
+Source: Guo et al. 2024, "DFIMat".
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy import ndimage
@@ -20,12 +22,14 @@ Correction = Literal["click", "scribble"]
 
 @dataclass
 class User:
-    """What one user has given so far for one object; `arguments` are those of `Scene.matte`.
+    """The prompts that a simulated user has given for one object, in pixels of the original frame.
 
     Attributes:
-        box: (x0, y0, x1, y1) in pixels, or None.
-        points, labels: clicks (x, y), 1 on the object and 0 off it.
-        scribbles, scribble_labels: strokes of (x, y), likewise.
+        box: (x0, y0, x1, y1), or None.
+        points: clicks, (x, y).
+        labels: of the clicks, 1 on the object and 0 on the background.
+        scribbles: strokes, lists of (x, y).
+        scribble_labels: of the strokes, as `labels`.
     """
 
     box: tuple[float, float, float, float] | None = None
@@ -35,33 +39,47 @@ class User:
     scribble_labels: list[int] = field(default_factory=list)
 
     def start(self, first: First, truth: np.ndarray) -> None:
-        """Ask for an object, (H, W) bool and not empty."""
+        """Give the first prompt.
+
+        Args:
+            first: its kind.
+            truth: (H, W) bool, the object's mask, not empty.
+        """
         if first == "box":
             self.box = tight_box(truth)
         elif first == "click":
-            self.points.append(deepest(truth))
+            self.points.append(innermost_point(truth))
             self.labels.append(1)
         else:
-            self.scribbles.append(stroke(truth))
+            self.scribbles.append(longest_stroke(truth))
             self.scribble_labels.append(1)
 
     def correct(self, kind: Correction, predicted: np.ndarray, truth: np.ndarray) -> bool:
-        """Mark the largest wrong region of the prediction, (H, W) bool; False if there is nothing wrong."""
+        """Mark the largest region where the prediction differs from the truth.
+
+        Args:
+            kind: of the correction.
+            predicted: (H, W) bool mask.
+            truth: (H, W) bool mask.
+
+        Returns:
+            True if a prompt was added, False if the masks are equal.
+        """
         missing, extra = largest_region(truth & ~predicted), largest_region(predicted & ~truth)
         label = int(missing.sum() >= extra.sum())
         wrong = missing if label else extra
         if not wrong.any():
             return False
         if kind == "click":
-            self.points.append(deepest(wrong))
+            self.points.append(innermost_point(wrong))
             self.labels.append(label)
         else:
-            self.scribbles.append(stroke(wrong))
+            self.scribbles.append(longest_stroke(wrong))
             self.scribble_labels.append(label)
         return True
 
-    def arguments(self) -> dict:
-        """Keyword arguments for `Scene.matte` or `Prompt`."""
+    def arguments(self) -> dict[str, Any]:
+        """Return the prompts as keyword arguments of `Scene.matte` or `Prompt`."""
         return {
             "box": self.box,
             "points": list(self.points),
@@ -72,41 +90,57 @@ class User:
 
 
 def tight_box(mask: np.ndarray) -> tuple[float, float, float, float]:
-    """x0, y0, x1, y1 in pixels around a (H, W) bool mask that is not empty, a pixel wide at least.
+    """Return the box (x0, y0, x1, y1) around a mask, in pixels, at least one pixel wide and high.
 
-    The far sides lie on the last pixels, not behind them: so the authors' benchmarks ask.
+    x1 and y1 are the last column and row of the mask, not the ones after them, as in the authors' benchmarks.
+
+    Args:
+        mask: (H, W) bool, not empty.
     """
     ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return float(xs[0]), float(ys[0]), float(max(xs[-1], xs[0] + 1)), float(max(ys[-1], ys[0] + 1))
 
 
-def middle(mask: np.ndarray) -> tuple[float, float]:
-    """The centre of the tight box, (x, y): the benchmark's one click; it may miss the object."""
+def box_centre(mask: np.ndarray) -> tuple[float, float]:
+    """Return the centre (x, y) of a mask's tight box, the authors' point prompt; it may lie outside the mask.
+
+    Args:
+        mask: (H, W) bool, not empty.
+    """
     x0, y0, x1, y1 = tight_box(mask)
     return (x0 + x1) / 2, (y0 + y1) / 2
 
 
-def deepest(mask: np.ndarray) -> tuple[float, float]:
-    """The middle of the pixel farthest from the edge of a (H, W) bool mask that is not empty, (x, y)."""
+def innermost_point(mask: np.ndarray) -> tuple[float, float]:
+    """Return the centre (x, y) of the pixel that is farthest from the mask's edge.
+
+    Args:
+        mask: (H, W) bool, not empty.
+    """
     depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     y, x = np.unravel_index(depth.argmax(), depth.shape)
     return float(x) + 0.5, float(y) + 0.5
 
 
-def stroke(mask: np.ndarray, points: int = 8) -> list[tuple[float, float]]:
-    """A stroke along the longest straight way inside the mask through its deepest point, as (x, y)."""
-    x, y = deepest(mask)
+def longest_stroke(mask: np.ndarray, points: int = 8) -> list[tuple[float, float]]:
+    """Return a stroke, points (x, y), along the longest straight line through the mask's innermost point.
+
+    Args:
+        mask: (H, W) bool, not empty.
+        points: number of points on the stroke.
+    """
+    x, y = innermost_point(mask)
     best: list[tuple[float, float]] = [(x, y)]
     for angle in np.linspace(0, np.pi, 12, endpoint=False):
         step = np.array([np.cos(angle), np.sin(angle)])
         ends = []
-        for way in (-1, 1):
-            reach = np.arange(max(mask.shape)) * way
-            xs, ys = (x + reach * step[0]).astype(int), (y + reach * step[1]).astype(int)
+        for sign in (-1, 1):
+            distance = np.arange(max(mask.shape)) * sign
+            xs, ys = (x + distance * step[0]).astype(int), (y + distance * step[1]).astype(int)
             inside = (xs >= 0) & (ys >= 0) & (xs < mask.shape[1]) & (ys < mask.shape[0])
             inside[inside] = mask[ys[inside], xs[inside]]
             stop = int(np.argmin(inside)) if not inside.all() else len(inside)
-            ends.append(way * max(0, stop - 1) * 0.8)  # people stop short of the edge
+            ends.append(sign * max(0, stop - 1) * 0.8)  # users stop before they reach the edge
         if ends[1] - ends[0] > np.hypot(best[-1][0] - best[0][0], best[-1][1] - best[0][1]):
             best = [(float(x + t * step[0]), float(y + t * step[1])) for t in np.linspace(ends[0], ends[1], points)]
     return best

@@ -1,11 +1,12 @@
-"""The metrics of matting: SAD, MAD, MSE, Grad, Conn, mask IoU, and IMQ for several instances in one picture.
+"""Matting metrics: SAD, MAD, MSE, Grad, Conn, mask IoU, and IMQ for several instances in one image.
 
-All take alphas as float in [0, 1]. Two conventions are in use and both are here: `matte_errors` gives SAD, Grad and
-Conn as sums over the picture divided by 1000 and MAD and MSE as means per pixel; inside IMQ every error is a mean.
+Alphas are float arrays in [0, 1]. `matte_errors` follows the usual convention: SAD, Grad and Conn are sums over the
+image divided by 1000, MAD and MSE are means per pixel. Within IMQ every error is a mean.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -15,7 +16,15 @@ from scipy import ndimage, optimize
 
 @dataclass(frozen=True)
 class Errors:
-    """Errors of one matte, all better when smaller: `sad`, `grad`, `conn` are sums / 1000, `mad`, `mse` means."""
+    """Errors of one matte; all are at least 0, and smaller is better.
+
+    Attributes:
+        sad: sum of absolute differences / 1000.
+        mad: mean absolute difference.
+        mse: mean squared difference.
+        grad: sum of squared gradient differences / 1000.
+        conn: sum of connectivity differences / 1000.
+    """
 
     sad: float
     mad: float
@@ -28,8 +37,9 @@ def matte_errors(predicted: np.ndarray, truth: np.ndarray, region: np.ndarray | 
     """Compare two alphas.
 
     Args:
-        predicted, truth: (H, W) float in [0, 1].
-        region: (H, W) bool, the pixels that count, such as a trimap's unknown ones; None for all.
+        predicted: (H, W) float in [0, 1].
+        truth: (H, W) float in [0, 1].
+        region: (H, W) bool, the pixels to evaluate, such as the unknown region of a trimap; None for all.
 
     Returns:
         Errors over the region; all zero if it is empty.
@@ -37,7 +47,8 @@ def matte_errors(predicted: np.ndarray, truth: np.ndarray, region: np.ndarray | 
     Raises:
         ValueError: the shapes differ.
 
-    Source: Rhemann et al. 2009, "A Perceptually Motivated Online Benchmark for Image Matting"; equal to MAM's evaluation.
+    Source: Rhemann et al. 2009, "A Perceptually Motivated Online Benchmark for Image Matting"; the values equal those
+    of the authors' evaluation.
     """
     predicted, truth = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
     if predicted.shape != truth.shape:
@@ -55,13 +66,22 @@ def matte_errors(predicted: np.ndarray, truth: np.ndarray, region: np.ndarray | 
 
 
 def gradient_difference(predicted: np.ndarray, truth: np.ndarray, sigma: float = 1.4) -> np.ndarray:
-    """Squared difference of the gradients' magnitudes, per pixel, (H, W); derivatives of a Gaussian of `sigma` pixels."""
+    """Compute the squared difference of the gradient magnitudes at each pixel.
+
+    Args:
+        predicted: (H, W) float in [0, 1].
+        truth: (H, W) float in [0, 1].
+        sigma: standard deviation, in pixels, of the Gaussian that the derivatives are taken of.
+
+    Returns:
+        (H, W) float, at least 0.
+    """
     return (_gradient_magnitude(predicted, sigma) - _gradient_magnitude(truth, sigma)) ** 2
 
 
 def _gradient_magnitude(alpha: np.ndarray, sigma: float) -> np.ndarray:
-    smallest = 1e-2  # where the filter is cut off
-    half = int(np.ceil(sigma * np.sqrt(-2 * np.log(np.sqrt(2 * np.pi) * sigma * smallest))))
+    cutoff = 1e-2  # the filter ends where the Gaussian falls below it
+    half = int(np.ceil(sigma * np.sqrt(-2 * np.log(np.sqrt(2 * np.pi) * sigma * cutoff))))
     x = np.arange(-half, half + 1)
     smooth = np.exp(-(x**2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))
     slope = -x * smooth / sigma**2
@@ -74,19 +94,25 @@ def _gradient_magnitude(alpha: np.ndarray, sigma: float) -> np.ndarray:
 def connectivity_difference(
     predicted: np.ndarray, truth: np.ndarray, step: float = 0.1, background_counts: bool = False
 ) -> np.ndarray:
-    """Difference in how firmly each pixel hangs on the largest region that both alphas share, per pixel, (H, W).
+    """Compute the difference in connectivity at each pixel.
 
-    A pixel's level is the highest threshold at which it still belongs to that region; what its alpha exceeds the level by
-    counts from 0.15 on.
+    The level of a pixel is the highest threshold at which it belongs to the largest connected region where both alphas
+    reach the threshold. A pixel is disconnected by the amount that its alpha exceeds the level, if that is at least
+    0.15; the result is the absolute difference of the two alphas' amounts.
 
     Args:
-        background_counts: let the rest of the picture compete for being the largest region, as the code behind most
-            published tables does; while the object is smaller than its background, levels then stop at the first threshold
-            only where both alphas exceed it.
+        predicted: (H, W) float in [0, 1].
+        truth: (H, W) float in [0, 1], of the same dtype.
+        step: between thresholds.
+        background_counts: at thresholds where the pixels below it are not fewer than those of the largest region, take
+            them as the region instead, as the code behind most published tables does.
+
+    Returns:
+        (H, W) float in [0, 1].
     """
     level = np.full(truth.shape, -1, predicted.dtype)
     thresholds = np.arange(0, 1 + step, step).astype(predicted.dtype)
-    for below, threshold in zip(thresholds[:-1], thresholds[1:]):
+    for below, threshold in itertools.pairwise(thresholds):
         shared = (predicted >= threshold) & (truth >= threshold)
         region = largest_region(shared)
         if background_counts and (~shared).sum() >= region.sum():
@@ -98,7 +124,7 @@ def connectivity_difference(
 
 
 def largest_region(mask: np.ndarray) -> np.ndarray:
-    """The largest 4-connected part of a (H, W) bool mask; the first of several as large; empty if it is empty."""
+    """Return the largest 4-connected region of a (H, W) bool mask; the first of equally large ones, or an empty one."""
     labels, count = ndimage.label(mask)
     if count == 0:
         return np.zeros_like(mask)
@@ -106,23 +132,39 @@ def largest_region(mask: np.ndarray) -> np.ndarray:
 
 
 def unknown_region(alpha: np.ndarray, width: int = 10) -> np.ndarray:
-    """The unknown region of a trimap made from a true alpha: neither 0 nor 1, grown by `width` pixels, (H, W) bool."""
+    """Make the unknown region of a trimap from a true alpha.
+
+    Args:
+        alpha: (H, W) float in [0, 1].
+        width: number of pixels by which the edge and the fractional alphas are dilated.
+
+    Returns:
+        (H, W) bool.
+    """
     soft = (alpha > 0) & (alpha < 1)
     edge = ndimage.binary_dilation(alpha > 0.5) != ndimage.binary_erosion(alpha > 0.5)
     return ndimage.binary_dilation(soft | edge, iterations=width)
 
 
 def iou(predicted: np.ndarray, truth: np.ndarray) -> float:
-    """Intersection over union of two bool masks of one shape, in [0, 1]; two empty masks agree: 1."""
+    """Compute the intersection over union of two (H, W) bool masks, in [0, 1]; 1 if both are empty."""
     union = (predicted | truth).sum()
     return float((predicted & truth).sum() / union) if union else 1.0
 
 
 @dataclass(frozen=True)
 class InstanceTally:
-    """Sums of similarities over matched instances, and the instances matched, extra and missed; tallies add up.
+    """The sums that instance matting quality (IMQ) is computed from; tallies of several images can be added.
 
-    `quality()` is the instance matting quality, IMQ, of all pictures whose tallies were added.
+    Attributes:
+        mad: sum of the similarities by MAD over matched instances.
+        mse: the same by MSE.
+        grad: the same by Grad.
+        conn: the same by Conn.
+        iou: the same by IoU.
+        tp: number of matched instances.
+        fp: number of predicted instances without a match.
+        fn: number of true instances without a match.
     """
 
     mad: float = 0.0
@@ -138,7 +180,7 @@ class InstanceTally:
         return InstanceTally(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
 
     def quality(self) -> dict[str, float]:
-        """IMQ in [0, 1], larger is better, by each similarity: sum / (TP + FP/2 + FN/2)."""
+        """Compute IMQ, sum / (TP + FP/2 + FN/2), for each similarity, in [0, 1]; larger is better."""
         whole = self.tp + self.fp / 2 + self.fn / 2
         return {name: getattr(self, name) / max(whole, 1e-6) for name in ("mad", "mse", "grad", "conn", "iou")}
 
@@ -146,19 +188,22 @@ class InstanceTally:
 def match_instances(
     predicted: Sequence[np.ndarray], truth: Sequence[np.ndarray], threshold: float = 0.5
 ) -> InstanceTally:
-    """Match the instances of one picture by IoU of alpha > 0 and measure how alike the matched ones are.
+    """Match the instances of one image by the IoU of alpha > 0, and sum the similarities of the matched ones.
 
     Args:
-        predicted, truth: alphas (H, W) float in [0, 1], one per instance.
-        threshold: a pair counts as matched from this IoU on.
+        predicted: one alpha per instance, (H, W) float in [0, 1].
+        truth: the same.
+        threshold: the lowest IoU of a match.
 
     Source: Sun, Tang and Tai 2022, "Human Instance Matting via Mutual Guidance and Multi-Instance Refinement".
     """
     overlap = np.array([[iou(p > 0, t > 0) for t in truth] for p in predicted]).reshape(len(predicted), len(truth))
-    pairs = [(i, j) for i, j in zip(*optimize.linear_sum_assignment(-overlap)) if overlap[i, j] >= threshold]
+    pairs = [
+        (i, j) for i, j in zip(*optimize.linear_sum_assignment(-overlap), strict=True) if overlap[i, j] >= threshold
+    ]
     sums = dict.fromkeys(("mad", "mse", "grad", "conn", "iou"), 0.0)
     for i, j in pairs:
-        # In single precision, as the authors have it: it decides which side of a threshold a level falls.
+        # In single precision, as in the authors' code: rounding decides on which side of a threshold an alpha is.
         p, t = np.asarray(predicted[i], np.float32), np.asarray(truth[j], np.float32)
         area = (p > 0) | (t > 0)
         errors = {

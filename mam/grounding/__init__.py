@@ -1,9 +1,11 @@
 """Grounding: boxes for text prompts, by Grounding DINO as one ONNX graph, its tokenizer and numpy.
 
-    Grounding       the graph and the tokenizer, loaded
-      .find() -> FoundBoxes     boxes with scores and phrases, best first; empty, with the best score, if nothing passes
+    Grounding                   the graph and the tokenizer, loaded
+      .find() -> FoundBoxes     boxes with scores and phrases, best first; if no box passes the threshold, it is empty
+                                and still gives the best score
 
-Source: Liu et al. 2023, "Grounding DINO"; transformers/models/grounding_dino (masks, sizes, scores), which tests compare with.
+Source: Liu et al. 2023, "Grounding DINO"; transformers/models/grounding_dino (masks, sizes, scores), the reference of
+the tests.
 """
 
 from mam.grounding.boxes import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBox, FoundBoxes

@@ -10,18 +10,18 @@ import numpy as np
 
 from mam.grounding.phrases import Phrases
 
-# Grounding DINO's demo.
+# The values of Grounding DINO's demo.
 BOX_THRESHOLD, TEXT_THRESHOLD, NMS_THRESHOLD = 0.25, 0.25, 0.5
 
 
 @dataclass(frozen=True)
 class FoundBox:
-    """One box found for a text.
+    """One box found for a text prompt.
 
     Attributes:
         box: (x0, y0, x1, y1) in pixels of the image.
-        score: in (0, 1), the model's confidence.
-        phrase: the phrase it matches best; empty if no phrase passes the text threshold.
+        score: the model's confidence, in (0, 1).
+        phrase: the phrase that the box matches best; empty if no phrase passes the text threshold.
     """
 
     box: tuple[float, float, float, float]
@@ -31,12 +31,12 @@ class FoundBox:
 
 @dataclass(frozen=True)
 class FoundBoxes(Sequence[FoundBox]):
-    """The boxes found for a text, best first; false if there are none.
+    """The boxes found for a text prompt, best first; false if there are none.
 
     Attributes:
         boxes: those that passed the thresholds.
-        best_score: of all boxes, including those that did not pass.
-        text: as the model read it.
+        best_score: the highest score of all boxes, including those that did not pass.
+        text: the prompt as the model reads it.
     """
 
     boxes: tuple[FoundBox, ...]
@@ -77,18 +77,18 @@ def select_boxes(
 ) -> FoundBoxes:
     """Select the boxes that pass the thresholds, best first.
 
-    A box's score is that of its best token; its phrase is the one with the best token.
+    The score of a box is the probability of its best token; its phrase is the one with the best token.
 
     Args:
-        logits: (Q, T) float32.
-        boxes: (Q, 4) float32, cx, cy, w, h as fractions of the image.
-        phrases: the T tokens.
+        logits: (Q, T) float32, one per box and token.
+        boxes: (Q, 4) float32, (cx, cy, w, h) as fractions of the image.
+        phrases: the phrases of the T tokens.
         size: (H, W) of the image.
         box_threshold: as for `Grounding.find`.
         text_threshold: as for `Grounding.find`.
         nms_threshold: as for `Grounding.find`.
     """
-    with np.errstate(over="ignore"):  # exp of a large number is infinity, and the probability then correctly 0
+    with np.errstate(over="ignore"):  # exp overflows to infinity, which gives the correct probability 0
         probabilities = 1 / (1 + np.exp(-logits))
     scores = probabilities.max(1)
     by_phrase = np.stack([probabilities[:, phrases.owner == k].max(1) for k in range(len(phrases.names))], 1)
@@ -110,7 +110,15 @@ def select_boxes(
 
 
 def _to_corners(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Convert (Q, 4) cx, cy, w, h in fractions to x0, y0, x1, y1 in pixels, inside the image and at least 1 pixel large."""
+    """Convert boxes from fractions to pixels, clipped to the image and at least one pixel wide and high.
+
+    Args:
+        boxes: (Q, 4) float32, (cx, cy, w, h) as fractions of the image.
+        size: (H, W) in pixels.
+
+    Returns:
+        (Q, 4) float64, (x0, y0, x1, y1) in pixels.
+    """
     scale = np.array(size[::-1], np.float64)
     low = np.clip((boxes[:, :2] - boxes[:, 2:] / 2) * scale, 0, scale - 1)
     high = np.clip((boxes[:, :2] + boxes[:, 2:] / 2) * scale, low + 1, scale)

@@ -1,4 +1,4 @@
-"""The image input of a grounding graph: resized, normalised and padded to a square."""
+"""Preparation of the image input of a grounding graph: resizing, normalisation, padding to a square."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class Canvas:
-    """The square that an image is placed into, top left, before it goes to the graph.
+    """The square input of the graph, which holds a resized image at its top left.
 
     Attributes:
-        side: of the square, in pixels, and the largest side of a resized image.
-        shortest: side of a resized image in pixels, unless the longest side would then exceed `side`.
-        mean: per channel, of values in [0, 1].
-        std: per channel, of values in [0, 1].
+        side: of the square in pixels; also the limit for the longest side of a resized image.
+        shortest: the shortest side of a resized image in pixels, unless the longest side would then exceed `side`.
+        mean: per channel, for values in [0, 1].
+        std: per channel, for values in [0, 1].
     """
 
     side: int = 1333
@@ -26,7 +26,7 @@ class Canvas:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
     def resized_size(self, original: tuple[int, int]) -> tuple[int, int]:
-        """Compute the size of an image on the canvas.
+        """Compute the size of a resized image.
 
         Args:
             original: (H, W) in pixels.
@@ -60,7 +60,7 @@ class Canvas:
         return padded, mask
 
     def metadata(self) -> dict[str, str]:
-        """Return the canvas as metadata of a graph."""
+        """Return the attributes as metadata of a graph."""
         return {
             "mam_side": str(self.side),
             "mam_shortest": str(self.shortest),
@@ -70,6 +70,6 @@ class Canvas:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> Canvas:
-        """Read back what `metadata` returned."""
+        """Create a canvas from the metadata of a graph."""
         mean, std = (tuple(map(float, metadata[f"mam_pixel_{kind}"].split(","))) for kind in ("mean", "std"))
         return cls(int(metadata["mam_side"]), int(metadata["mam_shortest"]), mean, std)

@@ -26,16 +26,16 @@ MODELS = ("grounding-dino-tiny", "grounding-dino-base")
 
 @dataclass(frozen=True, eq=False)
 class Grounding:
-    """A grounding model that is ready to run.
+    """A loaded grounding model.
 
     Attributes:
         name: of the model, from the graph's metadata.
-        folder: that it was loaded from.
-        provider: the execution provider that runs it.
-        note: one sentence for people on why that provider; empty if there is nothing to explain.
-        canvas: the size and normalisation of its image input.
-        session: of the graph.
-        tokenizer: of the text.
+        folder: that the model was loaded from.
+        provider: the execution provider that runs the graph.
+        note: one sentence for users that explains the choice of provider; empty if no explanation is needed.
+        canvas: size and normalisation of the image input.
+        session: the onnxruntime session of the graph.
+        tokenizer: of the text prompts.
     """
 
     name: str
@@ -50,15 +50,16 @@ class Grounding:
     def load(
         cls, folder: str | os.PathLike | None = None, device: providers.Device = "auto", threads: int | None = None
     ) -> Grounding:
-        """Load a model that `python -m export grounding` has exported.
+        """Load a model exported by `python -m export grounding`.
 
         Args:
             folder: contains `grounding.onnx` and `tokenizer.json`; None for the export's default folder.
-            device: "cpu"; "cuda", an error if it is unavailable; "auto", CUDA if there is a driver for it, else the CPU.
+            device: "cpu"; "cuda", which is an error if CUDA is unavailable; or "auto", CUDA if there is a driver.
             threads: CPU threads; None lets onnxruntime choose.
 
         Raises:
-            GraphError: there is no such model, it is of another version, `tokenizers` is missing, or CUDA is unavailable.
+            GraphError: there is no model, it has another contract version, the package tokenizers is missing, or CUDA
+                is unavailable.
         """
         folder = _default_folder() if folder is None else Path(folder)
         graph, vocabulary = folder / contract.GROUNDING.file, folder / TOKENIZER
@@ -83,15 +84,19 @@ class Grounding:
         text_threshold: float = TEXT_THRESHOLD,
         nms: float = NMS_THRESHOLD,
     ) -> FoundBoxes:
-        """Find the boxes of a text in an image.
+        """Find the boxes of the objects that a text describes.
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            text: one phrase ("the girl in the red sweater, on the left"), or several, separated by full stops or as a list.
-            box_threshold: boxes with a lower score are dropped.
-            text_threshold: a box is named after its best phrase only above this score. No box is dropped by it, here or in
-                the authors' code, where it decides which tokens make up a box's name.
-            nms: of two boxes of one phrase with a higher IoU, the one with the higher score stays.
+            text: one phrase ("the girl in the red sweater, on the left"), or several, separated by full stops or as a
+                list.
+            box_threshold: boxes with a score up to this are dropped.
+            text_threshold: boxes with a score up to this get no phrase. No box is dropped by it. (In the authors' code
+                it selects the tokens that make up the phrase of a box.)
+            nms: of two boxes of one phrase with a higher IoU than this, the one with the lower score is dropped.
+
+        Returns:
+            The boxes, best first; empty if no box passes.
 
         Raises:
             PromptError: the text is empty, has no word that the model knows, or is too long.
@@ -120,7 +125,7 @@ class Grounding:
 
 
 def _default_folder() -> Path:
-    """Return the export's default folder of the smaller model, or of the larger if only that is there."""
+    """Return the default folder of the smaller model, or of the larger one if only that exists."""
     folders = [weights.graphs_folder(name) for name in MODELS]
     return next((folder for folder in folders if (folder / contract.GROUNDING.file).exists()), folders[0])
 

@@ -1,4 +1,4 @@
-"""Text prompts as token ids and attention masks, one block per phrase."""
+"""Tokenisation of text prompts: token ids, positions and attention masks, one block per phrase."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ MAX_TOKENS = 256
 
 @dataclass(frozen=True, eq=False)
 class Phrases:
-    """Tokenised phrases: [CLS] a phrase . another . [SEP]
+    """Tokenised phrases, [CLS] a phrase . another . [SEP].
 
     Attributes:
         names: the phrases in lower case, with single spaces.
-        owner: (T,) int64, index of the phrase that each token belongs to; -1 for [CLS], [SEP] and full stops.
+        owner: (T,) int64, index of the phrase of each token; -1 for [CLS], [SEP] and full stops.
         input_ids: (1, T) int64.
-        position_ids: (1, T) int64; they start from 0 in each phrase.
-        text_mask: (1, T, T) bool, which tokens attend to each other: those of one phrase and its full stop.
+        position_ids: (1, T) int64, counted from 0 in each phrase.
+        text_mask: (1, T, T) bool, true for tokens that attend to each other, those of one phrase and its full stop.
     """
 
     names: tuple[str, ...]
@@ -37,14 +37,14 @@ class Phrases:
 
     @classmethod
     def tokenise(cls, text: str | Sequence[str], tokenizer: Tokenizer) -> Phrases:
-        """Split a text into phrases and tokenise them; repeated phrases count once.
+        """Split a text into phrases and tokenise them, without repetitions.
 
         Args:
-            text: as `split_phrases` takes it.
+            text: as for `split_phrases`.
             tokenizer: BERT's, with [CLS], [SEP], [UNK] and the full stop.
 
         Raises:
-            PromptError: there is no phrase, the model knows no word of one, or there are too many tokens.
+            PromptError: there is no phrase, a phrase without a known word, or there are too many tokens.
         """
         names = split_phrases(text)
         start, end, unknown, stop = (_token_id(tokenizer, token) for token in ("[CLS]", "[SEP]", "[UNK]", "."))
@@ -74,7 +74,7 @@ class Phrases:
 
     @property
     def text(self) -> str:
-        """All phrases in one line, as the model reads them."""
+        """All phrases in one string, as the model reads them."""
         return ". ".join(self.names) + "."
 
 
@@ -86,16 +86,16 @@ def _token_id(tokenizer: Tokenizer, token: str) -> int:
 
 
 def split_phrases(text: str | Sequence[str]) -> tuple[str, ...]:
-    """Split a text into phrases at full stops and question marks, where the model splits it too.
+    """Split a text into phrases at full stops and question marks, as the model does.
 
     Args:
-        text: one string, or a list of strings that are one phrase each; in those, such marks become spaces.
+        text: one string, or a list with one string per phrase; full stops and question marks in a list become spaces.
 
     Returns:
         The phrases in lower case, without repetitions; commas stay inside a phrase.
 
     Raises:
-        PromptError: there is no phrase, or one without a letter or digit.
+        PromptError: there is no phrase, or a phrase without letters and digits.
     """
     if isinstance(text, str):
         phrases = [" ".join(part.lower().split()) for part in re.split(r"[.?]", text)]

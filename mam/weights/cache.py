@@ -1,4 +1,4 @@
-"""The cache folder of checkpoints and exported graphs, with verified files and a lock between processes."""
+"""The cache folder: paths of checkpoints and exported graphs, verification of files, a lock between processes."""
 
 from __future__ import annotations
 
@@ -25,18 +25,27 @@ def cache_folder() -> Path:
 
 
 def graphs_folder(name: str) -> Path:
-    """Return the folder that `python -m export prepare` or `grounding` writes a model's graphs to; it may not exist yet.
+    """Return the folder of a model's exported graphs, which may not exist yet.
 
-    Each contract version has a folder of its own: a newer version of this library exports its own graphs.
+    `python -m export prepare` and `python -m export grounding` write to it. Each version of the contract has a folder
+    of its own, so that graphs of different versions do not overwrite each other.
+
+    Args:
+        name: of the model.
     """
     return cache_folder() / "graphs" / f"contract-{contract.VERSION}" / name
 
 
 def verified_path(name: str) -> Path:
-    """Return the path of a cached file after checking its size and SHA-256; the result is cached in a file beside it.
+    """Return the path of a cached file after a check of its size and SHA-256.
+
+    A passed check is recorded in `verification_record` of the file and not repeated until the file changes.
+
+    Args:
+        name: of the file, as in the registry.
 
     Raises:
-        WeightsError: it is missing or damaged; the message explains how to get it.
+        WeightsError: the file is missing or damaged; the message explains how to get it.
     """
     weights, file = find(name), cache_folder() / name
     if not file.exists():
@@ -49,7 +58,7 @@ def require_manual_files(names: Sequence[str]) -> None:
     """Check that the files among `names` that cannot be downloaded automatically are cached.
 
     Raises:
-        WeightsError: one is missing; the message explains where to get it and where to put it.
+        WeightsError: a file is missing; the message explains where to get it and where to put it.
     """
     for name in names:
         if not find(name).url:
@@ -57,7 +66,7 @@ def require_manual_files(names: Sequence[str]) -> None:
 
 
 def how_to_get(weights: WeightFile) -> str:
-    """Return a clause for people: the command or the steps that get a file."""
+    """Return the command or the steps that get a file, as a clause of an error message."""
     if weights.url:
         return f"get it with `mam weights get {weights.name}`"
     return f"{weights.manual_steps} and put it into {cache_folder()}"
@@ -65,7 +74,10 @@ def how_to_get(weights: WeightFile) -> str:
 
 @contextlib.contextmanager
 def exclusive_lock(path: Path) -> Iterator[None]:
-    """Let one process at a time create a file or folder; its parent folder is created if it is missing.
+    """Lock a file or folder against other processes while it is created.
+
+    Args:
+        path: the file or folder; its parent folder is created if it is missing.
 
     Raises:
         WeightsError: the parent folder is not writable, or the package filelock is missing.
@@ -88,7 +100,7 @@ def exclusive_lock(path: Path) -> Iterator[None]:
 
 
 def sha256(*files: Path) -> str:
-    """Return one hexadecimal digest over the contents of some files, in this order."""
+    """Compute one hexadecimal SHA-256 over the contents of several files, in the given order."""
     digest = hashlib.sha256()
     for file in files:
         with open(file, "rb") as stream:
@@ -98,10 +110,14 @@ def sha256(*files: Path) -> str:
 
 
 def verify(weights: WeightFile, file: Path) -> None:
-    """Check size and SHA-256 of a file, and record the result in `verification_record(file)`.
+    """Check the size and the SHA-256 of a file, and record a passed check in `verification_record(file)`.
+
+    Args:
+        weights: the registry's entry, with the expected size and SHA-256.
+        file: the file to check.
 
     Raises:
-        WeightsError: it is another file.
+        WeightsError: the size or the SHA-256 differs.
     """
     stat = file.stat()
     state = {"size": stat.st_size, "time": stat.st_mtime_ns, "sha256": weights.sha256}
@@ -120,7 +136,7 @@ def verify(weights: WeightFile, file: Path) -> None:
                 f"{file} has the SHA-256 {digest}, expected {weights.sha256}: it is damaged or another file; "
                 "delete it and get it again."
             )
-    with contextlib.suppress(OSError):  # in a read-only folder the file is usable, but hashed each time
+    with contextlib.suppress(OSError):  # without a record, as in a read-only folder, the file is hashed each time
         record.write_text(json.dumps(state))
 
 

@@ -21,18 +21,22 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 """Called with the number of bytes received and the number expected (0 if unknown)."""
 
-RETRY_DELAYS = (1.0, 2.0, 4.0, 8.0)  # seconds between attempts, of which there is one more
+RETRY_DELAYS = (1.0, 2.0, 4.0, 8.0)  # seconds before the second attempt, the third, ...
 
 
 def fetch(name: str, progress: Progress | None = None) -> Path:
-    """Return the path of a file, downloading it first if it is not cached.
+    """Return the path of a file, and download it first if it is not cached.
 
-    A download resumes where an earlier one stopped and is verified before it gets its final name. If several processes want the
-    same file, one downloads it and the others wait.
+    A download resumes where an earlier one stopped, and is verified before it gets its final name. If several
+    processes need the same file, one downloads it and the others wait.
+
+    Args:
+        name: of the file, as in the registry.
+        progress: called after each block that has been received.
 
     Raises:
-        WeightsError: offline, no answer after several attempts, a full disk, a file other than published, or one that needs a
-            browser.
+        WeightsError: downloads are forbidden, all attempts failed, the disk is full, the file differs from the
+            published one, or it can only be downloaded in a browser.
     """
     weights, file = find(name), cache_folder() / name
     if file.exists():
@@ -44,14 +48,14 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
             f"{name} is not in {cache_folder()} and MAM_OFFLINE forbids downloads; put the file there yourself."
         )
     with exclusive_lock(file):
-        if not file.exists():  # another process may have been faster
+        if not file.exists():  # another process may have downloaded it in the meantime
             partial = file.with_name(f"{name}.partial")
             url, headers = _source(weights)
             _download(weights, url, headers, partial, progress)
             try:
                 verify(weights, partial)
             except WeightsError:
-                partial.unlink()  # nothing to resume from
+                partial.unlink()  # a wrong file must not be resumed
                 raise
             os.replace(partial, file)
             with contextlib.suppress(FileNotFoundError):  # without a record the file is verified once more
@@ -72,8 +76,8 @@ def _source(weights: WeightFile) -> tuple[str, dict[str, str]]:
 def _hub_source(weights: WeightFile) -> tuple[str, dict[str, str]]:
     """Return the URL of a file on the Hugging Face hub, and the header with the user's login, if there is one.
 
-    huggingface_hub knows both (`HF_ENDPOINT`, `HF_TOKEN`, `hf auth login`). `_download` fetches the bytes all the same, because
-    huggingface_hub starts over after an interruption.
+    huggingface_hub reads both from `HF_ENDPOINT`, `HF_TOKEN` and `hf auth login`. It is not used for the download
+    itself, because it starts over after an interruption.
 
     Raises:
         WeightsError: HF_HUB_OFFLINE is set.
@@ -82,7 +86,8 @@ def _hub_source(weights: WeightFile) -> tuple[str, dict[str, str]]:
 
     if constants.HF_HUB_OFFLINE:
         raise WeightsError(
-            f"{weights.name} is not in {cache_folder()} and HF_HUB_OFFLINE forbids downloads; put the file there yourself."
+            f"{weights.name} is not in {cache_folder()} and HF_HUB_OFFLINE forbids downloads; "
+            "put the file there yourself."
         )
     kind, parts = None, weights.url.removeprefix("hf://").split("/")
     if parts[0] == "spaces":
@@ -93,7 +98,7 @@ def _hub_source(weights: WeightFile) -> tuple[str, dict[str, str]]:
 
 
 def _download(weights: WeightFile, url: str, headers: dict[str, str], partial: Path, progress: Progress | None) -> None:
-    """Fetch the rest of a file, resuming after each interruption."""
+    """Download the missing part of a file, and resume after each interruption."""
     import httpx
 
     problem = "no attempt was made"
@@ -103,9 +108,8 @@ def _download(weights: WeightFile, url: str, headers: dict[str, str], partial: P
         request_headers = {**headers, "Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
         try:
             with httpx.stream("GET", url, headers=request_headers, follow_redirects=True, timeout=60) as response:
-                if (
-                    response.status_code == 416 and have
-                ):  # the partial file is complete, or another file: `verify` decides
+                # The partial file is complete or a different file; `verify` distinguishes them.
+                if response.status_code == 416 and have:
                     return
                 if response.status_code not in (200, 206):
                     problem = _describe_status(response)
@@ -114,11 +118,11 @@ def _download(weights: WeightFile, url: str, headers: dict[str, str], partial: P
                         raise WeightsError(f"{weights.name} cannot be downloaded from {url} ({problem}); {advice}.")
                     continue
                 if response.status_code == 200:
-                    have = 0  # the server sends the whole file, from its beginning
+                    have = 0  # the server ignores ranges and sends the whole file
                 expected = weights.size or have + int(response.headers.get("Content-Length", 0))
                 _check_free_space(partial.parent, expected - have)
                 with open(partial, "ab" if have else "wb") as file:
-                    for block in response.iter_raw():  # unbuffered, so that a broken connection loses nothing
+                    for block in response.iter_raw():  # not decoded or regrouped, so that nothing received is lost
                         file.write(block)
                         have += len(block)
                         if progress is not None:
@@ -139,13 +143,13 @@ def _download(weights: WeightFile, url: str, headers: dict[str, str], partial: P
 
 
 def _describe_status(response: httpx.Response) -> str:
-    reason = response.headers.get("X-Error-Message")  # the hub's explanation, in a sentence
+    reason = response.headers.get("X-Error-Message")  # the hub explains refusals in a sentence
     problem = f"the server answered {response.status_code} {response.reason_phrase}"
     return f"{problem}: {reason}" if reason else problem
 
 
 def _advice(weights: WeightFile, status: int) -> str:
-    """Return what a person can do about a server that refuses a request."""
+    """Return what a user can do when a server refuses a request, as a clause of an error message."""
     if weights.url.startswith("hf://") and status in (401, 403):
         return (
             "accept the conditions on the repository's page, if it has any, and log in with `hf auth login` or HF_TOKEN"

@@ -1,4 +1,4 @@
-"""The registry of downloadable checkpoints: name, licence, URL, size and SHA-256 of each file."""
+"""Registry of the checkpoints that can be downloaded: name, licence, URL, size and SHA-256 of each file."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ class WeightFile:
     """One file of weights.
 
     Attributes:
-        name: of the file, here and in the cache.
-        description: for people.
+        name: of the file, in the registry and in the cache.
+        description: what the file contains, for `mam weights list`.
         licence: of the weights.
-        url: https://..., or hf://[spaces/]OWNER/REPO/PATH on the Hugging Face hub; empty if it needs a browser.
-        size: in bytes; 0 if it was not published.
-        sha256: hexadecimal; empty if it was not published.
-        manual_steps: how to get it with a browser; empty if it has a URL.
+        url: https://..., or hf://[spaces/]OWNER/REPO/PATH on the Hugging Face hub; empty if the file can only be
+            downloaded in a browser.
+        size: in bytes; 0 if unknown.
+        sha256: hexadecimal; empty if unknown.
+        manual_steps: how to download the file in a browser; empty if it has a URL.
     """
 
     name: str
@@ -120,7 +121,7 @@ def find(name: str) -> WeightFile:
     """Look up a file in the registry.
 
     Raises:
-        WeightsError: there is none of this name.
+        WeightsError: there is no file of this name.
     """
     if name not in REGISTRY:
         raise WeightsError(f"there is no weight file {name!r}; expected one of {', '.join(REGISTRY)}.")

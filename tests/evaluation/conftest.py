@@ -1,4 +1,4 @@
-"""Small folders in exactly the layouts of the benchmarks."""
+"""Fixtures: small folders in the layouts of the benchmarks."""
 
 import json
 
@@ -11,13 +11,13 @@ from tests.conftest import EXAMPLES
 
 @pytest.fixture(scope="session")
 def photo() -> Image.Image:
-    """The flower at half its size."""
+    """The flower example at half its size."""
     return Image.open(EXAMPLES / "flower.jpg").convert("RGB").resize((320, 214))
 
 
 @pytest.fixture(scope="session")
 def alpha() -> Image.Image:
-    """Roughly the blossom's alpha, with a soft edge."""
+    """An ellipse with a soft edge, roughly the blossom's alpha."""
     y, x = np.mgrid[:214, :320]
     distance = np.hypot((x - 156) / 66, (y - 110) / 69)
     return Image.fromarray(np.uint8(255 * np.clip((1 - distance) * 30 + 0.5, 0, 1)))
@@ -25,7 +25,7 @@ def alpha() -> Image.Image:
 
 @pytest.fixture(scope="session")
 def benchmark_folder(tmp_path_factory, photo, alpha):
-    """layout -> a folder of that layout with two pictures (or one with two instances)."""
+    """Return a function: layout -> a folder of that layout with two images, or one image with two instances."""
     trimap = Image.fromarray(
         np.where((np.asarray(alpha) > 0) & (np.asarray(alpha) < 255), 128, np.asarray(alpha)).astype(np.uint8)
     )
@@ -73,7 +73,7 @@ def benchmark_folder(tmp_path_factory, photo, alpha):
                 folder.mkdir(parents=True)
                 photo.save(folder / "flower.jpg")
                 labels = np.uint8(np.asarray(alpha) > 127)
-                labels[:3, :3] = 2  # too small to be asked for; in ccp a part of the person
+                labels[:3, :3] = 2  # too small to be a case; in ccp, a part of the person
                 Image.fromarray(labels).save(folder / "flower.png")
         return root
 

@@ -1,7 +1,7 @@
-"""tools/parity.py against a stand-in for the authors' clone: the same files, names and habits, our own networks inside.
+"""`tools/parity.py` against a stand-in for the authors' clone: the same files and names, with this project's networks.
 
-The habits: CUDA everywhere, imports of packages that are not installed, Meta's weights read from a fixed path, masks
-overwritten in place, an empty mask that crashes.
+The stand-in also needs CUDA, imports packages that are not installed, reads Meta's weights from a fixed path,
+overwrites masks in place and fails on an empty mask.
 """
 
 import dataclasses
@@ -104,7 +104,7 @@ def single_ms_inference(model, sample, args):
 
 @pytest.fixture()
 def parity():
-    """tools/parity.py, and afterwards the interpreter without the clone's modules and the stand-ins."""
+    """The module tools/parity.py; modules of the clone and stand-ins are removed from the interpreter afterwards."""
     module, path = load_tool("parity"), list(sys.path)
     yield module
     clone = ("networks", "utils", "segment_anything", "inference_mam")
@@ -116,7 +116,7 @@ def parity():
 
 @pytest.fixture()
 def clone(mini, tmp_path, monkeypatch):
-    """(error) -> a folder like the authors' clone, whose os8 is off by that much."""
+    """Return a function: error -> a folder like the authors' clone, with `error` added to alpha_os8."""
     monkeypatch.setitem(VARIANTS, mini.name, mini)
 
     def make(error: float):
@@ -143,41 +143,41 @@ def clone(mini, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def mini(mini):
-    """As the authors built theirs: no colours beside SAM's mask."""
+    """The smallest variant in the authors' layout, with SAM's mask as the only guidance."""
     return dataclasses.replace(mini, evidence=None, m2m=dataclasses.replace(mini.m2m, cues=False))
 
 
 @pytest.fixture()
 def command(mini, tmp_path):
-    """The arguments but for the clone: seeded weights in the authors' own layout, a small photograph."""
+    """The arguments without the clone: seeded weights in the authors' layout and a small photograph."""
     model = checkpoint.seeded(mini, 2)
     state = {f"seg_model.{k}": v for k, v in model.sam.state_dict().items()}
     torch.save(
         {"state_dict": state | {f"m2m.{k}": v for k, v in model.m2m.state_dict().items()}}, tmp_path / "both.pth"
     )
-    picture = tmp_path / "flower.png"
-    Image.open(EXAMPLES / "flower.jpg").resize((320, 214)).save(picture)
+    image = tmp_path / "flower.png"
+    Image.open(EXAMPLES / "flower.jpg").resize((320, 214)).save(image)
     fixed = {
         "--variant": mini.name,
         "--checkpoint": tmp_path / "both.pth",
-        "--pictures": picture,
+        "--pictures": image,
         "--out": tmp_path / "out",
     }
-    return [str(word) for pair in fixed.items() for word in pair]
+    return [str(argument) for pair in fixed.items() for argument in pair]
 
 
 def test_equal_networks_agree_at_every_stage_and_on_the_benchmarks(
     parity, clone, command, benchmark_folder, tmp_path, capsys
 ) -> None:
     assert parity.main(["--authors", str(clone(0.0)), *command, "--ppm100", str(benchmark_folder("ppm100"))]) == 0
-    said = capsys.readouterr()
-    assert said.out.count(" ok ") == 9 and "FAIL" not in said.out
+    printed = capsys.readouterr()
+    assert printed.out.count(" ok ") == 9 and "FAIL" not in printed.out
     assert all(
-        f"{name} is not installed; a stand-in takes its place" in said.err for name in ("fvcore", "tensorboardX")
+        f"{name} is not installed; a stand-in takes its place" in printed.err for name in ("fvcore", "tensorboardX")
     )
-    ours, theirs = (said.out.split(f"ppm100, {side}\n")[1].splitlines()[1].split() for side in ("ours", "authors"))
+    ours, theirs = (printed.out.split(f"ppm100, {side}\n")[1].splitlines()[1].split() for side in ("ours", "authors"))
     assert ours[:2] == theirs[:2] == ["box", "2"]
-    # All but the seconds; their script cuts an alpha to whole levels of 255, ours rounds it.
+    # All columns but the seconds. The authors' script truncates alphas to whole levels of 255, this one rounds them.
     assert list(map(float, ours[2:-1])) == pytest.approx(list(map(float, theirs[2:-1])), rel=3e-3, abs=0.011)
     (folder,) = (tmp_path / "out").iterdir()  # named after the checkpoint
     assert len(list((folder / "ppm100-authors" / "alphas").glob("*.png"))) == 2
@@ -189,11 +189,11 @@ def test_a_difference_is_found_at_its_stage(parity, clone, command, capsys) -> N
     assert failed[0] == "M2M on their mask: os8" and set(failed) <= {failed[0], "alpha: share over one level"}
 
 
-def test_what_is_no_clone_or_lacks_opencv_is_one_line(parity, clone, command, tmp_path, capsys) -> None:
+def test_another_folder_and_missing_opencv_are_errors_of_one_line(parity, clone, command, tmp_path, capsys) -> None:
     assert parity.main(["--authors", str(tmp_path), *command]) == 1
     assert "is no clone of SHI-Labs/Matting-Anything: run git clone" in capsys.readouterr().err
     folder = clone(0.0)
     (folder / "inference_mam.py").write_text("import cv2.missing\n")
     sys.modules.pop("cv2", None)
     assert parity.main(["--authors", str(folder), *command]) == 1
-    assert "needs cv2" in (said := capsys.readouterr().err) and "Traceback" not in said
+    assert "needs cv2" in (printed := capsys.readouterr().err) and "Traceback" not in printed

@@ -1,4 +1,4 @@
-"""Benchmark layouts: the cases found in them, and the errors for missing files."""
+"""Benchmark layouts: their cases, and the errors for missing files."""
 
 import pytest
 
@@ -25,25 +25,25 @@ def test_cases_of_every_layout(benchmark_folder, layout) -> None:
         assert 0 < unknown.mean() < 0.1
 
 
-def test_guidance_is_the_papers() -> None:
+def test_guidance_follows_the_paper() -> None:
     assert {name for name, layout in LAYOUTS.items() if layout.guidance == "mask"} == {"him2k", "him2k_comp", "rw100"}
 
 
-def test_words_come_from_the_index(benchmark_folder) -> None:
+def test_texts_are_the_indexed_expressions(benchmark_folder) -> None:
     assert [case.text for case in read_cases("rw100", benchmark_folder("rw100"))] == [
         "the flower one",
         "the flower two",
     ]
 
 
-def test_what_is_missing_is_named(benchmark_folder, tmp_path, photo) -> None:
+def test_missing_files_are_named(benchmark_folder, tmp_path, photo) -> None:
     with pytest.raises(MamError, match="no layout 'nothing'; expected one of ppm100"):
         read_cases("nothing", tmp_path)
-    with pytest.raises(MamError, match="no pictures of layout am2k"):
+    with pytest.raises(MamError, match="no images of layout am2k"):
         read_cases("am2k", tmp_path)
-    with pytest.raises(MamError, match="is no rw100: .*refmatte_rw100_label.json"):
+    with pytest.raises(MamError, match=r"is no rw100: .*refmatte_rw100_label\.json"):
         read_cases("rw100", tmp_path)
     (tmp_path / "image").mkdir()
     photo.save(tmp_path / "image" / "x.jpg")
-    with pytest.raises(MamError, match="has no .*alpha.x.png"):
+    with pytest.raises(MamError, match=r"has no .*alpha.x\.png"):
         read_cases("rwp636", tmp_path)

@@ -1,4 +1,4 @@
-"""The metrics against values that the authors' code computed (tests/reference/README.md), and their edge cases."""
+"""Metrics against values computed by the authors' code (tests/reference/README.md), and edge cases."""
 
 import json
 from pathlib import Path
@@ -27,11 +27,11 @@ def test_imq_equals_the_authors(expected):
     tally = match_instances(ARRAYS["imq_pred"] / 255, ARRAYS["imq_gt"] / 255, expected["threshold"])
     assert (tally.tp, tally.fp, tally.fn) == (expected["tp"], expected["fp"], expected["fn"])
     for name, value in tally.quality().items():
-        # They add 1e-6 to the denominator of 3.5 and sum in single precision.
+        # The authors add 1e-6 to the denominator of 3.5 and sum in single precision.
         assert value == pytest.approx(expected[f"imq_{name}"], rel=2e-6), name
 
 
-def test_tallies_of_pictures_add_up():
+def test_tallies_of_images_add_up():
     one = match_instances([np.ones((8, 8))], [np.ones((8, 8))])
     missed = match_instances([], [np.ones((8, 8))])
     assert (one + missed).quality()["mad"] == pytest.approx(1 / 1.5)
@@ -44,7 +44,7 @@ def test_a_perfect_matte_has_no_error():
     assert matte_errors(alpha, alpha).sad == 0
 
 
-def test_a_loose_speck_costs_connectivity():
+def test_a_disconnected_region_has_a_connectivity_error():
     truth = np.zeros((64, 64))
     truth[:, :48] = 1
     predicted = truth.copy()

@@ -1,7 +1,8 @@
-"""Evaluation end to end: rows, resuming, simulated users, the command."""
+"""End-to-end evaluation: rows, resuming, simulated users, the command."""
 
 import csv
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,12 @@ from mam.evaluation import interaction, run
 from mam.evaluation.benchmarks import LAYOUTS, read_cases
 
 
-def test_a_perfect_answer_scores_perfectly(alpha) -> None:
+def read_rows(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "results.csv", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_perfect_matte_has_perfect_metrics(alpha) -> None:
     truth = np.asarray(alpha) / 255
 
     class Perfect:
@@ -33,7 +39,7 @@ def test_a_perfect_answer_scores_perfectly(alpha) -> None:
 @pytest.mark.parametrize(
     ("layout", "prompt"), [("pairs", "box"), ("him2k", "box"), ("rwp636", "point"), ("segments", "box")]
 )
-def test_command_measures_and_goes_on(benchmark_folder, tmp_path, capsys, layout, prompt) -> None:
+def test_the_command_evaluates_and_resumes(benchmark_folder, tmp_path, capsys, layout, prompt) -> None:
     command = [
         "evaluate",
         str(benchmark_folder(layout)),
@@ -49,51 +55,51 @@ def test_command_measures_and_goes_on(benchmark_folder, tmp_path, capsys, layout
     assert main(command) == 0
     out = capsys.readouterr().out
     assert prompt in out and ("IMQ" in out) == (layout == "him2k")
-    rows = list(csv.DictReader(open(tmp_path / "results.csv")))
+    rows = read_rows(tmp_path)
     assert len(rows) == 2 and max(float(row["iou"]) for row in rows) > (0.5 if prompt == "box" else 0.2)
     assert Image.open(tmp_path / "worst.png").width == 720
     assert len(list((tmp_path / "alphas").rglob("*.png"))) == 2
 
-    # Interrupted within the second row: the first is kept, the second measured again.
+    # An interruption within the second row: the first row is kept, the second case measured again.
     lines = (tmp_path / "results.csv").read_text().splitlines()
     (tmp_path / "results.csv").write_text("\n".join([*lines[:2], lines[2].rpartition(",")[0]]))
     assert main(command) == 0
-    again = list(csv.DictReader(open(tmp_path / "results.csv")))
+    again = read_rows(tmp_path)
     assert again[0] == rows[0] and again[1]["iou"] == rows[1]["iou"]
     assert "1 objects were measured before" in capsys.readouterr().err
 
 
-def test_text_needs_words_and_a_model(matting, benchmark_folder, tmp_path, monkeypatch) -> None:
+def test_text_prompts_need_texts_and_a_model(matting, benchmark_folder, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MAM_HOME", str(tmp_path))
-    for layout, problem in (("him2k", "a benchmark with words: rw100"), ("rw100", "python -m export grounding")):
+    for layout, problem in (("him2k", "a benchmark with texts: rw100"), ("rw100", "python -m export grounding")):
         cases = read_cases(layout, benchmark_folder(layout))
         with pytest.raises(MamError, match=problem):
             next(run.evaluate(matting, cases, LAYOUTS[layout], "text", tmp_path))
 
 
-def test_text_asks_by_the_papers_rules_and_takes_the_best_box(matting, benchmark_folder, tmp_path) -> None:
-    asked = []
+def test_text_prompts_follow_the_papers_rules_and_take_the_best_box(matting, benchmark_folder, tmp_path) -> None:
+    calls = []
 
-    class Words:
+    class FakeGrounding:
         def find(self, pixels, text, **rules):
-            asked.append((text, rules))
+            calls.append((text, rules))
             boxes = (FoundBox((90, 41, 222, 179), 0.9, ""), FoundBox((0, 0, 20, 20), 0.8, ""))
             return FoundBoxes(boxes if "one" in text[0] else (), 0.1, text[0])
 
     cases = read_cases("rw100", benchmark_folder("rw100"))
-    finding = replace(matting, grounding=Words)
-    rows = [row for rows in run.evaluate(finding, cases, LAYOUTS["rw100"], "text", tmp_path) for row in rows]
+    with_grounding = replace(matting, grounding=FakeGrounding)
+    rows = [row for rows in run.evaluate(with_grounding, cases, LAYOUTS["rw100"], "text", tmp_path) for row in rows]
     rules = {"box_threshold": 0.25, "text_threshold": 0.5, "nms": 0.8}
-    assert asked == [(["the flower one"], rules), (["the flower two"], rules)]
-    # What is not found counts as an empty matte.
+    assert calls == [(["the flower one"], rules), (["the flower two"], rules)]
+    # An object that is not found counts as an alpha of zeros.
     assert rows[0].iou > 0.5 and rows[1].iou == 0 and rows[1].sad > rows[0].sad
 
 
-def test_text_by_the_command(grounding_folder, benchmark_folder, tmp_path, capsys) -> None:
+def test_the_command_evaluates_text_prompts(grounding_folder, benchmark_folder, tmp_path, capsys) -> None:
     folder = str(benchmark_folder("rw100"))
     command = ["evaluate", folder, "--layout", "rw100", "--prompt", "text", "--out", str(tmp_path), "--device", "cpu"]
     assert main([*command, "--grounding", str(grounding_folder)]) == 0
-    assert "text" in capsys.readouterr().out and len(list(csv.DictReader(open(tmp_path / "results.csv")))) == 2
+    assert "text" in capsys.readouterr().out and len(read_rows(tmp_path)) == 2
 
 
 def test_other_columns_are_refused(tmp_path) -> None:
@@ -103,7 +109,7 @@ def test_other_columns_are_refused(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["box+click", "click+scribble", "scribble+click"])
-def test_simulated_users_get_better(benchmark_folder, tmp_path, capsys, kind) -> None:
+def test_simulated_users_improve_the_mask(benchmark_folder, tmp_path, capsys, kind) -> None:
     folder = str(benchmark_folder("segments"))
     assert (
         main(["evaluate", folder, "--rounds", kind, "--sources", "davis", "--out", str(tmp_path), "--device", "cpu"])
@@ -111,7 +117,7 @@ def test_simulated_users_get_better(benchmark_folder, tmp_path, capsys, kind) ->
     )
     out = capsys.readouterr().out
     assert f"davis {kind} round 5" in out and "rounds to IoU 0.85" in out
-    ious = [float(row["iou"]) for row in csv.DictReader(open(tmp_path / "results.csv"))]
+    ious = [float(row["iou"]) for row in read_rows(tmp_path)]
     assert len(ious) == 5 and max(ious) > 0.6
 
 
@@ -122,8 +128,8 @@ def test_users_correct_the_largest_wrong_region() -> None:
     user.start("click", truth)
     assert truth[int(user.points[0][1]), int(user.points[0][0])]
     predicted = truth.copy()
-    predicted[10:20] = False  # 300 missing
-    predicted[30:50, 60:80] = True  # 400 too much
+    predicted[10:20] = False  # 300 false negatives
+    predicted[30:50, 60:80] = True  # 400 false positives
     assert user.correct("click", predicted, truth)
     x, y = user.points[-1]
     assert user.labels == [1, 0] and 60 <= x < 80 and 30 <= y < 50
@@ -141,7 +147,7 @@ def test_rounds_needed() -> None:
     assert run.clicks_needed(rows, 0.85) == ((2 + 5) / 2, 0.5)
 
 
-def test_a_bad_kind_of_rounds_is_refused(capsys) -> None:
+def test_unknown_kinds_of_rounds_are_refused(capsys) -> None:
     with pytest.raises(SystemExit):
         main(["evaluate", "x", "--rounds", "box+box"])
     assert "box|click|scribble" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`python -m mam`, in this process and, once, in a process of its own."""
+"""The command line `mam`, in this process and once in a process of its own."""
 
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ FLOWER = str(EXAMPLES / "flower.jpg")
 BOX = ["--box", "178,82,450,360"]
 
 
-def test_one_picture_in_a_process(python, tmp_path, flower) -> None:
+def test_one_image_in_a_process(python, tmp_path, flower) -> None:
     out = tmp_path / "out.png"
     command = [python, "-m", "mam", "matte", FLOWER, *BOX, "--point", "310,215", "--point", "20,20,-", "-o", str(out)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
@@ -39,7 +39,7 @@ def test_one_failure_does_not_stop_a_folder(tmp_path, capsys) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     shutil.copy(FLOWER, folder / "a.jpg")
-    (folder / "b.jpg").write_bytes(b"not a picture")
+    (folder / "b.jpg").write_bytes(b"not an image")
     shutil.copy(FLOWER, folder / "c.jpg")
     assert main(["matte", str(folder), *BOX, "-o", str(tmp_path / "out")]) == 1
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a_matte.png", "c_matte.png"]
@@ -56,7 +56,7 @@ def test_globs_folders_and_files_are_found(tmp_path) -> None:
         find_images([str(tmp_path / "*.gif")])
 
 
-def test_mistakes_are_one_line(tmp_path, capsys) -> None:
+def test_errors_are_one_line(tmp_path, capsys) -> None:
     assert main(["matte", FLOWER, "-o", str(tmp_path / "o.png")]) == 1
     assert "the prompt is empty" in capsys.readouterr().err
     assert main(["matte", "nowhere/*.jpg", *BOX]) == 1
@@ -74,14 +74,14 @@ def test_mistakes_are_one_line(tmp_path, capsys) -> None:
             parse(["matte", FLOWER, *wrong])
 
 
-def test_doctor_tells_what_runs(capsys) -> None:
+def test_doctor_reports_model_and_device(capsys) -> None:
     assert main(["doctor", "--device", "cpu"]) == 0
     printed = capsys.readouterr().out
     assert "model tiny" in printed and "device cpu, runs on CPUExecutionProvider" in printed
     assert "NVIDIA driver" in printed and "prompt to alpha" in printed
 
 
-def test_training_says_what_it_needs(capsys, tmp_path) -> None:
+def test_training_names_what_is_missing(capsys, tmp_path) -> None:
     for recipe in ("tiny-refiner", "tiny-matte"):
         assert main(["train", recipe, "--data", str(tmp_path), "--out", str(tmp_path)]) == 1
         assert f"{recipe} needs --sam" in capsys.readouterr().err

@@ -1,24 +1,24 @@
-"""Colours and backgrounds."""
+"""Compositing: foreground colours, backgrounds, shadows and edges."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mam.composite import (
+    add_shadow,
     adjusted,
     background_pixels,
-    blurred,
+    blur_background,
     checkerboard,
     foreground_colours,
     gradient,
+    merge_alphas,
     over,
-    shadowed,
-    together,
 )
 from mam.errors import InputError
 
 
-def test_foreground_is_freed_of_the_old_background() -> None:
+def test_foreground_colours_exclude_the_background() -> None:
     # A red disc with a wide soft edge, photographed on green.
     distance = np.hypot(*np.mgrid[-60:60, -60:60])
     alpha = np.clip((45 - distance) / 20, 0, 1).astype(np.float32)
@@ -46,10 +46,10 @@ def test_colours(background) -> None:
     assert (background_pixels(background, (2, 3)) == (255, 0, 0)).all()
 
 
-def test_pictures_cover_and_are_cut_evenly() -> None:
+def test_images_cover_the_frame_and_are_cropped_evenly() -> None:
     stripes = np.zeros((10, 40, 3), np.uint8)
-    stripes[:, 15:25] = 255  # the middle that a square keeps
-    assert background_pixels(stripes, (20, 20))[:, 3:-3].min() > 240  # resampling blends the rim
+    stripes[:, 15:25] = 255  # the part that a square crop keeps
+    assert background_pixels(stripes, (20, 20))[:, 3:-3].min() > 240  # resampling blends the edges
     assert np.array_equal(background_pixels(Image.fromarray(stripes), (10, 40)), stripes)
 
 
@@ -59,12 +59,12 @@ def test_other_backgrounds_are_refused(background) -> None:
         background_pixels(background, (2, 2))
 
 
-def test_blur_does_not_smear_the_object() -> None:
+def test_blur_leaves_out_the_objects_colours() -> None:
     pixels = np.full((100, 100, 3), 50, np.uint8)
     pixels[30:70, 30:70] = 250
     alpha = np.zeros((100, 100), np.float32)
     alpha[30:70, 30:70] = 1
-    around = blurred(pixels, alpha, 40)[alpha == 0]
+    around = blur_background(pixels, alpha, 40)[alpha == 0]
     assert np.abs(around.astype(int) - 50).max() <= 4  # rounding of premultiplied bytes
 
 
@@ -73,20 +73,21 @@ def test_checkerboard() -> None:
     assert (board[0, 0] == 255).all() and (board[0, 2] == 214).all() and (board[2, 2] == 255).all()
 
 
-def test_a_picture_fills_the_frame_or_is_shown_whole() -> None:
-    picture = np.zeros((100, 300, 3), np.uint8)
-    picture[:, 150:] = 255
-    filled = [background_pixels(picture, (100, 100), centre=(x, 0.5))[50, 50, 0] for x in (0, 1)]
+def test_an_image_fills_the_frame_or_is_shown_whole() -> None:
+    image = np.zeros((100, 300, 3), np.uint8)
+    image[:, 150:] = 255
+    filled = [background_pixels(image, (100, 100), centre=(x, 0.5))[50, 50, 0] for x in (0, 1)]
     assert filled == [0, 255]
-    whole = background_pixels(picture, (300, 300), whole=True)
+    whole = background_pixels(image, (300, 300), whole=True)
     assert whole.shape == (300, 300, 3) and whole[150, 20, 0] == 0 and whole[150, 280, 0] == 255
     assert 0 < whole[20, 150, 0] < 255  # a blurred copy above and below
 
 
 def test_gradient_goes_from_top_to_bottom() -> None:
-    made = gradient("black", (200, 100, 0), (101, 7))
-    assert made.shape == (101, 7, 3) and made[0, 3].tolist() == [0, 0, 0] and made[100, 3].tolist() == [200, 100, 0]
-    assert made[50, 3].tolist() == [100, 50, 0]
+    pixels = gradient("black", (200, 100, 0), (101, 7))
+    assert pixels.shape == (101, 7, 3)
+    assert pixels[0, 3].tolist() == [0, 0, 0] and pixels[100, 3].tolist() == [200, 100, 0]
+    assert pixels[50, 3].tolist() == [100, 50, 0]
     with pytest.raises(InputError, match="three values"):
         gradient("black", (1, 2), (5, 5))
 
@@ -95,14 +96,14 @@ def test_shadow_falls_to_the_right_and_below() -> None:
     alpha = np.zeros((200, 200), np.float32)
     alpha[80:120, 80:120] = 1
     white = np.full((200, 200, 3), 255, np.uint8)
-    shaded = shadowed(white, alpha, 0.8)[..., 0].astype(int)
+    shaded = add_shadow(white, alpha, 0.8)[..., 0].astype(int)
     assert shaded[100, 100] < 140 and shaded[122, 100] < shaded[78, 100] and shaded[5, 5] == 255
-    assert np.array_equal(shadowed(white, alpha, 0), white)
+    assert np.array_equal(add_shadow(white, alpha, 0), white)
 
 
-def test_objects_together() -> None:
+def test_alphas_of_several_objects_are_merged() -> None:
     one, other = np.float32([[0, 0.5, 1]]), np.float32([[0, 0.5, 0.25]])
-    assert together([one]) is one and together([one, other]).tolist() == [[0, 0.75, 1]]
+    assert merge_alphas([one]) is one and merge_alphas([one, other]).tolist() == [[0, 0.75, 1]]
 
 
 def test_edges_move_and_soften() -> None:

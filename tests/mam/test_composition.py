@@ -1,4 +1,4 @@
-"""Finished images: objects of a photo on every kind of background, with shadows and other edges."""
+"""Compositions of a photo's objects: every kind of background, shadows, edges, previews."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def composition(matte) -> Composition:
     return Composition.of(matte.photo, [matte.alpha])
 
 
-def test_the_default_style_is_that_of_the_matte(matte, composition) -> None:
+def test_the_default_style_gives_the_mattes_cutout(matte, composition) -> None:
     assert np.array_equal(composition.alpha, matte.alpha) and np.array_equal(composition.pixels(), matte.cutout())
     assert np.array_equal(composition.over_checkerboard(), matte.over_checkerboard())
     kept = Composition.of(matte.photo, [matte.alpha], Style(clean_colours=False))
@@ -51,7 +51,7 @@ def test_a_background_image_fills_the_frame_or_is_shown_whole(matte) -> None:
     assert left.tolist() == whole.tolist() == [255, 0, 0] and filled.tolist() != [255, 0, 0]
 
 
-def test_a_shadow_darkens_only_what_is_near(matte) -> None:
+def test_a_shadow_darkens_only_pixels_nearby(matte) -> None:
     plain, shaded = (
         Composition.of(matte.photo, [matte.alpha], Style("white", shadow=shadow)).pixels() for shadow in (0, 0.8)
     )

@@ -1,4 +1,4 @@
-"""Words: phrases, tokens, boxes; and through the library. The model is small and random: what it finds means nothing."""
+"""Grounding: phrases, tokens and boxes, alone and through the library, with a small model of random weights."""
 
 import numpy as np
 import pytest
@@ -17,23 +17,23 @@ from tests.conftest import EXAMPLES
 RED = "the girl in the red sweater"
 
 
-class Everywhere:
-    """A text model that finds a cat, and the flower of the example less surely."""
+class FakeGrounding:
+    """A grounding model that finds two boxes for a text with "flower", and nothing for any other text."""
 
     def find(self, pixels, text, *, box_threshold, text_threshold, nms):
-        self.asked = text, box_threshold, text_threshold, nms
+        self.arguments = text, box_threshold, text_threshold, nms
         boxes = (FoundBox((178, 82, 450, 360), 0.8, "a flower"), FoundBox((0, 0, 50, 50), 0.3, "a flower"))
         return FoundBoxes(boxes if "flower" in text else (), 0.8 if "flower" in text else 0.12, "a cat.")
 
 
 @pytest.fixture(scope="module")
-def words():
-    return Everywhere()
+def fake():
+    return FakeGrounding()
 
 
 @pytest.fixture(scope="module")
-def scene(words):
-    return Matting(load_graphs(BUNDLE, "cpu"), grounding=lambda: words).open(EXAMPLES / "flower.jpg")
+def scene(fake):
+    return Matting(load_graphs(BUNDLE, "cpu"), grounding=lambda: fake).open(EXAMPLES / "flower.jpg")
 
 
 @pytest.mark.parametrize(
@@ -49,35 +49,35 @@ def scene(words):
         ("cat;dog", ("cat;dog",)),
     ],
 )
-def test_phrases_are_parted_by_full_stops_alone(text, phrases) -> None:
+def test_full_stops_and_question_marks_separate_phrases(text, phrases) -> None:
     assert split_phrases(text) == phrases
 
 
 @pytest.mark.parametrize(
     "text", ["", "  ", "...", "?!", "!!! . a cat", [], ["a cat", ""], ["."], 7, ["a cat", 7], b"a cat"]
 )
-def test_a_text_without_words_is_refused(text) -> None:
-    with pytest.raises(PromptError, match="without letters|expected a string"):
+def test_a_text_without_letters_and_digits_is_refused(text) -> None:
+    with pytest.raises(PromptError, match=r"without letters|expected a string"):
         split_phrases(text)
 
 
-def test_unknown_words_and_too_many_are_refused(grounding) -> None:
+def test_unknown_words_and_long_texts_are_refused(grounding) -> None:
     for text in ("猫", "a cat. zebra", "\N{CAT FACE} 7"):
         with pytest.raises(PromptError, match="knows no word"):
             Phrases.tokenise(text, grounding.tokenizer)
     assert Phrases.tokenise("a zebra", grounding.tokenizer).names == ("a zebra",)
     assert Phrases.tokenise(" ".join(["cat"] * 253), grounding.tokenizer).input_ids.shape == (1, 256)
     for text in (" ".join(["cat"] * 254), [" ".join(["cat"] * k) for k in range(1, 50)]):
-        with pytest.raises(PromptError, match="tokens .* the model reads 256"):
+        with pytest.raises(PromptError, match=r"tokens .* the model reads 256"):
             Phrases.tokenise(text, grounding.tokenizer)
 
 
-def test_marks_in_a_text_are_no_marks_of_the_tokenizer(grounding) -> None:
+def test_special_tokens_in_a_text_are_plain_text(grounding) -> None:
     assert list(Phrases.tokenise("a cat [SEP] [CLS]", grounding.tokenizer).input_ids[0]).count(102) == 1
 
 
 @pytest.mark.parametrize("text", ["a cat", "a cat. the dogs in red, a girl. zebra cat", [RED, "cat", "a dog"]])
-def test_tokens_masks_and_positions_are_those_of_transformers(grounding, text) -> None:
+def test_tokens_masks_and_positions_equal_transformers(grounding, text) -> None:
     torch = pytest.importorskip("torch")
     from transformers.models.grounding_dino import modeling_grounding_dino as upstream
 
@@ -95,33 +95,28 @@ def test_tokens_masks_and_positions_are_those_of_transformers(grounding, text) -
 @pytest.mark.parametrize(
     "size", [(480, 640), (640, 480), (427, 640), (3000, 500), (800, 800), (799, 1333), (33, 4000), (1, 50)]
 )
-def test_pictures_are_prepared_as_by_transformers(size) -> None:
+def test_images_are_prepared_as_in_transformers(size) -> None:
     from transformers.models.grounding_dino.image_processing_pil_grounding_dino import GroundingDinoImageProcessorPil
 
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     image, mask = Canvas().place(pixels)
     h, w = Canvas().resized_size(size)
-    assert (
-        image.shape == (1, 3, 1333, 1333)
-        and mask[0, :h, :w].all()
-        and mask.sum() == h * w
-        and not image[:, :, ~mask[0]].any()
-    )
-    expected = GroundingDinoImageProcessorPil()(pixels, return_tensors="np", input_data_format="channels_last")[
-        "pixel_values"
-    ]
+    assert image.shape == (1, 3, 1333, 1333) and not image[:, :, ~mask[0]].any()
+    assert mask[0, :h, :w].all() and mask.sum() == h * w
+    processed = GroundingDinoImageProcessorPil()(pixels, return_tensors="np", input_data_format="channels_last")
+    expected = processed["pixel_values"]
     assert expected.shape == (1, 3, h, w)
-    # 255 is taken out before the mean instead of within it: the last digits of float32.
+    # Division by 255 before the normalisation, not within it, changes the last digits of float32.
     assert np.abs(image[:, :, :h, :w] - expected).max() < 1e-5
 
 
-def test_thin_pictures_keep_a_pixel() -> None:
+def test_thin_images_keep_a_pixel() -> None:
     assert Canvas().resized_size((1, 5000)) == (1, 1333) and Canvas(side=800).resized_size((5000, 1)) == (800, 1)
     image, mask = Canvas(side=64, shortest=48).place(np.full((1, 3000, 3), 9, np.uint8))
     assert mask.sum() == 64 and np.isfinite(image).all()
 
 
-def test_boxes_scores_and_order_are_those_of_transformers(grounding_source) -> None:
+def test_boxes_scores_and_order_equal_transformers(grounding_source) -> None:
     torch = pytest.importorskip("torch")
     from transformers import BertTokenizer
     from transformers.models.grounding_dino import GroundingDinoImageProcessorPil, GroundingDinoProcessor
@@ -148,8 +143,8 @@ def test_boxes_scores_and_order_are_those_of_transformers(grounding_source) -> N
         theirs = expected["boxes"][order].clamp(min=0).minimum(torch.tensor([640, 480, 640, 480])).numpy()
         assert np.abs(theirs - [found.box for found in ours]).max() < 1e-3  # float32 pixels against float64
         assert np.abs(expected["scores"][order].numpy() - [found.score for found in ours]).max() < 1e-6
-        for found, label in zip(ours, (expected["text_labels"][i] for i in order)):
-            # Their label strings together all tokens above the threshold, of whatever phrases; ours is one whole phrase.
+        for found, label in zip(ours, (expected["text_labels"][i] for i in order), strict=True):
+            # Their label joins all tokens above the threshold, of any phrase; ours is one whole phrase.
             words = set(label.replace(".", " ").split()) - {"[SEP]"}
             assert (found.phrase == "") == (not words)
             assert not found.phrase or words & set(found.phrase.split())
@@ -166,19 +161,14 @@ def test_nms_is_by_phrase_and_thresholds_are_strict(grounding) -> None:
     )
     found = select_boxes(logits, boxes, phrases, (100, 200), box_threshold=0.25, text_threshold=0.25, nms_threshold=0.5)
     assert [f.phrase for f in found] == ["cat", "dog", "cat", ""]
-    assert found[0].box == pytest.approx((80, 40, 120, 60), abs=1e-3) and found[3].box == pytest.approx(
-        (140, 70, 200, 100), abs=1e-3
-    )
+    assert found[0].box == pytest.approx((80, 40, 120, 60), abs=1e-3)
+    assert found[3].box == pytest.approx((140, 70, 200, 100), abs=1e-3)
     assert found[0].score == found.best_score == pytest.approx(1 / (1 + np.exp(-3)))
-    assert (
-        len(select_boxes(logits, boxes, phrases, (9, 9), box_threshold=0.25, text_threshold=0.25, nms_threshold=0.95))
-        == 5
-    )
-    half = 1 / (1 + np.exp(np.float32(-0.5)))
-    assert (
-        len(select_boxes(logits, boxes, phrases, (9, 9), box_threshold=half, text_threshold=0.25, nms_threshold=0.5))
-        == 3
-    )
+    every = select_boxes(logits, boxes, phrases, (9, 9), box_threshold=0.25, text_threshold=0.25, nms_threshold=0.95)
+    assert len(every) == 5
+    score = 1 / (1 + np.exp(np.float32(-0.5)))  # of the last box, which the threshold then excludes
+    above = select_boxes(logits, boxes, phrases, (9, 9), box_threshold=score, text_threshold=0.25, nms_threshold=0.5)
+    assert len(above) == 3
     none = select_boxes(
         logits - 9, boxes, phrases, (100, 200), box_threshold=0.25, text_threshold=0.25, nms_threshold=0.5
     )
@@ -202,65 +192,63 @@ def test_a_box_covers_a_pixel_at_least(grounding) -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 3000), (3000, 1), (1, 1), (90, 160)])
-def test_any_picture_can_be_searched(grounding, size) -> None:
+def test_images_of_any_size_can_be_searched(grounding, size) -> None:
     found = grounding.find(np.full((*size, 3), 90, np.uint8), RED, box_threshold=0)
     h, w = size
     assert found and found.best_score == found[0].score == max(f.score for f in found)
     assert all(0 <= f.box[0] < f.box[2] <= w and 0 <= f.box[1] < f.box[3] <= h for f in found)
 
 
-def test_words_cut_out_what_their_best_box_does(scene, words) -> None:
+def test_a_text_gives_the_matte_of_its_best_box(scene, fake) -> None:
     matte = scene.matte(text="a flower")
-    assert words.asked == ("a flower", 0.25, 0.25, 0.5)
+    assert fake.arguments == ("a flower", 0.25, 0.25, 0.5)
     assert np.array_equal(matte.alpha, scene.matte(box=(178, 82, 450, 360)).alpha)
     corrected = scene.matte(text="a flower", points=[(310, 215), (60, 60)], labels=[1, 0], previous=matte)
     given = scene.matte(box=(178, 82, 450, 360), points=[(310, 215), (60, 60)], labels=[1, 0], previous=matte)
     assert np.array_equal(corrected.alpha, given.alpha)
 
 
-def test_words_that_are_nowhere_are_an_answer(scene) -> None:
+def test_a_text_without_a_box_gives_nothing_found(scene) -> None:
     nothing = scene.matte(text="a cat")
     assert isinstance(nothing, NothingFound) and not nothing and nothing.score == 0.12
     assert str(nothing) == "nothing found for 'a cat.' (best score 0.12); try another text, or give a box"
 
 
-def test_words_and_a_box_exclude_each_other(scene) -> None:
+def test_text_and_box_together_are_refused(scene) -> None:
     with pytest.raises(PromptError, match="both text and a box"):
         scene.matte(text="a flower", box=(1, 2, 30, 40))
 
 
-def test_a_model_in_a_folder_serves_the_library(grounding, grounding_folder) -> None:
+def test_the_library_loads_a_model_from_a_folder(grounding, grounding_folder) -> None:
     scene = Matting.load(device="cpu", grounding=grounding_folder).open(EXAMPLES / "coffee.png")
     found = scene.find(["a cat", RED], box_threshold=0.0)
-    assert (
-        found.boxes
-        == Grounding.load(grounding_folder, "cpu").find(scene.photo.pixels, ["a cat", RED], box_threshold=0.0).boxes
-    )
-    assert set(f.phrase for f in found) <= {"a cat", RED, ""}
+    alone = Grounding.load(grounding_folder, "cpu").find(scene.photo.pixels, ["a cat", RED], box_threshold=0.0)
+    assert found.boxes == alone.boxes
+    assert {f.phrase for f in found} <= {"a cat", RED, ""}
     h, w = scene.photo.size
     assert all(0 <= f.box[0] < f.box[2] <= w and 0 <= f.box[1] < f.box[3] <= h for f in found)
 
 
-def test_without_a_model_the_error_says_what_to_run(tmp_path, monkeypatch, grounding_folder) -> None:
+def test_without_a_model_the_error_names_the_export(tmp_path, monkeypatch, grounding_folder) -> None:
     monkeypatch.setenv("MAM_HOME", str(tmp_path))
     scene = Matting.load(device="cpu").open(np.full((20, 30, 3), 90, np.uint8))
     with pytest.raises(GraphError, match="python -m export grounding --model tiny"):
         scene.find("a cat")
     base = graphs_folder("grounding-dino-base")
     base.parent.mkdir(parents=True)
-    base.symlink_to(grounding_folder)  # the larger one alone: it is taken
+    base.symlink_to(grounding_folder)  # the larger model is used if it is the only one
     assert scene.find("a cat").text == "a cat."
 
 
 def test_broken_folders_are_clear_errors(tmp_path, grounding_folder) -> None:
     (tmp_path / "grounding.onnx").write_bytes((BUNDLE / "matte.onnx").read_bytes())
-    with pytest.raises(GraphError, match="lacks tokenizer.json"):
+    with pytest.raises(GraphError, match=r"lacks tokenizer\.json"):
         Grounding.load(tmp_path, "cpu")
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(GraphError, match="is not a tokenizer"):
         Grounding.load(tmp_path, "cpu")
     (tmp_path / "tokenizer.json").write_bytes((grounding_folder / "tokenizer.json").read_bytes())
-    with pytest.raises(GraphError, match="has the metadata .*'matte'.*python -m export grounding"):
+    with pytest.raises(GraphError, match=r"has the metadata .*'matte'.*python -m export grounding"):
         Grounding.load(tmp_path, "cpu")
 
 

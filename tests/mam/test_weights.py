@@ -1,4 +1,4 @@
-"""Downloads from a local server that misbehaves in every way that was met or feared."""
+"""Downloads from a local server that fails in various ways."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ NAME = "thing.pth"
 
 
 class Server(ThreadingHTTPServer):
-    """Serves DATA as any path; `mood` selects how, `asked` is the Range of every request."""
+    """Serves DATA under any path; `mode` selects how it fails, `ranges` lists the Range header of every request."""
 
-    mood = "good"
+    mode = "good"
 
     def __init__(self) -> None:
-        self.asked: list[str | None] = []
+        self.ranges: list[str | None] = []
         super().__init__(("127.0.0.1", 0), _Handler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -30,21 +30,21 @@ class Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server: Server = self.server
-        server.asked.append(self.headers.get("Range"))
-        mood, first = server.mood, len(server.asked) == 1
-        if mood == "missing" or (mood == "busy" and first):
-            return self.send_error(404 if mood == "missing" else 503)
+        server.ranges.append(self.headers.get("Range"))
+        mode, first = server.mode, len(server.ranges) == 1
+        if mode == "missing" or (mode == "busy" and first):
+            return self.send_error(404 if mode == "missing" else 503)
         start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
-        if mood == "forgetful":  # knows no ranges
+        if mode == "no ranges":  # ignores the Range header
             start = 0
         if start >= len(DATA):
             return self.send_error(416)
-        body = DATA[start:] if mood != "other" else b"x" * (len(DATA) - start)
+        body = DATA[start:] if mode != "other" else b"x" * (len(DATA) - start)
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if (mood in ("cut", "forgetful") and first) or mood == "always cut":
-            body = body[: 1_000_000 if mood != "always cut" else 10_000]
+        if (mode in ("cut", "no ranges") and first) or mode == "always cut":
+            body = body[: 1_000_000 if mode != "always cut" else 10_000]
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
@@ -53,69 +53,69 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture()
 def server(monkeypatch, tmp_path):
-    made = Server()
-    address = f"http://127.0.0.1:{made.server_port}/{NAME}"
+    running = Server()
+    address = f"http://127.0.0.1:{running.server_port}/{NAME}"
     entry = WeightFile(NAME, "a thing", "MIT", address, len(DATA), hashlib.sha256(DATA).hexdigest())
     monkeypatch.setitem(weights.REGISTRY, NAME, entry)
     monkeypatch.setenv("MAM_HOME", str(tmp_path))
     monkeypatch.setattr(download, "RETRY_DELAYS", (0, 0, 0, 0))
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "MAM_OFFLINE", "MAM_MIRROR"):
         monkeypatch.delenv(name, raising=False)
-    yield made
-    made.shutdown()
-    made.server_close()
+    yield running
+    running.shutdown()
+    running.server_close()
 
 
-def test_a_download_is_checked_and_kept(server, tmp_path) -> None:
-    seen = []
-    file = weights.fetch(NAME, lambda have, expected: seen.append((have, expected)))
+def test_a_download_is_verified_and_cached(server, tmp_path) -> None:
+    progress = []
+    file = weights.fetch(NAME, lambda have, expected: progress.append((have, expected)))
     assert file == tmp_path / NAME == weights.verified_path(NAME) and file.read_bytes() == DATA
-    assert seen[-1] == (len(DATA), len(DATA)) and len(seen) >= 3
-    assert weights.fetch(NAME) == file and len(server.asked) == 1
+    assert progress[-1] == (len(DATA), len(DATA)) and len(progress) >= 3
+    assert weights.fetch(NAME) == file and len(server.ranges) == 1
     assert not list(tmp_path.glob("*.partial*"))
 
 
-@pytest.mark.parametrize("mood", ["cut", "busy"])
-def test_a_broken_connection_is_taken_up_again(server, mood) -> None:
-    server.mood = mood
+@pytest.mark.parametrize("mode", ["cut", "busy"])
+def test_an_interrupted_download_resumes(server, mode) -> None:
+    server.mode = mode
     assert weights.fetch(NAME).read_bytes() == DATA
-    assert len(server.asked) == 2 and (mood == "busy" or server.asked[1] == "bytes=1000000-")
+    assert len(server.ranges) == 2 and (mode == "busy" or server.ranges[1] == "bytes=1000000-")
 
 
-def test_a_server_that_knows_no_ranges_starts_over(server) -> None:
-    server.mood = "forgetful"
-    assert weights.fetch(NAME).read_bytes() == DATA and len(server.asked) == 2
+def test_a_server_without_ranges_starts_over(server) -> None:
+    server.mode = "no ranges"
+    assert weights.fetch(NAME).read_bytes() == DATA and len(server.ranges) == 2
 
 
-def test_what_came_is_kept_when_the_tries_are_used_up(server, tmp_path) -> None:
-    server.mood = "always cut"
-    with pytest.raises(WeightsError, match="could not be downloaded .* run the same command again to resume"):
+def test_a_partial_file_is_kept_after_the_last_attempt(server, tmp_path) -> None:
+    server.mode = "always cut"
+    with pytest.raises(WeightsError, match=r"could not be downloaded .* run the same command again to resume"):
         weights.fetch(NAME)
     assert (tmp_path / f"{NAME}.partial").stat().st_size == 50_000 and not (tmp_path / NAME).exists()
-    server.mood = "good"
-    assert weights.fetch(NAME).read_bytes() == DATA and server.asked[-1] == "bytes=50000-"
+    server.mode = "good"
+    assert weights.fetch(NAME).read_bytes() == DATA and server.ranges[-1] == "bytes=50000-"
 
 
-def test_another_file_than_published_never_gets_the_name(server, tmp_path) -> None:
-    server.mood = "other"
-    with pytest.raises(WeightsError, match="expected .*it is damaged or another file"):
+def test_a_wrong_file_never_gets_the_final_name(server, tmp_path) -> None:
+    server.mode = "other"
+    with pytest.raises(WeightsError, match=r"expected .*it is damaged or another file"):
         weights.fetch(NAME)
     assert not list(tmp_path.glob(f"{NAME}*[!k]"))
-    server.mood = "good"
+    server.mode = "good"
     assert weights.fetch(NAME).read_bytes() == DATA
 
 
-def test_a_whole_partial_file_needs_nothing_more(server, tmp_path) -> None:
+def test_a_complete_partial_file_is_accepted(server, tmp_path) -> None:
     (tmp_path / f"{NAME}.partial").write_bytes(DATA)
     assert weights.fetch(NAME).read_bytes() == DATA
 
 
-def test_errors_that_no_try_can_mend(server, monkeypatch, tmp_path) -> None:
-    server.mood = "missing"
+def test_permanent_errors_are_not_retried(server, monkeypatch, tmp_path) -> None:
+    server.mode = "missing"
     with pytest.raises(WeightsError, match="404"):
         weights.fetch(NAME)
-    assert len(server.asked) == 1
-    server.mood = "good"
+    assert len(server.ranges) == 1
+    server.mode = "good"
     monkeypatch.setattr(download.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1000})())
     with pytest.raises(WeightsError, match="is full: 3 MB are needed, 0 MB are free"):
         weights.fetch(NAME)
@@ -124,14 +124,14 @@ def test_errors_that_no_try_can_mend(server, monkeypatch, tmp_path) -> None:
         weights.fetch(NAME)
 
 
-def test_a_file_that_was_changed_is_noticed(server) -> None:
+def test_a_changed_file_is_refused(server) -> None:
     file = weights.fetch(NAME)
     file.write_bytes(DATA[:-1])
     with pytest.raises(WeightsError, match="delete it and get it again"):
         weights.verified_path(NAME)
 
 
-def test_a_mirror_is_asked_by_name(server, monkeypatch) -> None:
+def test_a_mirror_is_used_by_file_name(server, monkeypatch) -> None:
     monkeypatch.setitem(weights.REGISTRY, NAME, WeightFile(NAME, "", "", "hf://nobody/nothing/x", len(DATA)))
     monkeypatch.setenv("MAM_MIRROR", f"http://127.0.0.1:{server.server_port}/")
     assert weights.fetch(NAME).read_bytes() == DATA
@@ -151,24 +151,23 @@ def test_two_processes_download_once(server) -> None:
     assert [answers.get(timeout=60) for _ in both] == [True, True]
     for process in both:
         process.join()
-    assert len(server.asked) == 1
+    assert len(server.ranges) == 1
 
 
-def test_what_only_a_person_can_fetch_says_what_to_do(monkeypatch, tmp_path) -> None:
+def test_errors_explain_how_to_get_files_by_hand(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("MAM_HOME", str(tmp_path))
-    with pytest.raises(WeightsError, match="open https://drive.google.com.* download mam_vitl.pth and put it into"):
+    with pytest.raises(WeightsError, match=r"open https://drive\.google\.com.* download mam_vitl\.pth and put it into"):
         weights.fetch("mam_vitl.pth")
-    with pytest.raises(WeightsError, match="get it with `mam weights get sam_vit_b_01ec64.pth`"):
+    with pytest.raises(WeightsError, match=r"get it with `mam weights get sam_vit_b_01ec64\.pth`"):
         weights.verified_path("sam_vit_b_01ec64.pth")
     with pytest.raises(WeightsError, match="there is no weight file 'vit'"):
         weights.fetch("vit")
 
 
-def test_the_table_is_well_formed() -> None:
+def test_the_registry_is_well_formed() -> None:
     for name, entry in weights.REGISTRY.items():
-        assert (
-            entry.name == name and entry.description and entry.licence and bool(entry.url) != bool(entry.manual_steps)
-        )
+        assert entry.name == name and entry.description and entry.licence
+        assert bool(entry.url) != bool(entry.manual_steps)
         assert len(entry.sha256) in (0, 64) and (entry.manual_steps or entry.url.startswith(("https://", "hf://")))
 
 
@@ -186,7 +185,7 @@ def test_on_the_command_line(server, tmp_path, capsys) -> None:
     assert main(["weights", "get"]) == 1
 
 
-def test_a_folder_that_cannot_be_written_to_can_still_be_read(server, monkeypatch) -> None:
+def test_files_in_a_read_only_folder_can_be_used(server, monkeypatch) -> None:
     file = weights.fetch(NAME)
     cache.verification_record(file).unlink()
     real = type(file).write_text
@@ -197,11 +196,11 @@ def test_a_folder_that_cannot_be_written_to_can_still_be_read(server, monkeypatc
         return real(path, *args, **options)
 
     monkeypatch.setattr(type(file), "write_text", refuse)
-    assert weights.verified_path(NAME) == file  # checked, though that cannot be remembered
+    assert weights.verified_path(NAME) == file  # verified, although the check cannot be recorded
 
 
-def test_a_download_into_such_a_folder_says_what_to_do(server, tmp_path, monkeypatch) -> None:
+def test_a_download_into_a_read_only_folder_is_refused(server, tmp_path, monkeypatch) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("MAM_HOME", str(tmp_path / "file" / "home"))
-    with pytest.raises(WeightsError, match="is not writable .*set MAM_HOME"):
+    with pytest.raises(WeightsError, match=r"is not writable .*set MAM_HOME"):
         weights.fetch(NAME)

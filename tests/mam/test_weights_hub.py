@@ -1,6 +1,7 @@
-"""Files from the Hugging Face hub, served by a stand-in that answers as the hub does; huggingface_hub itself accepts it.
+"""Downloads from the Hugging Face hub, played by a local server that huggingface_hub itself accepts as the hub.
 
-The hub sends large files by a redirect to another host, names reasons in X-Error-Message, and returns 401 for what does not exist.
+The hub redirects to another host for large files, gives reasons in X-Error-Message, and returns 401 for repositories
+that do not exist.
 """
 
 from __future__ import annotations
@@ -35,7 +36,13 @@ FILES = (
 
 
 class Hub(ThreadingHTTPServer):
-    """`seen` holds (host, path, Range, Authorization) of every GET; `breaks` gives after how many bytes connections close."""
+    """A local hub.
+
+    Attributes:
+        data: the content of every file.
+        breaks: number of bytes after which connections close, or None.
+        seen: (host, path, Range, Authorization) of every GET request.
+    """
 
     data, breaks = DATA, None
 
@@ -110,16 +117,16 @@ class _Handler(BaseHTTPRequestHandler):
 def hub(monkeypatch, tmp_path):
     from huggingface_hub import constants
 
-    made = Hub()
+    running = Hub()
     for entry in (MODEL, SPACE, GATED):
         monkeypatch.setitem(weights.REGISTRY, entry.name, entry)
-    # huggingface_hub reads the environment when it is imported: once for this process, anew in those that tests start.
-    monkeypatch.setattr(constants, "ENDPOINT", made.endpoint)
+    # huggingface_hub reads the environment when it is imported; processes that tests start import it anew.
+    monkeypatch.setattr(constants, "ENDPOINT", running.endpoint)
     monkeypatch.setattr(
-        constants, "HUGGINGFACE_CO_URL_TEMPLATE", made.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", running.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
     )
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-    monkeypatch.setenv("HF_ENDPOINT", made.endpoint)
+    monkeypatch.setenv("HF_ENDPOINT", running.endpoint)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
     monkeypatch.setenv("MAM_HOME", str(tmp_path / "mam"))
@@ -127,17 +134,17 @@ def hub(monkeypatch, tmp_path):
     monkeypatch.setattr(download, "RETRY_DELAYS", (0, 0, 0, 0))
     for name in ("MAM_OFFLINE", "MAM_MIRROR", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
-    yield made
-    made.shutdown()
-    made.server_close()
+    yield running
+    running.shutdown()
+    running.server_close()
 
 
-def test_the_stand_in_is_a_hub_to_huggingface_hub(hub, tmp_path) -> None:
+def test_huggingface_hub_accepts_the_local_server(hub, tmp_path) -> None:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
 
-    came = hf_hub_download("conrevo/Segment-Anything-A1111", "mam.pth", local_dir=tmp_path / "theirs")
-    assert Path(came).read_bytes() == DATA
+    downloaded = hf_hub_download("conrevo/Segment-Anything-A1111", "mam.pth", local_dir=tmp_path / "theirs")
+    assert Path(downloaded).read_bytes() == DATA
     answers = {
         "/nobody/nothing/resolve/main/x": RepositoryNotFoundError,
         FILES[0] + "x": EntryNotFoundError,
@@ -149,7 +156,7 @@ def test_the_stand_in_is_a_hub_to_huggingface_hub(hub, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("entry", [MODEL, SPACE], ids=["of a model", "of a Space"])
-def test_a_file_of_the_hub_comes_is_checked_and_tells_its_progress(hub, tmp_path, entry) -> None:
+def test_a_file_is_downloaded_and_verified_with_progress(hub, tmp_path, entry) -> None:
     progress = []
     file = weights.fetch(entry.name, lambda have, expected: progress.append((have, expected)))
     assert file == tmp_path / "mam" / entry.name == weights.verified_path(entry.name) and file.read_bytes() == DATA
@@ -162,27 +169,27 @@ def test_a_file_of_the_hub_comes_is_checked_and_tells_its_progress(hub, tmp_path
     assert weights.fetch(entry.name) == file and len(hub.seen) == 2
 
 
-def test_a_broken_connection_goes_on_where_it_stopped_even_in_a_later_call(hub, tmp_path) -> None:
+def test_an_interrupted_download_resumes_in_a_later_call(hub, tmp_path) -> None:
     hub.breaks = 100_000
     with pytest.raises(
         WeightsError,
-        match="could not be downloaded .*; the part that arrived is kept, so run the same command again to resume",
+        match=r"could not be downloaded .*; the part that arrived is kept, so run the same command again to resume",
     ):
         weights.fetch(SPACE.name)
-    assert (tmp_path / "mam" / f"{SPACE.name}.partial").stat().st_size == 500_000  # five tries
+    assert (tmp_path / "mam" / f"{SPACE.name}.partial").stat().st_size == 500_000  # five attempts
     hub.breaks = None
     assert weights.fetch(SPACE.name).read_bytes() == DATA
     assert hub.seen[-1][2] == "bytes=500000-"
 
 
-def test_another_file_than_published_is_refused(hub, tmp_path) -> None:
+def test_a_wrong_file_is_refused(hub, tmp_path) -> None:
     hub.data = DATA[:-1] + b"x"
     with pytest.raises(WeightsError, match=f"expected {SHA256}: it is damaged or another file"):
         weights.fetch(MODEL.name)
     assert not (tmp_path / "mam" / MODEL.name).exists() and not list((tmp_path / "mam").glob("*.partial"))
 
 
-def test_the_login_goes_to_the_hub_and_to_nobody_else(hub, monkeypatch) -> None:
+def test_the_token_is_sent_to_the_hub_only(hub, monkeypatch) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     assert weights.fetch(GATED.name).read_bytes() == DATA
     assert [(host, token) for host, _, _, token in hub.seen] == [("127.0.0.1", f"Bearer {TOKEN}"), ("localhost", None)]
@@ -204,9 +211,9 @@ def test_the_login_goes_to_the_hub_and_to_nobody_else(hub, monkeypatch) -> None:
             r"404 Not Found: Entry not found\); get the file elsewhere and put it into",
         ),
     ],
-    ids=["gated, nobody", "gated, a stranger", "no repository", "no file"],
+    ids=["gated, no token", "gated, other token", "no repository", "no file"],
 )
-def test_a_refusal_is_one_clear_line_at_the_first_try(hub, monkeypatch, address, token, message) -> None:
+def test_a_refusal_is_an_error_of_one_line_without_retries(hub, monkeypatch, address, token, message) -> None:
     monkeypatch.setitem(weights.REGISTRY, "x.pth", WeightFile("x.pth", "x", "MIT", address))
     if token:
         monkeypatch.setenv("HF_TOKEN", token)
@@ -215,7 +222,7 @@ def test_a_refusal_is_one_clear_line_at_the_first_try(hub, monkeypatch, address,
     assert "\n" not in str(error.value) and len(hub.seen) == 1
 
 
-def test_offline_nobody_is_asked(hub, monkeypatch) -> None:
+def test_offline_mode_sends_no_request(hub, monkeypatch) -> None:
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -227,7 +234,7 @@ def test_offline_nobody_is_asked(hub, monkeypatch) -> None:
     assert not hub.seen
 
 
-def test_a_hub_that_cannot_be_reached_is_a_clear_error(hub, monkeypatch) -> None:
+def test_an_unreachable_hub_is_an_error(hub, monkeypatch) -> None:
     hub.shutdown()
     hub.server_close()
     with pytest.raises(WeightsError, match=r"could not be downloaded from http://127.0.0.1:\d+/conrevo/.*ConnectError"):
@@ -248,18 +255,11 @@ def test_two_processes_download_once(hub) -> None:
     assert [answers.get(timeout=60) for _ in both] == [True, True]
     for process in both:
         process.join()
-    assert len(hub.seen) == 2  # one answer of the hub, one of the host it sends to
+    assert len(hub.seen) == 2  # the hub and the host that it redirects to
 
 
-def test_the_command_line_shows_a_bar_and_ends_in_one_line(hub, python, tmp_path) -> None:
-    command = [
-        python,
-        "-m",
-        "mam",
-        "weights",
-        "get",
-        "mam_sam_vitb.pth",
-    ]  # the real entry: its address is right, the file not
+def test_the_command_shows_progress_and_an_error_of_one_line(hub, python, tmp_path) -> None:
+    command = [python, "-m", "mam", "weights", "get", "mam_sam_vitb.pth"]  # the real entry, so the SHA-256 differs
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=os.environ)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "mam_sam_vitb.pth: 100%" in done.stderr and "3.07M/3.07M" in done.stderr
