@@ -48,16 +48,7 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         Returns:
             The alpha matte (grey PNG), the cut-out (RGBA PNG), both of the image's size, and the predicted IoU.
         """
-        found = cut_out(
-            image,
-            box=box,
-            points=points,
-            labels=labels,
-            scribbles=scribbles,
-            scribble_labels=scribble_labels,
-            guidance=guidance,
-            text=text,
-        )
+        found = cut_out(image, box, points, labels, scribbles, scribble_labels, guidance, text)
         name, profile = found.photo.name, found.photo.icc_profile
         alpha = downloads.png(found.alpha_uint8(), f"{name}_alpha")
         return _sent(alpha), _sent(downloads.png(found.cutout(), f"{name}_cutout", profile)), found.score
@@ -92,16 +83,7 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         Returns:
             The image with its new background (PNG), of the same size.
         """
-        found = cut_out(
-            image,
-            box=box,
-            points=points,
-            labels=labels,
-            scribbles=scribbles,
-            scribble_labels=scribble_labels,
-            guidance=guidance,
-            text=text,
-        )
+        found = cut_out(image, box, points, labels, scribbles, scribble_labels, guidance, text)
         if picture is not None:
             pixels = found.over(open_photo(_uploaded(picture), engine.matting.max_pixels).pixels)
         else:
@@ -133,8 +115,9 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         files = [_sent(downloads.png(mask, f"{scene.photo.name}_mask{k}")) for k, mask in enumerate(masks)]
         return files, [float(score) for score in found.scores]
 
-    def cut_out(image: gr.FileData, **prompt: Any) -> Matte:
-        given = {name: value for name, value in prompt.items() if value is not None}
+    def cut_out(image: gr.FileData, *prompt: Any) -> Matte:
+        names = ("box", "points", "labels", "scribbles", "scribble_labels", "guidance", "text")
+        given = {name: value for name, value in zip(names, prompt, strict=True) if value is not None}
         found = engine.matting.open(_uploaded(image)).matte(**given)
         if not isinstance(found, Matte):
             raise gr.Error(str(found))
