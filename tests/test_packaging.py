@@ -25,7 +25,7 @@ def ranges(lines: list[str]) -> dict[str, str]:
     for line in lines:
         line = line.partition("#")[0].partition(";")[0].strip()
         if line and not line.startswith("-r"):
-            name, extra, limits = re.fullmatch(r"([\w.-]+)(\[[\w,]+\])?\s*(.*)", line).groups()
+            name, _, limits = re.fullmatch(r"([\w.-]+)(\[[\w,]+\])?\s*(.*)", line).groups()
             found[name] = limits.replace(" ", "")
     return found
 

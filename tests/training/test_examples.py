@@ -1,4 +1,4 @@
-"""Examples for interactive segmentation are reproducible and make sense."""
+"""Examples for interactive segmentation are reproducible and consistent."""
 
 import numpy as np
 import pytest

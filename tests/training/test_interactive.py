@@ -1,4 +1,4 @@
-"""The loss of interactive segmentation: prompts by kind, clicks that are obeyed."""
+"""The loss of interactive segmentation: prompts by kind, and a falling loss."""
 
 import math
 
