@@ -48,25 +48,16 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         Returns:
             The alpha matte (grey PNG), the cut-out (RGBA PNG), both of the image's size, and the predicted IoU.
         """
-        found = cut_out(
-            image,
-            box=box,
-            points=points,
-            labels=labels,
-            scribbles=scribbles,
-            scribble_labels=scribble_labels,
-            guidance=guidance,
-            text=text,
-        )
+        found = cut_out(image, box, points, labels, scribbles, scribble_labels, guidance, text)
         name, profile = found.photo.name, found.photo.icc_profile
         alpha = downloads.png(found.alpha_uint8(), f"{name}_alpha")
-        return _sent(alpha), _sent(downloads.png(found.cutout(), f"{name}_cutout", profile)), found.score
+        return _file_data(alpha), _file_data(downloads.png(found.cutout(), f"{name}_cutout", profile)), found.score
 
     @show_errors
     def replace_background(
         image: gr.FileData,
         background: str = "white",
-        picture: gr.FileData | None = None,
+        background_image: gr.FileData | None = None,
         box: list[float] | None = None,
         points: list[list[float]] | None = None,
         labels: list[int] | None = None,
@@ -80,7 +71,7 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         Args:
             image: The image file.
             background: A colour, such as "white" or "#20a0ff", or "blur" for the image's own background out of focus.
-            picture: An image file as the background, instead.
+            background_image: An image file as the background, instead.
             box: x0, y0, x1, y1 around the object, in pixels of the image.
             points: x, y of each click, in pixels of the image.
             labels: 1 (belongs to the object) or 0 (does not) per click; all 1 if left out.
@@ -92,21 +83,12 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         Returns:
             The image with its new background (PNG), of the same size.
         """
-        found = cut_out(
-            image,
-            box=box,
-            points=points,
-            labels=labels,
-            scribbles=scribbles,
-            scribble_labels=scribble_labels,
-            guidance=guidance,
-            text=text,
-        )
-        if picture is not None:
-            pixels = found.over(open_photo(_uploaded(picture), engine.matting.max_pixels).pixels)
+        found = cut_out(image, box, points, labels, scribbles, scribble_labels, guidance, text)
+        if background_image is not None:
+            pixels = found.over(open_photo(_upload_path(background_image), engine.matting.max_pixels).pixels)
         else:
             pixels = found.over_blur() if background == "blur" else found.over(background)
-        return _sent(downloads.png(pixels, f"{found.photo.name}_result", found.photo.icc_profile))
+        return _file_data(downloads.png(pixels, f"{found.photo.name}_result", found.photo.icc_profile))
 
     @show_errors
     def segment(
@@ -115,7 +97,7 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         points: list[list[float]] | None = None,
         labels: list[int] | None = None,
     ) -> tuple[list[gr.FileData], list[float]]:
-        """Find an object in an image as masks with hard edges: SAM's four answers.
+        """Find an object in an image as masks with hard edges: SAM's four candidates.
 
         Args:
             image: The image file.
@@ -127,15 +109,16 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
             Four masks (PNG, 0 or 255, of the image's size): the single answer, then a part, a larger part, the whole;
             and the IoU predicted for each.
         """
-        scene = engine.matting.open(_uploaded(image))
+        scene = engine.matting.open(_upload_path(image))
         (found,) = scene.segment([Prompt(box, points or (), labels)])
         masks = [other.mask.astype("uint8") * 255 for other in scene.alternatives(found)]
-        files = [_sent(downloads.png(mask, f"{scene.photo.name}_mask{k}")) for k, mask in enumerate(masks)]
+        files = [_file_data(downloads.png(mask, f"{scene.photo.name}_mask{k}")) for k, mask in enumerate(masks)]
         return files, [float(score) for score in found.scores]
 
-    def cut_out(image: gr.FileData, **prompt: Any) -> Matte:
-        given = {name: value for name, value in prompt.items() if value is not None}
-        found = engine.matting.open(_uploaded(image)).matte(**given)
+    def cut_out(image: gr.FileData, *prompt: Any) -> Matte:
+        names = ("box", "points", "labels", "scribbles", "scribble_labels", "guidance", "text")
+        given = {name: value for name, value in zip(names, prompt, strict=True) if value is not None}
+        found = engine.matting.open(_upload_path(image)).matte(**given)
         if not isinstance(found, Matte):
             raise gr.Error(str(found))
         return found
@@ -144,11 +127,11 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         gr.api(function, api_name=function.__name__, **_MODEL)
 
 
-def _uploaded(file: object) -> str:
+def _upload_path(file: object) -> str:
     """Return the path of an uploaded file.
 
     Gradio moves uploads to its own folder, but passes a path on unchanged when the caller left out the mark of an
-    upload: such a path is never opened.
+    upload. Such a path is never opened.
 
     Raises:
         gr.Error: It is not an upload.
@@ -161,6 +144,6 @@ def _uploaded(file: object) -> str:
     return path
 
 
-def _sent(path: str) -> dict[str, Any]:
-    """A file for the caller, in the form that Gradio finds inside lists too."""
+def _file_data(path: str) -> dict[str, Any]:
+    """Return a file for the caller, in the form that Gradio finds inside lists too."""
     return gr.FileData(path=path, orig_name=Path(path).name).model_dump()

@@ -62,7 +62,7 @@ def build_demo(matting: Matting, first_use: FirstUse | None = None) -> gr.Blocks
 
     Args:
         matting: The model that answers the prompts.
-        first_use: Of another model, which takes over once it is ready.
+        first_use: The first use of another model, which replaces this one when it is ready.
     """
     engine, downloads = Engine(matting), Downloads()
     with gr.Blocks(title=TITLE, delete_cache=(1800, 1800), analytics_enabled=False) as demo:
@@ -90,32 +90,32 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         epilog="Every option can be set by an environment variable too: MAM_HOST, MAM_PORT, MAM_MAX_PIXELS ...",
     )
 
-    def option(name: str, default: object = None, **settings: Any) -> None:
+    def add_option(name: str, default: object = None, **settings: Any) -> None:
         value = os.environ.get("MAM_" + name.upper().replace("-", "_")) or default
         parser.add_argument(f"--{name}", default=value, **settings)
 
-    def switch(name: str, help_text: str) -> None:
+    def add_switch(name: str, help_text: str) -> None:
         on = os.environ.get("MAM_" + name.upper(), "").lower() in ("1", "true", "yes")
         parser.add_argument(f"--{name}", action="store_true", default=on, help=help_text)
 
-    option("host", help="0.0.0.0 to be reached from other machines; default: this machine only")
-    option("port", type=int, help="default: the first free one from 7860")
-    option(
+    add_option("host", help="0.0.0.0 to be reached from other machines; default: this machine only")
+    add_option("port", type=int, help="default: the first free one from 7860")
+    add_option(
         "variant",
         "tiny",
         choices=list(VARIANTS),
         help="which model; all but tiny are downloaded and exported on first use",
     )
-    option("graphs", type=Path, help="a folder of exported graphs; default: the embedded model")
-    option(
+    add_option("graphs", type=Path, help="a folder of exported graphs; default: the embedded model")
+    add_option(
         "grounding",
         type=Path,
         help="a folder that `python -m export grounding` wrote, for text prompts; default: where it writes",
     )
-    option("device", "auto", choices=DEVICES)
-    option("max-pixels", 24_000_000, type=int, help="larger uploads are refused")
-    switch("share", "a public address through Gradio's servers")
-    switch("mcp", "offer the API to language models too, through the Model Context Protocol")
+    add_option("device", "auto", choices=DEVICES)
+    add_option("max-pixels", 24_000_000, type=int, help="larger uploads are refused")
+    add_switch("share", "a public address through Gradio's servers")
+    add_switch("mcp", "offer the API to language models too, through the Model Context Protocol")
     arguments = parser.parse_args(argv)
     # argparse does not check defaults
     if arguments.device not in DEVICES or arguments.variant not in VARIANTS:
@@ -135,7 +135,7 @@ def load(arguments: argparse.Namespace) -> tuple[Matting, FirstUse | None]:
     def load_model(folder: Path | None) -> Matting:
         if zero_gpu.is_zero_gpu() and arguments.device == "cuda":
             grounding = functools.cache(lambda: Grounding.load(arguments.grounding, "cpu"))
-            return Matting(zero_gpu.LentGraphs(folder or BUNDLE), arguments.max_pixels, grounding)
+            return Matting(zero_gpu.ZeroGpuGraphs(folder or BUNDLE), arguments.max_pixels, grounding)
         return Matting.load(
             folder, device=arguments.device, max_pixels=arguments.max_pixels, grounding=arguments.grounding
         )

@@ -1,4 +1,4 @@
-"""Temporary files for downloads and previews: Gradio copies each into its own cache at once, so ours live shortly."""
+"""Temporary files for downloads and previews: Gradio copies each to its own cache, so ours are deleted soon."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Downloads:
     """A temporary folder that is removed with the process, and cleared of old files at every write.
 
     Args:
-        seconds: How long a file stays at least.
+        seconds: The shortest time that a file is kept.
     """
 
     def __init__(self, seconds: float = 600) -> None:
@@ -27,7 +27,7 @@ class Downloads:
         self._folder = tempfile.TemporaryDirectory(prefix="mam_")
 
     def path(self, name: str) -> Path:
-        """Return where to write a file of this name: in a new folder, without characters that names cannot have."""
+        """Return a path for a file of this name, in a new folder and without forbidden characters."""
         root = Path(self._folder.name)
         with self._lock:
             for old in root.iterdir():
@@ -49,4 +49,4 @@ def safe_name(name: str) -> str:
     stem, dot, extension = re.sub(r'[\x00-\x1f<>:"/\\|?*]+', "_", name).strip(". ").rpartition(".")
     if not dot or len(extension) > 5:
         stem, dot, extension = stem + dot + extension, "", ""
-    return (stem.encode()[:200].decode(errors="ignore") or "picture") + dot + extension
+    return (stem.encode()[:200].decode(errors="ignore") or "image") + dot + extension

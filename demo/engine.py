@@ -17,19 +17,19 @@ from mam import FoundBoxes, GraphError, Matte, Matting, NothingFound, Prompt, Sc
 class Engine:
     """Scenes, segments, mattes and found boxes of all sessions, each computed once.
 
-    Keys of the store begin with a session's token, and a token begins with its visitor: that is how the values of one
-    photo, or of one visitor, are found again.
+    Keys of the store begin with a session's token, and a token begins with its visitor: so the values of one
+    photo, or of one visitor, can be dropped together.
 
     Attributes:
         matting: The model; replaced while the page runs when a larger one becomes ready.
         store: What was computed.
-        visitors: Who has which photo open.
+        visitors: Which photo each visitor has open.
         has_text_model: Whether `find` can answer.
 
     Args:
         matting: The model.
         max_bytes: Bound of the store.
-        seconds: How long it keeps what nobody uses.
+        seconds: How long it keeps unused values.
     """
 
     def __init__(self, matting: Matting, max_bytes: int = 1_500_000_000, seconds: float = 1200) -> None:
@@ -45,7 +45,7 @@ class Engine:
 
         Raises:
             InputError: The file cannot be used.
-            FileNotFoundError: It is gone.
+            FileNotFoundError: It was deleted.
         """
         session = Session(visitor, f"{visitor}.{secrets.token_urlsafe(12)}", path, Path(path).stem)
         revert = self.visitors.switch(visitor, session.token)
@@ -78,10 +78,10 @@ class Engine:
         return self.store.get((session.token,), lambda: self.matting.open(session.path))
 
     def segment(self, session: Session, ops: tuple[Op, ...]) -> Segment:
-        """Return SAM's answer to the operations on one object; each correction starts from the answer before it.
+        """Return SAM's segment for the operations on one object; each correction starts from the segment before it.
 
         Raises:
-            PromptError: They make no sense for the photo.
+            PromptError: They do not fit the photo.
         """
 
         def compute() -> Segment:
@@ -102,7 +102,7 @@ class Engine:
             guidance: "alpha" or "mask", as for `mam.Scene.refine`.
 
         Raises:
-            PromptError: The operations make no sense for the photo.
+            PromptError: The operations do not fit the photo.
         """
         return self.store.get(
             (session.token, ops, guidance), lambda: self.scene(session).refine(self.segment(session, ops), guidance)
@@ -120,7 +120,7 @@ class Engine:
         """Return what a click would give; None if the photo is not in the store or another preview is being made.
 
         Raises:
-            PromptError: The click makes no sense for the photo.
+            PromptError: The click does not fit the photo.
         """
         scene = self.store.peek((token,))
         if scene is None or not self._preview.acquire(blocking=False):

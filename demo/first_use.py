@@ -23,15 +23,15 @@ PREPARE = (sys.executable, "-m", "export", "prepare", "--variant")
 
 
 class FirstUse:
-    """What goes on behind the page until the chosen model can take over.
+    """Preparation of the chosen model in the background, until it replaces the one that the page runs on.
 
     Attributes:
         progress: The last line that the other process printed, or how it ended.
-        done: The model took over, or was given up.
+        done: The model is in use, or its preparation failed.
 
     Args:
         variant: The model's name.
-        load: Makes it from its folder of graphs.
+        load: Loads it from its folder of graphs.
         command: Prepares a variant; the variant's name is appended.
     """
 
@@ -40,11 +40,11 @@ class FirstUse:
         self.progress, self.done = f"{variant} is being prepared", False
 
     def start(self, engine: Engine) -> None:
-        """Begin; the engine gets the model when it is ready."""
+        """Start the preparation; the engine gets the model when it is ready."""
         threading.Thread(target=self._run, args=[engine], daemon=True).start()
 
     def status(self) -> str:
-        """Return how far it is, as Markdown for visitors."""
+        """Return the progress as Markdown for visitors."""
         if self.done:
             return self.progress
         return f"**{self.progress}** … Until {self.variant} is ready, this page runs on `tiny`."
@@ -58,14 +58,14 @@ class FirstUse:
             self._report(f"{self.variant} is ready, on {provider}: photos that you open from now on use it.")
         except MamError as error:
             self._report(f"{self.variant} could not be prepared ({error}). This page stays on `tiny`.")
-        except Exception:  # nobody waits for this thread, so it reports by itself
+        except Exception:  # no caller would see it, so it is reported here
             _log.exception("first use of %s", self.variant)
             self._report(f"{self.variant} could not be prepared, {UNEXPECTED}. This page stays on `tiny`.")
         finally:
             self.done = True
 
     def _prepare(self) -> None:
-        # In a process of its own torch gives its memory back at the end, and the page stays quick.
+        # In a process of its own, so that torch's memory is freed at the end and the page stays responsive.
         process = subprocess.Popen(
             self.command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
         )
@@ -87,7 +87,7 @@ class FirstUse:
 
 
 def add_first_use(first_use: FirstUse) -> None:
-    """Show the progress inside an open `gr.Blocks`, until the model is ready or given up."""
+    """Show the progress inside an open `gr.Blocks`, until the model is ready or has failed."""
     line = gr.Markdown(first_use.status, elem_id="first_use")
     timer = gr.Timer(2)
 

@@ -1,4 +1,4 @@
-"""Texts that several parts of the page show, and the way an error of the library reaches a visitor."""
+"""Texts that several parts of the page show, and the conversion of the library's errors for visitors."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ def show_errors(handler: Callable[P, R]) -> Callable[P, R]:
     Of other errors it shows only that there was one. A visitor sees the text as a note in the corner of the page, a
     program as the message of the error that its call raises.
     """
-    if inspect.isgeneratorfunction(handler):  # Gradio asks the same of what it is given
+    if inspect.isgeneratorfunction(handler):  # Gradio makes the same check on a handler
 
         @functools.wraps(handler)
         def generate(*args: Any, **options: Any) -> Iterator[Any]:
-            with _shown_by_gradio():
+            with _raise_for_gradio():
                 yield from handler(*args, **options)
 
-        return generate  # type: ignore[return-value] - a generator function is what came in
+        return generate  # type: ignore[return-value] - the handler is a generator function
 
     @functools.wraps(handler)
     def call(*args: P.args, **options: P.kwargs) -> R:
-        with _shown_by_gradio():
+        with _raise_for_gradio():
             return handler(*args, **options)
 
     return call
 
 
 @contextlib.contextmanager
-def _shown_by_gradio() -> Iterator[None]:
+def _raise_for_gradio() -> Iterator[None]:
     try:
         yield
     except EXPECTED_ERRORS as error:

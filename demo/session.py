@@ -1,4 +1,4 @@
-"""One visitor's document as a value: a photo, its objects, and what was done to each; and who has which photo open."""
+"""One visitor's document as a value (a photo, its objects, the operations on each), and each visitor's open photo."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Session:
         path: The uploaded file.
         name: Its name without the ending.
         objects: At least one.
-        active: Id of the object that is worked on.
+        active: Id of the selected object.
     """
 
     visitor: str
@@ -56,7 +56,7 @@ class Session:
 
 
 def has_foreground(ops: Sequence[Op]) -> bool:
-    """Return whether the model can be asked: there is a box, or a point or scribble on the object."""
+    """Return whether the model can answer: there is a box, or a point or scribble on the object."""
     return any(op.kind == "box" or (op.kind != "candidate" and op.label == 1) for op in ops)
 
 
@@ -75,7 +75,7 @@ class Visitors:
         return self._tokens.get(visitor)
 
     def switch(self, visitor: str, token: str) -> Callable[[], None]:
-        """Make `token` a visitor's photo; returns a function that goes back, unless another came since."""
+        """Make `token` a visitor's photo; returns a function that undoes this unless another photo came since."""
         before, self._tokens[visitor] = self._tokens.get(visitor), token
 
         def revert() -> None:
@@ -87,7 +87,7 @@ class Visitors:
         return revert
 
     def begin_result(self, visitor: str) -> Callable[[], bool]:
-        """Count a new result for a visitor; returns a function that answers whether it is still the newest."""
+        """Count a new result for a visitor; returns a function that checks whether it is still the newest."""
         number = self._results[visitor] = self._results.get(visitor, 0) + 1
         return lambda: self._results.get(visitor) == number
 

@@ -14,13 +14,13 @@ class Store:
     """Least recently used values, bounded in bytes and in age.
 
     `cachetools.TTLCache` does the bookkeeping. Added here: a lock, time that counts from the last use of a value, and
-    a timer that frees expired values even when nobody asks for anything.
+    a timer that frees expired values also when the store is not used.
 
     Args:
         max_bytes: When the values' sizes add up to more, the least recently used ones are dropped.
-        seconds: A value that nobody used for so long is dropped.
+        seconds: A value that was not used for this long is dropped.
         size_of: Bytes of memory that a value takes.
-        clock: Seconds that go by; tests give their own.
+        clock: Returns the time in seconds; tests pass their own.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Store:
                     self._values.pop(key, None)
 
     def expire(self) -> None:
-        """Drop what nobody used for `seconds`."""
+        """Drop values that were not used for `seconds`."""
         with self._lock:
             self._values.expire()
 
@@ -71,7 +71,7 @@ class Store:
 
     def _keep(self, key: Hashable, value: Any) -> None:
         try:
-            self._values[key] = value  # begins its time anew
+            self._values[key] = value  # restarts its time
         except ValueError:  # larger than `max_bytes`
             self._values.pop(key, None)
 

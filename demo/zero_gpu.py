@@ -1,4 +1,4 @@
-"""ONNX graphs on a ZeroGPU Space, where each call borrows a GPU for a short while.
+"""ONNX graphs on a ZeroGPU Space, which attaches a GPU for the time of each call.
 
 Sessions are made inside the decorated function, on first use in the process that has the GPU; only arrays go in and
 out. Elsewhere the `spaces` package is not needed, and not imported.
@@ -25,12 +25,12 @@ def is_zero_gpu() -> bool:
     return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true")
 
 
-class LentGraphs:
+class ZeroGpuGraphs:
     """A `mam.runtime.Graphs` that runs every call where the GPU is.
 
     Args:
         folder: Of exported graphs.
-        device: What they run on there; tests without a GPU use "cpu".
+        device: The device there; tests without a GPU use "cpu".
     """
 
     def __init__(self, folder: Path, device: Device = "cuda") -> None:
@@ -38,7 +38,7 @@ class LentGraphs:
 
         described = load_graphs(folder, "cpu")  # checks the files
         self.variant, self.folder, self.policy = described.variant, described.folder, described.policy
-        self.provider, self.note = "CUDAExecutionProvider", "A GPU is borrowed for each step (ZeroGPU)."
+        self.provider, self.note = "CUDAExecutionProvider", "A GPU is attached for each step (ZeroGPU)."
         self._device = device
         self._run = spaces.GPU(duration=_SECONDS)(_run_step)
 
@@ -56,11 +56,11 @@ class LentGraphs:
 
 
 @functools.cache
-def borrowed_graphs(folder: Path, device: Device) -> OnnxGraphs:
+def load_cached_graphs(folder: Path, device: Device) -> OnnxGraphs:
     """Load graphs once per process; called where the GPU is."""
     return load_graphs(folder, device)
 
 
 def _run_step(folder: Path, device: Device, step: str, values: tuple[Any, ...]) -> Any:
-    answer = getattr(borrowed_graphs(folder, device), step)(*values)
-    return answer.numpy() if isinstance(answer, ort.OrtValue) else answer  # nothing stays on a GPU that is given back
+    answer = getattr(load_cached_graphs(folder, device), step)(*values)
+    return answer.numpy() if isinstance(answer, ort.OrtValue) else answer  # the GPU is detached after the call

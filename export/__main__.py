@@ -203,7 +203,7 @@ def add_grounding(commands: Any) -> None:
         type=int,
         help="of the square that images are placed in; smaller is faster (default: the model's 1333)",
     )
-    grounding.add_argument("--out", type=Path, help="default: where the library looks for it")
+    grounding.add_argument("--out", type=Path, help="default: where the library finds it")
 
 
 def run_grounding(arguments: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ OPERATOR = "com.microsoft::MultiHeadAttention"
 
 
 @contextmanager
-def fused(encoder: nn.Module) -> Iterator[None]:
+def use_fused_attention(encoder: nn.Module) -> Iterator[None]:
     """Use the fused operator in the blocks of a SAM image encoder inside the `with`; other encoders are left alone.
 
     Args:

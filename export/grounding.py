@@ -1,7 +1,7 @@
 """Export of Grounding DINO, which finds the boxes of objects named by a text: one ONNX graph and its tokenizer.
 
-    FOLDER/grounding.onnx     as `mam.contract.GROUNDING` defines it; the image's size is fixed, the number of tokens
-    free FOLDER/tokenizer.json     as the package `tokenizers` reads it
+    FOLDER/grounding.onnx     as `mam.contract.GROUNDING` defines it: the image's size is fixed, that of the text is not
+    FOLDER/tokenizer.json     as the package `tokenizers` reads it
 
 Which tokens attend to each other depends on the phrases; `mam.grounding` computes that mask with numpy and feeds it.
 """
@@ -103,7 +103,7 @@ def write_grounding(source: Source, folder: Path, side: int | None = None) -> li
     metadata = {"mam_graph": contract.GROUNDING.name, "mam_contract": contract.VERSION, "mam_variant": source.name}
     metadata |= {"mam_checkpoint_sha256": weights.sha256(source.weights), **canvas.metadata()}
     folder.mkdir(parents=True, exist_ok=True)
-    # An interrupted export must not look complete, so both files are moved into place at the end.
+    # Both files are moved into place at the end, so that an interrupted export is not taken for a complete one.
     with tempfile.TemporaryDirectory(dir=folder) as unfinished:
         graph_file, tokenizer_file = Path(unfinished) / contract.GROUNDING.file, Path(unfinished) / TOKENIZER
         tokenizer = write_tokenizer(source.tokenizer, tokenizer_file)

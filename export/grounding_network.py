@@ -77,13 +77,13 @@ class TraceableGrounding(torch.nn.Module):
         self, image: Tensor, pixel_mask: Tensor, input_ids: Tensor, position_ids: Tensor, text_mask: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Image and tokens -> `logits` and `boxes`."""
-        with replacements(text_mask, position_ids):
+        with replace_untraceable(text_mask, position_ids):
             answer = self.model(pixel_values=image, pixel_mask=pixel_mask, input_ids=input_ids)
         return answer.logits, answer.pred_boxes
 
 
 @contextlib.contextmanager
-def replacements(text_mask: Tensor | None, position_ids: Tensor | None) -> Iterator[None]:
+def replace_untraceable(text_mask: Tensor | None, position_ids: Tensor | None) -> Iterator[None]:
     """Replace what cannot be traced in transformers inside the `with`.
 
     Args:
@@ -116,16 +116,16 @@ def replacements(text_mask: Tensor | None, position_ids: Tensor | None) -> Itera
         return vision_hidden_state @ text_hidden_state.transpose(-1, -2)
 
     with (
-        _replaced(upstream, "generate_masks_with_special_tokens_and_transfer_map", return_given_masks),
-        _replaced(upstream.GroundingDinoEncoder, "get_reference_points", staticmethod(reference_points)),
-        _replaced(upstream, "torch_compilable_check", no_check),
-        _replaced(upstream.GroundingDinoContrastiveEmbedding, "forward", logits),
+        _replace(upstream, "generate_masks_with_special_tokens_and_transfer_map", return_given_masks),
+        _replace(upstream.GroundingDinoEncoder, "get_reference_points", staticmethod(reference_points)),
+        _replace(upstream, "torch_compilable_check", no_check),
+        _replace(upstream.GroundingDinoContrastiveEmbedding, "forward", logits),
     ):
         yield
 
 
 @contextlib.contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+def _replace(owner: Any, name: str, value: Any) -> Iterator[None]:
     original = vars(owner)[name]
     setattr(owner, name, value)
     try:

@@ -26,7 +26,7 @@ class Limit:
 
     Attributes:
         value: the largest error that passes.
-        cause: why there is a difference at all.
+        cause: the cause of the difference.
     """
 
     value: float
@@ -54,7 +54,7 @@ LIMITS = {
     "chain: largest, decided pixels": Limit(2e-4, _NO_FLIP),
     # Seen: 0.295, the cat at 151 x 203; 0.278 at its own size and 0.169 enlarged. Nearly all of it (0.282 of 0.295) is
     # around alphas within 3e-5 of 1/255 or 254/255, as soft fur has many: each excludes 15 x 15 pixels.
-    "chain: share undecided": Limit(1 / 3, "what the line above leaves out: 15 x 15 pixels around each such alpha"),
+    "chain: share undecided": Limit(1 / 3, "pixels that the line above excludes: 15 x 15 around each such alpha"),
     # Seen: 0; every prompt of a trained model finds something.
     "chain: share with an empty mask": Limit(0.0, "an empty mask compares nothing"),
 }
@@ -67,9 +67,9 @@ class Row:
     Attributes:
         what: what is compared.
         case: the image, its size, the prompt and the guidance.
-        error: how far the two are apart.
+        error: the difference between the two.
         limit: the largest error that passes.
-        cause: why there is a difference at all.
+        cause: the cause of the difference.
     """
 
     what: str
@@ -186,7 +186,7 @@ def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
 
 def summary(rows: Sequence[Row]) -> str:
     """The worst case of each comparison as a table."""
-    lines = [f"{'comparison':31} {'cases':>5} {'worst':>10} {'limit':>10}  {'':4} worst case; why a difference at all"]
+    lines = [f"{'comparison':31} {'cases':>5} {'worst':>10} {'limit':>10}  {'':4} worst case; cause of the difference"]
     for what in dict.fromkeys(row.what for row in rows):
         own = [row for row in rows if row.what == what]
         worst = max(own, key=lambda row: (not row.ok, row.error))

@@ -46,7 +46,7 @@ def convert_graphs(
     *,
     on_file: Callable[[Path], None] = lambda path: None,
 ) -> None:
-    """Convert a restored set of graphs to another precision.
+    """Convert a set of float32 graphs to another precision.
 
     Args:
         folder: fp32 graphs, as `export.write` makes them.
@@ -87,7 +87,7 @@ def _half(graph: Graph, source: Path, target: Path, feeds: list[Feed]) -> None:
     )
     # Where several nodes read a value, the converter writes the same Cast for each of them, and all at the end.
     nodes = list({tuple(node.output): node for node in model.graph.node}.values())
-    nodes = _sorted(_without_round_trips(nodes, {value.name for value in model.graph.output}))
+    nodes = _sort_topologically(_without_round_trips(nodes, {value.name for value in model.graph.output}))
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     _save(model, target)
@@ -184,7 +184,7 @@ CONVERTERS: dict[str, Callable[[Graph, Path, Path, list[Feed]], None]] = {
 }
 
 
-def _sorted(nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
+def _sort_topologically(nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
     """The same nodes in topological order."""
     maker = {name: index for index, node in enumerate(nodes) for name in node.output}
     before = {index: {maker[name] for name in node.input if name in maker} for index, node in enumerate(nodes)}

@@ -1,4 +1,4 @@
-"""Preparation of a full-size model: download its checkpoints, export its graphs to where the library looks for them."""
+"""Preparation of a full-size model: download its checkpoints, export its graphs to the library's cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The torch network behind the interface of the exported graphs, so that `mam.Matting` runs either."""
+"""The torch network behind the interface of the exported graphs, so that `mam.Matting` can run it."""
 
 from __future__ import annotations
 

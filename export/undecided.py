@@ -25,7 +25,7 @@ PLACE_ROUNDING = 1e-4
 """Of the place that resizing reads from, in pixels: float32 counts to 1024 in steps of 6e-5."""
 
 # Distances in pixels. Refinement dilates three times, one after the other, by 2 + 5 + 2 from a mask and by 5 + 2 from
-# an alpha; Mask-to-Matte sees a changed mask up to 12 low-resolution pixels away (48 of the input frame, three
+# an alpha; Mask-to-Matte reacts to a changed mask up to 12 low-resolution pixels away (48 of the input frame, three
 # cells).
 _MASK_REACH, _ALPHA_REACH, _NETWORK_REACH = 9, 7, 12
 
@@ -68,16 +68,16 @@ def undecided_pixels(
     sizes = torch.tensor(input_size), torch.tensor(original_size)
     logits, alphas = model.unrefined(as_tensor(image), as_tensor(image_embeddings), low_res, *sizes)
     slope = (F.max_pool2d(logits, 3, 1, 1) + F.max_pool2d(-logits, 3, 1, 1)) / 2  # logits per pixel
-    near = _grown(logits.abs() < LOGIT_ROUNDING * logits.abs().amax() + PLACE_ROUNDING * slope, _MASK_REACH)
+    near = _dilate(logits.abs() < LOGIT_ROUNDING * logits.abs().amax() + PLACE_ROUNDING * slope, _MASK_REACH)
     for threshold in (LOW, HIGH):
         doubtful = ((alphas[:, :2] - threshold).abs() < ALPHA_ROUNDING).any(1, keepdim=True)
-        near = near | _grown(doubtful, _ALPHA_REACH)
-    crossing = _grown(low_res.abs() < LOGIT_ROUNDING * low_res.abs().amax(), _NETWORK_REACH)
+        near = near | _dilate(doubtful, _ALPHA_REACH)
+    crossing = _dilate(low_res.abs() < LOGIT_ROUNDING * low_res.abs().amax(), _NETWORK_REACH)
     seen = F.interpolate(crossing.float(), SIDE, mode="nearest")[..., : input_size[0], : input_size[1]]
     seen = F.interpolate(seen, original_size, mode="nearest") > 0
     return Undecided(near[:, 0].numpy(), (near | seen)[:, 0].numpy())
 
 
-def _grown(pixels: Tensor, reach: int) -> Tensor:
+def _dilate(pixels: Tensor, reach: int) -> Tensor:
     """(B, 1, H, W) bool, dilated by a square that reaches so far on every side."""
     return F.max_pool2d(pixels.float(), 2 * reach + 1, 1, reach) > 0

@@ -19,7 +19,7 @@ import onnxruntime as ort
 import torch
 from onnx import numpy_helper
 
-from export.attention import fused
+from export.attention import use_fused_attention
 from export.graphs import modules
 from export.trace import trace
 from mam.contract import IMAGE_ENCODER, metadata
@@ -53,20 +53,20 @@ def write_graphs(
     for graph, (module, inputs) in modules(model).items():
         path = folder / graph.file
         fuse = graph is IMAGE_ENCODER and not plain
-        with fused(model.sam.image_encoder) if fuse else contextlib.nullcontext():
+        with use_fused_attention(model.sam.image_encoder) if fuse else contextlib.nullcontext():
             # PRESERVE (the module is in eval mode) keeps batch norms as they are; onnxruntime folds them when it loads.
             preserve = torch.onnx.TrainingMode.PRESERVE
             trace(graph, module.eval(), inputs, path, training=preserve, do_constant_folding=False, export_params=False)
         # The constants of an image encoder are few and large, so they are not folded.
-        proto = onnx.load(path) if graph is IMAGE_ENCODER else _folded(path)
+        proto = onnx.load(path) if graph is IMAGE_ENCODER else _fold_constants(path)
         onnx.helper.set_model_props(proto, {**stamp, "mam_graph": graph.name})
         _store_weights(proto, module.state_dict(), path)
         onnx.checker.check_model(path, full_check=True)
         on_file(path)
 
 
-def _folded(path: Path) -> onnx.ModelProto:
-    """A traced graph with its constant expressions evaluated; most of the nodes that compute an index or a size go."""
+def _fold_constants(path: Path) -> onnx.ModelProto:
+    """A traced graph with constant expressions evaluated, which removes most nodes that compute an index or a size."""
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC  # standard operators only
     options.optimized_model_filepath = str(path)

@@ -25,7 +25,7 @@ def pytest_report_header() -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def nobodys_models(tmp_path_factory):
-    """What the user of this machine has downloaded is nothing to the tests."""
+    """Keep the tests away from files that the user of this machine has downloaded."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MAM_HOME", str(tmp_path_factory.mktemp("home")))
         yield
@@ -43,7 +43,7 @@ def mini():
 
 @pytest.fixture(scope="session")
 def model(mini):
-    """Random weights."""
+    """The smallest variant with random weights."""
     from mam.nets.checkpoint import seeded
 
     return seeded(mini, 0)
@@ -75,7 +75,7 @@ def flower(matting):
 
 @pytest.fixture(scope="session")
 def grounding_source(tmp_path_factory) -> Path:
-    """A small random Grounding DINO as Hugging Face would hold it."""
+    """A small random Grounding DINO in Hugging Face's layout."""
     from tests.grounding import write_source
 
     return write_source(tmp_path_factory.mktemp("grounding_source"))

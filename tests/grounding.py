@@ -21,7 +21,7 @@ MARKS = {
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch on one thread: so small a model runs no faster on more, and on a busy machine a hundred times slower."""
+    """Run torch on one thread: on more, this small model is no faster, and on a busy machine a hundred times slower."""
     import torch
 
     before = torch.get_num_threads()

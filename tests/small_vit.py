@@ -1,4 +1,4 @@
-"""A small random SAM of Meta's layout in the place of `vit_b`, and a folder in the place of the download servers.
+"""A small random SAM of Meta's layout instead of `vit_b`, and a folder instead of the download servers.
 
 `python -m tests.small_vit MIRROR prepare --variant vit_b` is `python -m export prepare` with that model.
 """

@@ -1,4 +1,4 @@
-"""Load a program of tools/ as a module, by its path: the folder is no package, and its name is a common one."""
+"""Load a program of tools/ as a module, by its path: the folder is no package, and others may have its name."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""Show that a change of the code leaves every output as it was: hashes of what each example gives, before and after.
+"""Check that a change of the code leaves every output as it was, by hashes of the outputs for each example.
 
-    python tools/compare_outputs.py before.json    # at the old commit: writes the file
-    python tools/compare_outputs.py before.json    # at the new commit: compares; exit status 1 if anything differs
+    python -m tools.compare_outputs before.json    # at the old commit: writes the file
+    python -m tools.compare_outputs before.json    # at the new commit: compares; exit status 1 if anything differs
 
-Hashes depend on the processor and on the versions of onnxruntime and pymatting, so compare on one machine.
+Run it from the repository's root. Hashes depend on the processor and on the versions of onnxruntime and pymatting, so
+compare on one machine.
 """
 
 from __future__ import annotations
@@ -15,12 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from mam import Matting
 
-from mam import Matting  # noqa: E402 - the repository need not be installed
-
-EXAMPLES = ROOT / "demo" / "examples"
+EXAMPLES = Path(__file__).resolve().parents[1] / "demo" / "examples"
 
 
 def digest(array: np.ndarray) -> str:

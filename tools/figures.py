@@ -36,7 +36,7 @@ FAILURES = [
     ("cat.png", {"box": (0, 0, 390, 299)}, (60, 60, 360, 290)),
     ("coffee.png", {"points": [(280, 230)]}, (0, 0, 600, 400)),
 ]
-TREATMENTS = ("hair", "fur", "feathers", "veil", "glass", "motion")
+EDGES = ("hair", "fur", "feathers", "veil", "glass", "motion")
 
 
 def main() -> None:
@@ -62,8 +62,8 @@ def draw_strip(matting: Matting) -> list[Image.Image]:
             result = matte.over(background)
         else:
             result = matte.over(Image.open(ROOT / "demo" / "backgrounds" / background))
-        cells = [_marked(matte.photo.pixels, box, clicks), np.dstack([matte.alpha_uint8()] * 3), result]
-        columns.append(np.concatenate([_scaled(cell) for cell in cells]))
+        cells = [_draw_prompts(matte.photo.pixels, box, clicks), np.dstack([matte.alpha_uint8()] * 3), result]
+        columns.append(np.concatenate([_resize(cell) for cell in cells]))
         cutouts.append(
             Image.fromarray(matte.cutout()).crop(
                 Image.fromarray(matte.alpha_uint8()).point(lambda v: v > 64 and 255).getbbox()
@@ -80,11 +80,11 @@ def draw_failures(matting: Matting) -> None:
         matte = matting.open(ROOT / "demo" / "examples" / name).matte(**prompt)
         clicks = [(x, y, 1) for x, y in prompt.get("points", [])]
         cells = [
-            _marked(matte.photo.pixels, prompt.get("box"), clicks),
+            _draw_prompts(matte.photo.pixels, prompt.get("box"), clicks),
             np.dstack([matte.alpha_uint8()] * 3),
             matte.over_checkerboard(),
         ]
-        columns.append(np.concatenate([_scaled(cell[part[1] : part[3], part[0] : part[2]]) for cell in cells]))
+        columns.append(np.concatenate([_resize(cell[part[1] : part[3], part[0] : part[2]]) for cell in cells]))
     _join(columns, axis=1).save(ROOT / "docs" / "failures.jpg", quality=88)
 
 
@@ -93,9 +93,9 @@ def draw_soft(cutouts: list[Image.Image]) -> None:
     rng = np.random.default_rng(4)
     backgrounds = [Image.open(file).convert("RGB") for file in sorted((ROOT / "demo" / "backgrounds").glob("*.jpg"))]
     cells = []
-    for i, kind in enumerate([*TREATMENTS, "grass", "twigs", "smoke", "net"]):
+    for i, kind in enumerate([*EDGES, "grass", "twigs", "smoke", "net"]):
         background = backgrounds[i % len(backgrounds)].resize((640, 640))
-        if kind in TREATMENTS:
+        if kind in EDGES:
             cutout = cutouts[i % len(cutouts)].copy()
             cutout.thumbnail((440, 440))
             padded = Image.new("RGBA", (640, 640))
@@ -104,12 +104,12 @@ def draw_soft(cutouts: list[Image.Image]) -> None:
         else:
             foreground = draw_foreground(rng, 640, lambda size: backgrounds[1].resize(size), kind)
         background.paste(foreground, (0, 640 - foreground.height), foreground)
-        cells.append(_scaled(np.asarray(background)))
+        cells.append(_resize(np.asarray(background)))
     rows = [np.asarray(_join(part, axis=1)) for part in (cells[:5], cells[5:])]
     _join(rows, axis=0).save(ROOT / "docs" / "soft.jpg", quality=88)
 
 
-def _marked(pixels: np.ndarray, box: tuple | None, clicks: list[tuple]) -> np.ndarray:
+def _draw_prompts(pixels: np.ndarray, box: tuple | None, clicks: list[tuple]) -> np.ndarray:
     """The photograph with its prompts drawn in."""
     marked = Image.fromarray(pixels)
     draw = ImageDraw.Draw(marked)
@@ -130,7 +130,7 @@ def _join(parts: list[np.ndarray], axis: int) -> Image.Image:
     return Image.fromarray(np.concatenate([piece for part in parts for piece in (part, gap)][:-1], axis=axis))
 
 
-def _scaled(pixels: np.ndarray) -> np.ndarray:
+def _resize(pixels: np.ndarray) -> np.ndarray:
     width = round(pixels.shape[1] * HEIGHT / pixels.shape[0])
     return np.asarray(Image.fromarray(pixels).resize((width, HEIGHT), Image.Resampling.LANCZOS))
 

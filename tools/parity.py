@@ -52,7 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--checkpoint", type=Path, nargs="+", required=True, help="files that together hold SAM and M2M"
     )
-    parser.add_argument("--pictures", type=Path, nargs="+", default=[_EXAMPLES / "flower.jpg", _EXAMPLES / "cat.png"])
+    parser.add_argument(
+        "--images", "--pictures", type=Path, nargs="+", default=[_EXAMPLES / "flower.jpg", _EXAMPLES / "cat.png"]
+    )
     parser.add_argument("--ppm100", type=Path, help="compare on this benchmark too")
     parser.add_argument("--rwp636", type=Path, help="and on this one")
     parser.add_argument(
@@ -62,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         ours = checkpoint.load(VARIANTS[arguments.variant], *arguments.checkpoint)
         authors = Authors.load(arguments.authors, ours)
-        rows = [row for picture in arguments.pictures for row in compare(ours, authors, picture)]
+        rows = [row for path in arguments.images for row in compare(ours, authors, path)]
         print(summary(rows))
         out = arguments.out / weights.sha256(*arguments.checkpoint)[:8]  # another model's rows would count as done
         for layout in ("ppm100", "rwp636"):
@@ -101,17 +103,18 @@ class Authors:
     """The authors' code with our weights, with the part of `mam.Matting`'s interface that `mam.evaluation.run` uses.
 
     Args:
-        network: their `sam_m2m`. script: their inference script, as a module.
+        network: their `sam_m2m`.
+        script: their inference script, as a module.
     """
 
     def __init__(self, network: nn.Module, script: ModuleType) -> None:
         self.network, self.script = network, script
         self.stages: Stages | None = None
-        self._seen: dict[str, Tensor] = {}
-        network.seg_model.mask_decoder.register_forward_hook(self._see_decoder)
-        network.m2m.register_forward_hook(self._see_m2m)
+        self._recorded: dict[str, Tensor] = {}
+        network.seg_model.mask_decoder.register_forward_hook(self._record_decoder)
+        network.m2m.register_forward_hook(self._record_m2m)
         self._inference = network.forward_inference
-        network.forward_inference = self._see_inference
+        network.forward_inference = self._record_inference
 
     @classmethod
     def load(cls, clone: Path, ours: MattingAnything) -> Authors:
@@ -147,17 +150,17 @@ class Authors:
     def alpha(self, pixels: np.ndarray, box: Sequence[float], guidance: str) -> np.ndarray | None:
         """(H, W, 3) uint8 and a box in pixels -> (H, W) uint8 alpha by their script, None where their mask is empty.
 
-        The tensors on the way are in `stages` afterwards.
+        The intermediate tensors are in `stages` afterwards.
         """
         settings = {"prompt": "box", "sam": False, "twoside": False, "os8_width": 10, "os4_width": 20, "os1_width": 10}
         alpha_guide = guidance == "alpha"  # called --postprocess in early versions
         args = SimpleNamespace(**settings, maskguide=not alpha_guide, alphaguide=alpha_guide, postprocess=alpha_guide)
         frame = Frame.of(pixels.shape[:2])
         with tempfile.TemporaryDirectory() as folder, _without_cuda():
-            picture, truth = f"{folder}/picture.png", f"{folder}/truth.png"
-            Image.fromarray(pixels).save(picture, compress_level=0)
+            image, truth = f"{folder}/image.png", f"{folder}/truth.png"
+            Image.fromarray(pixels).save(image, compress_level=0)
             Image.new("L", pixels.shape[1::-1], 255).save(truth)
-            sample = self.script.generator_tensor_dict(picture, truth, args)
+            sample = self.script.generator_tensor_dict(image, truth, args)
             # Their box is made from the truth and ends on its last pixel; here both sides get the very same box.
             sample["bbox"] = torch.from_numpy(frame.to_input(np.reshape(box, (2, 2)))).reshape(1, 1, 4)
             try:
@@ -165,23 +168,24 @@ class Authors:
             except ValueError:
                 if self.stages.post_mask.any():
                     raise
-                return None  # they look for the box of an empty mask
+                return None  # they compute the box of an empty mask
         return levels.reshape(pixels.shape[:2])
 
-    def open(self, picture: Path) -> _AuthorsScene:
+    def open(self, path: Path) -> _AuthorsScene:
         """As `mam.Matting.open`."""
-        return _AuthorsScene(self, open_photo(picture).pixels)
+        return _AuthorsScene(self, open_photo(path).pixels)
 
-    def _see_decoder(self, module: nn.Module, given: object, answer: tuple[Tensor, Tensor]) -> None:
-        self._seen["masks"], self._seen["scores"] = (tensor.clone() for tensor in answer)  # they overwrite the masks
+    def _record_decoder(self, module: nn.Module, inputs: object, outputs: tuple[Tensor, Tensor]) -> None:
+        # Cloned, because they overwrite the masks.
+        self._recorded["masks"], self._recorded["scores"] = (tensor.clone() for tensor in outputs)
 
-    def _see_m2m(self, module: nn.Module, given: tuple[Tensor, Tensor, Tensor], answer: object) -> None:
-        self._seen["mask"] = given[2].clone()
+    def _record_m2m(self, module: nn.Module, inputs: tuple[Tensor, Tensor, Tensor], outputs: object) -> None:
+        self._recorded["mask"] = inputs[2].clone()
 
-    def _see_inference(self, sample: dict[str, object]) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    def _record_inference(self, sample: dict[str, object]) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         embeddings, alphas, post_mask = self._inference(sample)
         stacked = torch.cat([alphas[f"alpha_{name}"][0] for name in ("os8", "os4", "os1")])
-        self.stages = Stages(sample["image"], embeddings, **self._seen, post_mask=post_mask.clone(), alphas=stacked)
+        self.stages = Stages(sample["image"], embeddings, **self._recorded, post_mask=post_mask.clone(), alphas=stacked)
         return embeddings, alphas, post_mask
 
 
@@ -205,7 +209,7 @@ class _AuthorsMatte:
 
 
 def _import(name: str) -> ModuleType:
-    """Import a module of the authors; what its files import but the comparison never calls need not be installed.
+    """Import a module of the authors; packages that the comparison never calls need not be installed.
 
     Raises:
         MamError: OpenCV is missing, which their refinement does call, or something that is installed does not load.
@@ -221,9 +225,9 @@ def _import(name: str) -> ModuleType:
             stand_in = MagicMock()
             if (
                 error.name == "torchvision.transforms.functional"
-            ):  # called to resize pictures: what torchvision does with Pillow's
+            ):  # called to resize images: what torchvision does with Pillow's
                 stand_in.to_pil_image = Image.fromarray
-                stand_in.resize = lambda picture, size: picture.resize(size[::-1], Image.Resampling.BILINEAR)
+                stand_in.resize = lambda image, size: image.resize(size[::-1], Image.Resampling.BILINEAR)
             sys.modules[error.name] = stand_in
             if "." not in error.name:
                 print(f"parity: {error.name} is not installed; a stand-in takes its place", file=sys.stderr)
@@ -232,18 +236,18 @@ def _import(name: str) -> ModuleType:
 
 
 def _without_cuda() -> patch:
-    """While this holds, their `.cuda()` leaves tensors where they are."""
+    """Make their `.cuda()` return tensors unchanged."""
     return patch.object(torch.Tensor, "cuda", lambda tensor, *_, **__: tensor)
 
 
 @torch.no_grad()
-def compare(ours: MattingAnything, authors: Authors, picture: Path) -> Iterator[Row]:
-    """Differences on one image, stage by stage, for a box in its middle."""
-    pixels = open_photo(picture).pixels
+def compare(ours: MattingAnything, authors: Authors, path: Path) -> Iterator[Row]:
+    """Differences on one image, stage by stage, for a box in its centre."""
+    pixels = open_photo(path).pixels
     h, w = pixels.shape[:2]
     frame, box = Frame.of((h, w)), (round(0.2 * w), round(0.1 * h), round(0.85 * w), round(0.95 * h))
     for guidance in ("alpha", "mask"):
-        case = f"{picture.stem} {h}x{w} {guidance}"
+        case = f"{path.stem} {h}x{w} {guidance}"
         levels, theirs = authors.alpha(pixels, box, guidance), authors.stages
         image = torch.from_numpy(to_input_image(pixels, frame))
         yield Row("image in the input frame", case, _largest(image, theirs.image), 1e-5, "normalised in another order")

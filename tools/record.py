@@ -24,7 +24,7 @@ FLOWER = (640, 427)
 
 
 class Film:
-    """Frames of a tab, each with the time it is shown."""
+    """Frames of a tab, each with its duration."""
 
     def __init__(self, tab: Page) -> None:
         self.tab = tab
@@ -33,12 +33,12 @@ class Film:
 
     def add_frame(self, milliseconds: int) -> None:
         """Add the tab as it is now, with the pointer drawn in: a headless browser has none."""
-        picture = Image.open(io.BytesIO(self.tab.screenshot())).convert("RGB")
+        image = Image.open(io.BytesIO(self.tab.screenshot())).convert("RGB")
         arrow = [(0, 0), (0, 17), (4, 13), (7, 20), (10, 19), (7, 12), (12, 12)]
-        ImageDraw.Draw(picture).polygon(
+        ImageDraw.Draw(image).polygon(
             [(self.pointer[0] + x, self.pointer[1] + y) for x, y in arrow], fill="white", outline="black"
         )
-        small = picture.resize((WIDTH, round(picture.height * WIDTH / picture.width)), Image.Resampling.LANCZOS)
+        small = image.resize((WIDTH, round(image.height * WIDTH / image.width)), Image.Resampling.LANCZOS)
         self.frames.append((small, milliseconds))
 
     def move(self, x: float, y: float) -> None:
@@ -55,11 +55,11 @@ class Film:
 
     def save(self, name: str) -> None:
         """Write the animation and its last frame."""
-        pictures, times = zip(*self.frames, strict=True)
-        pictures[0].save(
+        images, times = zip(*self.frames, strict=True)
+        images[0].save(
             DOCS / f"{name}.webp",
             save_all=True,
-            append_images=pictures[1:],
+            append_images=images[1:],
             duration=times,
             loop=0,
             quality=70,
@@ -84,7 +84,7 @@ def record(address: str) -> None:
             tab.locator("#canvas .empty").click()
         chooser.value.set_files(ROOT / "demo" / "examples" / "flower.jpg")
         film.wait_for_result()
-        box = tab.locator("#canvas canvas.picture").bounding_box()
+        box = tab.locator("#canvas canvas.photo").bounding_box()
         scale = min(box["width"] / FLOWER[0], box["height"] / FLOWER[1])
         left, top = (
             box["x"] + (box["width"] - FLOWER[0] * scale) / 2,

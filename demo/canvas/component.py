@@ -28,7 +28,7 @@ class PromptCanvas(gr.HTML):
         options: As for `gr.HTML`.
     """
 
-    is_template = True  # the page shows it as the gr.HTML that it is
+    is_template = True  # Gradio renders it as a gr.HTML
 
     def __init__(
         self, mask_at: Callable[[PreviewRequest], str | None], upload_id: str, value: Reply, **options: Any

@@ -1,4 +1,4 @@
-"""Pictures inside canvas messages: the photo, mattes, previews and candidate thumbnails as data URLs."""
+"""Images inside canvas messages: the photo, mattes, previews and candidate thumbnails as data URLs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages between the canvas in the browser and the server: types, limits, and order. Read this page first.
+"""Messages between the canvas in the browser and the server: types, limits, and order. Read this file first.
 
 One photo from the canvas to the PNG takes five files:
 
@@ -11,7 +11,7 @@ One photo from the canvas to the PNG takes five files:
 The browser owns the document; the server never changes one. Each `PromptMessage`, sent by the event `prompt`, holds the
 whole document, so a lost or skipped message costs nothing. The server answers through the component's value, which is
 one of the types in `Reply`, distinguished by `kind`. Previews under the pointer (`PreviewRequest`) are direct calls
-beside all this. Coordinates are pixels of the original photo. All messages are on this one page, which makes it long.
+outside this order. Coordinates are pixels of the original photo. All messages are in this one file, so it is long.
 
 A slow answer never replaces a newer one, by four rules:
 
@@ -40,7 +40,7 @@ from mam import PromptError
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds that the browser keeps and the server enforces."""
+    """Bounds that the browser respects and the server enforces."""
 
     objects: int = 20
     ops_per_object: int = 64
@@ -82,7 +82,7 @@ class ObjectMessage(TypedDict):
 
 
 class Document(TypedDict):
-    """What the visitor has drawn: all objects, and the id of the selected one."""
+    """The visitor's document: all objects, and the id of the selected one."""
 
     objects: list[ObjectMessage]
     active: int
@@ -122,7 +122,7 @@ class NoPhoto(TypedDict):
 
 
 class Busy(TypedDict):
-    """Work has begun that the visitor waits for."""
+    """The server works on something that the visitor waits for."""
 
     kind: Literal["busy"]
     text: str
@@ -229,14 +229,14 @@ def _op_message(op: Op) -> OpMessage:
 
 # Validation ----------------------------------------------------------------------------------------------------------
 # A browser may send anything. What these functions return has the right types, is finite, and is bounded in number;
-# whether it makes sense for the photo is for `mam.prompts` to check.
+# `mam.prompts` checks whether it fits the photo.
 
 
 def parse_document(message: object) -> tuple[tuple[SceneObject, ...], int]:
     """Check a `Document`; returns the objects and the id of the selected one.
 
     Raises:
-        PromptError: It is something that no canvas sends.
+        PromptError: No canvas sends such a message.
     """
     if not isinstance(message, dict) or not isinstance(message.get("objects"), list):
         raise PromptError("the page sent no list of objects; reload it.")

@@ -1,4 +1,4 @@
-"""The tab for many pictures: one rule for all, progress and failures as they come, the results in one archive."""
+"""The tab for many images: one rule for all, progress and failures as they occur, the results in one archive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mam.automatic import find_main_object
 from mam.composite import shrunk
 from mam.images import write_jpeg, write_png
 
-MAX_PICTURES = 100
+MAX_IMAGES = 100
 _PREVIEW = 320  # pixels
 _log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Batch:
 
     @property
     def finished(self) -> int:
-        """How many files were tried."""
+        """How many files are done or failed."""
         return len(self.done) + len(self.failed)
 
     def report(self) -> str:
@@ -76,11 +76,11 @@ class Batch:
 def run_batch(
     matting: Matting, files: Sequence[str], rule: str, form: str, archive: Path, text: str = ""
 ) -> Iterator[Batch]:
-    """Cut one object out of each file into a ZIP archive; a file that fails is listed and the rest go on.
+    """Cut one object out of each file into a ZIP archive; a file that fails is listed and the others continue.
 
     Args:
         matting: The model.
-        files: Paths, at most `MAX_PICTURES`.
+        files: Paths, at most `MAX_IMAGES`.
         rule: A key of `RULES`.
         form: A key of `FORMS`.
         archive: The file to write.
@@ -92,8 +92,8 @@ def run_batch(
     Raises:
         MamError: Too many files, or an unknown rule.
     """
-    if len(files) > MAX_PICTURES:
-        raise MamError(f"{len(files)} pictures; at most {MAX_PICTURES} at once.")
+    if len(files) > MAX_IMAGES:
+        raise MamError(f"{len(files)} pictures; at most {MAX_IMAGES} at once.")
     if rule not in RULES:
         raise MamError(f"no rule {rule!r}; expected one of {', '.join(RULES)}.")
     batch, used = Batch(len(files)), set()
@@ -120,7 +120,7 @@ def run_batch(
 
 def add_batch_tab(engine: Engine, downloads: Downloads) -> None:
     """Lay out the tab inside an open `gr.Blocks` and connect its events."""
-    gr.Markdown(f"One rule for up to {MAX_PICTURES} pictures; what fails is listed, and the rest goes on.")
+    gr.Markdown(f"One rule for up to {MAX_IMAGES} pictures; what fails is listed, and the rest goes on.")
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             files = gr.File(
@@ -187,7 +187,7 @@ class BatchEvents:
         yield batch.report(), gr.skip(), str(archive) if batch.done else None
 
     def stop(self, request: gr.Request) -> None:
-        """End a visitor's batch after the file it is at."""
+        """End a visitor's batch after the current file."""
         if request.session_hash in self._running:
             self._stopping.add(request.session_hash)
 

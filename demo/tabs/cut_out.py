@@ -57,7 +57,7 @@ def add_cut_out_tab(engine: Engine, downloads: Downloads) -> None:
             with gr.Row(elem_id="examples"):
                 examples = gr.Dataset(
                     components=[gr.Image(type="filepath", visible=False)],
-                    samples=[[str(path)] for path in example_photos()],
+                    samples=[[str(path)] for path in list_example_photos()],
                     type="index",
                     label="Or try one of these",
                 )
@@ -93,7 +93,7 @@ def add_cut_out_tab(engine: Engine, downloads: Downloads) -> None:
         result.redraw_after(event)
 
 
-def example_photos() -> list[Path]:
+def list_example_photos() -> list[Path]:
     """Return the photos in `examples/`, in the order of their names."""
     return sorted(path for path in EXAMPLES.iterdir() if path.suffix in (".jpg", ".png"))
 
@@ -110,7 +110,7 @@ class CutOutEvents:
 
     def open_example(self, index: int, request: gr.Request) -> Iterator[tuple[Any, Any]]:
         """Reply as `open_photo` does, with a prompt on the example's main object."""
-        photo = example_photos()[index]
+        photo = list_example_photos()[index]
         prompts = json.loads((EXAMPLES / "prompts.json").read_text("utf-8"))
         yield from self._open(str(photo), parse_ops(prompts[photo.name]), request.session_hash)
 
@@ -118,7 +118,7 @@ class CutOutEvents:
         self, session: Session | None, guidance: str, request: gr.Request, event: gr.EventData
     ) -> tuple[Any, Any]:
         """Reply with mattes for what the visitor has drawn; skip what is about a photo that is no longer open."""
-        message = event._data  # all of it has no public name in Gradio
+        message = event._data  # Gradio has no public attribute for all of it
         current = self.engine.visitors.token(request.session_hash)
         if session is None or not isinstance(message, dict) or not current == session.token == message.get("token"):
             return (gr.skip(), gr.skip()) if current is not None else (None, self.no_photo(EXPIRED, error=True))
@@ -131,7 +131,7 @@ class CutOutEvents:
         return (session, reply) if self.engine.is_open(session) else (gr.skip(), gr.skip())
 
     def find_text(self, session: Session | None, text: str, request: gr.Request) -> Iterator[Any]:
-        """Reply that a text is being looked for, then with boxes where it was found."""
+        """Reply that a search for a text has begun, then with boxes where it was found."""
         if not self.engine.is_open(session):
             gone = self.engine.visitors.token(request.session_hash) is None
             yield self.no_photo("Open a photo first, then type what to cut out.", error=True) if gone else gr.skip()
@@ -156,7 +156,7 @@ class CutOutEvents:
         }
 
     def preview(self, message: PreviewRequest) -> str | None:
-        """Return a data URL of what a click would give; None if it cannot be had at once, or makes no sense."""
+        """Return a data URL of what a click would give; None if it is not available at once or does not fit."""
         try:
             segment = self.engine.preview(*parse_preview(message))
         except MamError:
@@ -164,7 +164,7 @@ class CutOutEvents:
         return preview_url(segment) if segment is not None and segment.mask.any() else None
 
     def ask_again(self) -> AskAgain:
-        """Make the canvas send its document again, so that all answers come in one order."""
+        """Make the canvas send its document again, so that all replies have one order."""
         return {"kind": "ask_again", "time": time.time()}
 
     def report_failure(self) -> Failure:

@@ -88,7 +88,7 @@ def _image(label: str, elem_id: str) -> gr.Image:
 
 @dataclass(frozen=True)
 class ResultControls:
-    """Everything that decides what the result is; handlers get a dict of their values."""
+    """All controls that the result depends on; handlers get a dict of their values."""
 
     session: gr.State
     guidance: gr.Radio

@@ -35,7 +35,7 @@ class StyleControls:
             self.colour = gr.ColorPicker("#20a0ff", label="Colour", visible=False)
             self.lower_colour = gr.ColorPicker("#f5f5f5", label="Lower colour", visible=False)
         self.blur = gr.Slider(2, 60, 20, step=1, label="Blur", visible=False)
-        names = shipped_backgrounds()
+        names = list_backgrounds()
         self.shipped = gr.Radio(names, value=names[0], label="Picture", visible=False)
         self.own = gr.UploadButton("Choose your picture", file_types=["image"], visible=False, elem_id="own", size="sm")
         self.whole = gr.Checkbox(False, label="Show all of it (fit) instead of filling the frame", visible=False)
@@ -97,9 +97,9 @@ class StyleControls:
         if kind == TRANSPARENT:
             return None
         if kind == COLOUR:
-            return colour_from(values[self.colour])
+            return parse_colour(values[self.colour])
         if kind == GRADIENT:
-            return Gradient(colour_from(values[self.colour]), colour_from(values[self.lower_colour]))
+            return Gradient(parse_colour(values[self.colour]), parse_colour(values[self.lower_colour]))
         if kind == BLUR:
             return Blur(values[self.blur])
         if kind == SHIPPED:
@@ -110,12 +110,12 @@ class StyleControls:
         return [gr.update(visible=kind in kinds) for kinds in self._shown_for.values()]
 
 
-def colour_from(text: str) -> str | tuple[int, ...]:
+def parse_colour(text: str) -> str | tuple[int, ...]:
     """Read what Gradio's colour picker sends: "#rrggbb", or "rgba(r, g, b, a)" with fractions."""
     values = re.fullmatch(r"rgba?\(([\d.]+), *([\d.]+), *([\d.]+)(?:, *[\d.]+)?\)", text)
     return tuple(round(float(value)) for value in values.groups()) if values else text
 
 
-def shipped_backgrounds() -> list[str]:
+def list_backgrounds() -> list[str]:
     """Return the names of the backgrounds that come with the page."""
     return sorted(path.stem for path in BACKGROUNDS.glob("*.jpg"))

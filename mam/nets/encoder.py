@@ -12,48 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mam.nets.tiny.blocks import Attention, ResidualBlock, conv_bn, upsample
 from mam.variants import CNN
 
 _PIXELS = 4  # of the downsampled image along a cell of the embedding
+_EXPAND, _HEADS = 3, 6
 _IMAGE_CHANNELS = 3 * _PIXELS**2  # of the embedding
-
-
-def _conv_bn(cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(cin, cout, kernel, stride, kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(cout)
-    )
-
-
-class Block(nn.Module):
-    """Depthwise 5x5 convolution, then an inverted bottleneck `expand` times as wide; residual."""
-
-    def __init__(self, width: int, expand: int = 3) -> None:
-        super().__init__()
-        self.mix = _conv_bn(width, width, 5, groups=width)
-        self.widen = _conv_bn(width, width * expand, 1)
-        self.narrow = _conv_bn(width * expand, width, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, width, h, w) -> the same shape."""
-        return x + self.narrow(F.relu(self.widen(self.mix(x))))
-
-
-class Attention(nn.Module):
-    """Global self-attention over the cells, a few hundred tokens; residual."""
-
-    def __init__(self, width: int, heads: int = 6) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm = nn.BatchNorm2d(width)
-        self.qkv = nn.Conv2d(width, 3 * width, 1)
-        self.out = nn.Conv2d(width, width, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, width, h, w) -> the same shape."""
-        b, c, h, w = x.shape
-        q, k, v = self.qkv(self.norm(x)).reshape(b, 3, self.heads, c // self.heads, h * w).transpose(-1, -2).unbind(1)
-        y = F.scaled_dot_product_attention(q, k, v)
-        return x + self.out(y.transpose(-1, -2).reshape(b, c, h, w))
 
 
 class CNNEncoder(nn.Module):
@@ -68,23 +32,23 @@ class CNNEncoder(nn.Module):
         self.shrink = config.shrink
         w4, w8, w16 = config.widths
         n4, n8, n16 = config.depths
-        self.stem = nn.Sequential(_conv_bn(3, 32, 3, 2), nn.ReLU(), _conv_bn(32, w4, 3, 2))
-        self.stage4 = nn.Sequential(*[Block(w4) for _ in range(n4)])
-        self.down8 = _conv_bn(w4, w8, 3, 2)
-        self.stage8 = nn.Sequential(*[Block(w8) for _ in range(n8)])
-        self.down16 = _conv_bn(w8, w16, 3, 2)
+        self.stem = nn.Sequential(conv_bn(3, 32, 3, 2), nn.ReLU(), conv_bn(32, w4, 3, 2))
+        self.stage4 = nn.Sequential(*[ResidualBlock(w4, _EXPAND) for _ in range(n4)])
+        self.down8 = conv_bn(w4, w8, 3, 2)
+        self.stage8 = nn.Sequential(*[ResidualBlock(w8, _EXPAND) for _ in range(n8)])
+        self.down16 = conv_bn(w8, w16, 3, 2)
         # A depthwise 7x7 convolution with zero padding is the attention's only positional encoding, so any image size
         # works.
-        self.position = _conv_bn(w16, w16, 7, groups=w16)
+        self.position = conv_bn(w16, w16, 7, groups=w16)
         deep: list[nn.Module] = []
         for i in range(n16):
-            deep.append(Block(w16))
+            deep.append(ResidualBlock(w16, _EXPAND))
             if i % config.attention_every == config.attention_every - 1:
-                deep.append(Attention(w16))
+                deep.append(Attention(w16, _HEADS))
         self.stage16 = nn.Sequential(*deep)
         p = config.pyramid
-        self.lateral16, self.lateral8, self.lateral4 = _conv_bn(w16, p, 1), _conv_bn(w8, p, 1), _conv_bn(w4, p, 1)
-        self.merge8, self.merge4 = Block(p, 2), Block(p, 2)
+        self.lateral16, self.lateral8, self.lateral4 = conv_bn(w16, p, 1), conv_bn(w8, p, 1), conv_bn(w4, p, 1)
+        self.merge8, self.merge4 = ResidualBlock(p, 2), ResidualBlock(p, 2)
 
     def forward(self, image: Tensor) -> Tensor:
         """Encode normalised images.
@@ -103,8 +67,8 @@ class CNNEncoder(nn.Module):
         x8 = self.stage8(self.down8(x4))
         x16 = self.down16(x8)
         x16 = self.stage16(x16 + self.position(x16))
-        y8 = self.merge8(self.lateral8(x8) + _double(self.lateral16(x16)))
-        y4 = self.merge4(self.lateral4(x4) + _double(y8))
+        y8 = self.merge8(self.lateral8(x8) + upsample(self.lateral16(x16)))
+        y4 = self.merge4(self.lateral4(x4) + upsample(y8))
         return packed(F.relu(y4), small)
 
 
@@ -122,7 +86,3 @@ def carried(embeddings: Tensor) -> Tensor:
 def pooled(embeddings: Tensor, by: int) -> Tensor:
     """Embeddings averaged over `by` x `by` cells, their image likewise, (B, 256, h, w) -> (B, 256, h / by, w / by)."""
     return packed(F.avg_pool2d(embeddings[:, :-_IMAGE_CHANNELS], by), F.avg_pool2d(carried(embeddings), by))
-
-
-def _double(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

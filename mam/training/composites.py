@@ -9,7 +9,8 @@ from PIL import Image, ImageFilter
 from scipy import ndimage
 
 from mam.frames import SIDE
-from mam.training.data import PARTS, Library, choose_label, crop_around, jitter, view
+from mam.training.augmentation import choose_label, crop_around, jitter, view
+from mam.training.library import PARTS, Library
 from mam.training.synthetic_foregrounds import Texture, draw_foreground, draw_plant, soften
 
 # Sources with usable masks, and the distance from their edges within which these are unreliable, in pixels of the input
@@ -29,7 +30,7 @@ class Composites:
         self.library, self.seed = library, seed
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        """One example.
+        """Draw one example.
 
         Returns:
             `image` (1024, 1024, 3) uint8; `alpha` (1024, 1024) uint8; `known` (1024, 1024) uint8, 0 where the alpha is
@@ -93,7 +94,7 @@ class Composites:
         elif kind < 0.3:
             foreground, margin = self._bush(rng, side), 0
         else:
-            cutout = self.library.cutout(rng)
+            cutout = self.library.foreground(rng)
             scale = side / max(cutout.size)
             cutout = cutout.resize(
                 (max(8, int(cutout.width * scale)), max(8, int(cutout.height * scale))), Image.Resampling.BICUBIC

@@ -89,7 +89,7 @@ def pack(
 def _downsample(name: str, content: bytes, longest: int | None) -> bytes:
     """Content of a file, with the longest side of an image at most `longest`; label maps keep their values."""
     kind = Path(name).suffix
-    if longest is None or kind not in (".jpg", ".png"):
+    if longest is None or kind not in (".jpg", ".webp", ".png") or name.startswith("cutouts/"):
         return content
     image = Image.open(io.BytesIO(content))
     if max(image.size) <= longest:
@@ -101,5 +101,5 @@ def _downsample(name: str, content: bytes, longest: int | None) -> bytes:
     if labels:
         small.save(stream, "PNG")
     else:
-        small.save(stream, "JPEG", quality=90)
+        small.save(stream, "WEBP" if kind == ".webp" else "JPEG", quality=90)
     return stream.getvalue()

@@ -17,7 +17,8 @@ class Recipe:
         steps, batch, lr: batch counts images per process; a linear warm-up of `warmup` steps, then a cosine decay.
         betas, weight_decay: of AdamW.
         clip: upper limit of the gradient's norm; None limits it to twice its own moving average.
-        data: "made" composes images from the folder of `mam.training.data`; "sets" reads those of `mam.training.sets`.
+        data: "made" composes images from a folder of `mam.training.library`; "sets" reads folders of
+            `mam.training.sets`.
         read_side: segment: pixels of a training image.
         only: segment: the one submodule that is trained, such as "evidence" (the mask refiner); None trains all.
         pooled: segment: share of the run in which the embedding is pooled by 2 before the decoder, so that a step takes

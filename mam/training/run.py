@@ -19,7 +19,8 @@ from mam.nets.mam import MattingAnything
 from mam.nets.sam import Sam
 from mam.training import prompts
 from mam.training.composites import Composites
-from mam.training.data import Library, Segments
+from mam.training.data import Segments
+from mam.training.library import SEGMENTS_MIX, Library
 from mam.training.loop import train
 from mam.training.matting import matting_loss
 from mam.training.recipes import Recipe
@@ -50,7 +51,7 @@ def train_segmentation(
 
     Args:
         recipe: of stage "segment".
-        data: see `mam.training.data`.
+        data: see `mam.training.library`.
         out: folder for the resumable state and, at the end, `VARIANT_sam.pt`.
         start: a checkpoint to start from, such as that of an earlier run; None for random weights.
         loaders: worker processes that prepare examples.
@@ -75,7 +76,7 @@ def train_segmentation(
     def loss_of(examples: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, float]]:
         return segmentation_loss(sam, examples, 2 if step < recipe.pooled * recipe.steps else 1, step)
 
-    examples = _Endless(Segments(Library(data), recipe.read_side, recipe.seed))
+    examples = _Endless(Segments(Library(data, SEGMENTS_MIX), recipe.read_side, recipe.seed))
     average = train(sam, loss_of, examples, recipe, out / "segment.state.pt", loaders=loaders, log=log)
     return _publish(average, recipe, out / f"{recipe.variant}_sam.pt")
 
@@ -94,7 +95,7 @@ def train_matte(
 
     Args:
         recipe: of stage "matte".
-        data: see `mam.training.data`, or `mam.training.sets` if the recipe's data are "sets".
+        data: see `mam.training.library`, or `mam.training.sets` if the recipe's data are "sets".
         out: folder for the resumable state, previews of the current mattes and, at the end, `VARIANT_m2m.pt`.
         sam_file: checkpoint of the SAM.
         start: an M2M checkpoint to start from; None for random weights.
@@ -111,7 +112,11 @@ def train_matte(
     if start is not None:
         model.m2m = checkpoint.load_m2m(variant, start)
     model.to(_device())
-    source = SetComposites(data, recipe.seed) if recipe.data == "sets" else Composites(Library(data), recipe.seed)
+    source = (
+        SetComposites(data, recipe.seed)
+        if recipe.data == "sets"
+        else Composites(Library(data, SEGMENTS_MIX), recipe.seed)
+    )
     shown = [source[2**40 + i] for i in range(4)]  # indices that no run reaches
 
     def loss_of(examples: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, float]]:

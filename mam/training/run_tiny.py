@@ -1,10 +1,11 @@
-"""Train `tiny`'s new encoder and decoder; resumable.
+"""Train the networks of `mam.nets.tiny`; resumable.
 
-    torchrun --nproc-per-node 2 -m mam.training.run_tiny --data DATA --out OUT --backbone FILE   # ImageNet weights
-    torchrun --nproc-per-node 2 -m mam.training.run_tiny --data DATA --out OUT --start STATE     # a compressed state
+    torchrun --nproc-per-node 2 -m mam.training.run_tiny --data DATA --out OUT --backbone FILE  # ImageNet weights
+    torchrun --nproc-per-node 2 -m mam.training.run_tiny --data DATA --out OUT --start FOLDER   # OUT/start of a run
 
-The rate is held until `--decay-from`, then falls linearly to 1% at `--steps`: a run can be continued or ended from any
-state.
+The learning rate is constant until `--decay-from`, then falls linearly to 1% at `--steps`, so a run can be continued or
+ended from any state. OUT/state.pt has all that resuming needs. OUT/start has only the averaged weights, in float16 and
+one file per network, small enough to be committed: a run that starts from them loses the optimizer's state.
 """
 
 from __future__ import annotations
@@ -21,17 +22,20 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from mam.training.examples import Examples, Library
+from mam.errors import WeightsError
+from mam.training.examples import Examples
 from mam.training.interactive import Segmenter, segmentation_loss
+from mam.training.library import INTERACTIVE_MIX, Library
 from mam.training.loop import Strided, average_gradients, follow, save
 
 _BACKBONE_RATE, _RATE = 1.5e-4, 8e-4
 _WARMUP, _BATCH, _SIDE = 100, 8, 256
+_NETWORKS = ("image_encoder", "mask_decoder")
 _FROZEN = ("_conv_stem", "backbone._bn0", "_blocks.0.", "_blocks.1.", "_blocks.2.")
 
 
 def main() -> None:
-    """Run until `--steps`; every 100 steps write OUT/state.pt and the compressed OUT/start.pt."""
+    """Run until `--steps`; write OUT/state.pt and OUT/start every 100 steps."""
     args = parse()
     world, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
     if world > 1:
@@ -49,18 +53,19 @@ def main() -> None:
     first, warm_from, full_state = 0, 0, args.out / "state.pt"
     if full_state.exists():
         state = torch.load(full_state, weights_only=True)
+        net.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
         first, warm_from = state["step"], -_WARMUP
     elif args.start:
-        state = torch.load(args.start, weights_only=True)
-        first = warm_from = state["step"]
-    if first:
-        net.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
+        first = warm_from = load_start(average, args.start)
+        net.load_state_dict(average.state_dict())
 
     # The loader's batches are tensors of what the examples hold as arrays.
     loader: DataLoader[Any] = DataLoader(
-        Examples(Library(args.data), _SIDE, 0), _BATCH, sampler=Strided(first, args.steps, _BATCH, rank, world)
+        Examples(Library(args.data, INTERACTIVE_MIX), _SIDE, 0),
+        _BATCH,
+        sampler=Strided(first, args.steps, _BATCH, rank, world),
     )
     seen: dict[str, list[float]] = {}
     clock = time.perf_counter()
@@ -94,16 +99,16 @@ def main() -> None:
         if rank == 0 and ((step + 1) % 100 == 0 or step + 1 == args.steps):
             nets = {"model": net.state_dict(), "average": average.state_dict()}
             save({**nets, "optimizer": optimizer.state_dict(), "step": step + 1}, full_state)
-            save({**{k: compressed(v) for k, v in nets.items()}, "step": step + 1}, args.out / "start.pt")
+            save_start(average, step + 1, args.out / "start")
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="see mam/training/examples.py")
-    parser.add_argument("--out", type=Path, required=True, help="state.pt to resume from, start.pt to commit")
+    parser.add_argument("--data", type=Path, required=True, help="see mam/training/library.py")
+    parser.add_argument("--out", type=Path, required=True, help="for state.pt, to resume from, and start/, to commit")
     parser.add_argument("--backbone", type=Path, help="ImageNet weights; for a run's first start only")
-    parser.add_argument("--start", type=Path, help="a compressed state, start.pt of another run")
+    parser.add_argument("--start", type=Path, help="OUT/start of another run")
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--decay-from", type=int, default=1_000_000, help="step at which the rate begins to fall")
     parser.add_argument("--coarse-until", type=int, default=10_000, help="steps without the decoder's finest level")
@@ -127,9 +132,38 @@ def build_optimizer(net: Segmenter) -> tuple[torch.optim.AdamW, list[nn.Paramete
     return optimizer, [parameter for parameters in groups.values() for parameter in parameters]
 
 
-def compressed(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Half the bytes: float32 -> float16."""
-    return {name: value.half() if value.dtype == torch.float32 else value for name, value in state.items()}
+def save_start(average: Segmenter, step: int, folder: Path) -> None:
+    """Write image_encoder.pt and mask_decoder.pt: the averaged weights of that network, in float16, and the step."""
+    for name in _NETWORKS:
+        state = average.get_submodule(name).state_dict()
+        save({"average": {k: _halve(v) for k, v in state.items()}, "step": step}, folder / f"{name}.pt")
+
+
+def load_start(net: Segmenter, folder: Path) -> int:
+    """Load what `save_start` wrote.
+
+    Args:
+        net: gets the weights, in float32 again.
+        folder: of the two files.
+
+    Returns:
+        The step at which they were written.
+
+    Raises:
+        WeightsError: the files are of different steps.
+    """
+    steps = set()
+    for name in _NETWORKS:
+        state = torch.load(folder / f"{name}.pt", weights_only=True)
+        net.get_submodule(name).load_state_dict(state["average"])
+        steps.add(state["step"])
+    if len(steps) > 1:
+        raise WeightsError(f"the files of {folder} are of different steps, {sorted(steps)}; copy them again.")
+    return steps.pop()
+
+
+def _halve(value: Tensor) -> Tensor:
+    return value.half() if value.dtype == torch.float32 else value
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image
 
 from mam.frames import SIDE
+from mam.training.augmentation import jitter
 from mam.training.composites import choose_instance
-from mam.training.data import jitter
 
 _FOREGROUNDS = (
     ("AIM/Combined_Dataset/fg", "AIM/Combined_Dataset/alpha"),

@@ -1,4 +1,4 @@
-"""The real page, served by the real command, once for all tests; and the same page on a mock model."""
+"""The page, started by its command once for all tests, and the same page on a mock model."""
 
 import os
 import shutil
@@ -38,7 +38,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def served(command: list[str], port: int) -> Iterator[str]:
+def serve(command: list[str], port: int) -> Iterator[str]:
     """The address of a page while its command runs."""
     address = f"http://127.0.0.1:{port}/"
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -63,7 +63,7 @@ def served(command: list[str], port: int) -> Iterator[str]:
 def page(python) -> Iterator[str]:
     """Address of a running `python demo/app.py --mcp` on the embedded model."""
     port = free_port()
-    yield from served([python, "demo/app.py", "--port", str(port), "--device", "cpu", "--mcp"], port)
+    yield from serve([python, "demo/app.py", "--port", str(port), "--device", "cpu", "--mcp"], port)
 
 
 @pytest.fixture()
@@ -91,11 +91,11 @@ def visit(browser: Browser, address: str) -> Iterator[Visitor]:
 def mock_page(python) -> Iterator[str]:
     """Address of the page on a model that answers at once."""
     port = free_port()
-    yield from served([python, "-m", "tests.demo.mock", str(port)], port)
+    yield from serve([python, "-m", "tests.demo.mock", str(port)], port)
 
 
 @pytest.fixture(scope="session")
 def slow_page(python) -> Iterator[str]:
     """Address of the page on a model that takes a second for every step."""
     port = free_port()
-    yield from served([python, "-m", "tests.demo.mock", str(port), "1"], port)
+    yield from serve([python, "-m", "tests.demo.mock", str(port), "1"], port)

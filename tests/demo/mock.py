@@ -33,7 +33,7 @@ class MockGraphs:
         return np.zeros((1, 256, 64, 64), np.float32)
 
     def decode(self, embeddings, coords, labels, mask_input, has_mask):
-        """Candidate k draws discs k times as large; what a click takes away is taken from everything."""
+        """Candidate k draws discs k times as large; a background click is removed from all of them."""
         rows, columns = np.mgrid[:SIDE, :SIDE] + 0.5
         logits = np.zeros((len(coords), 4, SIDE, SIDE), np.float32)
         for b in range(len(coords)):
@@ -60,10 +60,10 @@ class MockGraphs:
 
 
 class MockGrounding:
-    """Stands for `mam.grounding.Grounding`: knows "left", "right" and "both"; how sure it is of each is fixed."""
+    """Stands for `mam.grounding.Grounding`: finds "left", "right" and "both", each with a fixed score."""
 
     def find(self, pixels: np.ndarray, text: str, **thresholds: float) -> FoundBoxes:
-        """Halves of the picture."""
+        """Halves of the image."""
         h, w = pixels.shape[:2]
         left, right = (
             FoundBox((0.0, 0.0, w / 2, float(h)), 0.8, "left"),

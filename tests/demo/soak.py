@@ -38,7 +38,7 @@ AGREE = 3 / 255  # the page's threads may sum in another order than ours
 
 
 class Visitor:
-    """One browser, as far as the server can tell.
+    """One browser, for the server.
 
     Args:
         address: of the page. config: of the page, as Gradio serves it. number: decides the visitor's photo.
@@ -82,19 +82,19 @@ class Visitor:
             beats = alive.iter_lines()  # kept: when it goes, the connection goes
             next(beats)
             with open(self.file, "rb") as file:
-                path = self.timed(
+                path = self.measure(
                     "upload",
                     lambda: self.http.post(f"{self.address}gradio_api/upload", files={"files": file}).json()[0],
                 )
             upload = {"path": path, "orig_name": self.file.name, "meta": {"_type": "gradio.FileData"}}
-            reply = self.timed("open", lambda: self.call("open", {self.events["open"]["inputs"][0]: upload}))
+            reply = self.measure("open", lambda: self.call("open", {self.events["open"]["inputs"][0]: upload}))
             token = reply["token"]
             ops = [{"kind": "box", "xy": self.box}]
             self.check("box", token, ops, 0)
-            self.timed("preview", lambda: self.preview(token, ops))
+            self.measure("preview", lambda: self.preview(token, ops))
             self.check("correct", token, [*ops, {"kind": "point", "xy": self.minus, "label": 0}], 1)
-            self.timed("result", lambda: self.call("style", {}))
-            self.timed("download", lambda: self.call("save", {}))
+            self.measure("result", lambda: self.call("style", {}))
+            self.measure("download", lambda: self.call("save", {}))
 
     def check(self, step: str, token: str, ops: list, turn: int) -> None:
         """Ask for a matte and compare it."""
@@ -105,9 +105,9 @@ class Visitor:
             "have": [],
             "objects": [{"id": 1, "name": "it", "visible": True, "ops": ops}],
         }
-        reply = self.timed(step, lambda: self.call("prompt", {}, message))
-        picture = reply["mattes"]["1"]["overlay"].split(",")[1]
-        alpha = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).getchannel("A"), np.float32) / 255
+        reply = self.measure(step, lambda: self.call("prompt", {}, message))
+        image = reply["mattes"]["1"]["overlay"].split(",")[1]
+        alpha = np.asarray(Image.open(io.BytesIO(base64.b64decode(image))).getchannel("A"), np.float32) / 255
         expected = self.expected[turn].alpha
         wrong = (np.abs(alpha - expected) > AGREE).mean()
         if alpha.shape != expected.shape or wrong > 1e-3:
@@ -160,7 +160,7 @@ class Visitor:
                     return value
         raise AssertionError(f"{event}: the stream ended")
 
-    def timed(self, step: str, work):
+    def measure(self, step: str, work):
         """Run and keep the time."""
         start = time.perf_counter()
         result = work()

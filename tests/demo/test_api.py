@@ -77,7 +77,7 @@ def test_the_readmes_call_by_name(page) -> None:
     assert "event: complete" in answer and "flower_alpha.png" in answer
 
 
-def called(page: str, name: str, data: list) -> str:
+def call(page: str, name: str, data: list) -> str:
     """The last event of a call over plain HTTP."""
     event = httpx.post(f"{page}gradio_api/call/{name}", json={"data": data}).json()["event_id"]
     return httpx.get(f"{page}gradio_api/call/{name}/{event}", timeout=60).text
@@ -86,9 +86,9 @@ def called(page: str, name: str, data: list) -> str:
 @pytest.mark.parametrize("path", ["/etc/hostname", str(FLOWER), "../../etc/hostname", None, 5])
 def test_no_path_of_a_client_is_opened(page, path) -> None:
     for mark in ({"meta": {"_type": "gradio.FileData"}}, {}):
-        answer = called(page, "matte", [{"path": path, **mark}, BOX])
+        answer = call(page, "matte", [{"path": path, **mark}, BOX])
         assert "event: error" in answer and "complete" not in answer
-    answer = called(page, "replace_background", [{"path": path}, "white", None, BOX])
+    answer = call(page, "replace_background", [{"path": path}, "white", None, BOX])
     assert "event: error" in answer
 
 

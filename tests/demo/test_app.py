@@ -1,4 +1,4 @@
-"""The command line of the page, its environment, and where its model comes from; no server."""
+"""The command line of the page, its environment, and the choice of its model; no server."""
 
 import pytest
 

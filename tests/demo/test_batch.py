@@ -1,4 +1,4 @@
-"""Many pictures by one rule, without a server and on the page."""
+"""Many images by one rule, without a server and on the page."""
 
 import io
 import shutil

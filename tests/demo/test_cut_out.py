@@ -25,7 +25,7 @@ def test_a_file_that_cannot_be_opened_costs_nothing(visitor, tmp_path) -> None:
     assert is_on(visitor.alpha(), 300, 300) and is_on(visitor.alpha(), 200, 200)
 
 
-def written(image: Image.Image, kind: str, **options: object) -> bytes:
+def encode(image: Image.Image, kind: str, **options: object) -> bytes:
     stream = io.BytesIO()
     image.save(stream, kind, **options)
     return stream.getvalue()
@@ -33,14 +33,14 @@ def written(image: Image.Image, kind: str, **options: object) -> bytes:
 
 def frames() -> bytes:
     """An animation of two frames."""
-    return written(Image.new("L", (30, 20)), "GIF", save_all=True, append_images=[Image.new("L", (30, 20), 255)])
+    return encode(Image.new("L", (30, 20)), "GIF", save_all=True, append_images=[Image.new("L", (30, 20), 255)])
 
 
 @pytest.mark.parametrize(
     "name, content, message",
     [
         ("moving.gif", frames(), "animated or has several pages (2)"),
-        ("huge.png", written(Image.new("1", (8000, 7000)), "PNG"), "56.0 megapixels"),
+        ("huge.png", encode(Image.new("1", (8000, 7000)), "PNG"), "56.0 megapixels"),
         ("cut.jpg", (EXAMPLES / "flower.jpg").read_bytes()[:50_000], "truncated or damaged"),
         ("holiday.jpg", b"\xff\xd8\xff\xe0 not really a photograph", "holiday.jpg starts like a picture"),
         ("empty.png", b"", "is empty (0 bytes)"),
@@ -57,9 +57,9 @@ def test_bad_files_are_refused_beside_the_canvas(visitor, tmp_path, name, conten
 
 
 @pytest.mark.parametrize("mode, kind", [("CMYK", "JPEG"), ("I;16", "PNG"), ("P", "PNG"), ("LA", "PNG"), ("1", "TIFF")])
-def test_unusual_pictures_are_converted(visitor, tmp_path, mode, kind) -> None:
+def test_unusual_images_are_converted(visitor, tmp_path, mode, kind) -> None:
     file = tmp_path / f"unusual.{kind.lower()}"
-    file.write_bytes(written(Image.new(mode, (320, 200)), kind))
+    file.write_bytes(encode(Image.new(mode, (320, 200)), kind))
     visitor.open_and_wait(file)
     visitor.click(100, 100)
     visitor.wait_for_answer()

@@ -21,7 +21,7 @@ def test_old_files_are_removed_when_new_ones_come() -> None:
     "name, safe",
     [
         ("../../etc/passwd", "_.._etc_passwd"),
-        ("...", "picture"),
+        ("...", "image"),
         ("猫" * 200 + ".png", "猫" * 66 + ".png"),
         ("a.b", "a.b"),
         ('a<b>"c|d?.png', "a_b_c_d_.png"),

@@ -24,7 +24,7 @@ def test_a_photo_is_encoded_once_per_visitor(matting, tmp_path) -> None:
     assert (mine.name, yours.name) == ("mine", "yours") and mine.token != yours.token
     engine.forget("me")
     assert engine.store.peek((mine.token,)) is None and engine.store.peek((yours.token,)) is not None
-    engine.open(str(files[0]), "you")  # the next picture takes the place of the last
+    engine.open(str(files[0]), "you")  # the next photo replaces the last
     assert engine.store.peek((yours.token,)) is None and len(engine.store) == 1
 
 
@@ -39,7 +39,7 @@ def test_a_correction_starts_from_the_answer_before_it(matting) -> None:
         second.logits, expected.segment.logits
     )
     assert np.array_equal(engine.matte(session, (POINT, BACKGROUND), "alpha").alpha, expected.alpha)
-    boxed = engine.segment(session, (POINT, Op("box", (178.0, 82.0, 450.0, 360.0))))  # a box begins anew
+    boxed = engine.segment(session, (POINT, Op("box", (178.0, 82.0, 450.0, 360.0))))  # a box starts again
     alone = scene.matte(box=(178, 82, 450, 360), points=[POINT.xy])
     assert np.array_equal(boxed.logits, alone.segment.logits)
 

@@ -1,4 +1,4 @@
-"""Pictures inside canvas messages; no server."""
+"""Images inside canvas messages; no server."""
 
 import base64
 import io
@@ -13,7 +13,7 @@ from tests.conftest import EXAMPLES
 from tests.demo.mock import MockGraphs
 
 
-def decoded(url: str) -> Image.Image:
+def decode(url: str) -> Image.Image:
     kind, data = url.split(";base64,")
     image = Image.open(io.BytesIO(base64.b64decode(data)))
     assert kind == f"data:image/{image.format.lower()}"
@@ -27,32 +27,32 @@ def scene() -> Scene:
 
 def test_a_photo_comes_in_its_own_size(scene) -> None:
     message = photo_message(scene.photo)
-    assert (message["width"], message["height"]) == decoded(message["source"]).size == (640, 427)
+    assert (message["width"], message["height"]) == decode(message["source"]).size == (640, 427)
 
 
 def test_a_large_photo_comes_smaller_with_its_own_size_beside_it() -> None:
     photo = Matting(MockGraphs()).open(np.zeros((1500, 3000, 3), np.uint8)).photo
     message = photo_message(photo)
-    assert (message["width"], message["height"]) == (3000, 1500) and decoded(message["source"]).size == (2048, 1024)
+    assert (message["width"], message["height"]) == (3000, 1500) and decode(message["source"]).size == (2048, 1024)
 
 
 def test_a_matte_is_an_alpha_channel_and_sent_once(scene) -> None:
     matte = scene.matte(points=[(310, 215)])
     message = matte_message(matte, "key", with_pixels=True, with_candidates=False)
     assert message["key"] == "key" and "candidates" not in message
-    assert np.array_equal(np.asarray(decoded(message["overlay"]).getchannel("A")), matte.alpha_uint8())
+    assert np.array_equal(np.asarray(decode(message["overlay"]).getchannel("A")), matte.alpha_uint8())
     assert "overlay" not in matte_message(matte, "key", with_pixels=False, with_candidates=False)
 
 
 def test_candidates_are_thumbnails_of_the_part_where_they_are(scene) -> None:
     message = matte_message(scene.matte(points=[(310, 215)]), "key", with_pixels=False, with_candidates=True)
     assert [(one["index"], one["score"]) for one in message["candidates"]] == [(1, 0.95), (2, 0.8), (3, 0.7)]
-    thumbnails = [decoded(one["source"]) for one in message["candidates"]]
+    thumbnails = [decode(one["source"]) for one in message["candidates"]]
     assert len({image.size for image in thumbnails}) == 1 and max(thumbnails[0].size) <= 112
     assert thumbnails[0].width / thumbnails[0].height == pytest.approx(1, abs=0.1)  # discs, not the whole photo
 
 
 def test_a_preview_is_a_mask(scene) -> None:
     (segment,) = scene.segment([Prompt(points=[(310, 215)])])
-    alpha = np.asarray(decoded(preview_url(segment)).getchannel("A"))
+    alpha = np.asarray(decode(preview_url(segment)).getchannel("A"))
     assert alpha.shape == (342, 512) and alpha[172, 248] == 255 and alpha[5, 5] == 0

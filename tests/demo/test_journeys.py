@@ -1,4 +1,4 @@
-"""Two whole journeys on the embedded model: at a desk, and with a phone."""
+"""Two complete visits on the embedded model: at a desk, and with a phone."""
 
 import io
 import os
@@ -12,7 +12,7 @@ from tests.demo.visitor import Visitor
 
 
 def shot(visitor: Visitor, name: str) -> None:
-    """Keep a picture of the page in the folder SCREENSHOTS, if it is set."""
+    """Save a screenshot of the page in the folder SCREENSHOTS, if it is set."""
     if folder := os.environ.get("SCREENSHOTS"):
         visitor.wait_until_idle()
         visitor.tab.screenshot(path=f"{folder}/{name}.png")

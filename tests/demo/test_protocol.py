@@ -1,4 +1,4 @@
-"""Messages that a browser may send, and those that are refused; no server."""
+"""Messages that a browser may send, and messages that are refused; no server."""
 
 import json
 import math
@@ -33,7 +33,7 @@ def scene_object(number: object = 1, **changes: object) -> dict:
     }
 
 
-def test_a_document_survives_the_way_there_and_back() -> None:
+def test_a_document_survives_the_round_trip() -> None:
     objects, active = parse_document({"objects": [scene_object(), scene_object(2, visible=False)], "active": 2})
     assert active == 2 and objects[0].ops == (
         Op("box", (1.0, 2.0, 30.0, 40.0)),

@@ -1,4 +1,4 @@
-"""What is kept, what is dropped and when; a clock of the test's own."""
+"""Which values are kept and which are dropped when, with a clock that the test sets."""
 
 import threading
 import time
@@ -41,7 +41,7 @@ def test_what_is_not_used_for_long_is_dropped() -> None:
     assert len(store) == 1 and store.peek("b") is None and store.peek("a") == "a"
 
 
-def test_it_is_dropped_even_when_nobody_comes() -> None:
+def test_unused_values_are_dropped_even_without_a_call() -> None:
     store = Store(100, 0.05, lambda value: 1)
     store.get("a", lambda: 1)
     end = time.monotonic() + 10

@@ -6,7 +6,7 @@ import gradio as gr
 import pytest
 
 from demo.tabs import style
-from demo.tabs.style import StyleControls, colour_from, shipped_backgrounds
+from demo.tabs.style import StyleControls, list_backgrounds, parse_colour
 from mam import InputError
 from mam.composition import Blur, Gradient, Style
 from mam.images import Photo
@@ -57,6 +57,6 @@ def test_edges_need_no_background(controls) -> None:
 
 
 def test_colours_come_as_gradios_picker_sends_them() -> None:
-    assert colour_from("#102030") == "#102030" and colour_from("rgb(1, 2, 3)") == (1, 2, 3)
-    assert colour_from("no colour") == "no colour"  # refused where it is used
-    assert len(shipped_backgrounds()) >= 3
+    assert parse_colour("#102030") == "#102030" and parse_colour("rgb(1, 2, 3)") == (1, 2, 3)
+    assert parse_colour("no colour") == "no colour"  # refused where it is used
+    assert len(list_backgrounds()) >= 3

@@ -1,4 +1,4 @@
-"""A GPU that is borrowed for each call; a stand-in for the `spaces` package lends nothing."""
+"""A GPU that is attached for each call, with a stand-in for the `spaces` package."""
 
 import sys
 import types
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from demo import app, zero_gpu
-from demo.zero_gpu import LentGraphs, borrowed_graphs
+from demo.zero_gpu import ZeroGpuGraphs, load_cached_graphs
 from mam import Matting
 from mam.folders import BUNDLE
 from tests.conftest import EXAMPLES
@@ -23,9 +23,9 @@ class Lender:
     def GPU(self, duration: int) -> Callable:
         def decorate(function: Callable) -> Callable:
             def lent(*values):
-                before = borrowed_graphs.cache_info().currsize
+                before = load_cached_graphs.cache_info().currsize
                 answer = function(*values)
-                self.calls.append((before, borrowed_graphs.cache_info().currsize))
+                self.calls.append((before, load_cached_graphs.cache_info().currsize))
                 return answer
 
             return lent
@@ -38,22 +38,22 @@ def lender(monkeypatch) -> Iterator[Lender]:
     lender = Lender()
     monkeypatch.setitem(sys.modules, "spaces", types.SimpleNamespace(GPU=lender.GPU))
     monkeypatch.setenv("SPACES_ZERO_GPU", "true")
-    borrowed_graphs.cache_clear()
+    load_cached_graphs.cache_clear()
     yield lender
-    borrowed_graphs.cache_clear()
+    load_cached_graphs.cache_clear()
 
 
 def test_sessions_are_made_where_the_gpu_is(lender, flower) -> None:
-    matting = Matting(LentGraphs(BUNDLE, device="cpu"))
+    matting = Matting(ZeroGpuGraphs(BUNDLE, device="cpu"))
     assert matting.graphs.provider == "CUDAExecutionProvider" and lender.calls == []
     matte = matting.open(EXAMPLES / "flower.jpg").matte(box=(178, 82, 450, 360))
     assert lender.calls[0] == (0, 1) and set(lender.calls[1:]) == {(1, 1)}  # made by the first call, then kept
     assert np.array_equal(matte.alpha, flower.matte(box=(178, 82, 450, 360)).alpha)
 
 
-def test_the_page_borrows_on_a_zero_gpu_space(lender) -> None:
+def test_the_page_uses_the_gpu_of_a_zero_gpu_space(lender) -> None:
     matting, _ = app.load(app.parse(["--device", "cuda"]))
-    assert isinstance(matting.graphs, LentGraphs) and matting.graphs.folder == BUNDLE and lender.calls == []
+    assert isinstance(matting.graphs, ZeroGpuGraphs) and matting.graphs.folder == BUNDLE and lender.calls == []
 
 
 def test_elsewhere_spaces_is_not_needed(monkeypatch) -> None:

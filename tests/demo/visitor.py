@@ -1,4 +1,4 @@
-"""A visitor of the page for browser tests: actions on the canvas, and waiting for what they lead to."""
+"""A visitor of the page for browser tests: actions on the canvas, and waiting for their effects."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Visitor:
         self.tab = tab
         self.problems: list[str] = []
         self.outside: list[str] = []
-        self._pending: set[Request] = set()  # what Gradio has asked the server and is not answered yet
+        self._pending: set[Request] = set()  # Gradio's requests that are not answered yet
         tab.on("request", lambda sent: self._pending.add(sent) if "/gradio_api/queue/" in sent.url else None)
         tab.on("requestfinished", lambda sent: self._pending.discard(sent))
         tab.on("requestfailed", lambda sent: self._pending.discard(sent))
@@ -54,7 +54,7 @@ class Visitor:
         tab.goto(address)
         expect(tab.locator("#canvas .empty")).to_be_visible(timeout=30_000)
         self.text = tab.locator("#text textarea, #text input")
-        self.message, self.canvas = tab.locator("#canvas .message"), tab.locator("#canvas canvas.picture")
+        self.message, self.canvas = tab.locator("#canvas .message"), tab.locator("#canvas canvas.photo")
 
     def open(self, path: Path = EXAMPLES / "flower.jpg") -> None:
         """Choose a photo through the canvas."""
@@ -114,7 +114,7 @@ class Visitor:
             self.tab.evaluate("() => new Promise(requestAnimationFrame)")
 
     def wait_until_idle(self) -> None:
-        """Wait until the server has answered everything that the page has asked it."""
+        """Wait until the server has answered all requests of the page."""
         self.wait_until(lambda: not self._pending)
 
     def wait_for_answer(self, text: str = "found") -> None:

@@ -4,7 +4,7 @@ import onnx
 import pytest
 import torch
 
-from export.attention import OPERATOR, fused
+from export.attention import OPERATOR, use_fused_attention
 from export.parity import relative_error
 from export.write import write_graphs
 from mam.contract import GRAPHS
@@ -21,7 +21,7 @@ def test_fused_attention_is_the_same_function(small_sam, block) -> None:
     plain = encoder.blocks[block].attn
     with torch.inference_mode():
         expected = plain(tokens)
-        with fused(encoder):
+        with use_fused_attention(encoder):
             assert encoder.blocks[block].attn is not plain
             got = encoder.blocks[block].attn(tokens)
     assert encoder.blocks[block].attn is plain

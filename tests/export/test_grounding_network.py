@@ -10,7 +10,7 @@ from export.grounding_network import (
     SPECIAL_TOKENS,
     TraceableGrounding,
     check_transformers,
-    replacements,
+    replace_untraceable,
 )
 from mam import WeightsError
 
@@ -40,7 +40,7 @@ def test_originals_are_put_back_even_after_an_error() -> None:
         ]
 
     before = state()
-    with pytest.raises(ZeroDivisionError), replacements(None, None):
+    with pytest.raises(ZeroDivisionError), replace_untraceable(None, None):
         assert not set(map(id, state())) & set(map(id, before))
         raise ZeroDivisionError
     assert state() == before
@@ -50,7 +50,7 @@ def test_replaced_reference_points_are_the_same() -> None:
     ratios = torch.rand(1, 3, 2, generator=torch.manual_seed(0)) / 2 + 0.5
     shapes = [(12, 20), (6, 10), (1, 5)]
     expected = upstream.GroundingDinoEncoder.get_reference_points(shapes, ratios, "cpu")
-    with replacements(None, None):
+    with replace_untraceable(None, None):
         assert torch.allclose(
             upstream.GroundingDinoEncoder.get_reference_points(shapes, ratios, "cpu"), expected, atol=1e-6
         )

@@ -1,4 +1,4 @@
-"""The command line: what it refuses, and what a missing package or file looks like."""
+"""The command line: refused arguments, and the message for a missing package or file."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The comparison of torch with onnxruntime: it holds for the shipped graphs, and it fails where it must."""
+"""The comparison of torch with onnxruntime: the shipped graphs pass, and other graphs fail."""
 
 import pytest
 

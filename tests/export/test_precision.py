@@ -1,4 +1,4 @@
-"""The embedded model at other precisions: smaller files, graphs that run, and losses as measured."""
+"""The embedded model at other precisions: smaller files, graphs that run, and errors as measured."""
 
 import shutil
 

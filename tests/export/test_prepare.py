@@ -1,4 +1,4 @@
-"""Preparation of a full-size model; a small SAM stands for Meta's, a folder for the download servers."""
+"""Preparation of a full-size model, with a small SAM instead of Meta's and a folder instead of download servers."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_prepared_models_are_found_by_name_and_exported_once(without_graphs) -> 
     assert (folder / "matte.onnx").stat().st_mtime_ns == before
 
 
-def test_an_interrupted_export_leaves_nothing_that_looks_complete(without_graphs, monkeypatch) -> None:
+def test_an_interrupted_export_leaves_no_folder_that_is_taken_for_complete(without_graphs, monkeypatch) -> None:
     def fail(*args, **options):
         raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""The files that the export writes: contract, metadata, weights, and the shipped graphs again."""
+"""The files that the export writes: contract, metadata, weights, and that the export reproduces the shipped graphs."""
 
 import shutil
 from collections import Counter

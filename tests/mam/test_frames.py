@@ -1,4 +1,4 @@
-"""Between the original and the input frame."""
+"""Conversion between the original and the input frame."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A training folder of a few made-up pictures, in the real layout."""
+"""A training folder of a few made-up images, in the real layout."""
 
 import numpy as np
 import pytest
@@ -30,6 +30,21 @@ def data(tmp_path_factory):
     )
     (root / "backgrounds" / "hills").mkdir(parents=True)
     Image.fromarray(rng.integers(0, 255, (60, 80, 3), np.uint8)).save(root / "backgrounds" / "hills" / "1.jpg")
+    return root
+
+
+@pytest.fixture(scope="session")
+def main_objects(tmp_path_factory):
+    """Two soft masks of main objects, as webp and png."""
+    root = tmp_path_factory.mktemp("main")
+    folder = root / "photos" / "duts"
+    folder.mkdir(parents=True)
+    disc = np.clip(30 - np.hypot(*np.mgrid[-45:45, -60:60]), 0, 1)
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        pixels = (disc[..., None] * 150 + rng.integers(0, 90, (90, 120, 3))).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{name}.webp")
+        Image.fromarray((disc * 255).astype(np.uint8)).save(folder / f"{name}.png")
     return root
 
 

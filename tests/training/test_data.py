@@ -1,26 +1,13 @@
 """Training examples: shapes, ranges, and that they depend on (seed, index) alone."""
 
 import numpy as np
-import pytest
 
-from mam.training.data import Library, Segments
-
-
-@pytest.fixture(scope="module")
-def library(data) -> Library:
-    return Library(data)
+from mam.training.data import Segments
+from mam.training.library import SEGMENTS_MIX, Library
 
 
-def test_video_frames_are_grouped_by_shot(library) -> None:
-    assert [len(shot) for shot in library.shots["davis"]] == [2, 1]
-
-
-def test_an_empty_folder_is_refused(tmp_path) -> None:
-    with pytest.raises(FileNotFoundError, match="no photographs in"):
-        Library(tmp_path)
-
-
-def test_segments(library) -> None:
+def test_segments(data) -> None:
+    library = Library(data, SEGMENTS_MIX)
     for i in range(20):
         example = Segments(library, 64, 7)[i]
         again = Segments(library, 64, 7)[i]

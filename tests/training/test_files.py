@@ -8,8 +8,9 @@ from PIL import Image
 
 from mam.cli import main
 from mam.training import files
-from mam.training.data import Library, Segments
+from mam.training.data import Segments
 from mam.training.files import Files
+from mam.training.library import SEGMENTS_MIX, Library
 
 
 def test_packed_images_train_like_the_folder(data, tmp_path) -> None:
@@ -17,7 +18,7 @@ def test_packed_images_train_like_the_folder(data, tmp_path) -> None:
     archives = files.pack(data, tmp_path / "packed", log=lines.append, shard=files.LARGEST + 20_000)
     assert len(lines) == len(archives) > 1 and archives == sorted((tmp_path / "packed").iterdir())
     assert Files(tmp_path / "packed").names == Files(data).names
-    loose, packed = Segments(Library(data), 64, 1), Segments(Library(tmp_path / "packed"), 64, 1)
+    loose, packed = (Segments(Library(root, SEGMENTS_MIX), 64, 1) for root in (data, tmp_path / "packed"))
     for i in range(8):
         a, b = loose[i], packed[i]
         assert all(np.array_equal(a[k], b[k]) for k in a)
@@ -32,6 +33,16 @@ def test_large_photographs_are_shrunk_with_their_labels(data, tmp_path) -> None:
     assert max(image.size) == 40 and image.size == small.size
     before = np.unique(np.asarray(Image.open(data / labels)))
     assert set(np.unique(np.asarray(small))) <= set(before)
+
+
+def test_webp_photographs_are_shrunk_and_cutouts_are_not(data, main_objects, tmp_path) -> None:
+    files.pack(main_objects, tmp_path / "photos", longest=40, log=lambda line: None)
+    packed = Files(tmp_path / "photos")
+    sizes = {name: Image.open(packed.open(name)).size for name in packed.names}
+    assert set(sizes.values()) == {(40, 30)} and any(name.endswith(".webp") for name in sizes)
+    files.pack(data, tmp_path / "all", longest=40, log=lambda line: None)
+    cutout = "cutouts/emoji/1f600.webp"
+    assert Files(tmp_path / "all").open(cutout).read() == (data / cutout).read_bytes()
 
 
 def test_nothing_to_pack_and_archives_in_the_way_are_errors(data, tmp_path, capsys) -> None:

@@ -1,12 +1,13 @@
-"""The loss of interactive segmentation: prompts by kind, clicks that are obeyed."""
+"""The loss of interactive segmentation: prompts by kind, and a falling loss."""
 
 import math
 
 import numpy as np
 import torch
 
-from mam.training.examples import KINDS, Examples, Library
+from mam.training.examples import KINDS, Examples
 from mam.training.interactive import Segmenter, first_prompts, segmentation_loss
+from mam.training.library import INTERACTIVE_MIX, Library
 
 
 def test_each_kind_of_prompt_has_its_points():
@@ -28,7 +29,7 @@ def test_each_kind_of_prompt_has_its_points():
 def test_the_loss_falls_when_one_batch_is_learnt(data):
     torch.manual_seed(0)
     net = Segmenter()
-    examples = Examples(Library(data), 64, 0)
+    examples = Examples(Library(data, INTERACTIVE_MIX), 64, 0)
     drawn = [examples[i] for i in range(4)]
     batch = {k: torch.from_numpy(np.stack([e[k] for e in drawn])) for k in drawn[0]}
     optimizer = torch.optim.Adam(net.parameters(), 1e-3)

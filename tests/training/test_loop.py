@@ -1,4 +1,4 @@
-"""Both stages run, learn, and go on to the step after an interruption."""
+"""Both stages run, learn, and resume at the exact step after an interruption."""
 
 import pytest
 import torch
@@ -48,7 +48,7 @@ def test_segmentation_resumes_to_the_step(data, tmp_path, mini, monkeypatch) -> 
         run.train_segmentation(recipe.changed(lr=5e-4), data, tmp_path / "parts", log=quiet)
 
 
-def test_segmentation_goes_on_from_a_checkpoint(data, tmp_path, mini) -> None:
+def test_segmentation_starts_from_a_checkpoint(data, tmp_path, mini) -> None:
     recipe = RECIPES["tiny-segment"].changed(steps=1, batch=2, lr=1e-9, read_side=64)
     sam = checkpoint.seeded(mini, 3).sam
     checkpoint.save(sam, mini, tmp_path / "start.pt")

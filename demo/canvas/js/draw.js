@@ -1,4 +1,4 @@
-// Drawing: where things are on the screen, the photo with its mattes, the visitor's prompts, and the loupe.
+// Drawing: the transform from photo to screen, the photo with its mattes, the visitor's prompts, and the loupe.
 
 const COLOURS = ['#2563eb', '#db2777', '#16a34a', '#d97706', '#7c3aed', '#0891b2', '#dc2626', '#65a30d'];
 const FOREGROUND = '#16a34a', BACKGROUND = '#dc2626';

@@ -1,4 +1,4 @@
-// What the visitor does: mouse, pen and fingers on the photo, keys, buttons, dropped and pasted files.
+// Input: mouse, pen and fingers on the photo, keys, buttons, dropped and pasted files.
 
 const CLICK_DISTANCE = 6; // pixels of the screen that a pointer may move within a click
 const STROKE_STEP = 3; // and that it moves between two points of a scribble

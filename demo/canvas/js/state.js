@@ -1,8 +1,8 @@
-// What the canvas knows, and every way to change the document. The scripts of this folder are joined into one function, so
+// The canvas's state, and every function that changes the document. The scripts of this folder are joined into one function, so
 // they share these names; protocol.py describes the messages and rules. Coordinates are pixels of the original photo.
 
 const find = (selector) => element.querySelector(selector);
-const canvas = find('canvas.picture'), loupe = find('canvas.loupe'), stage = find('.stage');
+const canvas = find('canvas.photo'), loupe = find('canvas.loupe'), stage = find('.stage');
 const MAX_UNDO = 200;
 
 const state = {
@@ -37,7 +37,7 @@ function hasPrompts() {
 
 // Changes ------------------------------------------------------------------------------------------------------------
 
-function change(edit) { // every change can be undone, and is answered by the server
+function change(edit) { // every change can be undone, and is sent to the server
   if (!state.photo) return;
   state.past.push(JSON.stringify(state.doc));
   if (state.past.length > MAX_UNDO) state.past.shift();

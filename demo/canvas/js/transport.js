@@ -1,7 +1,7 @@
 // Messages to the server and back: the document after every change, previews under the pointer, and new photos. The rules
 // of order are in protocol.py.
 
-const REQUEST_TIMEOUT = 30000; // ms; an answer that takes longer is not waited for
+const REQUEST_TIMEOUT = 30000; // ms; after that the next change is sent without waiting for the answer
 const OPEN_TIMEOUT = 60000;
 const PREVIEW_PAUSE = 60;
 const KEPT_OVERLAYS = 8;
@@ -13,9 +13,9 @@ const request = {
 };
 const preview = {
   mask: null, // image of what a click would give
-  place: null, // the newest place of the pointer that was not asked about
+  place: null, // the newest position of the pointer that was not requested yet
   busy: false,
-  number: 0, // of the newest question; leaving the photo counts too, so that a late answer is not shown
+  number: 0, // of the newest request; leaving the photo counts too, so that a late answer is not shown
 };
 
 // The document -------------------------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ watch('value', queueReply);
 
 // Previews -----------------------------------------------------------------------------------------------------------
 
-async function requestPreview() { // one at a time, and only of the newest place
+async function requestPreview() { // one at a time, and only at the newest position
   if (preview.busy || !preview.place || state.busy || !state.photo) return;
   const { x, y } = preview.place, number = ++preview.number;
   preview.busy = true;
@@ -136,7 +136,7 @@ async function requestPreview() { // one at a time, and only of the newest place
     const mask = await server.preview({ token: state.photo.token, x, y, label: tools.label, ops: activeObject().ops });
     if (mask && number === preview.number && pointer.at && !state.busy) preview.mask = await loadImage(mask);
   } catch (error) {
-    preview.mask = null; // not reported: the click itself will explain what is wrong
+    preview.mask = null; // not reported: the reply to the click itself describes the error
   }
   preview.busy = false;
   draw();
@@ -166,7 +166,7 @@ function upload(files) {
   input.dispatchEvent(new Event('change', { bubbles: true }));
   const opening = 'Opening ' + photo.name + ' …';
   state.busy = opening;
-  setTimeout(() => { // Gradio may refuse a file without telling the canvas
+  setTimeout(() => { // Gradio may refuse a file without an event for the canvas
     if (state.busy !== opening) return;
     state.busy = '';
     announce(photo.name + ' did not arrive; choose it once more, or another file.', true);

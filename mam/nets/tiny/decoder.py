@@ -11,30 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mam.frames import SIDE
-from mam.nets.tiny.encoder import Block, conv_bn, upsample
+from mam.nets.tiny.blocks import Attention, ResidualBlock, conv_bn, upsample
 
 _REACH = (8.0, 40.0)  # standard deviations of a click's two blobs, pixels of the input frame
 _BOX_EDGE = 6.0  # softness of a box's edge, likewise
 _LOGIT_SCALE = 4.0  # previous logits are compressed by tanh(logit / scale)
+_HEADS = 4
 PROMPT_MAPS = 2 * len(_REACH) + 2
-
-
-class Attention(nn.Module):
-    """Multi-head self-attention over all cells; residual."""
-
-    def __init__(self, width: int, heads: int = 4) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm = nn.BatchNorm2d(width)
-        self.qkv = nn.Conv2d(width, 3 * width, 1)
-        self.out = nn.Conv2d(width, width, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, width, h, w) -> the same shape."""
-        b, c, h, w = x.shape
-        q, k, v = self.qkv(self.norm(x)).reshape(b, 3, self.heads, c // self.heads, h * w).transpose(-1, -2).unbind(1)
-        y = F.scaled_dot_product_attention(q, k, v)
-        return x + self.out(y.transpose(-1, -2).reshape(b, c, h, w))
 
 
 class PromptDecoder(nn.Module):
@@ -52,16 +35,22 @@ class PromptDecoder(nn.Module):
         self.features = nn.Conv2d(256, w4, 1)
         # Click and box maps, previous logits and whether there are any, similarity to what was clicked on and off.
         self.prompts = conv_bn(PROMPT_MAPS + 2 + 2, w4, 3)
-        self.stage4 = nn.Sequential(Block(w4), Block(w4))
+        self.stage4 = nn.Sequential(ResidualBlock(w4), ResidualBlock(w4))
         self.down8 = conv_bn(w4, w8, 3, 2)
-        self.stage8 = nn.Sequential(Block(w8), Block(w8))
+        self.stage8 = nn.Sequential(ResidualBlock(w8), ResidualBlock(w8))
         self.down16 = conv_bn(w8, w16, 3, 2)
         self.position = conv_bn(w16, w16, 7, groups=w16)
         self.stage16 = nn.Sequential(
-            Block(w16), Attention(w16), Block(w16), Attention(w16), Block(w16), Attention(w16), Block(w16)
+            ResidualBlock(w16),
+            Attention(w16, _HEADS),
+            ResidualBlock(w16),
+            Attention(w16, _HEADS),
+            ResidualBlock(w16),
+            Attention(w16, _HEADS),
+            ResidualBlock(w16),
         )
-        self.up8, self.merge8 = nn.Conv2d(w16, w8, 1), nn.Sequential(Block(w8), Block(w8))
-        self.up4, self.merge4 = nn.Conv2d(w8, w4, 1), nn.Sequential(Block(w4), Block(w4))
+        self.up8, self.merge8 = nn.Conv2d(w16, w8, 1), nn.Sequential(ResidualBlock(w8), ResidualBlock(w8))
+        self.up4, self.merge4 = nn.Conv2d(w8, w4, 1), nn.Sequential(ResidualBlock(w4), ResidualBlock(w4))
         self.up2, self.merge2 = nn.Conv2d(w4, f1, 1), conv_bn(f1 + f1 + PROMPT_MAPS + 1, f1, 3)
         self.refine2 = conv_bn(f1, f1, 3)
         self.masks2 = nn.Conv2d(f1, 4, 3, padding=1)

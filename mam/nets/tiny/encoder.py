@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mam.frames import PIXEL_MEAN, PIXEL_STD
+from mam.nets.tiny.blocks import ResidualBlock, conv_bn, upsample
 
 # Expansion, channels, repeats, stride, kernel size of each stage of EfficientNet-Lite0.
 # Source: Tan and Le 2019, table 1; "lite" keeps the stem and head width and has no squeeze-and-excitation and no swish.
@@ -28,32 +29,6 @@ _STAGES = (
 _PYRAMID_STAGES = (1, 2, 4, 6)  # the last block of each gives strides 4, 8, 16, 32
 _FROZEN_BLOCKS = 3  # the stem and the first two stages are good as they are, and training them is slow
 _BATCH_NORM_EPS = 1e-3
-
-
-def conv_bn(cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """A convolution that keeps the size (divided by `stride`), and batch normalisation."""
-    return nn.Sequential(
-        nn.Conv2d(cin, cout, kernel, stride, kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(cout)
-    )
-
-
-def upsample(x: Tensor) -> Tensor:
-    """(B, C, h, w) -> (B, C, 2h, 2w), bilinear."""
-    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-
-
-class Block(nn.Module):
-    """Depthwise 5x5, then a pointwise bottleneck twice as wide; residual."""
-
-    def __init__(self, width: int, expand: int = 2) -> None:
-        super().__init__()
-        self.mix = conv_bn(width, width, 5, groups=width)
-        self.widen = conv_bn(width, width * expand, 1)
-        self.narrow = conv_bn(width * expand, width, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, width, h, w) -> the same shape."""
-        return x + self.narrow(F.relu(self.widen(self.mix(x))))
 
 
 class InvertedResidual(nn.Module):
@@ -138,7 +113,7 @@ class ImageEncoder(nn.Module):
         self.backbone = EfficientNetLite0()
         self.lateral32, self.lateral16 = conv_bn(320, pyramid, 1), conv_bn(112, pyramid, 1)
         self.lateral8, self.lateral4 = conv_bn(40, pyramid, 1), conv_bn(24, pyramid, 1)
-        self.merge16, self.merge8, self.merge4 = Block(pyramid), Block(pyramid), Block(pyramid)
+        self.merge16, self.merge8, self.merge4 = ResidualBlock(pyramid), ResidualBlock(pyramid), ResidualBlock(pyramid)
         self.fine0 = conv_bn(3, fine[0], 3)
         self.fine1 = conv_bn(32, fine[1], 3)
 
