@@ -73,6 +73,21 @@ def how_to_get(weights: WeightFile) -> str:
 
 
 @contextlib.contextmanager
+def required_packages() -> Iterator[None]:
+    """Surround the imports that only downloads need.
+
+    Raises:
+        WeightsError: one is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise WeightsError(
+            f"downloads need more packages ({error}): pip install httpx filelock huggingface_hub"
+        ) from None
+
+
+@contextlib.contextmanager
 def exclusive_lock(path: Path) -> Iterator[None]:
     """Lock a file or folder against other processes while it is created.
 
@@ -82,10 +97,8 @@ def exclusive_lock(path: Path) -> Iterator[None]:
     Raises:
         WeightsError: the parent folder is not writable, or the package filelock is missing.
     """
-    try:
+    with required_packages():
         from filelock import FileLock
-    except ImportError:
-        raise WeightsError("downloads need more packages: pip install httpx filelock huggingface_hub") from None
 
     lock = FileLock(path.with_name(f"{path.name}.lock"))
     try:

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mam.errors import WeightsError
-from mam.weights.cache import cache_folder, exclusive_lock, how_to_get, verification_record, verified_path, verify
+from mam.weights.cache import (
+    cache_folder,
+    exclusive_lock,
+    how_to_get,
+    required_packages,
+    verification_record,
+    verified_path,
+    verify,
+)
 from mam.weights.registry import WeightFile, find
 
 if TYPE_CHECKING:
@@ -82,7 +90,8 @@ def _hub_source(weights: WeightFile) -> tuple[str, dict[str, str]]:
     Raises:
         WeightsError: HF_HUB_OFFLINE is set.
     """
-    from huggingface_hub import constants, get_token, hf_hub_url
+    with required_packages():
+        from huggingface_hub import constants, get_token, hf_hub_url
 
     if constants.HF_HUB_OFFLINE:
         raise WeightsError(
@@ -99,7 +108,8 @@ def _hub_source(weights: WeightFile) -> tuple[str, dict[str, str]]:
 
 def _download(weights: WeightFile, url: str, headers: dict[str, str], partial: Path, progress: Progress | None) -> None:
     """Download the missing part of a file, and resume after each interruption."""
-    import httpx
+    with required_packages():
+        import httpx
 
     problem = "no attempt was made"
     for delay in (0.0, *RETRY_DELAYS):
