@@ -1,9 +1,9 @@
 """Image encoder of `tiny`: a small convolutional network with some self-attention, designed for CPUs.
 
-It keeps SAM's contract, (B, 3, S, S) -> (B, 256, S/16, S/16), but reads the image downsampled by 4, so that a
-1024-pixel input frame costs about 1.4 GMAC, roughly 1/350 of SAM's ViT-B. Fine edges come from M2M, which reads the
-full image. The embedding holds the features that `Sam.unpack` turns into the decoder's, and the downsampled image,
-which mask refinement (`mam.nets.evidence`) needs.
+Its shapes are those of SAM's encoder, (B, 3, S, S) -> (B, 256, S/16, S/16), but it downsamples the image by 4 first, so
+that an input frame of 1024 pixels costs about 1.4 GMAC, roughly 1/350 of SAM's ViT-B. M2M reads the full image and adds
+the fine edges. The embedding contains the features, which `Sam.unpack` maps to the decoder's, and the downsampled
+image, which mask refinement (`mam.nets.evidence`) uses.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from mam.variants import CNN
 
-_PIXELS = 4  # of the downsampled image along a cell of the embedding
-_IMAGE_CHANNELS = 3 * _PIXELS**2  # of the embedding
+_PIXELS = 4  # pixels of the downsampled image per cell of the embedding, in each direction
+_IMAGE_CHANNELS = 3 * _PIXELS**2  # channels of the embedding that hold the downsampled image
 
 
 def _conv_bn(cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
@@ -25,7 +25,12 @@ def _conv_bn(cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1)
 
 
 class Block(nn.Module):
-    """Depthwise 5x5 convolution, then an inverted bottleneck `expand` times as wide; residual."""
+    """Residual block: a depthwise 5x5 convolution, then an inverted bottleneck.
+
+    Args:
+        width: channels.
+        expand: the bottleneck has `expand` times as many channels.
+    """
 
     def __init__(self, width: int, expand: int = 3) -> None:
         super().__init__()
@@ -39,7 +44,12 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Global self-attention over the cells, a few hundred tokens; residual."""
+    """Residual block: global self-attention over all cells, a few hundred tokens.
+
+    Args:
+        width: channels, a multiple of `heads`.
+        heads: number of attention heads.
+    """
 
     def __init__(self, width: int, heads: int = 6) -> None:
         super().__init__()
@@ -73,8 +83,8 @@ class CNNEncoder(nn.Module):
         self.down8 = _conv_bn(w4, w8, 3, 2)
         self.stage8 = nn.Sequential(*[Block(w8) for _ in range(n8)])
         self.down16 = _conv_bn(w8, w16, 3, 2)
-        # A depthwise 7x7 convolution with zero padding is the attention's only positional encoding, so any image size
-        # works.
+        # The only positional encoding of the attention is a depthwise 7x7 convolution with zero padding, so that the
+        # encoder works for any image size.
         self.position = _conv_bn(w16, w16, 7, groups=w16)
         deep: list[nn.Module] = []
         for i in range(n16):
@@ -90,15 +100,15 @@ class CNNEncoder(nn.Module):
         """Encode normalised images.
 
         Args:
-            image: (B, 3, S, S) float32, SAM's mean and std, zero-padded; S a multiple of 16 * shrink.
+            image: (B, 3, S, S) float32, normalised by SAM's mean and std, zero-padded; S is a multiple of 16 * shrink.
 
         Returns:
-            (B, 256, S / (4 * shrink), S / (4 * shrink)) float32: 64x64 for the 1024 input frame.
+            (B, 256, S / (4 * shrink), S / (4 * shrink)) float32, 64x64 cells for the input frame of 1024 pixels.
         """
         return self.read(F.avg_pool2d(image, self.shrink))
 
     def read(self, small: Tensor) -> Tensor:
-        """Encode images that are downsampled already, as in training: (B, 3, s, s) -> (B, 256, s/4, s/4)."""
+        """Encode images that are already downsampled, as in training: (B, 3, s, s) -> (B, 256, s/4, s/4)."""
         x4 = self.stage4(self.stem(small))
         x8 = self.stage8(self.down8(x4))
         x16 = self.down16(x8)
@@ -109,18 +119,18 @@ class CNNEncoder(nn.Module):
 
 
 def packed(features: Tensor, image: Tensor) -> Tensor:
-    """An embedding, (B, 256, h, w), of features (B, at most 208, h, w) and an image (B, 3, 4h, 4w)."""
+    """Join features (B, C, h, w), C at most 208, and an image (B, 3, 4h, 4w) into an embedding (B, 256, h, w)."""
     padding = 256 - _IMAGE_CHANNELS - features.shape[1]
     return torch.cat([F.pad(features, (0, 0, 0, 0, 0, padding)), F.pixel_unshuffle(image, _PIXELS)], 1)
 
 
 def carried(embeddings: Tensor) -> Tensor:
-    """The image that an embedding holds, (B, 256, h, w) -> (B, 3, 4h, 4w)."""
+    """Return the image in an embedding, (B, 256, h, w) -> (B, 3, 4h, 4w)."""
     return F.pixel_shuffle(embeddings[:, -_IMAGE_CHANNELS:], _PIXELS)
 
 
 def pooled(embeddings: Tensor, by: int) -> Tensor:
-    """Embeddings averaged over `by` x `by` cells, their image likewise, (B, 256, h, w) -> (B, 256, h / by, w / by)."""
+    """Average embeddings and their images over `by` x `by` cells, (B, 256, h, w) -> (B, 256, h / by, w / by)."""
     return packed(F.avg_pool2d(embeddings[:, :-_IMAGE_CHANNELS], by), F.avg_pool2d(carried(embeddings), by))
 
 
