@@ -1,1 +1,1 @@
-"""Networks in torch, for training and export; the library itself runs the exported graphs and never imports them."""
+"""The networks in torch, for training and export; at run time the library uses the exported graphs instead."""

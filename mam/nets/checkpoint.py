@@ -1,6 +1,6 @@
-"""Read and write checkpoints: strict, `weights_only`, with errors that describe what a file seems to be.
+"""Reading and writing of checkpoints: strict, with `weights_only`, and errors that describe files of other kinds.
 
-This project's own layout has one file per network, SAM and M2M: `{"variant": ..., "recipe": ..., "state_dict": ...}`.
+This project writes one file per network, SAM and M2M: `{"variant": ..., "recipe": ..., "state_dict": ...}`.
 """
 
 from __future__ import annotations
@@ -25,18 +25,22 @@ _SAM_PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.", "unpack.", "
 
 
 def load(variant: Variant, *files: Path) -> MattingAnything:
-    """Build the network of a variant in eval mode from its checkpoints, in any order.
+    """Build the network of a variant from its checkpoints.
 
     Args:
-        variant: which network.
-        files: together they hold SAM and M2M: this project's two files; Meta's `sam_vit_*.pth` and the authors' M2M; or
-            the authors' single file with both (`seg_model.*` and `m2m.*`). Names of tensors decide which is which.
+        variant: the sizes of the network.
+        files: contain SAM and M2M together, in any order: this project's two files; Meta's `sam_vit_*.pth` and the
+            authors' M2M; or the authors' single file with both (`seg_model.*` and `m2m.*`). The names of tensors
+            distinguish SAM from M2M.
+
+    Returns:
+        The network in eval mode.
 
     Raises:
-        WeightsError: a file is unreadable, or has other tensors than the variant.
+        WeightsError: a file is unreadable, or its tensors are not those of the variant.
     """
-    sam, m2m = _parts(variant, files)
-    with torch.device("meta"):  # shapes without memory, because the files' tensors become the network's own
+    sam, m2m = _read_parts(variant, files)
+    with torch.device("meta"):  # allocates no memory: the files' tensors become the parameters
         model = MattingAnything(variant)
     _fill(model.sam, sam, files, sam | m2m)
     _fill(model.m2m, m2m, files, sam | m2m)
@@ -44,12 +48,16 @@ def load(variant: Variant, *files: Path) -> MattingAnything:
 
 
 def load_sam(variant: Variant, *files: Path) -> Sam:
-    """SAM alone, in eval mode, from the same kinds of files; an M2M in them is ignored.
+    """Build SAM alone, in eval mode; an M2M in the files is ignored.
+
+    Args:
+        variant: the sizes of the network.
+        files: as for `load`.
 
     Raises:
         WeightsError: as `load`.
     """
-    state, rest = _parts(variant, files)
+    state, rest = _read_parts(variant, files)
     with torch.device("meta"):
         sam = Sam(variant)
     _fill(sam, state, files, state | rest)
@@ -57,12 +65,16 @@ def load_sam(variant: Variant, *files: Path) -> Sam:
 
 
 def load_m2m(variant: Variant, *files: Path) -> MaskToMatte:
-    """M2M alone, in eval mode, from the same kinds of files; a SAM in them is ignored.
+    """Build M2M alone, in eval mode; a SAM in the files is ignored.
+
+    Args:
+        variant: the sizes of the network.
+        files: as for `load`.
 
     Raises:
         WeightsError: as `load`.
     """
-    rest, state = _parts(variant, files)
+    rest, state = _read_parts(variant, files)
     with torch.device("meta"):
         m2m = MaskToMatte(variant.m2m)
     _fill(m2m, state, files, state | rest)
@@ -70,7 +82,7 @@ def load_m2m(variant: Variant, *files: Path) -> MaskToMatte:
 
 
 def describe(state: dict[str, Tensor]) -> str:
-    """Describe a checkpoint by its tensors' names and shapes, for error messages."""
+    """Describe a checkpoint by the names and shapes of its tensors, for error messages."""
     names = {name.removeprefix("seg_model.") for name in state}
     position = state.get("image_encoder.pos_embed", state.get("seg_model.image_encoder.pos_embed"))
     known = {768: "SAM ViT-B", 1024: "SAM ViT-L", 1280: "SAM ViT-H"}
@@ -83,11 +95,11 @@ def describe(state: dict[str, Tensor]) -> str:
         found.append("a Mask-to-Matte network")
     if found:
         return " and ".join(found)
-    return f"no network of this method (its tensors are called {_some(sorted(state))})"
+    return f"no network of this method (its tensors are called {_abbreviate(sorted(state))})"
 
 
-def _parts(variant: Variant, files: Sequence[Path]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The tensors of SAM and of M2M in some files, separated by their names."""
+def _read_parts(variant: Variant, files: Sequence[Path]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Read the tensors of SAM and of M2M from the files, separated by their names."""
     sam: dict[str, Tensor] = {}
     m2m: dict[str, Tensor] = {}
     for file in files:
@@ -102,21 +114,27 @@ def _parts(variant: Variant, files: Sequence[Path]) -> tuple[dict[str, Tensor], 
 
 
 def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
-    """The tensors of a checkpoint without wrappers, floating point as float32.
+    """Read the tensors of a checkpoint, without wrappers and the prefix `module.`, floating point as float32.
+
+    Args:
+        file: the checkpoint.
+        variant: that the file has to be made for, if it names a variant.
 
     Raises:
-        WeightsError: missing, unreadable, unsafe, or made for another variant.
+        WeightsError: the file is missing, unreadable or unsafe, or was made for another variant.
     """
     if not file.exists():
         raise WeightsError(f"no checkpoint at {file}; give the path of a .pt or .pth file.")
     try:
         content: Any = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises different types, depending on where a damaged file first fails
-        raise WeightsError(f"{file} {_guess(file, error)}; expected a .pt or .pth file of tensors.") from error
+    except Exception as error:  # torch raises many types for damaged files
+        raise WeightsError(
+            f"{file} {_describe_unreadable(file, error)}; expected a .pt or .pth file of tensors."
+        ) from error
     if not isinstance(content, dict):
         raise WeightsError(f"{file} holds a {type(content).__name__}; expected a dictionary of tensors.")
     made_for = content.get("variant")
-    # Sizes are compared tensor by tensor, when the network gets its weights.
+    # The sizes of the variant are compared tensor by tensor in `_fill`.
     if isinstance(made_for, dict) and made_for.get("name") != variant.name:
         raise WeightsError(f"{file} was trained as {made_for.get('name')}; asked for {variant.name}.")
     state = content.get("state_dict", content)
@@ -131,8 +149,8 @@ def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
     }
 
 
-def _guess(file: Path, error: Exception) -> str:
-    """Describe a file that torch cannot load, from its first bytes and torch's error."""
+def _describe_unreadable(file: Path, error: Exception) -> str:
+    """Describe a file that torch cannot load, by its first bytes and torch's error."""
     if file.is_dir():
         return "is a folder"
     if isinstance(error, PermissionError):
@@ -157,7 +175,17 @@ def _guess(file: Path, error: Exception) -> str:
 
 
 def _fill(net: nn.Module, state: dict[str, Tensor], files: Sequence[Path], whole: dict[str, Tensor]) -> None:
-    """Give a network the tensors of some files, in its own dtypes, if names and shapes are exactly its own."""
+    """Assign tensors to a network, converted to its dtypes.
+
+    Args:
+        net: the network, on the meta device.
+        state: tensors for it, with exactly its names and shapes.
+        files: that the tensors come from, for error messages.
+        whole: all tensors of the files, for error messages.
+
+    Raises:
+        WeightsError: names or shapes differ.
+    """
     names = ", ".join(str(file) for file in files)
     expected = net.state_dict()
     missing, unexpected = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
@@ -169,19 +197,27 @@ def _fill(net: nn.Module, state: dict[str, Tensor], files: Sequence[Path], whole
     if missing or unexpected or shapes:
         raise WeightsError(
             f"{names} does not hold a {type(net).__name__} of this variant: "
-            f"{len(missing)} tensors missing ({_some(missing)}), "
-            f"{len(unexpected)} unexpected ({_some(unexpected)}), {len(shapes)} of another shape ({_some(shapes)}). "
+            f"{len(missing)} tensors missing ({_abbreviate(missing)}), "
+            f"{len(unexpected)} unexpected ({_abbreviate(unexpected)}), "
+            f"{len(shapes)} of another shape ({_abbreviate(shapes)}). "
             f"It seems to hold {describe(whole)}."
         )
     net.load_state_dict({name: state[name].to(like.dtype) for name, like in expected.items()}, assign=True)
 
 
-def _some(names: list[str]) -> str:
+def _abbreviate(names: list[str]) -> str:
     return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "") if names else "none"
 
 
 def save(net: Sam | MaskToMatte, variant: Variant, file: Path, recipe: dict[str, Any] | None = None) -> None:
-    """Write one network in half precision with its variant and its recipe; an interruption leaves no partial file."""
+    """Write one network in half precision; an interruption leaves no partial file under the final name.
+
+    Args:
+        net: the network.
+        variant: its sizes, which are stored with it.
+        file: the checkpoint; its folder is created if it is missing.
+        recipe: how the network was trained, which is stored with it.
+    """
     state = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")
@@ -190,10 +226,14 @@ def save(net: Sam | MaskToMatte, variant: Variant, file: Path, recipe: dict[str,
 
 
 def seeded(variant: Variant, seed: int) -> MattingAnything:
-    """A network with random weights in eval mode, for measurements and tests without a checkpoint.
+    """Build a network with random weights in eval mode, for measurements and tests without a checkpoint.
 
     Parameters that SAM and M2M initialise to zero (relative positions, the last batch norm of a block) are random too,
-    so that no part of the network can hide a mistake by giving zeros.
+    because zeros would hide errors in the layers that use them.
+
+    Args:
+        variant: the sizes of the network.
+        seed: for torch's random numbers.
     """
     torch.manual_seed(seed)
     model = MattingAnything(variant)

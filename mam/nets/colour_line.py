@@ -2,7 +2,7 @@
 
 Along hair and other fine edges that is almost the alpha itself, at full resolution, where the two differ.
 
-Source: the matting equation I = alpha F + (1 - alpha) B solved for alpha, as in Ruzon and Tomasi 2000 and many after them.
+Source: the matting equation I = alpha F + (1 - alpha) B solved for alpha, as in Ruzon and Tomasi 2000.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def colour_line(image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         mask: (B, 1, h, w) float32, 0 or 1.
 
     Returns:
-        position (B, 1, 4h, 4w) in [0, 1], 0 like the surroundings and 1 like the object; certainty (B, 1, h, w) in [0, 1].
+        position (B, 1, 4h, 4w) in [0, 1], 0 like the background, 1 like the object; certainty (B, 1, h, w) in [0, 1].
     """
     small = F.avg_pool2d(image, 4)
     smooth = F.avg_pool2d(mask, 5, 1, 2)

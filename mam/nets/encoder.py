@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from mam.nets.tiny.blocks import Attention, ResidualBlock, conv_bn, upsample
 from mam.variants import CNN
 
-_PIXELS = 4  # of the downsampled image along a cell of the embedding
+_PIXELS = 4  # pixels of the downsampled image per cell of the embedding, in each direction
 _EXPAND, _HEADS = 3, 6
-_IMAGE_CHANNELS = 3 * _PIXELS**2  # of the embedding
+_IMAGE_CHANNELS = 3 * _PIXELS**2  # channels of the embedding that hold the downsampled image
 
 
 class CNNEncoder(nn.Module):
@@ -73,16 +73,16 @@ class CNNEncoder(nn.Module):
 
 
 def packed(features: Tensor, image: Tensor) -> Tensor:
-    """An embedding, (B, 256, h, w), of features (B, at most 208, h, w) and an image (B, 3, 4h, 4w)."""
+    """Join features (B, C, h, w), C at most 208, and an image (B, 3, 4h, 4w) into an embedding (B, 256, h, w)."""
     padding = 256 - _IMAGE_CHANNELS - features.shape[1]
     return torch.cat([F.pad(features, (0, 0, 0, 0, 0, padding)), F.pixel_unshuffle(image, _PIXELS)], 1)
 
 
 def carried(embeddings: Tensor) -> Tensor:
-    """The image that an embedding holds, (B, 256, h, w) -> (B, 3, 4h, 4w)."""
+    """Return the image in an embedding, (B, 256, h, w) -> (B, 3, 4h, 4w)."""
     return F.pixel_shuffle(embeddings[:, -_IMAGE_CHANNELS:], _PIXELS)
 
 
 def pooled(embeddings: Tensor, by: int) -> Tensor:
-    """Embeddings averaged over `by` x `by` cells, their image likewise, (B, 256, h, w) -> (B, 256, h / by, w / by)."""
+    """Average embeddings and their images over `by` x `by` cells, (B, 256, h, w) -> (B, 256, h / by, w / by)."""
     return packed(F.avg_pool2d(embeddings[:, :-_IMAGE_CHANNELS], by), F.avg_pool2d(carried(embeddings), by))

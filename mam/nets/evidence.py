@@ -1,12 +1,8 @@
-"""What mends SAM's masks: GrabCut's idea as a small network that also knows what the user said and what SAM saw.
+"""Mask refinement by soft colour histograms, prompts and the decoder's features, in the spirit of GrabCut.
 
-A mask sorts the pixels into object and surroundings. What looks like the one or the other, wherever it lies, is evidence for
-what the mask missed or took too much of. Pixels that look alike are counted together in soft bins, which each picture provides
-itself: some of its own pixels, evenly spread. A few convolutions on three scales weigh it against the mask, the prompts and the
-features that SAM's decoder made the mask from.
-
-A box says more: what is outside is surroundings, whatever SAM thinks. Where that alone tells the colours inside from those outside,
-as before a plain wall or the sky, they have their own say.
+Soft colour histograms of foreground and background are counted by the mask, in bins around evenly spaced pixels of the
+image itself. A small U-Net corrects the mask's logits from them, the prompts and the features of SAM's decoder. Where a
+box separates the colours inside from those outside, these colours correct the logits too.
 
 Source: after Rother, Kolmogorov and Blake 2004, "GrabCut".
 """
@@ -47,14 +43,15 @@ class ColourEvidence(nn.Module):
         point_coords: Tensor,
         point_labels: Tensor,
     ) -> Tensor:
-        """Mend masks: after a box, which leaves little doubt of what is meant, all; after clicks those that SAM is sure enough of.
+        """Refine masks: with a box all of them, without a box those of a high predicted IoU.
 
         Args:
             mask: (B, 1, 4h, 4w) logits.
             quality: (B, 1), the IoU that SAM predicts; without a box, masks of a low one stay as they are.
             picture: (B or 1, 3, 4h, 4w), normalised, exactly zero where there is none.
             features: (B, 256, h, w), what SAM's decoder made of picture and prompts.
-            point_coords, point_labels: (B, N, 2), (B, N); see `mam.nets.sam.Sam.embed_prompts`.
+            point_coords: (B, N, 2); see `mam.nets.sam.Sam.embed_prompts`.
+            point_labels: (B, N); likewise.
 
         Returns:
             (B, 1, 4h, 4w) logits.
@@ -85,11 +82,12 @@ class ColourEvidence(nn.Module):
         return mended + boxed * _double(self._told_by_box(placed, said, there))
 
     def recounted(self, outlined: Tensor, picture: Tensor, point_labels: Tensor) -> Tensor:
-        """What the narrowest of colours say, counted by a mask whose outline lies along edges: an arm has the colours of a face, and a
-        shadow those of the street. Without a box nothing: the next flower has the colours of this one.
+        """Correct logits by colour histograms in narrow bins, counted by a mask that ends at edges; zero without a box.
 
         Args:
-            outlined: (B, 1, 4h, 4w) logits. picture, point_labels: as for `forward`.
+            outlined: (B, 1, 4h, 4w) logits.
+            picture: as for `forward`.
+            point_labels: as for `forward`.
 
         Returns:
             (B, 1, 4h, 4w), corrections of logits.
@@ -100,10 +98,12 @@ class ColourEvidence(nn.Module):
         return _boxed(point_labels) * (gain * looks.clamp(min=0) + loss * looks.clamp(max=0))
 
     def _told_by_box(self, placed: Tensor, said: Tensor, there: Tensor) -> Tensor:
-        """What colours alone say of boxes, without SAM: GrabCut's first steps, and nothing where they cannot tell.
+        """Correct logits by the colours inside and outside of boxes, where these differ, as GrabCut's first step does.
 
         Args:
-            placed: from `_placed`. said: from `prompt_maps`. there: as in `_likeness`.
+            placed: from `_placed`.
+            said: from `prompt_maps`.
+            there: as in `_likeness`.
 
         Returns:
             (B, 1, 2h, 2w), corrections of logits, without meaning where there is no box.
@@ -128,7 +128,8 @@ class ColourEvidence(nn.Module):
 
         Args:
             placed: from `_placed`.
-            colour, place: how fast likeness falls with the distance of colours and of places.
+            colour: how fast likeness falls with the distance of colours.
+            place: how fast it falls with the distance of places.
         """
         features = torch.cat([colour * placed[:, :3], place * placed[:, 3:]], 1)
         step = features.shape[-1] // self.config.side
@@ -139,7 +140,7 @@ class ColourEvidence(nn.Module):
 
 
 class Weigh(nn.Module):
-    """The convolutions: a small U at the scales of the picture that an embedding carries, of its cells, and of twice these.
+    """A small U-Net at the scales of the embedding's image, of its cells, and of twice these.
 
     Args:
         seen: channels of what is weighed.
@@ -169,7 +170,7 @@ class Weigh(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, seen: Tensor, features: Tensor) -> Tensor:
-        """(B, seen, 2h, 2w) and (B, middle, h, w), from `features` -> (B, 4, 2h, 2w): corrections of 2 x 2 logits each."""
+        """(B, seen, 2h, 2w) and `features` (B, middle, h, w) -> (B, 4, 2h, 2w), corrections of 2 x 2 logits each."""
         x = F.relu(self.enter(seen))
         y = F.relu(self.before(F.relu(self.down(x) + features)))
         y = F.relu(self.after(y + _double(self.deep(y))))
@@ -193,8 +194,10 @@ def _placed(picture: Tensor) -> Tensor:
 
 
 def prompt_maps(coords: Tensor, labels: Tensor, side: int, reach: float = 24.0) -> Tensor:
-    """Prompts, (B, N, 2) in the input frame and (B, N), as pictures (B, 3, side, side): clicks on the object, clicks beside it, and
-    the box, 1 inside and -1 outside; 0 where nothing was said. `reach`: how far a click speaks, in pixels of the input frame.
+    """Draw prompts, (B, N, 2) in the input frame and (B, N), as images (B, 3, side, side).
+
+    The channels are foreground clicks, background clicks and the box, 1 inside and -1 outside; 0 without such a prompt.
+    `reach` is the radius of a click in pixels of the input frame.
     """
     at = (torch.arange(side, device=coords.device, dtype=coords.dtype) + 0.5) * (SIDE / side)
     offset = at - coords.unsqueeze(-1)  # (B, N, 2, side)
@@ -208,7 +211,7 @@ def prompt_maps(coords: Tensor, labels: Tensor, side: int, reach: float = 24.0) 
 
 
 def _worsened(mask: Tensor) -> Tensor:
-    """Logits (B, 1, h, w) made less sure and, in places, wrong: SAM knows the pictures it learnt from better than any others."""
+    """Perturb logits (B, 1, h, w) for training, because SAM's masks of its training images are too good."""
     b, _, h, w = mask.shape
 
     def draw(low: float, high: float) -> Tensor:
@@ -220,7 +223,7 @@ def _worsened(mask: Tensor) -> Tensor:
 
 
 def _shares(weights: Tensor, bins: Tensor) -> Tensor:
-    """(B, 1, N) weights counted in bins (b, kinds, N, M) -> (B, kinds, 1, M), in parts of all weight; never quite zero."""
+    """Count weights (B, 1, N) in bins (b, kinds, N, M) -> (B, kinds, 1, M), as positive fractions of all weight."""
     return (weights.unsqueeze(1) @ bins + 0.02) / (weights.sum(-1)[:, None, :, None] + 1)
 
 
@@ -228,8 +231,10 @@ def _likeness(object_: Tensor, surroundings: Tensor, bins: Tensor, there: Tensor
     """How much each pixel looks like the one rather than like the other, were both equally large.
 
     Args:
-        object_, surroundings: (B, 1, 2h, 2w), from 0 to 1.
-        bins: (b, kinds, N, M) with N = 2h * 2w pixels. there: (b, 1, 2h, 2w), 0 where there is no picture.
+        object_: (B, 1, 2h, 2w), from 0 to 1.
+        surroundings: (B, 1, 2h, 2w), from 0 to 1.
+        bins: (b, kinds, N, M) with N = 2h * 2w pixels.
+        there: (b, 1, 2h, 2w), 0 where there is no image.
 
     Returns:
         (B, kinds, 2h, 2w) from -1 to 1.

@@ -1,8 +1,7 @@
 """A mask that ends where the picture has edges: the smoothness of GrabCut, laid over the logits of any mask.
 
-The minimum cut weighs what a mask is sure of against the length of its outline, which is cheap where neighbours differ in
-colour. It is found here as the minimum of the convex problem behind it, by steps of sums and limits alone, so that every
-runtime of graphs can take them.
+The minimum cut weighs the logits against the length of the outline, which costs less where neighbours differ in colour.
+It is computed as the minimum of the convex relaxation, by sums and limits alone, so that any ONNX runtime can run it.
 
 Source: Rother, Kolmogorov and Blake 2004, "GrabCut", equations 4, 5 and 11; Chambolle and Pock 2011, algorithm 1.
 """
@@ -25,12 +24,13 @@ _RISE, _MOVE = 2**0.5, 2**-3.5  # the two kinds of steps; their product may be 1
 
 
 def settle(logits: Tensor, picture: Tensor, point_coords: Tensor, point_labels: Tensor) -> Tensor:
-    """Lay the outline of masks where the picture has edges. Where a mask already says what a click says, it is certain; a click
-    that it denies would only get a dot, and another candidate may do better.
+    """Move the outlines of masks to edges of the image; clicks that contradict a mask are ignored.
 
     Args:
-        logits: (B, 1, h, w). picture: as for `graph_cut`.
-        point_coords, point_labels: (B, N, 2), (B, N); see `mam.nets.sam.Sam.embed_prompts`.
+        logits: (B, 1, h, w).
+        picture: as for `graph_cut`.
+        point_coords: (B, N, 2); see `mam.nets.sam.Sam.embed_prompts`.
+        point_labels: (B, N); likewise.
 
     Returns:
         (B, 1, h, w) logits.
@@ -71,16 +71,17 @@ def graph_cut(logits: Tensor, picture: Tensor) -> Tensor:
 
 
 def _likeness(picture: Tensor) -> tuple[Tensor, Tensor]:
-    """How alike pixels are to the next one to the right, (b, 1, h, w - 1), and below, (b, 1, h - 1, w), by what is usual in this
-    picture: from 0 to 1.
+    """Similarity of pixels to the next one to the right, (b, 1, h, w - 1), and below, (b, 1, h - 1, w), from 0 to 1.
+
+    Differences are relative to the mean difference in the image.
     """
     there = (picture != 0).any(1, keepdim=True).to(picture.dtype)
     both = there[..., 1:] * there[..., :-1], there[..., 1:, :] * there[..., :-1, :]
     differences = picture[..., 1:] - picture[..., :-1], picture[..., 1:, :] - picture[..., :-1, :]
     distances = [(difference * difference).sum(1, keepdim=True) for difference in differences]
-    total = sum((distance * pair).sum((1, 2, 3), keepdim=True) for distance, pair in zip(distances, both))
+    total = sum((distance * pair).sum((1, 2, 3), keepdim=True) for distance, pair in zip(distances, both, strict=True))
     usual = total / (sum(pair.sum((1, 2, 3), keepdim=True) for pair in both) + 1) + 1e-6
-    across, down = (torch.exp(-distance / usual) * pair for distance, pair in zip(distances, both))
+    across, down = (torch.exp(-distance / usual) * pair for distance, pair in zip(distances, both, strict=True))
     return across, down
 
 

@@ -1,8 +1,8 @@
 """How much each pixel looks like the object rather than like what is not, wherever in the picture it lies.
 
-A mask at a quarter of the resolution fills the gaps between leaves and loses what is thin. Where colours tell object from
-surroundings at all, they show both: which colours are whose is counted by the mask, which is right nearly everywhere. The
-narrower the bins, the less colours that are nearly alike are taken for each other, and the more of them it takes.
+A mask at a quarter of the resolution fills small gaps and loses thin structures. Where object and background differ in
+colour, colour histograms counted by the mask show both. Narrow bins separate similar colours better, and more of them
+are needed.
 
 Source: after Rother, Kolmogorov and Blake 2004, "GrabCut", with soft bins as in `mam.nets.evidence`.
 """
@@ -21,8 +21,10 @@ NARROW = 5, 32.0  # of a picture `in_steps` and then half as large
 
 
 def in_steps(picture: Tensor) -> Tensor:
-    """Colours rounded to steps, of half a level of brightness, so that of means of four the squares, and the products with powers of 2, are
-    exact in float32: the narrower the bins, the more of a distance's digits cancel out.
+    """Round colours to steps of half a level of brightness.
+
+    Squares of means of four such colours, and their products with powers of 2, are exact in float32. In narrow bins
+    most digits of a distance cancel out.
     """
     return (128 * picture).round() / 128
 
@@ -33,11 +35,12 @@ def palette(picture: Tensor, mask: Tensor, step: int, sharp: float) -> tuple[Ten
     Args:
         picture: (B or 1, 3, h, w) float32, normalised, exactly zero where there is none.
         mask: (B, 1, h, w) float32 from 0 to 1.
-        step, sharp: `BROAD` or `NARROW`; h, w more than half a step.
+        step: of `BROAD` or `NARROW`; h and w are more than half a step.
+        sharp: of the same.
 
     Returns:
-        `likeness` takes both: colours (B or 1, 4, M), ready to be multiplied; and from -1, of the surroundings, to 1, of the object,
-        (B, M, 1), nearer to 0 the less colours tell the two apart in this picture.
+        Both are for `likeness`: colours (B or 1, 4, M), ready to be multiplied; and (B, M, 1) from -1, background, to
+        1, object, nearer to 0 the less the colours of the two differ in this image.
     """
     middles = sharp * picture[:, :, step // 2 :: step, step // 2 :: step].flatten(2)
     # Less half the squared distance, but for what is the same in all bins.
@@ -60,7 +63,9 @@ def likeness(picture: Tensor, colours: Tensor, whose: Tensor) -> Tensor:
     """See the module's docstring.
 
     Args:
-        picture: (B or 1, 3, h, w), that of the palette or a part of it, in any size. colours, whose: from `palette`.
+        picture: (B or 1, 3, h, w), that of the palette or a part of it, in any size.
+        colours: from `palette`.
+        whose: from `palette`.
 
     Returns:
         (B, 1, h, w) from -1 to 1; 0 where colours do not tell.

@@ -1,6 +1,6 @@
-"""Mask-to-Matte: from a mask, the image and its embedding to three alphas, coarse to fine.
+"""Mask-to-Matte (M2M): predicts three alphas, coarse to fine, from a mask, the image and its embedding.
 
-Tensor names are the authors', so their checkpoints load strictly. The widths belong to the variant.
+Tensors have the authors' names, so that their checkpoints load strictly. The variant sets the widths.
 
 Source: Li, Jain and Shi 2023, section 3.2; SHI-Labs/Matting-Anything, networks/m2ms/conv_sam.py.
 """
@@ -18,16 +18,16 @@ from mam.nets.colour_line import colour_line
 from mam.nets.resample import resample
 from mam.variants import M2M
 
-NARROW_CHANNELS = 64  # up to so many, a transposed convolution is faster as `_subpixel_convolution`
+NARROW_CHANNELS = 64  # up to this number, `_subpixel_convolution` is faster than a transposed convolution
 LOGIT_SCALE = 2.0  # tanh(logits / 2): soft confidence channel
-CHANNEL_PADDING = 2  # empty channels, so that their number is a multiple of 8: twice as fast in onnxruntime
+CHANNEL_PADDING = 2  # channels of zeros that make their number a multiple of 8: twice as fast in onnxruntime
 
 
 class SpectralNorm(nn.Module):
-    """A square convolution whose weight is divided by its largest singular value, with the authors' tensor names.
+    """A square convolution with its weight divided by the largest singular value, with the authors' tensor names.
 
-    The state holds `weight_bar`, `weight_u` and `weight_v`; one power iteration per training step, none in eval mode.
-    The weight matrix is always `weight_bar.reshape(shape[0], -1)`, also for transposed convolutions.
+    The state contains `weight_bar`, `weight_u` and `weight_v`. There is one power iteration per training step, and none
+    in eval mode. The weight matrix is `weight_bar.reshape(shape[0], -1)`, for transposed convolutions too.
 
     Args:
         cin: input channels.
@@ -35,7 +35,7 @@ class SpectralNorm(nn.Module):
         kernel: side of the kernel.
         stride: of the convolution.
         padding: of the convolution.
-        transposed: make it a transposed convolution.
+        transposed: use a transposed convolution.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class SpectralNorm(nn.Module):
         self.module.register_parameter("weight_bar", nn.Parameter(weight))
 
     def weight(self) -> Tensor:
-        """The normalised weight."""
+        """Compute the normalised weight; in training mode, after one power iteration."""
         bar = self.module.get_parameter("weight_bar")
         u, v = self.module.get_buffer("weight_u"), self.module.get_buffer("weight_v")
         matrix = bar.reshape(bar.shape[0], -1)
@@ -61,18 +61,18 @@ class SpectralNorm(nn.Module):
             with torch.no_grad():
                 v.copy_(F.normalize(matrix.T @ u, dim=0))
                 u.copy_(F.normalize(matrix @ v, dim=0))
-            # Clones, because the next iteration overwrites in place what backward still needs.
+            # Clones, because backward needs these values after the next iteration has overwritten the buffers.
             u, v = u.clone(), v.clone()
         return bar / (u @ (matrix @ v))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, in, H, W) -> (B, out, H', W'), as the convolution alone would give."""
+        """Convolve with the normalised weight, (B, in, H, W) -> (B, out, H', W')."""
         _, stride, padding = self.geometry
         convolve = F.conv_transpose2d if self.transposed else F.conv2d
         return convolve(x, self.weight(), None, stride, padding)
 
     def folded(self) -> nn.Module:
-        """Plain convolutions that compute the same as this module, which must be in eval mode."""
+        """Return plain convolutions that compute the same as this module, which must be in eval mode."""
         weight = self.weight().detach()
         if self.transposed and self.module.in_channels <= NARROW_CHANNELS:
             return _subpixel_convolution(weight)
@@ -88,15 +88,18 @@ class SpectralNorm(nn.Module):
 
 
 def _subpixel_convolution(weight: Tensor) -> nn.Module:
-    """The transposed convolution of `_up` with this (in, out, 4, 4) weight, rewritten for speed in onnxruntime.
+    """Rewrite the transposed convolution of `_up` as two convolutions that are faster in onnxruntime.
 
-    A 3x3 convolution computes the four output pixels of each input pixel, and a transposed convolution that does not
-    overlap arranges them. onnxruntime is fast at both, slower at pixel shuffles and overlapping transposed ones.
+    A 3x3 convolution computes the four output pixels of each input pixel, and a transposed convolution without overlap
+    arranges them. onnxruntime computes both faster than a pixel shuffle or an overlapping transposed convolution.
+
+    Args:
+        weight: (in, out, 4, 4) float32.
     """
     cin, cout = weight.shape[:2]
     kernels = weight.new_zeros(cout, 2, 2, cin, 3, 3)
     for a, b in itertools.product(range(2), repeat=2):
-        # Output 2i + a gets the tap 2(i - j) + a + 1 from input j; a tap outside 0..3 does not exist.
+        # Input j contributes to output 2i + a by the tap 2(i - j) + a + 1, if that is one of 0..3.
         for d, e in itertools.product((a - 1, a), (b - 1, b)):
             kernels[:, a, b, :, d + 1, e + 1] = weight[:, :, a + 1 - 2 * d, b + 1 - 2 * e].T
     plain = nn.Conv2d(cin, 4 * cout, 3, padding=1, bias=False)
@@ -107,7 +110,7 @@ def _subpixel_convolution(weight: Tensor) -> nn.Module:
 
 
 def fold_spectral_norm(model: nn.Module) -> nn.Module:
-    """A copy of `model`, in eval mode, with a plain convolution in place of every `SpectralNorm`."""
+    """Copy a model, in eval mode, with every `SpectralNorm` replaced by plain convolutions."""
     folded = copy.deepcopy(model).eval()
     for name, module in list(folded.named_modules()):
         if isinstance(module, SpectralNorm):
@@ -124,7 +127,13 @@ def _conv(cin: int, cout: int, kernel: int) -> SpectralNorm:
 
 
 class Residual(nn.Module):
-    """The authors' residual block; with `double` its output has twice the height and width."""
+    """The authors' residual block.
+
+    Args:
+        cin: input channels.
+        cout: output channels; equal to `cin` unless `double`.
+        double: upsample the output to twice the height and width.
+    """
 
     def __init__(self, cin: int, cout: int, double: bool = False) -> None:
         super().__init__()
@@ -132,11 +141,11 @@ class Residual(nn.Module):
         self.bn1 = nn.BatchNorm2d(cin)
         self.conv2 = _conv(cin, cout, 3)
         self.bn2 = nn.BatchNorm2d(cout)
-        nn.init.zeros_(self.bn2.weight)  # every block is its shortcut at first
+        nn.init.zeros_(self.bn2.weight)  # each block starts as its shortcut
         self.upsample = nn.Sequential(nn.Identity(), _conv(cin, cout, 1), nn.BatchNorm2d(cout)) if double else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, in, h, w) -> (B, out, h, w), or (B, out, 2h, 2w) if it doubles."""
+        """Map (B, in, h, w) -> (B, out, h, w), or (B, out, 2h, 2w) with `double`."""
         y = F.leaky_relu(self.bn1(self.conv1(x)), 0.2)
         y = self.bn2(self.conv2(y))
         if self.upsample is not None:
@@ -181,17 +190,17 @@ class MaskToMatte(nn.Module):
     def forward(
         self, image_embeddings: Tensor, image: Tensor, mask_logits: Tensor, likeness: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Alphas of an image, or of a part of it that is cropped along the cells of the embedding.
+        """Predict the alphas of an image, or of a crop of it along the cells of the embedding.
 
         Args:
             image_embeddings: (B, 256, h, w) float32.
             image: (B, 3, 16h, 16w) float32, normalised.
-            mask_logits: (B, 1, 4h, 4w) float32, SAM's low-resolution mask, positive inside; the authors' network only
-                reads their sign.
+            mask_logits: (B, 1, 4h, 4w) float32, SAM's low-resolution mask, positive inside; a network without cues,
+                like the authors', uses only the sign.
             likeness: (B, 1, 8h, 8w) float32 from `mam.nets.likeness`; required by a network with cues, else ignored.
 
         Returns:
-            alpha_os8, alpha_os4, alpha_os1: (B, 1, 16h, 16w) float32 in [0, 1].
+            alpha_os8, alpha_os4 and alpha_os1, each (B, 1, 16h, 16w) float32 in [0, 1].
 
         Raises:
             ValueError: the network has cues, and `likeness` is missing.

@@ -1,6 +1,7 @@
-"""Matting Anything in torch: SAM's embedding and mask, M2M's three alphas, refinement. Read this file first.
+"""Matting Anything (MAM) in torch: SAM's embedding and mask, M2M's three alphas, refinement.
 
-The friendly interface is `mam.Matting`, on the exported graphs; this one is for training, export and parity.
+This file is the place to start reading `mam.nets`. It is used for training, export and comparisons; applications use
+`mam.Matting`, which runs the exported graphs.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from mam.nets.resample import resample
 from mam.nets.sam import CELL, Sam
 from mam.variants import Variant
 
-MARGIN = 8  # cells around the mask that M2M's alphas depend on (6 are not enough)
+MARGIN = 8  # cells around the mask that M2M's alphas depend on; 6 are too few
 
 
 class MattingAnything(nn.Module):
-    """SAM and M2M with refinement.
+    """SAM, M2M and refinement.
 
     Args:
-        variant: sizes of both.
+        variant: the sizes of SAM and M2M.
     """
 
     def __init__(self, variant: Variant) -> None:
@@ -44,14 +45,14 @@ class MattingAnything(nn.Module):
         original_size: Tensor,
         mask_guidance: Tensor,
     ) -> Tensor:
-        """From one normalised image and B prompts to B alphas at the original size.
+        """Predict B alphas at the original size from one normalised image and B prompts.
 
         Args:
             image: (1, 3, 1024, 1024) float32; see `mam.frames`.
-            point_coords: (B, N, 2) float32, input frame; see `Sam.embed_prompts`.
-            point_labels: (B, N) float32.
+            point_coords: (B, N, 2) float32, x and y in the input frame; see `Sam.embed_prompts`.
+            point_labels: (B, N) float32; see `Sam.embed_prompts`.
             input_size: (2,) int64, (h, w) of the image in the input frame.
-            original_size: (2,) int64, (H, W) of the user's image.
+            original_size: (2,) int64, (H, W) of the image in the original frame.
             mask_guidance: () bool; see `mam.nets.refine.refine`.
 
         Returns:
@@ -74,12 +75,12 @@ class MattingAnything(nn.Module):
         original_size: Tensor,
         mask_guidance: Tensor,
     ) -> Tensor:
-        """From B chosen masks to B alphas; M2M runs on the cells around them only, which does not change the result.
+        """Predict B alphas from B masks; M2M runs on a crop around the masks, which does not change the result.
 
         Args:
-            image: (1, 3, 1024, 1024) float32.
+            image: (1, 3, 1024, 1024) float32, normalised.
             image_embeddings: (1, 256, 64, 64) float32.
-            mask_logits: (B, 1, 256, 256) float32.
+            mask_logits: (B, 1, 256, 256) float32, of the chosen candidates.
             input_size: (2,) int64, as in `forward`.
             original_size: (2,) int64, as in `forward`.
             mask_guidance: () bool, as in `forward`.
@@ -93,7 +94,11 @@ class MattingAnything(nn.Module):
     def unrefined(
         self, image: Tensor, image_embeddings: Tensor, mask_logits: Tensor, input_size: Tensor, original_size: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The inputs of refinement at the original size: SAM's logits (B, 1, H, W) and os8, os4, os1 (B, 3, H, W)."""
+        """Compute the inputs of refinement, at the original size; arguments as for `matte`.
+
+        Returns:
+            SAM's logits (B, 1, H, W), and alpha_os8, alpha_os4, alpha_os1 as channels of (B, 3, H, W), float32.
+        """
         b = mask_logits.shape[0]
         h, w = input_size[0], input_size[1]
         size = (original_size[0], original_size[1])
@@ -107,7 +112,7 @@ class MattingAnything(nn.Module):
                 F.avg_pool2d(crop, 2), *palette(F.avg_pool2d(image, 4), (mask_logits > 0).to(image.dtype), *BROAD)
             )
         mask = mask_logits[:, :, y0 * 4 : y1 * 4, x0 * 4 : x1 * 4]
-        # One tensor of three channels, so that it is padded, cropped and resized only once.
+        # The alphas are channels of one tensor, which is padded, cropped and resized once.
         alphas = torch.cat(self.m2m(embedding, crop.expand(b, -1, -1, -1), mask, score), dim=1)
         cells = SIDE // CELL
         padding = (x0 * CELL, (cells - x1) * CELL, y0 * CELL, (cells - y1) * CELL)
@@ -116,25 +121,29 @@ class MattingAnything(nn.Module):
         return _resize(resample(mask_logits, 4)[:, :, :h, :w], size), alphas
 
     def with_folded_spectral_norm(self) -> MattingAnything:
-        """A copy in which M2M has plain convolutions, for inference and export; SAM is shared with this network."""
+        """Copy the network with plain convolutions in M2M, for inference and export; both share SAM."""
         folded = copy.copy(self)
         folded._modules = self._modules | {"m2m": fold_spectral_norm(self.m2m)}
         return folded
 
 
 def _resize(x: Tensor, size: tuple[Tensor, Tensor]) -> Tensor:
-    """(B, C, h, w) -> (B, C, *size), bilinear."""
+    """Resize (B, C, h, w) to (B, C, *size), bilinear."""
     return F.interpolate(x, size, mode="bilinear", align_corners=False)  # type: ignore[arg-type]  # tensors, as above
 
 
 def crop_cells(mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Rows and columns of cells around a (1, 1, 256, 256) bool mask: y0, y1, x0, x1, ends exclusive, int64 scalars.
+    """Return the crop around a mask with a margin of `MARGIN`, in cells of the embedding.
 
-    An empty mask gives some small crop.
+    Args:
+        mask: (1, 1, 256, 256) bool. An empty mask gives a small crop without meaning.
+
+    Returns:
+        y0, y1, x0, x1 as int64 scalars, ends exclusive.
     """
     cells = F.max_pool2d(mask.float(), 4)
     sides = []
-    for axis in (3, 2):  # over columns to find rows, over rows to find columns
+    for axis in (3, 2):  # the maximum over columns gives rows, that over rows gives columns
         hit = cells.amax(axis).flatten()
         first = hit.argmax()
         last = len(hit) - 1 - hit.flip(0).argmax()

@@ -1,16 +1,21 @@
-"""Bilinear resizing by a factor, equal in torch and ONNX, for a crop and for the whole.
-
-Used wherever the networks change resolution.
-"""
+"""`resample`, the bilinear resizing that all networks use when they change the resolution."""
 
 from torch import Tensor
 from torch.nn import functional as F
 
 
 def resample(x: Tensor, factor: float) -> Tensor:
-    """(B, C, H, W) -> (B, C, H * factor, W * factor), half-pixel centres, no antialiasing, always by `factor` itself.
+    """Resize bilinearly by a factor, with half-pixel centres and without antialiasing.
 
-    Taking the factor, not the two sizes, keeps a crop equal to the crop of the whole, in torch and in ONNX.
+    The scale is `factor` itself, not the quotient of the rounded sizes. The result is therefore the same in torch and
+    ONNX, and resizing a crop gives the crop of the resized whole, except at its edges.
+
+    Args:
+        x: (B, C, H, W) float32.
+        factor: output size / input size.
+
+    Returns:
+        (B, C, H * factor, W * factor) float32.
     """
     if factor == 1:
         return x

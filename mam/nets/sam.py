@@ -1,8 +1,8 @@
 """SAM, built from segment_anything's own modules: image encoder, prompt encoder, mask decoder.
 
-`tiny` has its own image encoder, narrower MLPs in the decoder and a mask refinement; everything else is Meta's. The
-forward functions compute the same as Meta's, but with a batch axis: one decoder call answers many prompts, all for one
-image or each for an image of its own.
+`tiny` has its own image encoder, narrower MLPs in the decoder and a mask refinement; all other modules are Meta's. The
+forward functions compute the same as Meta's, with a batch axis: one decoder call answers many prompts, either all for
+one image or each for its own image.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from mam.nets.evidence import ColourEvidence
 from mam.nets.graph_cut import settle as snap_to_edges
 from mam.variants import CNN, Variant
 
-CELL = 16  # pixels of the input frame per cell of the embedding
+CELL = 16  # pixels of the input frame per cell of the embedding, in each direction
 
 
 @functools.cache
 def segment_anything_modeling() -> ModuleType:
-    """The package `segment_anything.modeling`, without running `segment_anything/__init__.py`.
+    """Import the package `segment_anything.modeling` without running `segment_anything/__init__.py`.
 
-    That file imports the predictor and with it torchvision, whose compiled operators do not load together with a
-    CPU-only torch. The modelling modules need only torch and relative imports, so they can load under another name.
+    That file imports the predictor and thereby torchvision, which cannot be imported if its compiled operators do not
+    match a CPU-only torch. The modelling modules need only torch and relative imports, and load under another name.
 
     Raises:
         ModuleNotFoundError: segment-anything is not installed, or is incomplete.
@@ -52,13 +52,13 @@ def segment_anything_modeling() -> ModuleType:
 
 
 class Sam(nn.Module):
-    """SAM without its post-processing. Parameter names are Meta's, so Meta's checkpoints load strictly.
+    """SAM without post-processing; its tensors have Meta's names, so that Meta's checkpoints load strictly.
 
     Args:
-        variant: which encoder and how wide a decoder.
+        variant: selects the image encoder and sets the width of the decoder.
     """
 
-    # There are no buffers for the pixel mean and std: images are normalised before the graph; see mam.frames.
+    # Meta's buffers for pixel mean and std are left out: images are normalised before the graph; see mam.frames.
     def __init__(self, variant: Variant) -> None:
         super().__init__()
         parts = segment_anything_modeling()
@@ -77,7 +77,7 @@ class Sam(nn.Module):
             iou_head_depth=3,
             iou_head_hidden_dim=256,
         )
-        # The embedding of `tiny` also holds the image; a ViT's goes into the decoder as it is.
+        # The embedding of `tiny` contains the image too; that of a ViT is the decoder's input.
         self.unpack = nn.Conv2d(256, 256, 1) if isinstance(variant.encoder, CNN) else nn.Identity()
         self.evidence = None if variant.evidence is None else ColourEvidence(variant.evidence)
 
@@ -89,19 +89,20 @@ class Sam(nn.Module):
         mask_input: Tensor,
         has_mask_input: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """SAM's four masks for each prompt, and their quality.
+        """Predict four masks for each prompt, and their quality.
 
         Args:
             image_embeddings: (B or 1, 256, h, w) float32; a single image is shared by all prompts.
             point_coords: (B, N, 2) float32; see `embed_prompts`.
-            point_labels: (B, N) float32.
-            mask_input: (B, 1, 4h, 4w) float32.
-            has_mask_input: (B,) float32.
+            point_labels: (B, N) float32; see `embed_prompts`.
+            mask_input: (B, 1, 4h, 4w) float32; see `embed_prompts`.
+            has_mask_input: (B,) float32; see `embed_prompts`.
 
         Returns:
-            `low_res_masks` (B, 4, 4h, 4w) and `iou_predictions` (B, 4); mask 0 is for several clicks, 1..3 are the
-            alternatives for a single prompt. All are logits, but mask 0 of a variant with mask refinement
-            (`mam.nets.evidence`, `mam.nets.graph_cut`) is close to -6 or 6 nearly everywhere.
+            `low_res_masks` (B, 4, 4h, 4w) and `iou_predictions` (B, 4), float32. Mask 0 is the single answer, for
+            several clicks; masks 1 to 3 are the alternatives for a single prompt. The masks are logits; those of mask 0
+            are close to -6 or 6 nearly everywhere in a variant with mask refinement (`mam.nets.evidence`,
+            `mam.nets.graph_cut`).
         """
         sparse, dense = self.embed_prompts(point_coords, point_labels, mask_input, has_mask_input)
         masks, quality, features = self.decode(image_embeddings, sparse, dense)
@@ -118,13 +119,13 @@ class Sam(nn.Module):
     def embed_prompts(
         self, point_coords: Tensor, point_labels: Tensor, mask_input: Tensor, has_mask_input: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Turn prompts into tokens and a dense embedding; a point's label decides its kind.
+        """Embed prompts as sparse tokens and a dense embedding.
 
         Args:
             point_coords: (B, N, 2) float32, x and y in pixels of the input frame.
             point_labels: (B, N) float32: 1 foreground, 0 background, 2 and 3 box corners, -1 padding.
             mask_input: (B, 1, 4h, 4w) float32 logits of an earlier round, h x w cells of the embedding.
-            has_mask_input: (B,) float32, 1 where `mask_input` counts, else 0.
+            has_mask_input: (B,) float32, 1 where `mask_input` is used, else 0.
 
         Returns:
             Sparse embeddings (B, N, 256) and dense embeddings (B, 256, h, w).
@@ -133,7 +134,7 @@ class Sam(nn.Module):
         """
         encoder = self.prompt_encoder
         labels = point_labels.unsqueeze(-1)
-        # (2u - 1) @ G, as Meta's pe_layer does, written out of place so that a trace stays free of ScatterND.
+        # (2u - 1) @ G, as in Meta's pe_layer, but not in place, so that traced graphs do not contain ScatterND.
         unit = 2 * ((point_coords + 0.5) / SIDE) - 1
         angle = 2 * torch.pi * (unit @ encoder.pe_layer.positional_encoding_gaussian_matrix)
         position = torch.cat([angle.sin(), angle.cos()], dim=-1)
@@ -148,7 +149,7 @@ class Sam(nn.Module):
         return sparse, dense
 
     def decode(self, image_embeddings: Tensor, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """SAM's mask decoder, as Meta's `predict_masks`.
+        """Decode masks from an image embedding and embedded prompts.
 
         Args:
             image_embeddings: (B or 1, 256, h, w) float32; a single image is shared by all prompts.
@@ -156,14 +157,15 @@ class Sam(nn.Module):
             dense: (B, 256, h, w) float32, from `embed_prompts`.
 
         Returns:
-            Masks (B, 4, 4h, 4w), predicted IoU (B, 4), and the features (B, 256, h, w) behind the masks.
+            Mask logits (B, 4, 4h, 4w), predicted IoU (B, 4), and the image features after the transformer,
+            (B, 256, h, w).
 
         Source: segment_anything/modeling/mask_decoder.py, `predict_masks`.
         """
         decoder = self.mask_decoder
         b = sparse.shape[0]
-        own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
-        tokens = torch.cat([own.unsqueeze(0).expand(b, -1, -1), sparse], dim=1)
+        output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+        tokens = torch.cat([output_tokens.unsqueeze(0).expand(b, -1, -1), sparse], dim=1)
         source = self.unpack(image_embeddings) + dense
         h, w = source.shape[-2:]
         position = self.prompt_encoder.pe_layer((h, w)).unsqueeze(0).expand(b, -1, -1, -1)
@@ -176,7 +178,15 @@ class Sam(nn.Module):
         return masks, quality, source
 
     def lone_answer(self, low_res_masks: Tensor, iou_predictions: Tensor) -> Tensor:
-        """The mask for a single box or click, (B, 4, h, w) and (B, 4) -> (B, 1, h, w)."""
+        """Select the mask for a single box or click, by the variant's policy.
+
+        Args:
+            low_res_masks: (B, 4, h, w) float32 logits.
+            iou_predictions: (B, 4) float32.
+
+        Returns:
+            (B, 1, h, w) float32 logits.
+        """
         return best_mask(low_res_masks, iou_predictions) if self.policy.multimask else low_res_masks[:, :1]
 
 
@@ -201,6 +211,14 @@ def _image_encoder(variant: Variant) -> nn.Module:
 
 
 def best_mask(low_res_masks: Tensor, iou_predictions: Tensor) -> Tensor:
-    """MAM's choice per prompt: the one of masks 1..3 with the best predicted IoU, (B, 4, h, w) -> (B, 1, h, w)."""
+    """Select the mask with the highest predicted IoU among masks 1 to 3, as MAM does.
+
+    Args:
+        low_res_masks: (B, 4, h, w) float32 logits.
+        iou_predictions: (B, 4) float32.
+
+    Returns:
+        (B, 1, h, w) float32 logits.
+    """
     index = 1 + iou_predictions[:, 1:].argmax(dim=1)
     return low_res_masks[torch.arange(len(index), device=index.device), index].unsqueeze(1)

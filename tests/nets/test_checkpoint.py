@@ -1,4 +1,4 @@
-"""Checkpoints survive saving and loading, and files that do not fit are refused with a reason."""
+"""Saving and loading of checkpoints, and the errors for files that do not match a variant."""
 
 import dataclasses
 
@@ -27,7 +27,7 @@ def test_round_trip_keeps_half_precision_exactly(mini, files) -> None:
     assert not again.training
 
 
-def test_prefix_and_wrapper_are_taken_off(mini, files, tmp_path) -> None:
+def test_prefix_and_wrapper_are_removed(mini, files, tmp_path) -> None:
     model, sam, _ = files
     wrapped = tmp_path / "wrapped.pt"
     torch.save({"iter": 3, "state_dict": {f"module.{k}": v for k, v in model.m2m.state_dict().items()}}, wrapped)
@@ -43,7 +43,7 @@ def test_the_authors_single_file_holds_both(mini, files, tmp_path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True))
 
 
-def test_half_a_model_names_the_tensors(mini, files) -> None:
+def test_missing_networks_are_named_by_their_tensors(mini, files) -> None:
     _, sam, m2m = files
     with pytest.raises(WeightsError, match=r"does not hold a Sam.*missing \(evidence"):
         checkpoint.load(mini, m2m)
@@ -51,7 +51,7 @@ def test_half_a_model_names_the_tensors(mini, files) -> None:
         checkpoint.load(mini, sam)
 
 
-def test_errors_guess_what_the_file_is(mini, files, tmp_path) -> None:
+def test_errors_describe_the_checkpoint(mini, files, tmp_path) -> None:
     _, sam, m2m = files
     with pytest.raises(WeightsError, match="seems to hold a Mask-to-Matte network"):
         checkpoint.load_sam(mini, m2m)
@@ -82,7 +82,7 @@ def test_missing_and_half_downloaded_files(mini, files, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(VARIANTS))
-def test_variants_are_plain_values(name) -> None:
+def test_variants_can_be_stored_as_json(name) -> None:
     import json
 
     values = json.loads(json.dumps(VARIANTS[name].to_dict()))

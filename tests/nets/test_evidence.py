@@ -1,4 +1,4 @@
-"""What mends masks: what looks like the object, wherever it lies, and what does not; what the user said; and how far to trust it."""
+"""Mask refinement by colour histograms, prompts and predicted IoU."""
 
 import pytest
 import torch
@@ -12,8 +12,7 @@ RED, GREEN = torch.tensor([2.0, -1.0, -1.0]), torch.tensor([-1.0, 1.0, -1.0])
 
 
 def painted(*reds: tuple[slice, slice]) -> Tensor:
-    """(1, 3, 128, 128), of 2 x 2 equal pixels: green, and red in some places, counted in 64 x 64; nothing in the lowest quarter,
-    as under a wide picture."""
+    """(1, 3, 128, 128) of 2 x 2 equal pixels: green, red in places of 64 x 64, zero padding in the lowest quarter."""
     picture = GREEN.reshape(1, 3, 1, 1).repeat(1, 1, 64, 64)
     for rows, columns in reds:
         picture[0, :, rows, columns] = RED.reshape(3, 1, 1)

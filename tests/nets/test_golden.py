@@ -1,4 +1,4 @@
-"""The networks against values computed by the authors' own code (tests/reference/README.md)."""
+"""Mask-to-Matte and refinement against values computed by the authors' code (tests/reference/README.md)."""
 
 import json
 import math
@@ -17,7 +17,7 @@ REFERENCE = Path(__file__).parents[1] / "reference"
 
 
 def golden_weights() -> dict[str, torch.Tensor]:
-    """The seeded weights that reference/README.md describes."""
+    """Build the seeded weights that tests/reference/README.md describes."""
     shapes = json.loads((REFERENCE / "m2m_state_dict.json").read_text())
     state = {}
     for name, shape in shapes.items():
@@ -59,7 +59,7 @@ def test_m2m_equals_the_authors(fold: bool) -> None:
     with torch.inference_mode():
         got = net(golden["image_embeddings"], golden["image"], golden["mask"])
     for name, alpha in zip(("alpha_os8", "alpha_os4", "alpha_os1"), got, strict=True):
-        # Float32 sums in another order; the three alphas span [0, 1].
+        # The order of float32 sums differs; the three alphas span [0, 1].
         assert (alpha - golden[name]).abs().max() <= 1e-5, name
         assert golden[name].std() > 0.02
 

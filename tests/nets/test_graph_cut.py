@@ -27,7 +27,7 @@ def energy(object_: np.ndarray, logits: np.ndarray, likeness: list[np.ndarray]) 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_it_comes_to_the_minimum_cut(seed, monkeypatch) -> None:
-    """After many steps; the exact minimum is the maximal flow of scipy from what is surely object to what surely is not."""
+    """Many steps approach the exact minimum, which is the maximum flow that scipy computes."""
     monkeypatch.setattr(module, "_STEPS", 1000)
     generator = torch.Generator().manual_seed(seed)
     side = 9
@@ -42,13 +42,13 @@ def test_it_comes_to_the_minimum_cut(seed, monkeypatch) -> None:
     fine = 10_000  # scipy's flows are whole numbers
     source, sink = side * side, side * side + 1
     index = np.arange(side * side).reshape(side, side)
-    edges = [(source, i, max(u, 0)) for i, u in zip(index.flat, unary.flat)] + [
-        (i, sink, max(-u, 0)) for i, u in zip(index.flat, unary.flat)
+    edges = [(source, i, max(u, 0)) for i, u in zip(index.flat, unary.flat, strict=True)] + [
+        (i, sink, max(-u, 0)) for i, u in zip(index.flat, unary.flat, strict=True)
     ]
     for there, following, weights in ((index[:, :-1], index[:, 1:], likeness[0]), (index[:-1], index[1:], likeness[1])):
-        for i, j, weight in zip(there.flat, following.flat, (module._LENGTH * weights).flat):
+        for i, j, weight in zip(there.flat, following.flat, (module._LENGTH * weights).flat, strict=True):
             edges += [(i, j, weight), (j, i, weight)]
-    rows, columns, capacities = zip(*edges)
+    rows, columns, capacities = zip(*edges, strict=True)
     capacities = np.round(fine * np.array(capacities)).astype(np.int32)
     flow = (
         maximum_flow(csr_array((capacities, (rows, columns)), shape=(side * side + 2,) * 2), source, sink).flow_value

@@ -36,7 +36,7 @@ def gap() -> torch.Tensor:
 
 
 def test_a_gap_that_the_mask_covers_looks_like_the_surroundings():
-    image, mask, seen = scene(gap())
+    image, mask, _ = scene(gap())
     looks = looks_of(image, mask)[0, 0]
     assert looks.shape == (200, 200)
     assert (looks[50:150, 100:102] < -0.8).all() and (looks[60:140, 60:90] > 0.8).all() and (looks[:30] < -0.8).all()

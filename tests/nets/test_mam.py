@@ -1,10 +1,10 @@
-"""The chain in torch: the crop around the mask must change nothing."""
+"""The whole network in torch: cropping, and agreement with the library."""
 
 import numpy as np
 import pytest
 import torch
 
-from mam.nets import mam as chain
+from mam.nets import mam as module
 from mam.nets.checkpoint import seeded
 from mam.nets.mam import MARGIN, crop_cells
 from mam.variants import M2M
@@ -23,7 +23,7 @@ def blob(y0: int, y1: int, x0: int, x1: int) -> torch.Tensor:
 )
 @torch.inference_mode()
 def test_crop_equals_the_whole_canvas(mini, monkeypatch, where, guidance, cues) -> None:
-    # The authors' depth decides how far M2M looks; the widths do not matter.
+    # M2M's receptive field depends on its depth, which is the authors', not on the widths.
     import dataclasses
 
     model = seeded(dataclasses.replace(mini, m2m=M2M(embedding=8, os8=8, os4=8, os2=8, head=8, cues=cues)), 3)
@@ -38,10 +38,10 @@ def test_crop_equals_the_whole_canvas(mini, monkeypatch, where, guidance, cues) 
     )
     cropped = model.matte(*inputs)
     whole = torch.tensor(0), torch.tensor(64), torch.tensor(0), torch.tensor(64)
-    monkeypatch.setattr(chain, "crop_cells", lambda mask: whole)
+    monkeypatch.setattr(module, "crop_cells", lambda mask: whole)
     full = model.matte(*inputs)
     assert full.max() > 0.5
-    # Convolutions of another size sum in another order, and a pixel at one of the refinement's thresholds may change.
+    # The order of sums depends on the size, so a pixel at a threshold of the refinement may differ.
     assert ((cropped - full).abs() > 5e-6).sum() <= 2
 
 
@@ -53,7 +53,7 @@ def test_crop_keeps_its_margin_and_stays_inside() -> None:
 
 
 @torch.inference_mode()
-def test_forward_is_the_librarys_chain(model) -> None:
+def test_forward_equals_the_library(model) -> None:
     from export.torch_graphs import TorchGraphs
     from mam import Matting
     from tests.conftest import EXAMPLES

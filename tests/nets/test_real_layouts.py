@@ -1,4 +1,4 @@
-"""Checkpoints in Meta's and the authors' layouts, rebuilt with exactly their names, shapes and wrappers.
+"""Loading of Meta's and the authors' checkpoints, rebuilt here with the same names, shapes and wrappers.
 
 SAM's names come from segment_anything itself, Mask-to-Matte's from reference/m2m_state_dict.json. The authors' trainer
 saves `iter`, `loss` (a tensor with a gradient), `state_dict`, the optimizer's state and the schedule's, in a file with
@@ -35,7 +35,7 @@ VIT_B = VARIANTS["vit_b"]
 
 
 def build_sam(name: str) -> nn.Module:
-    """Meta's own SAM on the meta device, as `segment_anything/build_sam.py` builds it, but without torchvision."""
+    """Build Meta's SAM on the meta device by `segment_anything/build_sam.py`, without torchvision."""
     folder = Path(importlib.util.find_spec("segment_anything").origin).parent
     package = sys.modules.setdefault("bare_segment_anything", ModuleType("bare_segment_anything"))
     package.__path__ = [str(folder)]
@@ -63,13 +63,13 @@ def m2m() -> dict[str, Tensor]:
 
 @pytest.fixture()
 def folder() -> Iterator[Path]:
-    """A folder that is gone after the test: pytest would keep hundreds of megabytes."""
+    """A folder that is removed after the test; pytest would keep hundreds of megabytes."""
     with tempfile.TemporaryDirectory() as name:
         yield Path(name)
 
 
-def trained(state: dict[str, Tensor]) -> dict[str, object]:
-    """A state as the authors' trainer writes it: Adam after a step, a cosine schedule, the loss with its graph."""
+def wrap_as_trainer(state: dict[str, Tensor]) -> dict[str, object]:
+    """Wrap a state as the authors' trainer does, with Adam after a step, a cosine schedule, the loss and its graph."""
     weights = [nn.Parameter(tensor.clone()) for tensor in state.values() if tensor.is_floating_point()][-20:]
     optimizer = torch.optim.Adam(weights, lr=1e-3, betas=(0.5, 0.99))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=16000)
@@ -81,46 +81,46 @@ def trained(state: dict[str, Tensor]) -> dict[str, object]:
     return {"iter": 20000, "loss": loss, "state_dict": OrderedDict(state), **wrapper}
 
 
-def prefixed(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def add_prefix(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return OrderedDict((prefix + name, tensor) for name, tensor in state.items())
 
 
 def assert_filled(net: nn.Module, state: dict[str, Tensor]) -> None:
-    """The network holds exactly this state, all of it in memory, ready to run."""
+    """Assert that the network holds exactly this state, in memory and in eval mode."""
     assert net.state_dict().keys() == state.keys() and not net.training
     assert all(torch.equal(tensor, state[name]) for name, tensor in net.state_dict().items())
     assert not any(tensor.is_meta for tensor in (*net.parameters(), *net.buffers()))
 
 
 @pytest.mark.parametrize("name", ["vit_b", "vit_l", "vit_h"])
-def test_our_sam_has_the_tensors_of_metas(name) -> None:
+def test_our_sam_has_metas_tensors(name) -> None:
     with torch.device("meta"):
         ours = Sam(VARIANTS[name])
     shapes = [{k: (v.shape, v.dtype) for k, v in net.state_dict().items()} for net in (ours, build_sam(name))]
     assert shapes[0] == shapes[1] and len(shapes[0]) > 300
-    assert not any("pixel" in tensor for tensor in shapes[1])  # Meta's buffers of mean and deviation stay out of files
+    assert not any("pixel" in tensor for tensor in shapes[1])  # Meta's buffers of pixel mean and std are not in files
 
 
 @pytest.mark.parametrize("data_parallel", ["", "module."], ids=["bare", "module."])
 @pytest.mark.parametrize("wrapped", [False, True], ids=["state_dict alone", "as the trainer saves"])
 def test_the_authors_v1_file_alone_is_a_model(sam, m2m, data_parallel, wrapped, folder) -> None:
-    both = prefixed(sam, f"{data_parallel}seg_model.") | prefixed(m2m, f"{data_parallel}m2m.")
+    both = add_prefix(sam, f"{data_parallel}seg_model.") | add_prefix(m2m, f"{data_parallel}m2m.")
     file = folder / "mam_sam_vitb.pth"
-    torch.save(trained(both) if wrapped else {"state_dict": both}, file)
+    torch.save(wrap_as_trainer(both) if wrapped else {"state_dict": both}, file)
     model = checkpoint.load(VIT_B, file)
     assert_filled(model.sam, sam)
     assert_filled(model.m2m, m2m)
 
 
-def test_metas_file_goes_with_every_file_of_the_authors_m2m(sam, m2m, folder) -> None:
+def test_metas_file_loads_with_every_file_of_the_authors_m2m(sam, m2m, folder) -> None:
     meta = folder / "sam_vit_b_01ec64.pth"
     torch.save(sam, meta)
     layouts = {
-        "v2": trained(m2m),
-        "v2 of data parallel training": trained(prefixed(m2m, "module.")),
+        "v2": wrap_as_trainer(m2m),
+        "v2 of data parallel training": wrap_as_trainer(add_prefix(m2m, "module.")),
         "the cut-out": m2m,
-        "the cut-out with its prefix": prefixed(m2m, "m2m."),
-        "the cut-out in a wrapper": {"state_dict": prefixed(m2m, "module.m2m.")},
+        "the cut-out with its prefix": add_prefix(m2m, "m2m."),
+        "the cut-out in a wrapper": {"state_dict": add_prefix(m2m, "module.m2m.")},
         "counters made float32 as the authors' loader does": {name: tensor.float() for name, tensor in m2m.items()},
         "halves": {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in m2m.items()},
     }
@@ -144,14 +144,14 @@ def test_metas_file_goes_with_every_file_of_the_authors_m2m(sam, m2m, folder) ->
 
 def test_files_from_before_zip_archives_load(m2m, tmp_path) -> None:
     file = tmp_path / "old.pth"
-    torch.save(trained(m2m), file, _use_new_zipfile_serialization=False)
+    torch.save(wrap_as_trainer(m2m), file, _use_new_zipfile_serialization=False)
     assert_filled(checkpoint.load_m2m(VIT_B, file), m2m)
 
 
 def test_a_loaded_model_computes_what_a_copied_one_does(mini, tmp_path) -> None:
     seeded = checkpoint.seeded(mini, 8)
     file = tmp_path / "both.pth"
-    torch.save(prefixed(seeded.sam.state_dict(), "seg_model.") | prefixed(seeded.m2m.state_dict(), "m2m."), file)
+    torch.save(add_prefix(seeded.sam.state_dict(), "seg_model.") | add_prefix(seeded.m2m.state_dict(), "m2m."), file)
     copied = MattingAnything(mini).eval()
     copied.load_state_dict(seeded.state_dict())
     points, labels = torch.tensor([[[200.0, 150.0], [800.0, 700.0]]]), torch.tensor([[2.0, 3.0]])
@@ -174,7 +174,7 @@ def test_a_loaded_model_can_be_trained(mini, tmp_path) -> None:
     assert all(parameter.grad is not None for parameter in net.refine_OS1.parameters())
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak of memory on Linux only")
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
 def test_loading_takes_little_more_memory_than_the_weights(sam, m2m, folder, python) -> None:
     torch.save(sam, folder / "sam.pth")
     torch.save(m2m, folder / "m2m.pth")
@@ -184,7 +184,7 @@ from pathlib import Path
 from mam.nets import checkpoint
 from mam.variants import VARIANTS
 peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
-checkpoint.seeded(VARIANTS["tiny"], 0)  # what torch itself takes
+checkpoint.seeded(VARIANTS["tiny"], 0)  # allocates what torch itself needs
 before = peak()
 checkpoint.load(VARIANTS["vit_b"], *map(Path, sys.argv[1:]))
 print(peak() - before)
@@ -197,7 +197,7 @@ print(peak() - before)
 
 
 class Harmful:
-    """Runs a command when it is unpickled carelessly."""
+    """An object that runs a command when it is unpickled without `weights_only`."""
 
     def __reduce__(self):
         return os.system, ("touch harmed",)
@@ -223,9 +223,9 @@ class Harmful:
         (b"\x89PNG\r\n\x1a\n" + bytes(99), "is no checkpoint, or damaged"),
         (b"\x80\x02]q\x00(K\x01e.", "is no checkpoint, or damaged"),
     ],
-    ids=["empty", "Google Drive", "login page", "Git LFS", "safetensors", "picture", "pickled list"],
+    ids=["empty", "Google Drive", "login page", "Git LFS", "safetensors", "image", "pickled list"],
 )
-def test_what_is_no_checkpoint_is_called_what_it_is(content, message, tmp_path) -> None:
+def test_errors_describe_files_that_are_not_checkpoints(content, message, tmp_path) -> None:
     file = tmp_path / "mam_vitb.pth"
     file.write_bytes(content)
     with pytest.raises(WeightsError, match=rf"^{file} .*{message}.*; expected a .pt or .pth file of tensors\.$"):
@@ -233,7 +233,7 @@ def test_what_is_no_checkpoint_is_called_what_it_is(content, message, tmp_path) 
 
 
 @pytest.mark.filterwarnings("ignore:.*TorchScript archive", "ignore:.*torch.jit")
-def test_folders_cut_files_programs_and_lists_are_called_what_they_are(m2m, tmp_path) -> None:
+def test_errors_describe_folders_truncated_files_programs_and_lists(m2m, tmp_path) -> None:
     file = tmp_path / "mam_vitb.pth"
     with pytest.raises(WeightsError, match="is a folder; expected"):
         checkpoint.load(VIT_B, tmp_path)
@@ -257,7 +257,7 @@ def test_folders_cut_files_programs_and_lists_are_called_what_they_are(m2m, tmp_
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_code_in_a_checkpoint_is_named_and_never_run(zipped, tmp_path, monkeypatch) -> None:
+def test_code_in_a_checkpoint_is_named_and_not_run(zipped, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": Harmful()}, tmp_path / "evil.pth", _use_new_zipfile_serialization=zipped)
     with pytest.raises(WeightsError, match=r"asks for \w+\.system when it is opened, .* \(nothing was run\)"):

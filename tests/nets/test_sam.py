@@ -1,4 +1,4 @@
-"""Our batched SAM against Meta's own modules."""
+"""The batched SAM of `mam.nets.sam` against Meta's own modules."""
 
 import subprocess
 import sys
@@ -41,7 +41,7 @@ def test_a_click_needs_the_padding_point_that_meta_adds(sam: Sam) -> None:
 
 
 @torch.inference_mode()
-def test_one_picture_per_prompt_equals_one_at_a_time(sam: Sam) -> None:
+def test_one_image_per_prompt_equals_one_at_a_time(sam: Sam) -> None:
     embeddings = torch.randn(2, 256, 16, 16)
     prompts = torch.rand(2, 2, 2) * 1024, torch.tensor([[2.0, 3.0]] * 2), torch.zeros(2, 1, 64, 64), torch.zeros(2)
     together, _ = sam.answer(embeddings, *prompts)
