@@ -50,7 +50,7 @@ class Examples(Dataset[dict[str, np.ndarray]]):
         return {"image": canvas, "valid": np.array([h, w]), "mask": target, "kind": np.array(KINDS.index(kind))}
 
     def _draw(self, rng: np.random.Generator) -> tuple[Image.Image, np.ndarray, str] | None:
-        """An image no larger than `size`, its (h, w) bool target and the prompt's kind; None if the draw is useless."""
+        """An image no larger than `size`, its (h, w) bool target and the prompt's kind; None if it cannot be used."""
         kind = str(rng.choice(KINDS, p=_KIND_WEIGHTS))
         source, image, labels = self.library.scene(rng)
         whole_object = source in PARTS and (kind == "empty" or rng.random() < 0.85)
@@ -72,7 +72,7 @@ class Examples(Dataset[dict[str, np.ndarray]]):
             labels = (labels > 0).astype(np.uint8)
             wanted = 1
         if source != "background":
-            # What the library shows the network: the whole image, or the part around a prompt or an earlier mask.
+            # As in inference: the whole image, or the part around a prompt or an earlier mask.
             close = rng.random() < (0.3 if kind == "click" else 0.55)
             box = crop_around(rng, labels == wanted) if close else random_crop(rng, labels)
             image, labels = view(rng, image, labels, box, self.size)

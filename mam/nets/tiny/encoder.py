@@ -27,7 +27,7 @@ _STAGES = (
     (6, 320, 1, 1, 3),
 )
 _PYRAMID_STAGES = (1, 2, 4, 6)  # the last block of each gives strides 4, 8, 16, 32
-_FROZEN_BLOCKS = 3  # the stem and the first two stages are good as they are, and training them is slow
+_FROZEN_BLOCKS = 3  # the stem and the first two stages keep their ImageNet weights, because training them is slow
 _BATCH_NORM_EPS = 1e-3
 
 
@@ -137,6 +137,6 @@ class ImageEncoder(nn.Module):
         y16 = self.merge16(self.lateral16(f16) + upsample(self.lateral32(f32)))
         y8 = self.merge8(self.lateral8(f8) + upsample(y16))
         y4 = self.merge4(self.lateral4(f4) + upsample(y8))
-        # Two levels of the pyramid: what is here, and what surrounds it.
+        # Two levels of the pyramid: local features, and those of a larger neighbourhood.
         embedding = torch.cat([F.relu(y4), upsample(F.relu(y8))], 1)
         return embedding, F.relu(self.fine0(small)), F.relu(self.fine1(f2))
