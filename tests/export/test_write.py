@@ -49,7 +49,9 @@ def test_export_gives_the_shipped_graphs(tmp_path) -> None:
         assert {p.key: p.value for p in got.metadata_props} == {p.key: p.value for p in shipped.metadata_props}
         stored = [{t.name: numpy_helper.to_array(t) for t in proto.graph.initializer} for proto in (got, shipped)]
         assert stored[0].keys() == stored[1].keys()
-        assert all(np.array_equal(values, stored[1][name]) for name, values in stored[0].items())
+        # Folding M2M's spectral norms rounds differently on different processors.
+        for name, values in stored[0].items():
+            np.testing.assert_allclose(values, stored[1][name], rtol=1e-6, err_msg=name)
     # The model is as it was, with its spectral norms.
     assert all(torch.equal(a, b) for a, b in zip(before, model.state_dict().values(), strict=True))
 
