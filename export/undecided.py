@@ -54,7 +54,7 @@ def undecided_pixels(
     input_size: tuple[int, int],
     original_size: tuple[int, int],
 ) -> Undecided:
-    """Find the pixels whose alpha may differ between two correct runtimes by more than rounding.
+    """Find the pixels where alpha may differ between two correct runtimes by more than rounding.
 
     Args:
         model: in eval mode; the other arguments are the inputs of the matte graph.

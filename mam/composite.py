@@ -170,8 +170,8 @@ def _parse_colour(colour: str | Sequence[int] | np.ndarray) -> tuple[int, ...]:
             raise ValueError("three values from 0 to 255 are needed")
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"the background {colour!r} is neither a picture nor a colour ({error}); "
-            "expected a name like 'white', a code like '#20a0ff', three values 0..255, or a picture."
+            f"the background {colour!r} is neither an image nor a colour ({error}); "
+            "expected a name like 'white', a code like '#20a0ff', three values 0..255, or an image."
         ) from None
     return values
 

@@ -70,12 +70,12 @@ def open_photo(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Photo:
         return _from_array(source, max_pixels)
     if isinstance(source, Image.Image):
         name = Path(getattr(source, "filename", "") or "image").stem
-        return _from_pil(source, name, f"the picture {name!r}", max_pixels)
+        return _from_pil(source, name, f"the image {name!r}", max_pixels)
     if isinstance(source, bytes):
         return _from_file(io.BytesIO(source), "image", f"{len(source)} bytes", max_pixels)
     path = Path(source)
     if path.is_dir():
-        raise InputError(f"{path.name} is a folder; expected one picture file ({ACCEPTED}).")
+        raise InputError(f"{path.name} is a folder; expected one image file ({ACCEPTED}).")
     with open(path, "rb") as file:
         return _from_file(file, path.stem, path.name, max_pixels)
 
@@ -90,11 +90,11 @@ def _from_file(file: IO[bytes], name: str, what: str, max_pixels: int) -> Photo:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError:
-        raise InputError(f"{what} is not a picture that can be read; expected {ACCEPTED}.") from None
+        raise InputError(f"{what} is not an image that can be read; expected {ACCEPTED}.") from None
     except Image.DecompressionBombError:
         raise InputError(f"{what} claims more pixels than can be safe to decode; refused unread.") from None
     except _DAMAGE as error:
-        raise InputError(f"{what} starts like a picture but its header is broken ({error}).") from error
+        raise InputError(f"{what} starts like an image but its header is broken ({error}).") from error
     return _from_pil(image, name, what, max_pixels)
 
 
@@ -141,7 +141,7 @@ def _is_rgb(profile: bytes | None) -> bool:
 def _from_array(array: np.ndarray, max_pixels: int) -> Photo:
     what = f"an array of shape {array.shape} and dtype {array.dtype}"
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        raise InputError(f"{what} is not a picture; expected (H, W), (H, W, 3) or (H, W, 4).")
+        raise InputError(f"{what} is not an image array; expected (H, W), (H, W, 3) or (H, W, 4).")
     _check_size(array.shape[:2], what, max_pixels)
     if array.dtype == np.uint16:
         array = (array / 257.0 + 0.5).astype(np.uint8)

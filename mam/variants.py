@@ -48,8 +48,8 @@ class Evidence:
         trusted: without a box, the predicted IoU up to which a mask is kept and from which it is refined in full.
         share: the share of a correction that is applied; below 1 because training degrades the masks.
         box_bins: the kind of bin for the colours inside and outside a box.
-        told: the inside/outside separation (0 to 2) from which a box's colours count, and count in full.
-        say: the most that a box's colours add to a logit.
+        box_separation: the inside/outside separation (0 to 2) from which a box's colours count, and count in full.
+        box_influence: the most that a box's colours add to a logit.
         recount: the most that colours estimated again from the mask add to a logit, and the most they subtract.
     """
 
@@ -60,8 +60,8 @@ class Evidence:
     trusted: tuple[float, float] = (0.45, 0.65)
     share: float = 0.5
     box_bins: tuple[float, float] = (12.0, 0.5)
-    told: tuple[float, float] = (0.8, 1.2)
-    say: float = 4.0
+    box_separation: tuple[float, float] = (0.8, 1.2)
+    box_influence: float = 4.0
     recount: tuple[float, float] = (6.0, 1.5)
 
 

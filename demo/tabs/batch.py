@@ -166,7 +166,7 @@ class BatchEvents:
         text: str,
         form: str,
         request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio looks for this default
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio recognises this default
     ) -> Iterator[tuple[Any, Any, Any]]:
         """Yield a report, the previews and, at the end, the archive."""
         if rule == TEXT and not self.engine.has_text_model:

@@ -113,11 +113,11 @@ class ColourEvidence(nn.Module):
         beyond = 1 - within
         unlike = _likeness(within, beyond, bins, there)
         told = _mean(unlike, within * there) - _mean(unlike, beyond * there)
-        low, high = self.config.told
+        low, high = self.config.box_separation
         # Of what is in the box, what looks like the surroundings belongs to these.
         object_ = within * (_SURE * unlike).sigmoid()
         return (
-            self.config.say
+            self.config.box_influence
             * ((told - low) / (high - low)).clamp(0, 1)
             * within
             * _likeness(object_, 1 - object_, bins, there)

@@ -1,6 +1,6 @@
 """Synthetic foregrounds with exact soft alpha: cut-outs with softened edges, and drawn plants, smoke, nets and letters.
 
-The training photographs have no true soft alpha, so it is synthesised. Every foreground is an RGBA image whose colours
+The training photographs have no true soft alpha, so it is synthesised. Every foreground is an RGBA image; its colours
 continue beyond its alpha, so that a soft edge shows no colour of its old background. Shapes are drawn at twice their
 size and averaged down, which makes their alpha exact.
 """

@@ -64,7 +64,7 @@ def test_errors_reach_the_caller(client, tmp_path) -> None:
     with pytest.raises(AppError, match="four numbers"):
         client.predict(flower, {"x": 1}, api_name="/matte")
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
-    with pytest.raises(AppError, match="not a picture"):
+    with pytest.raises(AppError, match="not an image"):
         client.predict(handle_file(str(tmp_path / "bad.jpg")), BOX, api_name="/matte")
 
 

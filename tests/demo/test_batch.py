@@ -51,7 +51,7 @@ def test_text_is_a_rule_too(files, tmp_path) -> None:
 def test_reasons_are_for_visitors(files, tmp_path) -> None:
     *_, done = batch.run_batch(Matting(MockGraphs()), files, batch.MIDDLE, batch.CUTOUT, tmp_path / "all.zip")
     assert [name for _, name in done.done] == ["flower.jpg", "flower.jpg"]
-    assert [name for name, _ in done.failed] == ["bad.jpg", "gone.png"] and "not a picture" in done.failed[0][1]
+    assert [name for name, _ in done.failed] == ["bad.jpg", "gone.png"] and "not an image" in done.failed[0][1]
 
 
 def test_the_main_object_of_a_real_photograph(matting, tmp_path) -> None:
@@ -78,7 +78,7 @@ def test_on_the_page(browser, mock_page, files) -> None:
     tab.locator("#batch_start").click()
     report = tab.locator("#batch_report")
     expect(report).to_contain_text("3 of 3 done, 1 failed", timeout=60_000)
-    expect(report).to_contain_text("bad.jpg: bad.jpg is not a picture")
+    expect(report).to_contain_text("bad.jpg: bad.jpg is not an image")
     expect(tab.locator("#batch_gallery img")).to_have_count(2)
     with tab.expect_download() as download:
         tab.locator("#batch_zip a").first.click()

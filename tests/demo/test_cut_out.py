@@ -18,7 +18,7 @@ def test_a_file_that_cannot_be_opened_costs_nothing(visitor, tmp_path) -> None:
     before = visitor.alpha()
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
     visitor.open(tmp_path / "bad.jpg")
-    expect(visitor.message).to_contain_text("bad.jpg is not a picture", timeout=30_000)
+    expect(visitor.message).to_contain_text("bad.jpg is not an image", timeout=30_000)
     assert np.array_equal(visitor.alpha(), before)
     visitor.click(300, 300)  # and the work goes on
     visitor.wait_for_answer()
@@ -42,9 +42,9 @@ def frames() -> bytes:
         ("moving.gif", frames(), "animated or has several pages (2)"),
         ("huge.png", encode(Image.new("1", (8000, 7000)), "PNG"), "56.0 megapixels"),
         ("cut.jpg", (EXAMPLES / "flower.jpg").read_bytes()[:50_000], "truncated or damaged"),
-        ("holiday.jpg", b"\xff\xd8\xff\xe0 not really a photograph", "holiday.jpg starts like a picture"),
+        ("holiday.jpg", b"\xff\xd8\xff\xe0 not really a photograph", "holiday.jpg starts like an image"),
         ("empty.png", b"", "is empty (0 bytes)"),
-        ("notes.png", b"dear diary", "not a picture that can be read"),
+        ("notes.png", b"dear diary", "not an image that can be read"),
     ],
 )
 def test_bad_files_are_refused_beside_the_canvas(visitor, tmp_path, name, content, message) -> None:

@@ -22,5 +22,5 @@ def test_folded_modules_compute_what_the_model_does(model) -> None:
     with torch.inference_mode():
         expected, got = model.matte(*inputs), module(*inputs)
     assert got.shape == (2, 1, 525, 768)
-    # Random weights: a pixel whose mask or alpha is at a threshold may flip.
+    # Random weights: a pixel with a mask or alpha at a threshold may flip.
     assert ((got - expected).abs() > 1e-4).float().mean() < 1e-3

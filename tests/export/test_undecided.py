@@ -8,7 +8,7 @@ from export.undecided import undecided_pixels
 
 
 class Fixed:
-    """A network whose mask logits and alphas are given."""
+    """A network with given mask logits and alphas."""
 
     def __init__(self, logits: np.ndarray, alphas: np.ndarray) -> None:
         self.unrefined = lambda *_: (torch.from_numpy(logits), torch.from_numpy(alphas))

@@ -44,7 +44,7 @@ def test_one_failure_does_not_stop_a_folder(tmp_path, capsys) -> None:
     assert main(["matte", str(folder), *BOX, "-o", str(tmp_path / "out")]) == 1
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a_matte.png", "c_matte.png"]
     printed = capsys.readouterr().err
-    assert "b.jpg is not a picture" in printed and "2 of 3 images done" in printed
+    assert "b.jpg is not an image" in printed and "2 of 3 images done" in printed
 
 
 def test_globs_folders_and_files_are_found(tmp_path) -> None:

@@ -55,7 +55,7 @@ def test_images_cover_the_frame_and_are_cropped_evenly() -> None:
 
 @pytest.mark.parametrize("background", ["no-such-colour", (1, 2), (300, 0, 0), None])
 def test_other_backgrounds_are_refused(background) -> None:
-    with pytest.raises(InputError, match="neither a picture nor a colour"):
+    with pytest.raises(InputError, match="neither an image nor a colour"):
         background_pixels(background, (2, 2))
 
 

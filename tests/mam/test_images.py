@@ -85,12 +85,12 @@ def test_arrays(array: np.ndarray, value: int) -> None:
     ("content", "message"),
     [
         (b"", "empty .0 bytes"),
-        (b"hello, I am a text", "not a picture"),
+        (b"hello, I am a text", "not an image"),
         (
             encode(Image.fromarray(np.uint8(np.random.default_rng(0).integers(0, 255, (90, 90, 3)))), "JPEG")[:1500],
             "truncated",
         ),
-        (encode(Image.fromarray(gradient()), "PNG")[:60], "truncated|header is broken|not a picture"),
+        (encode(Image.fromarray(gradient()), "PNG")[:60], "truncated|header is broken|not an image"),
         (
             encode(Image.new("RGB", (9, 9)), "GIF", save_all=True, append_images=[Image.new("RGB", (9, 9), "red")]),
             r"animated or has several pages \(2\)",
@@ -107,7 +107,7 @@ def test_errors_describe_unreadable_files(content: bytes, message: str) -> None:
     ("array", "message"),
     [
         (np.zeros((3, 0, 3), np.uint8), "no pixels"),
-        (np.zeros((4, 4, 2), np.uint8), "not a picture"),
+        (np.zeros((4, 4, 2), np.uint8), "not an image"),
         (np.zeros((4, 4, 3), np.int64), "not understood"),
         (np.full((4, 4, 3), np.nan), "NaN"),
         (np.full((4, 4, 3), 7.0), r"outside \[0, 1\]"),

@@ -12,7 +12,7 @@ from mam.training.matting import matting_loss
 
 @pytest.fixture
 def batch() -> dict[str, torch.Tensor]:
-    """One image with a disc whose alpha falls off over some pixels."""
+    """One image with a disc; its alpha falls off over some pixels."""
     y, x = torch.meshgrid(torch.arange(1024.0), torch.arange(1024.0), indexing="ij")
     alpha = ((300 - torch.hypot(x - 500, y - 450)) / 20 + 0.5).clamp(0, 1)
     image = (alpha[..., None] * torch.tensor([200.0, 60.0, 40.0]) + 30).to(torch.uint8)

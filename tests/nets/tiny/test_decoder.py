@@ -29,7 +29,7 @@ def test_prompts_are_drawn_where_they_are():
         assert abs(peak[0] + 0.5 - y) <= 1
         assert abs(peak[1] + 0.5 - x) <= 1
     assert wide_on.sum() > 2 * fine_on.sum()
-    assert (box > 0.5).nonzero().amin(0).tolist() == [19, 12]  # the first cell whose centre is inside
+    assert (box > 0.5).nonzero().amin(0).tolist() == [19, 12]  # the first cell with its centre inside
     assert (box > 0.5).nonzero().amax(0).tolist() == [55, 37]
     assert boxed.min() == 1
 
