@@ -1,8 +1,8 @@
 """Write the three graphs of a model: trace each, store its weights and its metadata, check the file.
 
-The TorchScript exporter traces them (`dynamo=False`), because the newer exporter cannot trace a crop around the mask
-of which the size depends on the image. The traced file holds no weights: they are copied from the network one at a time, so
-that even ViT-H needs little more memory than its checkpoint.
+The TorchScript exporter traces them (`dynamo=False`), because the newer exporter cannot trace a crop around the mask,
+which has a size that depends on the image. The traced file holds no weights: they are copied from the network one at a
+time, so that even ViT-H needs little more memory than its checkpoint.
 """
 
 from __future__ import annotations
