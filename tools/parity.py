@@ -29,8 +29,9 @@ from export.parity import Row, summary
 from export.torch_graphs import TorchGraphs
 from mam import weights
 from mam.errors import MamError
-from mam.evaluation import run
+from mam.evaluation import report, run
 from mam.evaluation.benchmarks import LAYOUTS, read_cases
+from mam.evaluation.results import Results
 from mam.frames import Frame, to_input_image
 from mam.images import open_photo
 from mam.matting import Matting
@@ -281,8 +282,8 @@ def benchmark(layout: str, folder: Path, sides: dict[str, Matting | Authors], ou
     for name, side in sides.items():
         for _ in run.evaluate(side, cases, LAYOUTS[layout], "box", out / f"{layout}-{name}"):
             pass
-        rows = run.Results(out / f"{layout}-{name}" / "results.csv").rows
-        tables.append(f"{layout}, {name}\n{run.table(rows, by_source=False)}")
+        rows = Results(out / f"{layout}-{name}" / "results.csv").rows
+        tables.append(f"{layout}, {name}\n{report.table(rows, by_source=False)}")
     return "\n".join(tables)
 
 

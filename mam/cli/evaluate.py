@@ -45,8 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     try:
-        from mam.evaluation import run as evaluation
+        from mam.evaluation import report
         from mam.evaluation.benchmarks import LAYOUTS, read_cases
+        from mam.evaluation.results import ROUNDS, Results
+        from mam.evaluation.run import evaluate, interact
     except ModuleNotFoundError as error:
         raise MamError(f"evaluation needs {error.name}: pip install scipy") from None
 
@@ -61,22 +63,22 @@ def run(arguments: argparse.Namespace) -> int:
     matting = load_model(arguments)
     if arguments.rounds:
         first, then = arguments.rounds
-        work = evaluation.interact(matting, cases, layout, first, then, out)
+        work = interact(matting, cases, layout, first, then, out)
     else:
-        work = evaluation.evaluate(matting, cases, layout, arguments.prompt, out)
+        work = evaluate(matting, cases, layout, arguments.prompt, out)
     done = sum(1 for _ in tqdm(work, total=len(cases), unit="object"))
-    rows = evaluation.Results(out / "results.csv").select(kind, cases)
+    rows = Results(out / "results.csv").select(kind, cases)
     if done < len(cases):
         print(f"{len(cases) - done} objects were measured before, or have no pixel above one half", file=sys.stderr)
-    print(evaluation.table(rows, by_source=arguments.layout == "segments"))
+    print(report.table(rows, by_source=arguments.layout == "segments"))
     if arguments.rounds:
         for target in (0.85, 0.9):
-            needed, never = evaluation.clicks_needed(rows, target)
-            print(f"rounds to IoU {target:.2f}: {needed:.2f} of {evaluation.ROUNDS}; not reached by {never:.0%}")
+            needed, never = report.clicks_needed(rows, target)
+            print(f"rounds to IoU {target:.2f}: {needed:.2f} of {ROUNDS}; not reached by {never:.0%}")
     if layout.instances:
-        quality = evaluation.instance_quality(cases, out).quality()
+        quality = report.instance_quality(cases, out).quality()
         print("IMQ  " + "  ".join(f"{name} {100 * value:.2f}" for name, value in quality.items()))
-    print(f"{out / 'results.csv'}; the worst cases: {evaluation.contact_sheet(rows, cases, out)}")
+    print(f"{out / 'results.csv'}; the worst cases: {report.contact_sheet(rows, cases, out)}")
     return 0
 
 

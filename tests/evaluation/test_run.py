@@ -11,7 +11,7 @@ from PIL import Image
 from mam import FoundBox, FoundBoxes
 from mam.cli import main
 from mam.errors import MamError
-from mam.evaluation import interaction, run
+from mam.evaluation import run
 from mam.evaluation.benchmarks import LAYOUTS, read_cases
 
 
@@ -102,12 +102,6 @@ def test_the_command_evaluates_text_prompts(grounding_folder, benchmark_folder, 
     assert "text" in capsys.readouterr().out and len(read_rows(tmp_path)) == 2
 
 
-def test_other_columns_are_refused(tmp_path) -> None:
-    (tmp_path / "results.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(MamError, match="of another version"):
-        run.Results(tmp_path / "results.csv")
-
-
 @pytest.mark.parametrize("kind", ["box+click", "click+scribble", "scribble+click"])
 def test_simulated_users_improve_the_mask(benchmark_folder, tmp_path, capsys, kind) -> None:
     folder = str(benchmark_folder("segments"))
@@ -119,32 +113,6 @@ def test_simulated_users_improve_the_mask(benchmark_folder, tmp_path, capsys, ki
     assert f"davis {kind} round 5" in out and "rounds to IoU 0.85" in out
     ious = [float(row["iou"]) for row in read_rows(tmp_path)]
     assert len(ious) == 5 and max(ious) > 0.6
-
-
-def test_users_correct_the_largest_wrong_region() -> None:
-    truth = np.zeros((60, 80), bool)
-    truth[10:50, 10:40] = True
-    user = interaction.User()
-    user.start("click", truth)
-    assert truth[int(user.points[0][1]), int(user.points[0][0])]
-    predicted = truth.copy()
-    predicted[10:20] = False  # 300 false negatives
-    predicted[30:50, 60:80] = True  # 400 false positives
-    assert user.correct("click", predicted, truth)
-    x, y = user.points[-1]
-    assert user.labels == [1, 0] and 60 <= x < 80 and 30 <= y < 50
-    assert user.correct("scribble", truth & False, truth)
-    xs, ys = np.array(user.scribbles[0]).T.astype(int)
-    assert user.scribble_labels == [1] and truth[ys, xs].all() and np.hypot(np.ptp(xs), np.ptp(ys)) > 20
-    assert not user.correct("click", truth, truth)
-
-
-def test_rounds_needed() -> None:
-    def row(case, number, value):
-        return run.Row(case, "box+click", number, value, *[0.0] * 12)
-
-    rows = [row("a", 1, 0.5), row("a", 2, 0.9), row("b", 1, 0.1), row("b", 2, 0.2)]
-    assert run.clicks_needed(rows, 0.85) == ((2 + 5) / 2, 0.5)
 
 
 def test_unknown_kinds_of_rounds_are_refused(capsys) -> None:
