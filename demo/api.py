@@ -85,7 +85,7 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         """
         found = cut_out(image, box, points, labels, scribbles, scribble_labels, guidance, text)
         if background_image is not None:
-            pixels = found.over(open_photo(_upload_path(background_image), engine.matting.max_pixels).pixels)
+            pixels = found.over(open_photo(_upload_path(background_image), engine.matting.max_pixels))
         else:
             pixels = found.over_blur() if background == "blur" else found.over(background)
         return _file_data(downloads.png(pixels, f"{found.photo.name}_result", found.photo.icc_profile))

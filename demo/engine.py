@@ -43,18 +43,21 @@ class Engine:
     def open(self, path: str, visitor: str = "") -> Session:
         """Start a session with a file and encode its photo; it replaces the visitor's last one, unless it fails.
 
+        The photo is not open (`is_open`) if the visitor opened another one while this one was encoded.
+
         Raises:
             InputError: The file cannot be used.
             FileNotFoundError: It was deleted.
         """
-        session = Session(visitor, f"{visitor}.{secrets.token_urlsafe(12)}", path, Path(path).stem)
+        session = Session(visitor, f"{visitor}.{secrets.token_urlsafe(12)}", path, _shorten(Path(path).stem))
         revert = self.visitors.switch(visitor, session.token)
         try:
             self.scene(session)
         except Exception:
             revert()
             raise
-        self.store.forget(lambda key: key[0].startswith(f"{visitor}.") and key[0] != session.token)
+        current = self.visitors.token(visitor)  # another photo may have been opened meanwhile
+        self.store.forget(lambda key: key[0].startswith(f"{visitor}.") and key[0] != current)
         _release_memory()
         return session
 
@@ -145,6 +148,11 @@ def prompt_from(ops: tuple[Op, ...], previous: Segment | None) -> Prompt:
         [op.label for op in scribbles],
         previous=previous,
     )
+
+
+def _shorten(name: str) -> str:
+    """Cut a name to 120 bytes, so that endings can be added to it in file names."""
+    return name.encode()[:120].decode(errors="ignore")
 
 
 def _size_of(value: Any) -> int:

@@ -79,9 +79,11 @@ class Visitors:
         before, self._tokens[visitor] = self._tokens.get(visitor), token
 
         def revert() -> None:
+            if self._tokens.get(visitor) != token:
+                return
             if before is None:
-                self._tokens.pop(visitor, None)
-            elif self._tokens.get(visitor) == token:
+                del self._tokens[visitor]
+            else:
                 self._tokens[visitor] = before
 
         return revert

@@ -65,7 +65,9 @@ class Prompt:
         mask = None if self.mask is None else _mask(self.mask, size)
         previous = self.previous
         if previous is not None and previous.mask.shape != size:
-            raise PromptError(f"the previous round is of an image of {previous.mask.shape}, this one is {size}.")
+            raise PromptError(
+                f"the previous round is of an image of (H, W) {previous.mask.shape}; this image is {size}."
+            )
         if mask is not None and previous is not None:
             raise PromptError(
                 "both a mask and a previous round were given, but the model has one input for them: choose one."

@@ -93,7 +93,7 @@ class Scene:
         scribbles: Sequence[Sequence[Sequence[float]]] = (),
         scribble_labels: Sequence[int] | None = None,
         mask: np.ndarray | None = None,
-        previous: Matte | None = None,
+        previous: Matte | NothingFound | None = None,
         guidance: Guidance = "alpha",
     ) -> Matte | NothingFound:
         """Cut out one object. All kinds of prompts may be mixed; coordinates are (x, y) in pixels of the image.
@@ -106,7 +106,8 @@ class Scene:
             scribbles: strokes of shape (K, 2).
             scribble_labels: 1 or 0 for each stroke; all 1 if left out.
             mask: (H, W) bool, a rough mask.
-            previous: the matte to correct; pass the earlier prompts again together with the new ones.
+            previous: the matte to correct; pass the earlier prompts again together with the new ones. `NothingFound`
+                counts as none.
             guidance: "alpha" for the one object of an image (softer), "mask" for one of several that touch.
 
         Returns:
@@ -116,10 +117,6 @@ class Scene:
             PromptError: the prompt does not fit this image.
             GraphError: there is a text, but no text model.
         """
-        if previous is not None and previous.photo.size != self.photo.size:
-            raise PromptError(
-                f"previous is a matte of an image of {previous.photo.size}, this one is {self.photo.size}."
-            )
         if text is not None:
             if box is not None:
                 raise PromptError("both text and a box were given; the text is used instead of a box: choose one.")
@@ -127,7 +124,7 @@ class Scene:
             if not found:
                 return NothingFound(found.best_score, found.text)
             box = found[0].box
-        before = None if previous is None else previous.segment
+        before = previous.segment if isinstance(previous, Matte) else None
         prompt = Prompt(box, points, labels, scribbles, scribble_labels, mask, before)
         return self.mattes([prompt], guidance=guidance)[0]
 

@@ -15,7 +15,7 @@ from PIL import Image
 from demo.downloads import Downloads, safe_name
 from demo.engine import Engine
 from demo.messages import EXPECTED_ERRORS, NO_TEXT_MODEL, UNEXPECTED, show_errors
-from mam import MamError, Matte, Matting, NothingFound, Scene
+from mam import MamError, Matte, Matting, NothingFound, PromptError, Scene
 from mam.automatic import find_main_object
 from mam.composite import shrunk
 from mam.images import write_jpeg, write_png
@@ -31,7 +31,9 @@ Rule = Callable[[Scene, str], Matte | NothingFound]
 def cut_out_main_object(scene: Scene, text: str) -> Matte | NothingFound:
     """Cut out what is found without a prompt."""
     box = find_main_object(scene)
-    return NothingFound(0.0) if box is None else scene.matte(box=box)
+    if box is None:
+        raise PromptError("no main object was found; choose another rule, or cut it out in the first tab.")
+    return scene.matte(box=box)
 
 
 def cut_out_middle(scene: Scene, text: str) -> Matte | NothingFound:

@@ -119,9 +119,12 @@ class CutOutEvents:
     ) -> tuple[Any, Any]:
         """Reply with mattes for what the visitor has drawn; skip what is about a photo that is no longer open."""
         message = event._data  # Gradio has no public attribute for all of it
+        token = message.get("token") if isinstance(message, dict) else None
         current = self.engine.visitors.token(request.session_hash)
-        if session is None or not isinstance(message, dict) or not current == session.token == message.get("token"):
-            return (gr.skip(), gr.skip()) if current is not None else (None, self.no_photo(EXPIRED, error=True))
+        if current is None or (session is None and token == current):  # Gradio drops sessions after an hour
+            return None, self.no_photo(EXPIRED, error=True)
+        if session is None or not current == session.token == token:
+            return gr.skip(), gr.skip()
         try:
             objects, active = parse_document(message)
         except PromptError as error:
@@ -133,7 +136,7 @@ class CutOutEvents:
     def find_text(self, session: Session | None, text: str, request: gr.Request) -> Iterator[Any]:
         """Reply that a search for a text has begun, then with boxes where it was found."""
         if not self.engine.is_open(session):
-            gone = self.engine.visitors.token(request.session_hash) is None
+            gone = session is None or self.engine.visitors.token(request.session_hash) is None
             yield self.no_photo("Open a photo first, then type what to cut out.", error=True) if gone else gr.skip()
             return
         yield {"kind": "busy", "text": f"Looking for {text.strip()[:40]} …"}
@@ -189,6 +192,9 @@ class CutOutEvents:
                 yield None, self.no_photo(describe(error), error=True)
             else:  # the photo that is open stays
                 yield gr.skip(), self._failure(describe(error))
+            return
+        if not self.engine.is_open(session):  # another photo was opened while this one was encoded
+            yield gr.skip(), gr.skip()
             return
         status = self._status(encode=time.perf_counter() - start)
         reply: PhotoOpened = {

@@ -13,8 +13,7 @@ from mam.cli.model import add_model_options, load_model
 from mam.errors import MamError, PromptError
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from mam.images import Photo
     from mam.matting import Matting
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
@@ -63,9 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
     files = find_images(arguments.images)
     targets = output_files(files, arguments.out)
     background = arguments.background
-    if background is not None and Path(background).is_file():
-        background = open_photo(background).pixels
     matting = load_model(arguments)
+    if background is not None and Path(background).is_file():
+        background = open_photo(background, matting.max_pixels)
     failed = 0
     bar = tqdm(files, unit="image", disable=len(files) == 1)
     for file, out in zip(bar, targets, strict=True):
@@ -84,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _write_matte(
-    matting: Matting, file: Path, out: Path, arguments: argparse.Namespace, background: np.ndarray | str | None
+    matting: Matting, file: Path, out: Path, arguments: argparse.Namespace, background: Photo | str | None
 ) -> None:
     from mam.images import write_png
     from mam.matte import NothingFound

@@ -30,7 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "verify" and not names:
         names = [name for name in weights.REGISTRY if (weights.cache_folder() / name).exists()]
     if not names:
-        raise MamError(f"there is nothing to {arguments.action}; `mam weights list` shows the files.")
+        nothing = "no file is downloaded yet" if arguments.action == "verify" else "it needs the names of files"
+        raise MamError(f"`mam weights {arguments.action}`: {nothing}; `mam weights list` lists them.")
     for name in names:
         if arguments.action == "get":
             _get(name)

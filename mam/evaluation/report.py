@@ -14,11 +14,16 @@ from mam.evaluation.results import NUMBERS, ROUNDS, Row
 
 
 def instance_quality(cases: Sequence[Case], out: Path) -> InstanceTally:
-    """Add the tallies of all images, from the mattes that a run has written; `quality()` of the sum is IMQ."""
+    """Add the tallies of all images, from the mattes that a run has written; `quality()` of the sum is IMQ.
+
+    Objects without a matte, those with an empty true mask, are left out.
+    """
     total = InstanceTally()
+    files = {case.name: out / "alphas" / f"{case.name}.png" for case in cases}
+    cases = [case for case in cases if files[case.name].exists()]
     for group in sorted({case.group for case in cases}):
         members = [case for case in cases if case.group == group]
-        alphas = [np.asarray(Image.open(out / "alphas" / f"{case.name}.png")) / 255 for case in members]
+        alphas = [np.asarray(Image.open(files[case.name])) / 255 for case in members]
         total += match_instances([alpha for alpha in alphas if alpha.any()], [case.read_truth() for case in members])
     return total
 
@@ -34,17 +39,18 @@ def table(rows: Sequence[Row], by_source: bool) -> str:
     columns = "".join(f"{name:>8}" for name in ["objects", *header])
     lines = [f"{'':22}{columns}{'SAD tri':>9}{'seconds':>9}"]
     for source in sorted({row.case.partition("/")[0] for row in rows}) if by_source else [""]:
-        own = [row for row in rows if row.case.startswith(source)]
+        own = [row for row in rows if not by_source or row.case.partition("/")[0] == source]
         for prompt, number in dict.fromkeys((row.prompt, row.round) for row in own):
             part = [row for row in own if (row.prompt, row.round) == (prompt, number)]
             mean = {name: float(np.mean([getattr(row, name) for row in part])) for name in NUMBERS}
             name = " ".join(filter(None, [source, prompt, f"round {number}" if "+" in prompt else ""]))
-            lines.append(
-                f"{name:22}{len(part):8}{mean['iou']:8.3f}{mean['iou_alpha']:8.3f}{mean['sad']:8.2f}"
+            figures = (
+                f"{mean['iou']:8.3f}{mean['iou_alpha']:8.3f}{mean['sad']:8.2f}"
                 f"{1000 * mean['mad']:8.1f}{1000 * mean['mse']:8.1f}{mean['grad']:8.2f}{mean['conn']:8.2f}"
                 f"{mean['sad_tri']:9.2f}{mean['seconds']:9.2f}"
             )
-    return "\n".join(line.replace("nan", "  -") for line in lines)
+            lines.append(f"{name:22}{len(part):8}{figures.replace('nan', '  -')}")
+    return "\n".join(lines)
 
 
 def clicks_needed(rows: Sequence[Row], target: float) -> tuple[float, float]:

@@ -67,6 +67,27 @@ class BlockedGraphs(MockGraphs):
         return super().decode(*values)
 
 
+def test_a_photo_that_is_encoded_late_does_not_replace_a_newer_one() -> None:
+    class SlowFirst(MockGraphs):
+        started, free = threading.Event(), threading.Event()
+
+        def encode(self, image):
+            if not self.started.is_set():
+                self.started.set()
+                assert self.free.wait(10)
+            return super().encode(image)
+
+    engine = Engine(Matting(SlowFirst()))
+    with ThreadPoolExecutor() as threads:
+        slow = threads.submit(engine.open, str(EXAMPLES / "flower.jpg"), "me")
+        assert SlowFirst.started.wait(10)
+        newer = engine.open(str(EXAMPLES / "coffee.png"), "me")
+        SlowFirst.free.set()
+        older = slow.result()
+    assert engine.is_open(newer) and not engine.is_open(older)
+    assert engine.store.peek((newer.token,)) is not None and engine.store.peek((older.token,)) is None
+
+
 def test_only_one_preview_at_a_time() -> None:
     graphs = BlockedGraphs()
     engine = Engine(Matting(graphs))

@@ -27,6 +27,14 @@ def test_a_photo_that_fails_leaves_the_one_before() -> None:
     assert visitors.token("me") == "third"
 
 
+def test_a_photo_that_fails_late_leaves_the_one_that_was_opened_meanwhile() -> None:
+    visitors = Visitors()
+    revert = visitors.switch("me", "slow and bad")
+    visitors.switch("me", "good")
+    revert()
+    assert visitors.token("me") == "good"
+
+
 def test_only_the_newest_result_counts() -> None:
     visitors = Visitors()
     first, yours = visitors.begin_result("me"), visitors.begin_result("you")

@@ -45,7 +45,10 @@ def before(size: tuple[int, int] = SIZE) -> Segment:
         (Prompt(scribbles=[[(0, 0)]], scribble_labels=[1, 0]), "2 scribble_labels for 1 scribbles"),
         (Prompt(mask=np.zeros(SIZE, bool)), "mask is empty"),
         (Prompt(mask=np.ones((3, 3), bool)), r"shape \(3, 3\); expected the image's"),
-        (Prompt(box=(0, 0, 9, 9), previous=before((5, 6))), r"previous round is of an image of \(5, 6\)"),
+        (
+            Prompt(box=(0, 0, 9, 9), previous=before((5, 6))),
+            r"previous round is of an image of \(H, W\) \(5, 6\); this image is",
+        ),
         (Prompt(mask=np.ones(SIZE, bool), previous=before()), "choose one"),
     ],
 )

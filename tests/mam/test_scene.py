@@ -135,7 +135,7 @@ def test_a_small_object_is_encoded_in_a_crop(flower) -> None:
 
 def test_a_matte_of_another_image_is_no_previous_round(matting, flower_matte: Matte) -> None:
     cup = matting.open(EXAMPLES / "coffee.png")
-    with pytest.raises(PromptError, match=r"previous is a matte of an image of"):
+    with pytest.raises(PromptError, match=r"the previous round is of an image of"):
         cup.matte(box=CUP_BOX, previous=flower_matte)
 
 
@@ -160,6 +160,11 @@ def test_guidance_changes_the_merge_only(flower, flower_matte: Matte) -> None:
 def test_a_bad_prompt_among_several_is_counted(flower) -> None:
     with pytest.raises(PromptError, match=r"^prompt 2: the box"):
         flower.mattes([Prompt(box=FLOWER_BOX), Prompt(box=(5, 5, 1, 1))])
+
+
+def test_nothing_found_counts_as_no_previous_round(flower, flower_matte: Matte) -> None:
+    again = flower.matte(box=FLOWER_BOX, previous=NothingFound(0.1))
+    assert np.array_equal(again.mask, flower_matte.mask)
 
 
 def test_nothing_found_is_an_answer(flower) -> None:

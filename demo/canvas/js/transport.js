@@ -97,9 +97,10 @@ function showTextBoxes(reply) {
   announce(reply.text, reply.error);
 }
 
-function showFailure(reply) { // the next change is sent at once
+function showFailure(reply) {
   state.busy = '';
   request.pending = null;
+  if (request.outdated) requestMattes();
   announce(reply.text, true);
 }
 
