@@ -241,7 +241,7 @@ def _load_model(arguments: argparse.Namespace) -> tuple[MattingAnything, str]:
 
     variant = VARIANTS[arguments.variant]
     if arguments.seed is not None:
-        return checkpoint.seeded(variant, arguments.seed), f"seed {arguments.seed}"
+        return checkpoint.build_seeded(variant, arguments.seed), f"seed {arguments.seed}"
     return checkpoint.load(variant, *arguments.checkpoint), sha256(*arguments.checkpoint)
 
 

@@ -38,7 +38,7 @@ class MaskDecoder(nn.Module):
         has_mask_input: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Embeddings and prompts -> `low_res_masks`, all four, and `iou_predictions`."""
-        return self.sam.answer(image_embeddings, point_coords, point_labels, mask_input, has_mask_input)
+        return self.sam.predict_masks(image_embeddings, point_coords, point_labels, mask_input, has_mask_input)
 
 
 class Matte(nn.Module):

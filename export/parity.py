@@ -130,7 +130,7 @@ def compare(
             truth = theirs.whole.image_embeddings
             yield _row("image_encoder", case, relative_error(_array(ours.whole.image_embeddings), _array(truth)))
             for name, call in prompts(h, w).items():
-                inputs = [prompt.checked((h, w)).to_input(theirs.whole.frame, theirs.whole.box) for prompt in call]
+                inputs = [prompt.check((h, w)).to_input(theirs.whole.frame, theirs.whole.box) for prompt in call]
                 coords, labels, masks, has_mask = (np.stack(values) for values in zip(*inputs, strict=True))
                 expected = reference.decode(truth, coords, labels, masks, has_mask)
                 got = graphs.decode(truth, coords, labels, masks, has_mask)

@@ -53,7 +53,7 @@ class TorchGraphs:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Embeddings and prompts -> `low_res_masks` and `iou_predictions`."""
         prompts = map(torch.from_numpy, (point_coords, point_labels, mask_input, has_mask_input))
-        masks, scores = self.model.sam.answer(as_tensor(image_embeddings), *prompts)
+        masks, scores = self.model.sam.predict_masks(as_tensor(image_embeddings), *prompts)
         return masks.numpy(), scores.numpy()
 
     @torch.inference_mode()

@@ -66,7 +66,7 @@ def undecided_pixels(
     """
     low_res = as_tensor(mask_logits)
     sizes = torch.tensor(input_size), torch.tensor(original_size)
-    logits, alphas = model.unrefined(as_tensor(image), as_tensor(image_embeddings), low_res, *sizes)
+    logits, alphas = model.predict_alphas(as_tensor(image), as_tensor(image_embeddings), low_res, *sizes)
     slope = (F.max_pool2d(logits, 3, 1, 1) + F.max_pool2d(-logits, 3, 1, 1)) / 2  # logits per pixel
     near = _dilate(logits.abs() < LOGIT_ROUNDING * logits.abs().amax() + PLACE_ROUNDING * slope, _MASK_REACH)
     for threshold in (LOW, HIGH):

@@ -28,7 +28,7 @@ def find_main_object(scene: Scene) -> PixelBox | None:
     """
     h, w = _reduced_size(scene)
     centres = (np.arange(_GRID_SIDE) + 0.5) / _GRID_SIDE
-    prompts = [Prompt(points=[(x * w, y * h)]).checked((h, w)) for y in centres for x in centres]
+    prompts = [Prompt(points=[(x * w, y * h)]).check((h, w)) for y in centres for x in centres]
     # As if the encoded image were small, so that 36 masks at full size are not needed.
     encoded = replace(scene.whole, box=full_box((h, w)), frame=Frame.of((h, w)))
     found = [s for s in decode_prompts(scene.graphs, encoded, prompts, (h, w)) if _is_object(s)]

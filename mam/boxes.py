@@ -27,7 +27,7 @@ def full_box(size: tuple[int, int]) -> PixelBox:
     return 0, 0, size[1], size[0]
 
 
-def padded_box(box: PixelBox, by: int, size: tuple[int, int]) -> PixelBox:
+def pad_box(box: PixelBox, by: int, size: tuple[int, int]) -> PixelBox:
     """Enlarge a box by some pixels on every side, clipped to an image of this (H, W)."""
     x0, y0, x1, y1 = box
     h, w = size

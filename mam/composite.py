@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageColor, ImageFilter, ImageOps
 
-from mam.boxes import mask_bounds, padded_box
-from mam.errors import InputError
+from mam.boxes import mask_bounds, pad_box
+from mam.errors import InputError, MamError
 
 Background = str | Sequence[int] | np.ndarray | Image.Image
 
@@ -27,15 +27,15 @@ def _load_estimator() -> Callable[..., np.ndarray]:
     function alone compiles in a few seconds, once, when colours are first estimated.
 
     Raises:
-        ModuleNotFoundError: pymatting is not installed, or is incomplete.
+        MamError: pymatting is not installed, or is incomplete.
     """
     package = importlib.util.find_spec("pymatting")
     if package is None or package.origin is None:
-        raise ModuleNotFoundError("pymatting is not installed; run: pip install pymatting")
+        raise MamError("clean colours need pymatting: pip install pymatting, or pass clean_colours=False")
     file = Path(package.origin).parent / "foreground" / "estimate_foreground_ml.py"
     spec = importlib.util.spec_from_file_location(f"{__name__}_pymatting", file)
     if spec is None or spec.loader is None:
-        raise ModuleNotFoundError(f"pymatting has no {file}; install it again.")
+        raise MamError(f"pymatting has no {file}; install it again.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
@@ -59,7 +59,7 @@ def foreground_colours(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     if bounds is None:
         return pixels
     # Colours are unknown only where alpha is fractional; they are estimated from the pixels around.
-    x0, y0, x1, y1 = padded_box(bounds, _CONTEXT, alpha.shape)
+    x0, y0, x1, y1 = pad_box(bounds, _CONTEXT, alpha.shape)
     window = slice(y0, y1), slice(x0, x1)
     part = _load_estimator()(pixels[window] / 255.0, alpha[window].astype(np.float64))
     colours = pixels.copy()
@@ -73,7 +73,7 @@ def to_uint8(alpha: np.ndarray) -> np.ndarray:
     return (alpha * 255 + 0.5).astype(np.uint8)
 
 
-def shrunk(pixels: np.ndarray, longest: int) -> np.ndarray:
+def downsample(pixels: np.ndarray, longest: int) -> np.ndarray:
     """Downsample an image or an alpha by averaging, so that its longest side is at most `longest`.
 
     Args:
@@ -210,7 +210,7 @@ def merge_alphas(alphas: Sequence[np.ndarray]) -> np.ndarray:
     return total
 
 
-def adjusted(alpha: np.ndarray, *, softness: float = 0.0, grow: float = 0.0) -> np.ndarray:
+def adjust_edges(alpha: np.ndarray, *, softness: float = 0.0, grow: float = 0.0) -> np.ndarray:
     """Move and soften the edges of an alpha.
 
     Args:

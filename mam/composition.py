@@ -96,9 +96,9 @@ class Composition:
         """
         alpha = composite.merge_alphas(alphas)
         if longest is not None and max(alpha.shape) > longest:
-            photo = replace(photo, pixels=composite.shrunk(photo.pixels, longest))
-            alpha = composite.shrunk(alpha, longest)
-        return cls(photo, composite.adjusted(alpha, softness=style.softness, grow=style.grow), style)
+            photo = replace(photo, pixels=composite.downsample(photo.pixels, longest))
+            alpha = composite.downsample(alpha, longest)
+        return cls(photo, composite.adjust_edges(alpha, softness=style.softness, grow=style.grow), style)
 
     @functools.cached_property
     def foreground(self) -> np.ndarray:

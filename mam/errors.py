@@ -4,7 +4,7 @@
     |- InputError          an image or file that cannot be used          (also ValueError)
     |  `- ImageTooLarge    over the pixel limit, refused before decoding
     |- PromptError         a prompt that does not fit its image          (also ValueError)
-    |- WeightsError        a checkpoint that is missing, broken or of another layout (also RuntimeError)
+    |- WeightsError        a file of weights that is missing, cannot be downloaded or does not fit (also RuntimeError)
     `- GraphError          a set of graphs that is missing, incomplete or does not fit together (also RuntimeError)
 
 Messages state what was given, what is expected and what to do next. Finding nothing is not an error: see
@@ -37,7 +37,7 @@ class PromptError(MamError, ValueError):
 
 
 class WeightsError(MamError, RuntimeError):
-    """A checkpoint that cannot be loaded."""
+    """A file of weights that is missing, cannot be downloaded or stored, or does not fit."""
 
 
 class GraphError(MamError, RuntimeError):

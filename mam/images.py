@@ -92,7 +92,7 @@ def _from_file(file: IO[bytes], name: str, what: str, max_pixels: int) -> Photo:
     except UnidentifiedImageError:
         raise InputError(f"{what} is not an image that can be read; expected {ACCEPTED}.") from None
     except Image.DecompressionBombError:
-        raise InputError(f"{what} claims more pixels than can be safe to decode; refused unread.") from None
+        raise InputError(f"{what} declares more pixels than can be decoded safely; it was not opened.") from None
     except _DAMAGE as error:
         raise InputError(f"{what} starts like an image but its header is broken ({error}).") from error
     return _from_pil(image, name, what, max_pixels)

@@ -54,13 +54,13 @@ class Matte:
 
     def cutout(self, *, clean_colours: bool = True) -> np.ndarray:
         """(H, W, 4) uint8 RGBA, not premultiplied; `clean_colours=False` keeps the image's own pixels."""
-        return self._composition.cutout() if clean_colours else self.composed(Style(clean_colours=False))
+        return self._composition.cutout() if clean_colours else self.compose(Style(clean_colours=False))
 
     @functools.cached_property
     def _composition(self) -> Composition:
         return Composition(self.photo, self.alpha)
 
-    def composed(self, style: Style) -> np.ndarray:
+    def compose(self, style: Style) -> np.ndarray:
         """The object in a style: background, shadow, edges.
 
         Returns:
@@ -90,14 +90,14 @@ class Matte:
         """The object over grey and white squares, (H, W, 3) uint8."""
         return self._composition.over_checkerboard()
 
-    def adjusted(self, *, softness: float = 0.0, grow: float = 0.0) -> Matte:
+    def adjust_edges(self, *, softness: float = 0.0, grow: float = 0.0) -> Matte:
         """Return the same object with other edges.
 
         Args:
             softness: from -1, harder, to 1, softer.
             grow: how far to move the edges out, in 1/1000 of the image's longest side; in, if negative.
         """
-        return replace(self, alpha=composite.adjusted(self.alpha, softness=softness, grow=grow))
+        return replace(self, alpha=composite.adjust_edges(self.alpha, softness=softness, grow=grow))
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write the cut-out as PNG with the image's colour profile; returns the path."""

@@ -42,7 +42,7 @@ class Prompt:
     mask: np.ndarray | None = None
     previous: Segment | None = field(default=None, repr=False)
 
-    def checked(self, size: tuple[int, int]) -> CheckedPrompt:
+    def check(self, size: tuple[int, int]) -> CheckedPrompt:
         """Return the prompt as arrays, checked against an image of this (H, W).
 
         A box may extend beyond the image (it is clipped); everything else must lie inside.
@@ -132,12 +132,12 @@ def check_prompts(prompts: Sequence[Prompt], size: tuple[int, int]) -> list[Chec
     """Check prompts against an image of this (H, W).
 
     Raises:
-        PromptError: as `Prompt.checked`; the message counts prompts from 1 if there are several.
+        PromptError: as `Prompt.check`; the message counts prompts from 1 if there are several.
     """
     checked = []
     for number, prompt in enumerate(prompts, 1):
         try:
-            checked.append(prompt.checked(size))
+            checked.append(prompt.check(size))
         except PromptError as error:
             raise PromptError(f"prompt {number}: {error}" if len(prompts) > 1 else str(error)) from None
     return checked

@@ -87,8 +87,8 @@ def open_sessions(
         threads: CPU threads per graph; None lets onnxruntime choose.
 
     Returns:
-        The sessions; the provider that really runs them, of several the slowest; and a sentence that explains the
-        choice, empty if it needs none.
+        The sessions; the provider that runs them, the CPU if any of them runs there; and a sentence that explains
+        the choice, empty if it needs none.
 
     Raises:
         GraphError: a file is broken, or CUDA was requested and is not available.

@@ -37,8 +37,8 @@ class Graphs(Protocol):
     Attributes:
         variant: the model's name.
         folder: where the graphs were loaded from.
-        provider: the execution provider that really runs them.
-        note: one sentence for people on why that provider; empty when there is nothing to report.
+        provider: the execution provider that runs them.
+        note: a sentence that explains the choice of provider; empty if it needs none.
         policy: the crops and the mask candidates that the model was made for.
     """
 

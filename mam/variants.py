@@ -26,7 +26,7 @@ class ViT:
 class CNN:
     """Our small image encoder (`mam.nets.encoder`): channels and blocks at strides 4, 8 and 16 of the image it reads.
 
-    It reads the input frame shrunk by `shrink`, so that 1024 pixels become 1024 / shrink.
+    It reads the input frame downsampled by `shrink`, so that 1024 pixels become 1024 / shrink.
     """
 
     shrink: int = 4

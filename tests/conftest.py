@@ -44,9 +44,9 @@ def mini():
 @pytest.fixture(scope="session")
 def model(mini):
     """The smallest variant with random weights."""
-    from mam.nets.checkpoint import seeded
+    from mam.nets.checkpoint import build_seeded
 
-    return seeded(mini, 0)
+    return build_seeded(mini, 0)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ SMALL = dataclasses.replace(
 
 def write_mirror(folder: Path) -> None:
     """The two checkpoints of `vit_b`: Meta's layout, and Mask-to-Matte as it was cut out of the authors' file."""
-    model = checkpoint.seeded(SMALL, 0)
+    model = checkpoint.build_seeded(SMALL, 0)
     for name, net in zip(SMALL.checkpoints, (model.sam, model.m2m), strict=True):
         torch.save(net.state_dict(), folder / name)
 

@@ -53,9 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--checkpoint", type=Path, nargs="+", required=True, help="files that together hold SAM and M2M"
     )
-    parser.add_argument(
-        "--images", "--pictures", type=Path, nargs="+", default=[_EXAMPLES / "flower.jpg", _EXAMPLES / "cat.png"]
-    )
+    parser.add_argument("--images", type=Path, nargs="+", default=[_EXAMPLES / "flower.jpg", _EXAMPLES / "cat.png"])
     parser.add_argument("--ppm100", type=Path, help="compare on this benchmark too")
     parser.add_argument("--rwp636", type=Path, help="and on this one")
     parser.add_argument(
@@ -256,7 +254,7 @@ def compare(ours: MattingAnything, authors: Authors, path: Path) -> Iterator[Row
         yield Row("SAM: embedding", case, _relative(embeddings, theirs.embeddings), 1e-4, _SUMS)
         corners = torch.from_numpy(frame.to_input(np.reshape(box, (1, 2, 2))))
         none, no = torch.zeros(1, 1, 256, 256), torch.zeros(1)
-        masks, scores = ours.sam.answer(embeddings, corners, torch.tensor([[2.0, 3.0]]), none, no)
+        masks, scores = ours.sam.predict_masks(embeddings, corners, torch.tensor([[2.0, 3.0]]), none, no)
         yield Row("SAM: masks 1..3, logits", case, _relative(masks[:, 1:], theirs.masks), 1e-4, _SUMS)
         yield Row("SAM: their scores", case, _largest(scores[:, 1:], theirs.scores), 1e-4, _SUMS)
         alphas = ours.m2m(theirs.embeddings, image, theirs.mask)
@@ -265,8 +263,8 @@ def compare(ours: MattingAnything, authors: Authors, path: Path) -> Iterator[Row
                 f"M2M on their mask: {name}", case, _largest(got, expected), 1e-4, "float32 sums in another order"
             )
         sizes = torch.tensor(frame.input_size), torch.tensor(frame.original_size)
-        chosen = ours.sam.lone_answer(masks, scores)
-        logits, _ = ours.unrefined(image, embeddings, chosen, *sizes)
+        chosen = ours.sam.select_single_mask(masks, scores)
+        logits, _ = ours.predict_alphas(image, embeddings, chosen, *sizes)
         differs = (logits > 0) != (theirs.post_mask > 0)
         yield Row("mask at full size: share", case, float(differs.float().mean()), 1e-4, _FLIP)
         alpha = ours.matte(image, embeddings, chosen, *sizes, torch.tensor(guidance == "mask"))

@@ -11,8 +11,8 @@ from PIL import Image
 
 from demo.canvas.protocol import CandidateMessage, MatteMessage, PhotoMessage
 from mam import Matte, Segment
-from mam.boxes import full_box, mask_bounds, padded_box
-from mam.composite import shrunk
+from mam.boxes import full_box, mask_bounds, pad_box
+from mam.composite import downsample
 from mam.contract import MASK_SIDE
 from mam.frames import SIDE, Frame
 from mam.images import Photo
@@ -26,7 +26,7 @@ _THUMBNAIL_MARGIN = 8  # pixels of the low-resolution masks
 def photo_message(photo: Photo) -> PhotoMessage:
     """Return the photo for the canvas to keep."""
     h, w = photo.size
-    image = Image.fromarray(shrunk(photo.pixels, _LONGEST))
+    image = Image.fromarray(downsample(photo.pixels, _LONGEST))
     source = _data_url(image, "JPEG", quality=92, subsampling=0, icc_profile=photo.icc_profile)
     return {"width": w, "height": h, "source": source}
 
@@ -59,7 +59,7 @@ def _candidates(matte: Matte) -> list[CandidateMessage]:
     h, w = (-(-v * MASK_SIDE // SIDE) for v in Frame.of((y1 - y0, x1 - x0)).input_size)
     masks = segment.low_res_masks[1:, :h, :w] > 0
     union = masks.any(0)
-    left, top, right, bottom = padded_box(mask_bounds(union) or full_box(union.shape), _THUMBNAIL_MARGIN, union.shape)
+    left, top, right, bottom = pad_box(mask_bounds(union) or full_box(union.shape), _THUMBNAIL_MARGIN, union.shape)
     y_scale, x_scale = (y1 - y0) / h, (x1 - x0) / w
     part = matte.photo.pixels[
         y0 + int(top * y_scale) : y0 + round(bottom * y_scale), x0 + int(left * x_scale) : x0 + round(right * x_scale)
@@ -76,7 +76,7 @@ def _candidates(matte: Matte) -> list[CandidateMessage]:
 
 def _thumbnail_url(pixels: np.ndarray, mask: np.ndarray) -> str:
     """A part of the photo, dark outside the mask."""
-    photo = Image.fromarray(shrunk(pixels, _THUMBNAIL))
+    photo = Image.fromarray(downsample(pixels, _THUMBNAIL))
     inside = Image.fromarray(mask.astype(np.uint8) * 255).resize(photo.size, Image.Resampling.BOX)
     dark = Image.blend(photo, Image.new("RGB", photo.size, (20, 24, 48)), 0.8)
     return _data_url(Image.composite(photo, dark, inside), "JPEG", quality=80)
@@ -84,7 +84,7 @@ def _thumbnail_url(pixels: np.ndarray, mask: np.ndarray) -> str:
 
 def _alpha_url(alpha: np.ndarray, longest: int) -> str:
     """A white image with this alpha channel."""
-    small = Image.fromarray(shrunk(alpha, longest))
+    small = Image.fromarray(downsample(alpha, longest))
     return _data_url(Image.merge("LA", (Image.new("L", small.size, 255), small)), "PNG", compress_level=1)
 
 

@@ -11,17 +11,17 @@ One photo from the canvas to the PNG takes five files:
 The browser owns the document; the server never changes one. Each `PromptMessage`, sent by the event `prompt`, holds the
 whole document, so a lost or skipped message costs nothing. The server answers through the component's value, which is
 one of the types in `Reply`, distinguished by `kind`. Previews under the pointer (`PreviewRequest`) are direct calls
-outside this order. Coordinates are pixels of the original photo. All messages are in this one file, so it is long.
+outside this order. Coordinates are pixels of the original photo.
 
-A slow answer never replaces a newer one, by four rules:
+Four rules keep a slow reply from replacing a newer one:
 
 - Token. Every opened photo has a new token, in all messages about it. The server skips messages about a photo that its
-  visitor no longer has open (`Engine.is_open`), also when that changed while it computed; the browser skips such
+  visitor no longer has open (`Engine.is_open`), even if that changed during the computation; the browser skips such
   replies.
 - Turn. Every change of the document has a number, repeated in its `Mattes`. The browser keeps the pixels of any reply,
   but shows and announces only mattes of the newest turn.
 - One request at a time. While one is on its way (`request` in transport.js), a change only marks the document as
-  `outdated`; it is sent when the answer is there, or with the next change after 30 seconds. So this event can have the
+  `outdated`; it is sent when the reply arrives, or with the next change after 30 seconds. So this event can have the
   trigger mode "multiple". Gradio's own "always_last" would repeat an event without its data.
 - Newest result. All other events (opening, text, result) have the mode "always_last". A result may overtake another on
   the server, so each begins by `Visitors.begin_result` and is skipped unless it is still the newest when it is ready.

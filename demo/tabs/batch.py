@@ -17,7 +17,7 @@ from demo.engine import Engine
 from demo.messages import EXPECTED_ERRORS, NO_TEXT_MODEL, UNEXPECTED, show_errors
 from mam import MamError, Matte, Matting, NothingFound, PromptError, Scene
 from mam.automatic import find_main_object
-from mam.composite import shrunk
+from mam.composite import downsample
 from mam.images import write_jpeg, write_png
 
 MAX_IMAGES = 100
@@ -111,7 +111,7 @@ def run_batch(
                 stem = _unused_name(f"{safe_name(scene.photo.name)}_{FORMS[form]}", used)
                 bundle.write(written, f"{stem}{written.suffix}")
                 written.unlink()
-                batch.done.append((Image.fromarray(shrunk(matte.over_checkerboard(), _PREVIEW)), name))
+                batch.done.append((Image.fromarray(downsample(matte.over_checkerboard(), _PREVIEW)), name))
             except EXPECTED_ERRORS as error:
                 batch.failed.append((name, str(error)))
             except Exception:  # a defect with one file must not cost the others

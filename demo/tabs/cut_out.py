@@ -217,7 +217,7 @@ class CutOutEvents:
             selected = one.id == session.active
             if not has_foreground(one.ops):
                 if one.ops and selected:
-                    text = "That marks only what does not belong; now click on something that does."
+                    text = "That only removes; now click on the object."
                 continue
             if not (one.visible or selected):
                 continue

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.recipe not in RECIPES:
         raise MamError(f"there is no recipe {arguments.recipe!r}; expected one of {', '.join(RECIPES)}.")
-    recipe = RECIPES[arguments.recipe].changed(**{k: getattr(arguments, k) for k in ("steps", "batch", "lr", "seed")})
+    recipe = RECIPES[arguments.recipe].replace(**{k: getattr(arguments, k) for k in ("steps", "batch", "lr", "seed")})
     if arguments.sam is None and (recipe.stage == "matte" or recipe.only):
         raise MamError(f"{arguments.recipe} needs --sam, the checkpoint of the SAM that it starts from.")
     try:

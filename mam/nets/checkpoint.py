@@ -225,7 +225,7 @@ def save(net: Sam | MaskToMatte, variant: Variant, file: Path, recipe: dict[str,
     os.replace(partial, file)
 
 
-def seeded(variant: Variant, seed: int) -> MattingAnything:
+def build_seeded(variant: Variant, seed: int) -> MattingAnything:
     """Build a network with random weights in eval mode, for measurements and tests without a checkpoint.
 
     Parameters that SAM and M2M initialise to zero (relative positions, the last batch norm of a block) are random too,

@@ -71,7 +71,7 @@ class SpectralNorm(nn.Module):
         convolve = F.conv_transpose2d if self.transposed else F.conv2d
         return convolve(x, self.weight(), None, stride, padding)
 
-    def folded(self) -> nn.Module:
+    def fold(self) -> nn.Module:
         """Return plain convolutions that compute the same as this module, which must be in eval mode."""
         weight = self.weight().detach()
         if self.transposed and self.module.in_channels <= NARROW_CHANNELS:
@@ -114,7 +114,7 @@ def fold_spectral_norm(model: nn.Module) -> nn.Module:
     folded = copy.deepcopy(model).eval()
     for name, module in list(folded.named_modules()):
         if isinstance(module, SpectralNorm):
-            folded.set_submodule(name, module.folded())
+            folded.set_submodule(name, module.fold())
     return folded
 
 

@@ -61,9 +61,9 @@ class MattingAnything(nn.Module):
         embeddings = self.sam.image_encoder(image)
         b, side = len(point_coords), 4 * embeddings.shape[-1]
         none, no = embeddings.new_zeros(b, 1, side, side), embeddings.new_zeros(b)
-        masks, quality = self.sam.answer(embeddings, point_coords, point_labels, none, no)
+        masks, quality = self.sam.predict_masks(embeddings, point_coords, point_labels, none, no)
         return self.matte(
-            image, embeddings, self.sam.lone_answer(masks, quality), input_size, original_size, mask_guidance
+            image, embeddings, self.sam.select_single_mask(masks, quality), input_size, original_size, mask_guidance
         )
 
     def matte(
@@ -75,7 +75,7 @@ class MattingAnything(nn.Module):
         original_size: Tensor,
         mask_guidance: Tensor,
     ) -> Tensor:
-        """Predict B alphas from B masks; M2M runs on a crop around the masks, which does not change the result.
+        """Predict B alphas from B masks; M2M runs on a crop around the masks, which changes results by rounding only.
 
         Args:
             image: (1, 3, 1024, 1024) float32, normalised.
@@ -88,10 +88,10 @@ class MattingAnything(nn.Module):
         Returns:
             alpha (B, 1, H, W) float32 in [0, 1]; zero where a mask is empty.
         """
-        logits, alphas = self.unrefined(image, image_embeddings, mask_logits, input_size, original_size)
+        logits, alphas = self.predict_alphas(image, image_embeddings, mask_logits, input_size, original_size)
         return refine(logits > 0, alphas[:, 0:1], alphas[:, 1:2], alphas[:, 2:3], mask_guidance)
 
-    def unrefined(
+    def predict_alphas(
         self, image: Tensor, image_embeddings: Tensor, mask_logits: Tensor, input_size: Tensor, original_size: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Compute the inputs of refinement, at the original size; arguments as for `matte`.

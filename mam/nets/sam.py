@@ -81,7 +81,7 @@ class Sam(nn.Module):
         self.unpack = nn.Conv2d(256, 256, 1) if isinstance(variant.encoder, CNN) else nn.Identity()
         self.evidence = None if variant.evidence is None else ColourEvidence(variant.evidence)
 
-    def answer(
+    def predict_masks(
         self,
         image_embeddings: Tensor,
         point_coords: Tensor,
@@ -177,7 +177,7 @@ class Sam(nn.Module):
         quality = decoder.iou_prediction_head(tokens[:, 0])
         return masks, quality, source
 
-    def lone_answer(self, low_res_masks: Tensor, iou_predictions: Tensor) -> Tensor:
+    def select_single_mask(self, low_res_masks: Tensor, iou_predictions: Tensor) -> Tensor:
         """Select the mask for a single box or click, by the variant's policy.
 
         Args:

@@ -37,7 +37,7 @@ def segmentation_loss(
     """Loss of one batch: of the answer to the first prompt, or of the answer after some rounds of corrections.
 
     Args:
-        net: the network; its encoder reads the batch's images as already shrunk.
+        net: the network; the batch's images are already downsampled to what its encoder reads.
         batch: from `mam.training.examples.Examples`.
         step: decides the number of rounds.
         coarse: without the decoder's finest level.

@@ -125,7 +125,7 @@ def train(
         if not torch.isfinite(norm):
             raise FloatingPointError(f"gradient norm {norm} at step {step}; the last good state is in {state_file}")
         optimizer.step()
-        follow(average, model, min(0.9995, (1 + step) / (10 + step)))
+        update_average(average, model, min(0.9995, (1 + step) / (10 + step)))
 
         for name, value in {"loss": loss.item(), **figures}.items():
             if not math.isnan(value):
@@ -160,7 +160,7 @@ def average_gradients(parameters: list[nn.Parameter], world: int) -> None:
 
 
 @torch.no_grad()
-def follow(average: nn.Module, model: nn.Module, decay: float) -> None:
+def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move the averaged weights and buffers towards the current ones."""
     for mean, now in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
         if mean.dtype.is_floating_point:

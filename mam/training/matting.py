@@ -84,7 +84,9 @@ def _predict_masks(sam: Sam, embeddings: Tensor, target: Tensor, target_small: T
     coords = prompts.boxes(target)
     labels = coords.new_tensor([[2.0, 3.0]]).expand(len(coords), -1)
     no_mask = coords.new_zeros(len(coords), 1, SIDE // 4, SIDE // 4)
-    mask = sam.lone_answer(*sam.answer(embeddings, coords, labels, no_mask, coords.new_zeros(len(coords))))
+    mask = sam.select_single_mask(
+        *sam.predict_masks(embeddings, coords, labels, no_mask, coords.new_zeros(len(coords)))
+    )
     missed = mask_iou(mask, target_small.squeeze(1)).squeeze(1) < _MISSED
     return torch.where(missed[:, None, None, None], _perturbed_mask(target_small), mask)
 

@@ -44,7 +44,7 @@ class Recipe:
     views: int = 6
     seed: int = 0
 
-    def changed(self, **values: Any) -> Recipe:
+    def replace(self, **values: Any) -> Recipe:
         """Return a copy with some values replaced; None leaves a value as it is."""
         return dataclasses.replace(self, **{k: v for k, v in values.items() if v is not None})
 
@@ -73,6 +73,6 @@ RECIPES: dict[str, Recipe] = {
     "tiny-refiner": Recipe("tiny", "segment", steps=1500, batch=4, lr=2e-3, warmup=50, only="evidence", pooled=0.4),
     "tiny-matte": Recipe("tiny", "matte", steps=1200, batch=2, lr=2e-3, warmup=100),
     "vit_b-matte": _PAPER,
-    "vit_l-matte": _PAPER.changed(variant="vit_l"),
-    "vit_h-matte": _PAPER.changed(variant="vit_h"),
+    "vit_l-matte": _PAPER.replace(variant="vit_l"),
+    "vit_h-matte": _PAPER.replace(variant="vit_h"),
 }

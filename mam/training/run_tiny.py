@@ -26,7 +26,7 @@ from mam.errors import WeightsError
 from mam.training.examples import Examples
 from mam.training.interactive import Segmenter, segmentation_loss
 from mam.training.library import INTERACTIVE_MIX, Library
-from mam.training.loop import Strided, average_gradients, follow, save
+from mam.training.loop import Strided, average_gradients, save, update_average
 
 _BACKBONE_RATE, _RATE = 1.5e-4, 8e-4
 _WARMUP, _BATCH, _SIDE = 100, 8, 256
@@ -85,7 +85,7 @@ def main() -> None:
         if not torch.isfinite(norm):
             raise FloatingPointError(f"gradient norm {norm} at step {step}; the last good state is in {full_state}")
         optimizer.step()
-        follow(average, net, min(0.998, (1 + step) / (10 + step)))
+        update_average(average, net, min(0.998, (1 + step) / (10 + step)))
 
         for name, value in {"loss": loss.item(), "norm": norm.item(), **figures}.items():
             if value == value:

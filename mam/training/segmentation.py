@@ -128,11 +128,11 @@ def _answer(
     corrected: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Loss (), IoU (B,) and logits (B, 1, h, w) of the candidate that inference would use."""
-    masks, quality = sam.answer(embeddings, coords, labels, before, given)
+    masks, quality = sam.predict_masks(embeddings, coords, labels, before, given)
     losses, iou = mask_losses(masks, target), mask_iou(masks, target)
     loss = _combine_candidates(losses).mean() + F.mse_loss(quality, iou)
     with torch.no_grad():
-        chosen = masks[:, :1] if corrected else sam.lone_answer(masks, quality)
+        chosen = masks[:, :1] if corrected else sam.select_single_mask(masks, quality)
         return loss, mask_iou(chosen, target).squeeze(1), chosen.detach()
 
 

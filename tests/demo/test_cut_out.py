@@ -170,7 +170,7 @@ def test_candidates_can_be_chosen_and_corrected(visitor) -> None:
 def test_only_taking_away_asks_for_more(visitor) -> None:
     visitor.press("x")
     visitor.click(200, 200)
-    visitor.wait_for_answer("now click on something that does")
+    visitor.wait_for_answer("now click on the object")
     expect(visitor.tab.locator("#save_alpha")).to_be_disabled()
 
 

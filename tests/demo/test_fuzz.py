@@ -117,6 +117,6 @@ def test_a_preview_is_answered_or_skipped(engine, session, message) -> None:
 )
 def test_the_api_checks_every_prompt(box, points, labels, scribbles, scribble_labels) -> None:
     try:
-        Prompt(box, points, labels, scribbles, scribble_labels).checked((427, 640))
+        Prompt(box, points, labels, scribbles, scribble_labels).check((427, 640))
     except PromptError as error:
         assert str(error)

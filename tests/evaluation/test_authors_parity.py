@@ -57,7 +57,7 @@ from networks.m2ms import VARIANT
 class Decoder(segment_anything_modeling().MaskDecoder):
     def forward(self, sam, embeddings, box):
         none, no = torch.zeros(1, 1, 256, 256), torch.zeros(1)
-        masks, scores = sam.answer(embeddings, box.reshape(1, 2, 2), torch.tensor([[2.0, 3.0]]), none, no)
+        masks, scores = sam.predict_masks(embeddings, box.reshape(1, 2, 2), torch.tensor([[2.0, 3.0]]), none, no)
         return masks[:, 1:], scores[:, 1:]
 
 def build(checkpoint=None):
@@ -150,7 +150,7 @@ def mini(mini):
 @pytest.fixture()
 def command(mini, tmp_path):
     """The arguments without the clone: seeded weights in the authors' layout and a small photograph."""
-    model = checkpoint.seeded(mini, 2)
+    model = checkpoint.build_seeded(mini, 2)
     state = {f"seg_model.{k}": v for k, v in model.sam.state_dict().items()}
     torch.save(
         {"state_dict": state | {f"m2m.{k}": v for k, v in model.m2m.state_dict().items()}}, tmp_path / "both.pth"
@@ -160,7 +160,7 @@ def command(mini, tmp_path):
     fixed = {
         "--variant": mini.name,
         "--checkpoint": tmp_path / "both.pth",
-        "--pictures": image,
+        "--images": image,
         "--out": tmp_path / "out",
     }
     return [str(argument) for pair in fixed.items() for argument in pair]

@@ -12,7 +12,7 @@ from tests import small_vit
 @pytest.fixture(scope="session")
 def small_sam():
     """Seeded, with relative positions that are not zero."""
-    return checkpoint.seeded(small_vit.SMALL, 0)
+    return checkpoint.build_seeded(small_vit.SMALL, 0)
 
 
 @pytest.fixture(scope="session")

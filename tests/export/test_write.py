@@ -74,7 +74,7 @@ def test_prompts_and_points_are_dynamic(model, graphs_folder, b: int, n: int) ->
 
 
 def test_half_precision_weights_are_stored_as_such_without_loss(mini, tmp_path) -> None:
-    model = checkpoint.seeded(mini, 0)
+    model = checkpoint.build_seeded(mini, 0)
     with torch.no_grad():
         for tensor in model.sam.state_dict().values():
             if tensor.is_floating_point():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mam.boxes import full_box, mask_bounds, padded_box
+from mam.boxes import full_box, mask_bounds, pad_box
 
 
 def test_bounds_are_tight_and_exclusive() -> None:
@@ -18,4 +18,4 @@ def test_bounds_are_tight_and_exclusive() -> None:
 
 @pytest.mark.parametrize(("by", "padded"), [(0, (3, 2, 8, 5)), (2, (1, 0, 9, 6)), (50, (0, 0, 9, 6))])
 def test_padding_is_clipped_to_the_image(by: int, padded: tuple[int, ...]) -> None:
-    assert padded_box((3, 2, 8, 5), by, (6, 9)) == padded
+    assert pad_box((3, 2, 8, 5), by, (6, 9)) == padded

@@ -6,7 +6,7 @@ from PIL import Image
 
 from mam.composite import (
     add_shadow,
-    adjusted,
+    adjust_edges,
     background_pixels,
     blur_background,
     checkerboard,
@@ -109,10 +109,10 @@ def test_alphas_of_several_objects_are_merged() -> None:
 def test_edges_move_and_soften() -> None:
     alpha = np.zeros((200, 200), np.float32)
     alpha[60:140, 60:140] = 1
-    assert adjusted(alpha) is alpha
-    assert adjusted(alpha, grow=10)[58, 100] == 1 and adjusted(alpha, grow=-10)[61, 100] == 0
-    soft = adjusted(alpha, softness=1)
+    assert adjust_edges(alpha) is alpha
+    assert adjust_edges(alpha, grow=10)[58, 100] == 1 and adjust_edges(alpha, grow=-10)[61, 100] == 0
+    soft = adjust_edges(alpha, softness=1)
     assert 0.2 < soft[60, 100] < 0.8 and soft[100, 100] == 1
     ramp = np.linspace(0, 1, 101, dtype=np.float32)[None].repeat(3, 0)
-    hard = adjusted(ramp, softness=-1)
+    hard = adjust_edges(ramp, softness=-1)
     assert ((hard > 0) & (hard < 1)).mean() < 0.1 < ((ramp > 0) & (ramp < 1)).mean()

@@ -33,7 +33,7 @@ def test_the_candidate_that_contradicts_the_fewest_clicks_is_chosen() -> None:
 
 def test_prompts_of_unequal_length_come_back_in_their_order() -> None:
     prompts = [Prompt(box=(10, 10, 60, 60)), Prompt(points=[(80, 60)]), Prompt(points=[(20, 20), (140, 100)])]
-    segments = decode_prompts(MockGraphs(), encoded(), [p.checked(SIZE) for p in prompts], SIZE)
+    segments = decode_prompts(MockGraphs(), encoded(), [p.check(SIZE) for p in prompts], SIZE)
     box, click, clicks = (segment.mask for segment in segments)
     assert box[30, 30] and not box[100, 140]
     assert click[60, 80] and not click[20, 20]
@@ -42,13 +42,13 @@ def test_prompts_of_unequal_length_come_back_in_their_order() -> None:
 
 def test_a_single_prompt_takes_the_best_of_three_candidates_and_several_take_mask_0() -> None:
     prompts = [Prompt(points=[(80, 60)]), Prompt(points=[(80, 60), (20, 20)])]
-    single, several = decode_prompts(MockGraphs(), encoded(), [p.checked(SIZE) for p in prompts], SIZE)
+    single, several = decode_prompts(MockGraphs(), encoded(), [p.check(SIZE) for p in prompts], SIZE)
     assert (single.chosen, several.chosen) == (1, 0)
     assert repr(single).startswith("Segment(candidate 1, score 0.95, ")
 
 
 def test_all_candidates_of_a_segment() -> None:
-    (segment,) = decode_prompts(MockGraphs(), encoded(), [Prompt(points=[(80, 60)]).checked(SIZE)], SIZE)
+    (segment,) = decode_prompts(MockGraphs(), encoded(), [Prompt(points=[(80, 60)]).check(SIZE)], SIZE)
     others = candidates(segment)
     assert [other.chosen for other in others] == [0, 1, 2, 3]
     assert np.array_equal(others[segment.chosen].mask, segment.mask)

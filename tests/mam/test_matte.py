@@ -28,12 +28,12 @@ def test_cutout_and_composites_have_the_images_size(matte: Matte, tmp_path) -> N
 
 
 def test_a_style_without_a_background_is_transparent(matte: Matte) -> None:
-    assert matte.composed(Style()).shape == (427, 640, 4)
-    assert np.array_equal(matte.composed(Style(background="navy")), matte.over("navy"))
+    assert matte.compose(Style()).shape == (427, 640, 4)
+    assert np.array_equal(matte.compose(Style(background="navy")), matte.over("navy"))
 
 
 def test_edges_can_be_adjusted(matte: Matte) -> None:
-    wider = matte.adjusted(grow=4)
+    wider = matte.adjust_edges(grow=4)
     assert wider.alpha.sum() > matte.alpha.sum() and wider.segment is matte.segment
     assert np.array_equal(wider.cutout()[..., 3], wider.alpha_uint8())
 

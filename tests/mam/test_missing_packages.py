@@ -2,9 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.conftest import EXAMPLES
+
+FLOWER = str(EXAMPLES / "flower.jpg")
 _RUN = "import sys; sys.modules[{package!r}] = None; from mam.cli import main; sys.exit(main({arguments!r}))"
 
 
@@ -12,12 +16,16 @@ _RUN = "import sys; sys.modules[{package!r}] = None; from mam.cli import main; s
     ("package", "arguments", "advice"),
     [
         ("onnxruntime", ["doctor"], "pip install onnxruntime"),
+        ("pymatting", ["matte", FLOWER, "--box", "178,82,450,360", "-o", "{out}"], "pip install pymatting"),
         ("scipy", ["evaluate", "."], "pip install scipy"),
         ("torch", ["train", "tiny-segment", "--data", ".", "--out", "."], "pip install -r export/requirements.txt"),
         ("httpx", ["weights", "get", "sam_vit_b_01ec64.pth"], "pip install httpx filelock huggingface_hub"),
     ],
 )
-def test_the_message_has_the_line_that_installs_it(package: str, arguments: list[str], advice: str) -> None:
+def test_the_message_has_the_line_that_installs_it(
+    package: str, arguments: list[str], advice: str, tmp_path: Path
+) -> None:
+    arguments = [argument.format(out=tmp_path / "out.png") for argument in arguments]
     script = _RUN.format(package=package, arguments=arguments)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 1

@@ -54,18 +54,18 @@ def before(size: tuple[int, int] = SIZE) -> Segment:
 )
 def test_invalid_prompts_are_refused(prompt: Prompt, message: str) -> None:
     with pytest.raises(PromptError, match=message):
-        prompt.checked(SIZE)
+        prompt.check(SIZE)
 
 
 def test_a_box_over_the_edge_is_cut() -> None:
-    assert Prompt(box=(-50, 20, 900, 250)).checked(SIZE).box.tolist() == [0, 20, 400, 250]
+    assert Prompt(box=(-50, 20, 900, 250)).check(SIZE).box.tolist() == [0, 20, 400, 250]
 
 
 def test_order_and_padding_are_sams() -> None:
     frame = Frame.of(SIZE)
-    coords, labels, mask, has_mask = Prompt(points=[(100, 50)]).checked(SIZE).to_input(frame, WHOLE)
+    coords, labels, mask, has_mask = Prompt(points=[(100, 50)]).check(SIZE).to_input(frame, WHOLE)
     assert labels.tolist() == [1, -1] and coords.tolist() == [[256, 128], [0, 0]] and has_mask == 0 and not mask.any()
-    both = Prompt(box=(0, 0, 400, 300), points=[(100, 50), (200, 60)], labels=[1, 0]).checked(SIZE)
+    both = Prompt(box=(0, 0, 400, 300), points=[(100, 50), (200, 60)], labels=[1, 0]).check(SIZE)
     coords, labels, *_ = both.to_input(frame, WHOLE)
     assert labels.tolist() == [1, 0, 2, 3] and coords[2:].tolist() == [[0, 0], [1024, 768]]
     assert coords.dtype == labels.dtype == np.float32
@@ -73,7 +73,7 @@ def test_order_and_padding_are_sams() -> None:
 
 def test_only_a_lone_box_or_click_is_ambiguous() -> None:
     def ambiguous(**prompt: object) -> bool:
-        return Prompt(**prompt).checked(SIZE).is_ambiguous
+        return Prompt(**prompt).check(SIZE).is_ambiguous
 
     assert ambiguous(box=(0, 0, 9, 9)) and ambiguous(points=[(1, 1)])
     assert not ambiguous(box=(0, 0, 9, 9), points=[(1, 1)])
@@ -85,21 +85,21 @@ def test_only_a_lone_box_or_click_is_ambiguous() -> None:
 def test_a_scribble_becomes_spread_points_on_the_stroke() -> None:
     # A U: its centroid lies far from the stroke.
     stroke = [(50, 50), (50, 250), (350, 250), (350, 50)]
-    points = Prompt(scribbles=[stroke]).checked(SIZE).points
+    points = Prompt(scribbles=[stroke]).check(SIZE).points
     assert len(points) == 8
     on_stroke = (points[:, 0] == 50) | (points[:, 0] == 350) | (points[:, 1] == 250)
     assert on_stroke.all()
     gaps = np.abs(np.diff(points, axis=0)).sum(1)  # along the corners
     assert np.allclose(gaps, 700 / 8)
-    assert len(Prompt(scribbles=[[(5, 5), (5.5, 5)]]).checked(SIZE).points) == 1  # a dot
-    mixed = Prompt(points=[(9, 9)], scribbles=[stroke], scribble_labels=[0]).checked(SIZE)
+    assert len(Prompt(scribbles=[[(5, 5), (5.5, 5)]]).check(SIZE).points) == 1  # a dot
+    mixed = Prompt(points=[(9, 9)], scribbles=[stroke], scribble_labels=[0]).check(SIZE)
     assert mixed.labels.tolist() == [1] + [0] * 8
 
 
 def test_a_mask_alone_brings_its_box_and_logits() -> None:
     mask = np.zeros(SIZE, bool)
     mask[90:210, 100:300] = True
-    checked = Prompt(mask=mask).checked(SIZE)
+    checked = Prompt(mask=mask).check(SIZE)
     assert checked.box.tolist() == [100, 90, 300, 210]
     *_, logits, has_mask = checked.to_input(Frame.of(SIZE), WHOLE)
     assert has_mask == 1 and logits.shape == (1, 256, 256)
@@ -110,7 +110,7 @@ def test_a_crop_shifts_all_prompts_and_drops_points_outside() -> None:
     crop = (100, 50, 300, 150)  # 200 x 100 pixels: five times as large as in the whole image's frame
     mask = np.zeros(SIZE, bool)
     mask[75:125, 150:250] = True
-    prompt = Prompt(box=(150, 75, 250, 125), points=[(200, 100), (20, 20)], labels=[1, 0], mask=mask).checked(SIZE)
+    prompt = Prompt(box=(150, 75, 250, 125), points=[(200, 100), (20, 20)], labels=[1, 0], mask=mask).check(SIZE)
     coords, labels, logits, _ = prompt.to_input(Frame.of((100, 200)), crop)
     assert labels.tolist() == [1, 2, 3]
     assert coords.tolist() == [[512, 256], [256, 128], [768, 384]]

@@ -12,7 +12,7 @@ from mam.variants import VARIANTS
 
 @pytest.fixture()
 def files(mini, tmp_path):
-    model = checkpoint.seeded(mini, 5)
+    model = checkpoint.build_seeded(mini, 5)
     sam, m2m = tmp_path / "sam.pt", tmp_path / "m2m.pt"
     checkpoint.save(model.sam, mini, sam)
     checkpoint.save(model.m2m, mini, m2m)

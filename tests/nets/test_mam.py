@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mam.nets import mam as module
-from mam.nets.checkpoint import seeded
+from mam.nets.checkpoint import build_seeded
 from mam.nets.mam import MARGIN, crop_cells
 from mam.variants import M2M
 
@@ -26,7 +26,7 @@ def test_crop_equals_the_whole_canvas(mini, monkeypatch, where, guidance, cues) 
     # M2M's receptive field depends on its depth, which is the authors', not on the widths.
     import dataclasses
 
-    model = seeded(dataclasses.replace(mini, m2m=M2M(embedding=8, os8=8, os4=8, os2=8, head=8, cues=cues)), 3)
+    model = build_seeded(dataclasses.replace(mini, m2m=M2M(embedding=8, os8=8, os4=8, os2=8, head=8, cues=cues)), 3)
     image, embeddings = torch.randn(1, 3, 1024, 1024), torch.randn(1, 256, 64, 64)
     inputs = (
         image,
@@ -60,10 +60,10 @@ def test_forward_equals_the_library(model) -> None:
 
     scene = Matting(TorchGraphs(model)).open(EXAMPLES / "cat.png")
     expected = scene.matte(box=(20, 30, 400, 280), guidance="mask")
-    frame = scene.frame
+    frame = scene.whole.frame
     coords = torch.from_numpy(frame.to_input(np.array([[[20, 30], [400, 280]]])))
     sizes = torch.tensor(frame.input_size), torch.tensor(frame.original_size)
-    alpha = model(torch.from_numpy(scene.input_image), coords, torch.tensor([[2.0, 3.0]]), *sizes, torch.tensor(True))
+    alpha = model(torch.from_numpy(scene.whole.input_image), coords, torch.tensor([[2.0, 3.0]]), *sizes, torch.tensor(True))
     assert expected and np.array_equal(alpha[0, 0].numpy(), expected.alpha)
 
 

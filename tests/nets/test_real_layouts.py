@@ -149,7 +149,7 @@ def test_files_from_before_zip_archives_load(m2m, tmp_path) -> None:
 
 
 def test_a_loaded_model_computes_what_a_copied_one_does(mini, tmp_path) -> None:
-    seeded = checkpoint.seeded(mini, 8)
+    seeded = checkpoint.build_seeded(mini, 8)
     file = tmp_path / "both.pth"
     torch.save(add_prefix(seeded.sam.state_dict(), "seg_model.") | add_prefix(seeded.m2m.state_dict(), "m2m."), file)
     copied = MattingAnything(mini).eval()
@@ -166,7 +166,7 @@ def test_a_loaded_model_computes_what_a_copied_one_does(mini, tmp_path) -> None:
 
 def test_a_loaded_model_can_be_trained(mini, tmp_path) -> None:
     file = tmp_path / "m2m.pth"
-    torch.save(checkpoint.seeded(mini, 8).m2m.state_dict(), file)
+    torch.save(checkpoint.build_seeded(mini, 8).m2m.state_dict(), file)
     net = checkpoint.load_m2m(mini, file).train()
     assert all(parameter.requires_grad for parameter in net.parameters())
     logits, likeness = torch.ones(2, 1, 16, 16), torch.zeros(2, 1, 32, 32)
@@ -184,7 +184,7 @@ from pathlib import Path
 from mam.nets import checkpoint
 from mam.variants import VARIANTS
 peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
-checkpoint.seeded(VARIANTS["tiny"], 0)  # allocates what torch itself needs
+checkpoint.build_seeded(VARIANTS["tiny"], 0)  # allocates what torch itself needs
 before = peak()
 checkpoint.load(VARIANTS["vit_b"], *map(Path, sys.argv[1:]))
 print(peak() - before)

@@ -44,9 +44,9 @@ def test_a_click_needs_the_padding_point_that_meta_adds(sam: Sam) -> None:
 def test_one_image_per_prompt_equals_one_at_a_time(sam: Sam) -> None:
     embeddings = torch.randn(2, 256, 16, 16)
     prompts = torch.rand(2, 2, 2) * 1024, torch.tensor([[2.0, 3.0]] * 2), torch.zeros(2, 1, 64, 64), torch.zeros(2)
-    together, _ = sam.answer(embeddings, *prompts)
+    together, _ = sam.predict_masks(embeddings, *prompts)
     for i in range(2):
-        alone, _ = sam.answer(embeddings[i : i + 1], *(values[i : i + 1] for values in prompts))
+        alone, _ = sam.predict_masks(embeddings[i : i + 1], *(values[i : i + 1] for values in prompts))
         assert torch.allclose(together[i], alone[0], atol=1e-4)
 
 

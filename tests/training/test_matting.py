@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from mam.nets.checkpoint import seeded
+from mam.nets.checkpoint import build_seeded
 from mam.training import matting
 from mam.training.matting import matting_loss
 
@@ -27,7 +27,7 @@ def batch() -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("progress", [0.0, 0.5, 0.9])
 def test_only_m2m_gets_gradients(mini, batch, progress) -> None:
     torch.manual_seed(0)
-    model = seeded(mini, 0)
+    model = build_seeded(mini, 0)
     model.m2m.train()
     loss, figures = matting_loss(model.sam, model.m2m, batch, progress, cells=6, views=2)
     loss.backward()
@@ -38,6 +38,6 @@ def test_only_m2m_gets_gradients(mini, batch, progress) -> None:
 
 def test_a_network_without_cues_does_not_pay_for_colour_scores(mini, batch, monkeypatch) -> None:
     monkeypatch.delattr(matting, "likeness")
-    model = seeded(dataclasses.replace(mini, m2m=dataclasses.replace(mini.m2m, cues=False)), 0)
+    model = build_seeded(dataclasses.replace(mini, m2m=dataclasses.replace(mini.m2m, cues=False)), 0)
     loss, _ = matting_loss(model.sam, model.m2m.train(), batch, 0.0, cells=6, views=1)
     assert torch.isfinite(loss)

@@ -24,7 +24,7 @@ class PromptDecoder(nn.Module):
     """See the module's docstring.
 
     Args:
-        widths: channels at strides 4, 8 and 16 of the shrunk image (64, 32 and 16 cells for the 1024 frame).
+        widths: channels at strides 4, 8 and 16 of the downsampled image: 64, 32 and 16 cells per side.
         fine: channels of the two levels above, (256, 128 cells); those of the encoder's high-resolution features.
     """
 
@@ -96,7 +96,7 @@ class PromptDecoder(nn.Module):
         maps4, maps2 = (prompt_maps(point_coords, point_labels, n) for n in (side, 2 * side))
 
         features = F.relu(self.features(image_embeddings))
-        similarity = torch.cat([_similarity(features, maps4[:, i : i + 1]) for i in (1, 3)], 1)
+        similarity = torch.cat([_similarity(features, maps4[:, i : i + 1]) for i in (0, 1)], 1)
         features, fine1 = features.expand(b, -1, -1, -1), high_res_feats_1.expand(b, -1, -1, -1)
         seen = [maps4, before4, given.expand(-1, -1, side, side), similarity]
         x4 = self.stage4(features + F.relu(self.prompts(torch.cat(seen, 1))))

@@ -1,6 +1,6 @@
 """The image encoder of `tiny`: EfficientNet-Lite0, pretrained on ImageNet, with a light feature pyramid.
 
-It keeps SAM's contract, (B, 3, 1024, 1024) -> (B, 256, 64, 64), but reads the image shrunk four times, so that it costs
+It keeps SAM's contract, (B, 3, 1024, 1024) -> (B, 256, 64, 64), but reads the image downsampled by 4, so that it costs
 about 0.9 GMAC. Beside the embedding it gives two finer feature maps under SAM 2's names, for sharp edges.
 """
 
@@ -130,7 +130,7 @@ class ImageEncoder(nn.Module):
         return self.read(F.avg_pool2d(image, self.shrink))
 
     def read(self, small: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """As `forward`, for images that are already shrunk, (B, 3, s, s): what training feeds."""
+        """As `forward`, for images that are already downsampled, as in training, (B, 3, s, s)."""
         mean = small.new_tensor(PIXEL_MEAN).reshape(1, 3, 1, 1)
         std = small.new_tensor(PIXEL_STD).reshape(1, 3, 1, 1)
         f2, f4, f8, f16, f32 = self.backbone((small * std + mean - 127) / 128)
