@@ -32,7 +32,7 @@ class Downloads:
         with self._lock:
             for old in root.iterdir():
                 if time.time() - old.stat().st_mtime > self.seconds:
-                    shutil.rmtree(old)
+                    shutil.rmtree(old, ignore_errors=True)
         return Path(tempfile.mkdtemp(dir=root)) / safe_name(name)
 
     def png(self, pixels: np.ndarray, name: str, icc_profile: bytes | None = None) -> str:

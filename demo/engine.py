@@ -50,12 +50,13 @@ class Engine:
             FileNotFoundError: It was deleted.
         """
         session = Session(visitor, f"{visitor}.{secrets.token_urlsafe(12)}", path, _shorten(Path(path).stem))
-        revert = self.visitors.switch(visitor, session.token)
+        self.visitors.begin_opening(visitor, session.token)
+        succeeded = False
         try:
             self.scene(session)
-        except Exception:
-            revert()
-            raise
+            succeeded = True
+        finally:
+            self.visitors.end_opening(visitor, session.token, succeeded)
         current = self.visitors.token(visitor)  # another photo may have been opened meanwhile
         self.store.forget(lambda key: key[0].startswith(f"{visitor}.") and key[0] != current)
         _release_memory()
@@ -161,7 +162,7 @@ def _size_of(value: Any) -> int:
         return value.nbytes
     if isinstance(value, Segment):
         return value.mask.nbytes + value.low_res_masks.nbytes
-    return value.alpha.nbytes if isinstance(value, Matte) else 1000
+    return value.alpha.nbytes + value.photo.pixels.nbytes if isinstance(value, Matte) else 1000
 
 
 def _release_memory() -> None:

@@ -39,7 +39,7 @@ class Session:
     """A photo and the objects in it; what was computed for them is in the engine's store, under `token`.
 
     Attributes:
-        visitor: Gradio's name for their open page.
+        visitor: Gradio's session hash.
         token: Of this upload, known to nobody else.
         path: The uploaded file.
         name: Its name without the ending.
@@ -68,25 +68,27 @@ class Visitors:
 
     def __init__(self) -> None:
         self._tokens: dict[str, str] = {}
+        self._opened: dict[str, str] = {}
         self._results: dict[str, int] = {}
 
     def token(self, visitor: str) -> str | None:
         """Return the token of the photo that a visitor opened last or is opening; None if there is none."""
         return self._tokens.get(visitor)
 
-    def switch(self, visitor: str, token: str) -> Callable[[], None]:
-        """Make `token` a visitor's photo; returns a function that undoes this unless another photo came since."""
-        before, self._tokens[visitor] = self._tokens.get(visitor), token
+    def begin_opening(self, visitor: str, token: str) -> None:
+        """Make `token` a visitor's photo before it is encoded, so that messages about the one before are skipped."""
+        self._tokens[visitor] = token
 
-        def revert() -> None:
-            if self._tokens.get(visitor) != token:
-                return
-            if before is None:
-                del self._tokens[visitor]
-            else:
-                self._tokens[visitor] = before
-
-        return revert
+    def end_opening(self, visitor: str, token: str, succeeded: bool) -> None:
+        """Keep the photo, or return to the last one that was opened; no effect if a newer one was begun meanwhile."""
+        if self._tokens.get(visitor) != token:
+            return
+        if succeeded:
+            self._opened[visitor] = token
+        elif visitor in self._opened:
+            self._tokens[visitor] = self._opened[visitor]
+        else:
+            del self._tokens[visitor]
 
     def begin_result(self, visitor: str) -> Callable[[], bool]:
         """Count a new result for a visitor; returns a function that checks whether it is still the newest."""
@@ -96,4 +98,5 @@ class Visitors:
     def remove(self, visitor: str) -> None:
         """Forget a visitor who left."""
         self._tokens.pop(visitor, None)
+        self._opened.pop(visitor, None)
         self._results.pop(visitor, None)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from typing import Any
+from weakref import WeakValueDictionary
 
 from cachetools import TTLCache
 
@@ -33,17 +34,24 @@ class Store:
         self.seconds = seconds
         self._values: TTLCache[Hashable, Any] = TTLCache(max_bytes, seconds, clock, size_of)
         self._lock = threading.Lock()
+        self._making: WeakValueDictionary[Hashable, threading.Lock] = WeakValueDictionary()
         self._timer: threading.Timer | None = None
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """Return the value of a key, made now if it is not there; one larger than the whole store is not kept."""
-        value = self.peek(key)
-        if value is None:
-            value = make()  # outside the lock: others may read meanwhile
-            with self._lock:
-                self._keep(key, value)
-            self._expire_later()
-        return value
+        """Return the value of a key, made now if it is not there; other threads that need it wait.
+
+        A value larger than the whole store is not kept.
+        """
+        with self._lock:
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            value = self.peek(key)
+            if value is None:
+                value = make()
+                with self._lock:
+                    self._keep(key, value)
+                self._expire_later()
+            return value
 
     def peek(self, key: Hashable) -> Any:
         """Return the value of a key, or None if it is not there."""

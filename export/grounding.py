@@ -201,4 +201,5 @@ def _make_finite(tensor: onnx.TensorProto) -> None:
     if tensor.data_type == onnx.TensorProto.FLOAT:
         values = numpy_helper.to_array(tensor)
         if np.abs(values).max(initial=0) > 1e30:
-            tensor.CopyFrom(numpy_helper.from_array(np.clip(values, -LARGE, LARGE), tensor.name))
+            finite = np.where(np.abs(values) > 1e30, np.sign(values) * np.float32(LARGE), values)
+            tensor.CopyFrom(numpy_helper.from_array(finite.astype(np.float32), tensor.name))

@@ -112,7 +112,7 @@ class InferencePolicy:
 
     @classmethod
     def from_stamp(cls, stamp: dict[str, str]) -> InferencePolicy:
-        """Read it from metadata."""
+        """Read it from metadata; KeyError if it is incomplete."""
         return cls(
             float(stamp["mam_close_look"]) if stamp["mam_close_look"] else None, stamp["mam_alternatives"] == "yes"
         )

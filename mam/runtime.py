@@ -190,6 +190,9 @@ def load_graphs(folder: str | os.PathLike[str], device: Device = "auto", threads
     stamps = {graph.file: _check_graph(graph, sessions[graph.name], folder) for graph in contract.GRAPHS}
     _check_one_set(stamps, folder)
     stamp = stamps[contract.IMAGE_ENCODER.file]
+    lacking = contract.metadata("", "").keys() - stamp.keys()
+    if lacking:
+        raise GraphError(f"the graphs in {folder} lack the metadata {', '.join(sorted(lacking))}. Export the set again.")
     policy = contract.InferencePolicy.from_stamp(stamp)
     return OnnxGraphs(stamp["mam_variant"], folder, provider, note, policy, sessions, device, threads)
 
@@ -217,15 +220,15 @@ def _check_graph(graph: contract.Graph, session: ort.InferenceSession, folder: P
 
 def _check_one_set(stamps: dict[str, dict[str, str]], folder: Path) -> None:
     expected = contract.metadata("", "")
-    for key in stamps[contract.IMAGE_ENCODER.file]:
+    for key in sorted(set().union(*stamps.values())):
         values = {file: stamp.get(key) for file, stamp in stamps.items()}
         if len(set(values.values())) > 1:
             differing = ", ".join(f"{file}: {value}" for file, value in values.items())
             raise GraphError(
                 f"the graphs in {folder} are of different models ({key}: {differing}). Export all three again."
             )
-        if key.startswith("mam_pixel") and expected[key] != values[contract.IMAGE_ENCODER.file]:
+        if key.startswith("mam_pixel") and expected.get(key) != values[contract.IMAGE_ENCODER.file]:
             raise GraphError(
                 f"the graphs in {folder} expect {key} {values[contract.IMAGE_ENCODER.file]}; this library uses "
-                f"{expected[key]}."
+                f"{expected.get(key)}."
             )

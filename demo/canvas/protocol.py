@@ -21,8 +21,8 @@ Four rules keep a slow reply from replacing a newer one:
 - Turn. Every change of the document has a number, repeated in its `Mattes`. The browser keeps the pixels of any reply,
   but shows and announces only mattes of the newest turn.
 - One request at a time. While one is on its way (`request` in transport.js), a change only marks the document as
-  `outdated`; it is sent when the reply arrives, or with the next change after 30 seconds. So this event can have the
-  trigger mode "multiple". Gradio's own "always_last" would repeat an event without its data.
+  `outdated`; it is sent when the reply or a failure arrives, or with the next change after 30 seconds. So this event
+  can have the trigger mode "multiple". Gradio's own "always_last" would repeat an event without its data.
 - Newest result. All other events (opening, text, result) have the mode "always_last". A result may overtake another on
   the server, so each begins by `Visitors.begin_result` and is skipped unless it is still the newest when it is ready.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -92,12 +93,14 @@ def run_batch(
         The same batch, after each file.
 
     Raises:
-        MamError: Too many files, or an unknown rule.
+        MamError: Too many files, or an unknown rule or form.
     """
     if len(files) > MAX_IMAGES:
-        raise MamError(f"{len(files)} pictures; at most {MAX_IMAGES} at once.")
+        raise MamError(f"{len(files)} images; at most {MAX_IMAGES} at once.")
     if rule not in RULES:
         raise MamError(f"no rule {rule!r}; expected one of {', '.join(RULES)}.")
+    if form not in FORMS:
+        raise MamError(f"no form {form!r}; expected one of {', '.join(FORMS)}.")
     batch, used = Batch(len(files)), set()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as bundle:  # images are compressed already
         for file in files:
@@ -122,7 +125,7 @@ def run_batch(
 
 def add_batch_tab(engine: Engine, downloads: Downloads) -> None:
     """Lay out the tab inside an open `gr.Blocks` and connect its events."""
-    gr.Markdown(f"One rule for up to {MAX_IMAGES} pictures; what fails is listed, and the rest goes on.")
+    gr.Markdown(f"One rule for up to {MAX_IMAGES} images; files that fail are listed and the others continue.")
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             files = gr.File(
@@ -174,15 +177,16 @@ class BatchEvents:
         if rule == TEXT and not self.engine.has_text_model:
             raise gr.Error(NO_TEXT_MODEL, title="No text model")
         if not files:
-            raise gr.Error("Choose some pictures first.", title="Nothing to do")
+            raise gr.Error("Choose some images first.", title="Nothing to do")
         archive, visitor = self.downloads.path("mattes.zip"), request.session_hash
         self._running.add(visitor)
         try:
-            for batch in run_batch(self.engine.matting, files, rule, form, archive, text):
-                progress((batch.finished, batch.total), unit="pictures")
-                yield batch.report(), batch.done, None
-                if visitor in self._stopping:
-                    break
+            with contextlib.closing(run_batch(self.engine.matting, files, rule, form, archive, text)) as steps:
+                for batch in steps:
+                    progress((batch.finished, batch.total), unit="images")
+                    yield batch.report(), batch.done, None
+                    if visitor in self._stopping:
+                        break
         finally:
             self._running.discard(visitor)
             self._stopping.discard(visitor)

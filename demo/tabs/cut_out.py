@@ -167,7 +167,7 @@ class CutOutEvents:
         return preview_url(segment) if segment is not None and segment.mask.any() else None
 
     def ask_again(self) -> AskAgain:
-        """Make the canvas send its document again, so that all replies have one order."""
+        """Request the document again, because a setting outside the canvas changed."""
         return {"kind": "ask_again", "time": time.time()}
 
     def report_failure(self) -> Failure:

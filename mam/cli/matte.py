@@ -155,15 +155,24 @@ def output_files(files: Sequence[Path], out: Path | None) -> list[Path]:
 
 def parse_box(text: str) -> tuple[float, ...]:
     """Parse X0,Y0,X1,Y1 into four numbers."""
-    values = tuple(float(part) for part in text.split(","))
-    if len(values) != 4:
-        raise argparse.ArgumentTypeError(f"{text!r} has {len(values)} numbers; expected 4, separated by commas")
+    values = _parse_numbers(text.split(","))
+    if values is None or len(values) != 4:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a box; expected four numbers, X0,Y0,X1,Y1")
     return values
 
 
 def parse_point(text: str) -> tuple[float, float, int]:
     """Parse X,Y[,+|-|1|0] into x, y and a label, 1 for foreground and 0 for background."""
     parts = text.split(",")
-    if len(parts) not in (2, 3) or (len(parts) == 3 and parts[2] not in ("+", "-", "1", "0")):
+    place = _parse_numbers(parts[:2])
+    if place is None or len(place) != 2 or parts[2:] not in ([], ["+"], ["-"], ["1"], ["0"]):
         raise argparse.ArgumentTypeError(f"{text!r} is not a point; expected X,Y or, on the background, X,Y,-")
-    return float(parts[0]), float(parts[1]), 0 if parts[2:] in (["-"], ["0"]) else 1
+    return place[0], place[1], 0 if parts[2:] in (["-"], ["0"]) else 1
+
+
+def _parse_numbers(parts: Sequence[str]) -> tuple[float, ...] | None:
+    """Parse numbers; None if a part is not one."""
+    try:
+        return tuple(float(part) for part in parts)
+    except ValueError:
+        return None

@@ -71,7 +71,7 @@ def test_on_the_page(browser, mock_page, files) -> None:
     visitor = Visitor(tab, mock_page)
     tab.get_by_role("tab", name="Many pictures").click()
     tab.locator("#batch_start").click()
-    expect(tab.get_by_test_id("toast-body")).to_contain_text("Choose some pictures first", timeout=30_000)
+    expect(tab.get_by_test_id("toast-body")).to_contain_text("Choose some images first", timeout=30_000)
     tab.locator("#batch_files input[type=file]").set_input_files(files[:3])
     expect(tab.locator("#batch_files")).to_contain_text("bad .jpg", timeout=30_000)
     tab.get_by_label(batch.MIDDLE).check()

@@ -12,27 +12,39 @@ def test_a_prompt_needs_foreground() -> None:
     assert not has_foreground(()) and not has_foreground((BACKGROUND, Op("candidate", index=1)))
 
 
+def open_photo(visitors: Visitors, token: str, succeeded: bool = True) -> None:
+    visitors.begin_opening("me", token)
+    visitors.end_opening("me", token, succeeded)
+
+
 def test_a_photo_that_fails_leaves_the_one_before() -> None:
     visitors = Visitors()
-    revert = visitors.switch("me", "bad")
+    visitors.begin_opening("me", "bad")
     assert visitors.token("me") == "bad"
-    revert()
+    visitors.end_opening("me", "bad", False)
     assert visitors.token("me") is None
-    visitors.switch("me", "first")
-    visitors.switch("me", "bad")()
+    open_photo(visitors, "first")
+    open_photo(visitors, "bad", succeeded=False)
     assert visitors.token("me") == "first" and visitors.token("you") is None
-    revert = visitors.switch("me", "slow and bad")
-    visitors.switch("me", "third")
-    revert()
-    assert visitors.token("me") == "third"
 
 
-def test_a_photo_that_fails_late_leaves_the_one_that_was_opened_meanwhile() -> None:
+def test_openings_that_overlap() -> None:
     visitors = Visitors()
-    revert = visitors.switch("me", "slow and bad")
-    visitors.switch("me", "good")
-    revert()
+    visitors.begin_opening("me", "slow and bad")
+    open_photo(visitors, "good")
+    visitors.end_opening("me", "slow and bad", False)
     assert visitors.token("me") == "good"
+    visitors.begin_opening("me", "bad")
+    visitors.begin_opening("me", "worse")
+    visitors.end_opening("me", "bad", False)
+    visitors.end_opening("me", "worse", False)
+    assert visitors.token("me") == "good"
+    visitors.begin_opening("me", "slow")
+    open_photo(visitors, "newest")
+    visitors.end_opening("me", "slow", True)
+    assert visitors.token("me") == "newest"
+    visitors.remove("me")
+    assert visitors.token("me") is None
 
 
 def test_only_the_newest_result_counts() -> None:

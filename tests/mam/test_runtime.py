@@ -61,6 +61,17 @@ def test_another_contract_version(copy) -> None:
         load_graphs(copy, "cpu")
 
 
+def test_missing_metadata(copy) -> None:
+    for graph in contract.GRAPHS:
+        model = onnx.load(copy / graph.file)
+        kept = {p.key: p.value for p in model.metadata_props if p.key != "mam_close_look"}
+        del model.metadata_props[:]
+        onnx.helper.set_model_props(model, kept)
+        onnx.save(model, copy / graph.file)
+    with pytest.raises(GraphError, match="lack the metadata mam_close_look"):
+        load_graphs(copy, "cpu")
+
+
 @pytest.mark.parametrize("key", ["mam_variant", "mam_checkpoint_sha256"])
 def test_another_variant_or_checkpoint(copy, key) -> None:
     restamp(copy / "mask_decoder.onnx", **{key: "other"})

@@ -100,7 +100,10 @@ function showTextBoxes(reply) {
 function showFailure(reply) {
   state.busy = '';
   request.pending = null;
-  if (request.outdated) requestMattes();
+  if (request.outdated) {
+    state.busy = 'Cutting out …';
+    requestMattes();
+  }
   announce(reply.text, true);
 }
 
