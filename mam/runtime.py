@@ -192,7 +192,9 @@ def load_graphs(folder: str | os.PathLike[str], device: Device = "auto", threads
     stamp = stamps[contract.IMAGE_ENCODER.file]
     lacking = contract.metadata("", "").keys() - stamp.keys()
     if lacking:
-        raise GraphError(f"the graphs in {folder} lack the metadata {', '.join(sorted(lacking))}. Export the set again.")
+        raise GraphError(
+            f"the graphs in {folder} lack the metadata {', '.join(sorted(lacking))}. Export the set again."
+        )
     policy = contract.InferencePolicy.from_stamp(stamp)
     return OnnxGraphs(stamp["mam_variant"], folder, provider, note, policy, sessions, device, threads)
 
