@@ -71,7 +71,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def add_graphs(commands: Any) -> None:
-    """The parser of `graphs`."""
+    """Add the command `graphs`."""
     graphs = commands.add_parser("graphs", help="write image_encoder.onnx, mask_decoder.onnx and matte.onnx")
     graphs.set_defaults(run=run_graphs)
     graphs.add_argument("--out", type=Path, required=True, help="folder for the three graphs")
@@ -91,7 +91,7 @@ def run_graphs(arguments: argparse.Namespace) -> int:
 
 
 def add_check(commands: Any) -> None:
-    """The parser of `check`."""
+    """Add the command `check`."""
     check = commands.add_parser("check", help="compare exported graphs with torch on photographs")
     check.set_defaults(run=run_check)
     check.add_argument("--graphs", type=Path, required=True, help="folder of graphs made from the same checkpoint")
@@ -116,7 +116,7 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 
 def add_flavour(commands: Any) -> None:
-    """The parser of `flavour`."""
+    """Add the command `flavour`."""
     flavour = commands.add_parser("flavour", help="make graphs smaller or faster, at a loss that `bench` measures")
     flavour.set_defaults(run=run_flavour)
     flavour.add_argument("graphs", type=Path, help="folder of exported graphs, or the name of a prepared model")
@@ -143,7 +143,7 @@ def run_flavour(arguments: argparse.Namespace) -> int:
 
 
 def add_bench(commands: Any) -> None:
-    """The parser of `bench`."""
+    """Add the command `bench`."""
     bench = commands.add_parser("bench", help="size, speed, memory and error of sets of graphs")
     bench.set_defaults(run=run_bench)
     bench.add_argument(
@@ -172,7 +172,7 @@ def run_bench(arguments: argparse.Namespace) -> int:
 
 
 def add_prepare(commands: Any) -> None:
-    """The parser of `prepare`."""
+    """Add the command `prepare`."""
     prepare = commands.add_parser("prepare", help="download a full-size model and export it for the library to find")
     prepare.set_defaults(run=run_prepare)
     prepare.add_argument(
@@ -189,7 +189,7 @@ def run_prepare(arguments: argparse.Namespace) -> int:
 
 
 def add_grounding(commands: Any) -> None:
-    """The parser of `grounding`."""
+    """Add the command `grounding`."""
     grounding = commands.add_parser("grounding", help="write the text model: grounding.onnx and tokenizer.json")
     grounding.set_defaults(run=run_grounding)
     grounding.add_argument(
@@ -235,7 +235,7 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _load_model(arguments: argparse.Namespace) -> tuple[MattingAnything, str]:
-    """The network, and the digest of the checkpoint or the seed."""
+    """Return the network, and the digest of the checkpoint or the seed."""
     from mam.nets import checkpoint
     from mam.weights import sha256
 

@@ -98,7 +98,7 @@ def bench(
 
 
 def table(costs: Sequence[Cost]) -> str:
-    """The costs as text; speeds are relative to the first set's."""
+    """Format the costs as text; speeds are relative to the first set's."""
     lines = [
         f"{'graph':<15}{'set':<28}{'MB':>8}  {'on':<5}{'load s':>8}{'first s':>9}{'run s':>8}{'speed':>8}{'peak GB':>9}"
         f"{'error':>10}{'MAD':>8}"
@@ -173,7 +173,7 @@ def measure(
 
 
 def _peak() -> float:
-    """The largest main memory of this process so far, in gigabytes; NaN where the system does not report it."""
+    """Return the largest main memory of this process so far, in gigabytes; NaN where the system does not report it."""
     status = Path("/proc/self/status")
     # `getrusage` would count what the parent process had taken too.
     if status.exists() and (found := re.search(r"VmHWM:\s*(\d+) kB", status.read_text())):

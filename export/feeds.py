@@ -12,14 +12,14 @@ from mam.contract import GRAPHS, IMAGE_ENCODER, MASK_DECODER, MATTE, Graph, Infe
 from mam.images import open_photo
 from mam.matting import Matting
 from mam.prompts import Prompt
-from mam.runtime import Embeddings, Graphs, load_graphs
+from mam.runtime import Embeddings, Graphs, load_graphs, to_numpy
 
 Feed = dict[str, np.ndarray]
 """The inputs of one call, by the contract's names."""
 
 
 def record_feeds(folder: Path, images: Sequence[Path]) -> dict[str, list[Feed]]:
-    """Inputs of a set's graphs for a box and for a click on each image, by the graphs' names.
+    """Record the inputs of a set's graphs for a box and for a click on each image, by the graphs' names.
 
     Args:
         folder: a set of graphs.
@@ -109,6 +109,6 @@ class RecordingGraphs:
         return self.graphs.matte(image, image_embeddings, mask_logits, input_size, original_size, mask_guidance)
 
     def _keep(self, graph: Graph, *values: Embeddings) -> None:
-        arrays = [value if isinstance(value, np.ndarray) else value.numpy() for value in values]
+        arrays = [to_numpy(value) for value in values]
         names = [tensor.name for tensor in graph.inputs]
         self.feeds[graph.name].append(dict(zip(names, arrays, strict=True)))

@@ -53,7 +53,7 @@ class Source:
 
     @classmethod
     def in_folder(cls, folder: Path) -> Source:
-        """The files of a folder in Hugging Face's layout.
+        """Return the files of a folder in Hugging Face's layout.
 
         Raises:
             WeightsError: one is missing.
@@ -71,7 +71,7 @@ class Source:
 
     @classmethod
     def download(cls, name: str) -> Source:
-        """The files of a published model, downloaded if they are not on this machine.
+        """Return the files of a published model, downloaded if they are not on this machine.
 
         Args:
             name: "grounding-dino-tiny" or "grounding-dino-base".
@@ -131,7 +131,7 @@ def read_canvas(source: Source, side: int | None = None) -> Canvas:
 
 
 def load_network(source: Source) -> GroundingDinoForObjectDetection:
-    """The network in eval mode.
+    """Return the network in eval mode.
 
     Raises:
         WeightsError: weights and config do not belong together.
@@ -172,7 +172,7 @@ def write_tokenizer(source: Path, target: Path) -> Tokenizer:
 
 
 def example_inputs(canvas: Canvas, phrases: Phrases) -> tuple[torch.Tensor, ...]:
-    """A grey image of aspect ratio 4:3 and some phrases, in the order of the contract."""
+    """Return a grey image of aspect ratio 4:3 and some phrases, in the order of the contract."""
     pixels = np.full((canvas.side * 3 // 4, canvas.side, 3), 127, np.uint8)
     inputs = (*canvas.place(pixels), phrases.input_ids, phrases.position_ids, phrases.text_mask)
     return tuple(torch.from_numpy(value) for value in inputs)

@@ -16,7 +16,7 @@ from mam.matte import Matte, NothingFound
 from mam.matting import Matting
 from mam.nets.mam import MattingAnything
 from mam.prompts import Prompt
-from mam.runtime import Embeddings, Graphs
+from mam.runtime import Graphs, to_numpy
 from mam.scene import Guidance, Scene
 
 
@@ -85,7 +85,7 @@ class Row:
 
 
 def all_sizes(pixels: np.ndarray) -> Iterator[np.ndarray]:
-    """The image itself, a tall crop enlarged beyond the input frame, and a small one."""
+    """Return the image itself, a tall crop enlarged beyond the input frame, and a small one."""
     yield pixels
     h, w = pixels.shape[:2]
     tall = Image.fromarray(pixels).crop((w // 5, 0, w // 5 + h // 2, h))
@@ -94,7 +94,7 @@ def all_sizes(pixels: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def all_prompts(h: int, w: int) -> dict[str, list[Prompt]]:
-    """Calls of every kind for an image of this size: a name, and the prompts of one call."""
+    """Return calls of every kind for an image of this size: a name, and the prompts of one call."""
     box = (0.2 * w, 0.1 * h, 0.85 * w, 0.95 * h)
     return {
         "box": [Prompt(box=box)],
@@ -128,7 +128,7 @@ def compare(
             case = f"{path.stem} {h}x{w}"
             ours, theirs = Matting(graphs).open(pixels), Matting(reference).open(pixels)
             truth = theirs.whole.image_embeddings
-            yield _row("image_encoder", case, relative_error(_array(ours.whole.image_embeddings), _array(truth)))
+            yield _row("image_encoder", case, relative_error(to_numpy(ours.whole.image_embeddings), to_numpy(truth)))
             for name, call in prompts(h, w).items():
                 inputs = [prompt.check((h, w)).to_input(theirs.whole.frame, theirs.whole.box) for prompt in call]
                 coords, labels, masks, has_mask = (np.stack(values) for values in zip(*inputs, strict=True))
@@ -142,7 +142,7 @@ def compare(
 def _compare_alphas(
     case: str, reference: TorchGraphs, graphs: Graphs, ours: Scene, theirs: Scene, call: list[Prompt]
 ) -> Iterator[Row]:
-    """The matte graph on equal masks, then the chain; both guidances, which share their undecided pixels."""
+    """Compare the matte graph on equal masks, then the chain; both guidances, which share their undecided pixels."""
     segments = theirs.segment(call, recrop=False)
     logits = np.stack([segment.logits[None] for segment in segments])
     whole = theirs.whole
@@ -169,10 +169,6 @@ def _row(what: str, case: str, error: float) -> Row:
     return Row(what, case, error, LIMITS[what].value, LIMITS[what].cause)
 
 
-def _array(values: Embeddings) -> np.ndarray:
-    return values if isinstance(values, np.ndarray) else values.numpy()
-
-
 def _difference(a: Matte | NothingFound, b: Matte | NothingFound) -> np.ndarray:
     if isinstance(a, Matte) and isinstance(b, Matte):
         return np.abs(a.alpha - b.alpha)
@@ -180,12 +176,12 @@ def _difference(a: Matte | NothingFound, b: Matte | NothingFound) -> np.ndarray:
 
 
 def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference, relative to the largest expected value."""
+    """Return the largest difference, relative to the largest expected value."""
     return float(np.abs(got - expected).max() / np.abs(expected).max())
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """The worst case of each comparison as a table."""
+    """Format the worst case of each comparison as a table."""
     lines = [f"{'comparison':31} {'cases':>5} {'worst':>10} {'limit':>10}  {'':4} worst case; cause of the difference"]
     for what in dict.fromkeys(row.what for row in rows):
         own = [row for row in rows if row.what == what]

@@ -185,7 +185,7 @@ CONVERTERS: dict[str, Callable[[Graph, Path, Path, list[Feed]], None]] = {
 
 
 def _sort_topologically(nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """The same nodes in topological order."""
+    """Return the same nodes in topological order."""
     maker = {name: index for index, node in enumerate(nodes) for name in node.output}
     before = {index: {maker[name] for name in node.input if name in maker} for index, node in enumerate(nodes)}
     return [nodes[index] for index in TopologicalSorter(before).static_order()]

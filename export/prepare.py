@@ -43,7 +43,7 @@ def prepare(variant: Variant, log: Log) -> Path:
 
 
 def _log_progress(name: str, log: Log) -> weights.Progress:
-    """A callback that logs a line for every 5% of a download."""
+    """Return a callback that logs a line for every 5% of a download."""
     last = -_STEP
 
     def progress(have: int, expected: int) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mam.contract import InferencePolicy
 from mam.nets.mam import MattingAnything
-from mam.runtime import Embeddings
+from mam.runtime import Embeddings, to_numpy
 
 
 @dataclass(frozen=True)
@@ -80,5 +80,5 @@ class TorchGraphs:
 
 
 def as_tensor(values: Embeddings) -> Tensor:
-    """The same values as a tensor on the CPU."""
-    return torch.from_numpy(np.ascontiguousarray(values if isinstance(values, np.ndarray) else values.numpy()))
+    """Return the same values as a tensor on the CPU."""
+    return torch.from_numpy(np.ascontiguousarray(to_numpy(values)))

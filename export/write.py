@@ -66,7 +66,7 @@ def write_graphs(
 
 
 def _fold_constants(path: Path) -> onnx.ModelProto:
-    """A traced graph with constant expressions evaluated, which removes most nodes that compute an index or a size."""
+    """Return a traced graph with constant expressions evaluated, which removes most computations of sizes."""
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC  # standard operators only
     options.optimized_model_filepath = str(path)
@@ -115,7 +115,7 @@ def _exact_half(values: np.ndarray) -> np.ndarray | None:
 
 
 def _initializer(name: str, values: np.ndarray, stream: IO[bytes] | None, file: str) -> onnx.TensorProto:
-    """A tensor with its values inside, or appended to `stream`, the open file named `file`, if there is one."""
+    """Return a tensor with its values inside, or appended to `stream`, the open file named `file`, if there is one."""
     if stream is None:
         return numpy_helper.from_array(values, name)
     stream.seek(-stream.tell() % 4096, os.SEEK_CUR)  # aligned to pages, so that a runtime can map it

@@ -61,7 +61,7 @@ class Matte:
         return Composition(self.photo, self.alpha)
 
     def compose(self, style: Style) -> np.ndarray:
-        """The object in a style: background, shadow, edges.
+        """Compose the object in a style: background, shadow, edges.
 
         Returns:
             (H, W, 3) uint8 in the photo's colour profile; (H, W, 4) where the style has no background.
@@ -72,7 +72,7 @@ class Matte:
         return Composition.of(self.photo, [self.alpha], style).pixels()
 
     def over(self, background: Background) -> np.ndarray:
-        """The object over a colour, a gradient, a blur or an image that is scaled to cover.
+        """Compose the object over a colour, a gradient, a blur or an image that is scaled to cover.
 
         Returns:
             (H, W, 3) uint8 in the photo's colour profile.
@@ -83,11 +83,11 @@ class Matte:
         return self._composition.over(background)
 
     def over_blur(self, strength: float = 20.0) -> np.ndarray:
-        """The object over its own background out of focus, (H, W, 3) uint8; strength in 1/1000 of the longest side."""
+        """Compose the object over its own background, blurred by `strength` in 1/1000 of the longest side."""
         return self.over(Blur(strength))
 
     def over_checkerboard(self) -> np.ndarray:
-        """The object over grey and white squares, (H, W, 3) uint8."""
+        """Compose the object over grey and white squares, (H, W, 3) uint8."""
         return self._composition.over_checkerboard()
 
     def adjust_edges(self, *, softness: float = 0.0, grow: float = 0.0) -> Matte:

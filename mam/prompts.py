@@ -99,7 +99,7 @@ class CheckedPrompt:
         return given == 1 and self.previous is None and self.mask is None
 
     def to_input(self, frame: Frame, crop: PixelBox) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The decoder's inputs for this one prompt.
+        """Return the decoder's inputs for this one prompt.
 
         Args:
             frame: of the crop.

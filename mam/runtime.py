@@ -31,6 +31,11 @@ Embeddings = np.ndarray | DeviceArray
 """`image_embeddings` of one image, (1, 256, 64, 64) float32, in main memory or left in the memory of the GPU."""
 
 
+def to_numpy(values: Embeddings) -> np.ndarray:
+    """Copy an array to main memory if it is not there already."""
+    return values if isinstance(values, np.ndarray) else values.numpy()
+
+
 class Graphs(Protocol):
     """The three steps of the model, whatever runs them: `OnnxGraphs` here, others in export, demo and tests.
 

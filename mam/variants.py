@@ -96,7 +96,7 @@ class Variant:
     licence: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """The variant as plain JSON-able values, to travel inside a checkpoint."""
+        """Return the variant as plain JSON-able values, to travel inside a checkpoint."""
         return {**dataclasses.asdict(self), "kind": type(self.encoder).__name__}
 
 

@@ -22,7 +22,7 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "demo" / "examples"
 
 
 def digest(array: np.ndarray) -> str:
-    """The first 16 hex digits of an array's SHA-256."""
+    """Return the first 16 hex digits of an array's SHA-256."""
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
 
 

@@ -110,7 +110,7 @@ def draw_soft(cutouts: list[Image.Image]) -> None:
 
 
 def _draw_prompts(pixels: np.ndarray, box: tuple | None, clicks: list[tuple]) -> np.ndarray:
-    """The photograph with its prompts drawn in."""
+    """Return the photograph with its prompts drawn in."""
     marked = Image.fromarray(pixels)
     draw = ImageDraw.Draw(marked)
     if box is not None:

@@ -274,7 +274,7 @@ def compare(ours: MattingAnything, authors: Authors, path: Path) -> Iterator[Row
 
 
 def benchmark(layout: str, folder: Path, sides: dict[str, Matting | Authors], out: Path) -> str:
-    """The metrics of `python -m mam evaluate --prompt box` for both sides, on the same cases, as text."""
+    """Return the metrics of `python -m mam evaluate --prompt box` for both sides, on the same cases, as text."""
     cases = read_cases(layout, folder)
     tables = []
     for name, side in sides.items():

@@ -75,7 +75,7 @@ def _candidates(matte: Matte) -> list[CandidateMessage]:
 
 
 def _thumbnail_url(pixels: np.ndarray, mask: np.ndarray) -> str:
-    """A part of the photo, dark outside the mask."""
+    """Return a part of the photo, dark outside the mask."""
     photo = Image.fromarray(downsample(pixels, _THUMBNAIL))
     inside = Image.fromarray(mask.astype(np.uint8) * 255).resize(photo.size, Image.Resampling.BOX)
     dark = Image.blend(photo, Image.new("RGB", photo.size, (20, 24, 48)), 0.8)
@@ -83,7 +83,7 @@ def _thumbnail_url(pixels: np.ndarray, mask: np.ndarray) -> str:
 
 
 def _alpha_url(alpha: np.ndarray, longest: int) -> str:
-    """A white image with this alpha channel."""
+    """Return a white image with this alpha channel."""
     small = Image.fromarray(downsample(alpha, longest))
     return _data_url(Image.merge("LA", (Image.new("L", small.size, 255), small)), "PNG", compress_level=1)
 

@@ -210,7 +210,7 @@ class CutOutEvents:
         yield session, reply
 
     def _answer(self, session: Session, guidance: str, message: dict[str, Any]) -> Reply:
-        """A matte for each visible object, and a text about the selected one."""
+        """Compute a matte for each visible object, and a text about the selected one."""
         start = time.perf_counter()
         known, mattes, text, failed = known_keys(message), {}, START, False
         for one in session.objects:

@@ -214,14 +214,14 @@ class ResultEvents:
         return self.controls.style.style(values, self.engine.matting.max_pixels)
 
     def _mattes(self, session: Session, values: Values) -> list[tuple[SceneObject, Matte]]:
-        """The objects that are shown, with their mattes; those for which nothing was found are left out."""
+        """Return the objects that are shown, with their mattes; those for which nothing was found are left out."""
         guidance, which = GUIDANCE[values[self.controls.guidance]], values[self.controls.which]
         shown = (one for one in session.objects if (one.visible if which == ALL else one.id == session.active))
         mattes = [(one, self.engine.matte(session, one.ops, guidance)) for one in shown if has_foreground(one.ops)]
         return [(one, matte) for one, matte in mattes if isinstance(matte, Matte)]
 
     def _save_objects(self, photo: Photo, mattes: list[tuple[SceneObject, Matte]], style: Style, name: str) -> str:
-        """A cut-out and an alpha of each object in one archive."""
+        """Return a cut-out and an alpha of each object in one archive."""
         path = self.downloads.path(f"{name}_objects.zip")
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # PNGs are compressed already
             for one, matte in mattes:

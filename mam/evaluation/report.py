@@ -29,15 +29,17 @@ def instance_quality(cases: Sequence[Case], out: Path) -> InstanceTally:
 
 
 def table(rows: Sequence[Row], by_source: bool) -> str:
-    """Format the means as text, one line per prompt and round; MAD and MSE are multiplied by 1000.
+    """Format the means as text, one line per prompt and round.
+
+    MADe3 and MSEe3 are multiplied by 1000; SADunk is over the unknown region.
 
     Args:
         rows: of all cases.
         by_source: give each source a line of its own; names of cases are then SOURCE/NAME.
     """
-    header = ["IoU", "IoU α", "SAD", "MAD³", "MSE³", "Grad", "Conn"]
+    header = ["IoU", "IoU α", "SAD", "MADe3", "MSEe3", "Grad", "Conn"]
     columns = "".join(f"{name:>8}" for name in ["objects", *header])
-    lines = [f"{'':22}{columns}{'SAD tri':>9}{'seconds':>9}"]
+    lines = [f"{'':22}{columns}{'SADunk':>9}{'seconds':>9}"]
     for source in sorted({row.case.partition("/")[0] for row in rows}) if by_source else [""]:
         own = [row for row in rows if not by_source or row.case.partition("/")[0] == source]
         for prompt, number in dict.fromkeys((row.prompt, row.round) for row in own):

@@ -14,7 +14,7 @@ from mam.boxes import PixelBox, mask_bounds
 
 
 def crop_around(rng: np.random.Generator, mask: np.ndarray) -> PixelBox:
-    """A crop (x0, y0, x1, y1) around a (H, W) bool mask, mostly with inference's margin, sometimes into the object.
+    """Return a crop (x0, y0, x1, y1) around a (H, W) bool mask, mostly with the margin of inference.
 
     Raises:
         ValueError: the mask is empty.
@@ -35,7 +35,7 @@ def crop_around(rng: np.random.Generator, mask: np.ndarray) -> PixelBox:
 
 
 def random_crop(rng: np.random.Generator, labels: np.ndarray) -> PixelBox:
-    """The box (x0, y0, x1, y1) of the whole image most of the time, else of a random crop near an object."""
+    """Return the box (x0, y0, x1, y1) of the whole image most of the time, else of a random crop near an object."""
     h, w = labels.shape
     if rng.random() < 0.6:
         return 0, 0, w, h
@@ -54,7 +54,7 @@ def random_crop(rng: np.random.Generator, labels: np.ndarray) -> PixelBox:
 def view(
     rng: np.random.Generator, image: Image.Image, labels: np.ndarray, box: PixelBox, size: int
 ) -> tuple[Image.Image, np.ndarray]:
-    """The part of the image in `box`, mirrored half the time, stretched a little, with a longest side of `size`."""
+    """Return the part of the image in `box`, often mirrored, stretched a little, with a longest side of `size`."""
     cw, ch = box[2] - box[0], box[3] - box[1]
     stretch = rng.uniform(0.87, 1.15)
     scale = size / max(cw * stretch, ch)
@@ -113,7 +113,7 @@ def paste(
 def cast_shadow(
     rng: np.random.Generator, alpha: Image.Image, size: tuple[int, int], at: tuple[int, int]
 ) -> Image.Image:
-    """The light that a shadow leaves, grey, 255 where there is none: on a wall behind the object, or on the ground."""
+    """Draw a shadow on a wall or on the ground as an image to multiply by, 255 where there is none."""
     side = max(alpha.size)
     shape, (x, y) = alpha, at
     if rng.random() < 0.5:

@@ -50,7 +50,7 @@ class Composites:
         return example
 
     def _photograph(self, rng: np.random.Generator) -> tuple[Image.Image, Image.Image, Image.Image]:
-        """A photograph, mostly cropped around its object, with its mask as alpha; pixels near the edge are unknown."""
+        """Draw a photograph, mostly a crop around its object, with its mask as alpha, unknown near the edge."""
         photo = self.library.photo(rng, list(_EDGE))
         image, labels = photo.read()
         if photo.source in PARTS:
@@ -128,13 +128,13 @@ class Composites:
 
 
 def choose_instance(rng: np.random.Generator, lower: Image.Image, upper: Image.Image) -> Image.Image:
-    """The alpha of the target: the upper instance, or the visible part of the lower one if that is large enough."""
+    """Return the target's alpha: the upper instance, or the lower one's visible part if that is large enough."""
     visible = (np.asarray(lower, np.float32) * (1 - np.asarray(upper, np.float32) / 255)).astype(np.uint8)
     return Image.fromarray(visible) if rng.random() < 0.5 and visible.max() > 200 else upper
 
 
 def _match_colours(rng: np.random.Generator, foreground: Image.Image, image: Image.Image) -> Image.Image:
-    """The foreground's colours, moved towards the background's mean and contrast, as if both had the same light."""
+    """Move the foreground's colours towards the background's mean and contrast, as if the light were the same."""
     own, other = np.asarray(foreground.convert("RGB"), np.float32), np.asarray(image.resize((64, 64)), np.float32)
     solid = own[np.asarray(foreground.getchannel("A")) > 128]
     if not len(solid) or rng.random() < 0.3:

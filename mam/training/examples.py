@@ -11,7 +11,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from mam.training.augmentation import choose_label, crop_around, jitter, paste, random_crop, view
-from mam.training.library import MAIN_OBJECT, PARTS, Library
+from mam.training.library import MAIN_OBJECT, PARTS, SINGLE_OBJECT, Library
 
 KINDS = ("empty", "box", "click", "scribble", "box+click", "mask")
 _KIND_WEIGHTS = (0.14, 0.36, 0.34, 0.07, 0.05, 0.04)
@@ -50,7 +50,7 @@ class Examples(Dataset[dict[str, np.ndarray]]):
         return {"image": canvas, "valid": np.array([h, w]), "mask": target, "kind": np.array(KINDS.index(kind))}
 
     def _draw(self, rng: np.random.Generator) -> tuple[Image.Image, np.ndarray, str] | None:
-        """An image no larger than `size`, its (h, w) bool target and the prompt's kind; None if it cannot be used."""
+        """Draw an image no larger than `size`, its (h, w) bool target and the prompt's kind, or None."""
         kind = str(rng.choice(KINDS, p=_KIND_WEIGHTS))
         source, image, labels = self.library.scene(rng)
         whole_object = source in PARTS and (kind == "empty" or rng.random() < 0.85)
@@ -88,11 +88,11 @@ class Examples(Dataset[dict[str, np.ndarray]]):
     def _main_object(
         self, rng: np.random.Generator, source: str, image: Image.Image, labels: np.ndarray
     ) -> tuple[Image.Image, np.ndarray, str] | None:
-        """The whole image, or most of it, and its main object; None for sources without a main object."""
+        """Return the whole image, or most of it, and its main object; None for sources without a main object."""
         if source == "background":
             image, labels = view(rng, image, labels, random_crop(rng, labels), self.size)
             image, labels = paste(rng, image, labels, self.library.foreground(rng), rng.uniform(0.4, 0.9), central=True)
-        elif source in MAIN_OBJECT or source in PARTS or (source == "feral_cat"):
+        elif source in MAIN_OBJECT | PARTS | SINGLE_OBJECT:
             w, h = image.size
             trim = rng.uniform(0, 0.08, 4) * (w, h, w, h) * (rng.random() < 0.5)
             box = (int(trim[0]), int(trim[1]), w - int(trim[2]), h - int(trim[3]))

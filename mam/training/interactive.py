@@ -84,7 +84,7 @@ def segmentation_loss(
 
 
 def first_prompts(target: Tensor, valid: Tensor, kind: Tensor) -> tuple[Tensor, Tensor]:
-    """The first prompt of each example by its kind, padded with label -1: (B, _STROKE + 2, 2) and (B, _STROKE + 2)."""
+    """Return each example's first prompt, padded with label -1: (B, _STROKE + 2, 2) and (B, _STROKE + 2)."""
     corners = prompts.loosen_boxes(prompts.boxes(target), valid * (SIDE / target.shape[-1]))
     boxed = (kind == KINDS.index("box")) | (kind == KINDS.index("box+click")) | (kind == KINDS.index("mask"))
     corner_labels = torch.where(boxed.unsqueeze(1), corners.new_tensor([[2.0, 3.0]]), -1.0)
@@ -114,7 +114,7 @@ def _over_candidates(losses: Tensor) -> Tensor:
 
 
 def _chosen(masks: Tensor, quality: Tensor, labels: Tensor) -> Tensor:
-    """What a user corrects: mask 0, or now and then the alternative that scores best. (B, 4, h, w) -> (B, 1, h, w)."""
+    """Choose the mask to correct, mask 0 or sometimes the best alternative: (B, 4, h, w) -> (B, 1, h, w)."""
     best = quality[:, 1:].argmax(1) + 1
     index = torch.where(torch.rand(len(masks), device=masks.device) < 0.2, best, 0)
     return masks.gather(1, index.reshape(-1, 1, 1, 1).expand(-1, 1, *masks.shape[2:]))

@@ -26,6 +26,8 @@ from mam.training.files import Files
 MAIN_OBJECT = frozenset({"duts", "ecssd"})
 # Sources in which each label is a part of the one object, which is their union.
 PARTS = frozenset({"ccp"})
+# Sources of photographs of one object.
+SINGLE_OBJECT = frozenset({"feral_cat"})
 _SMALLEST_COMPONENT = 0.004  # share of the image from which a component of a soft mask is an object of its own
 
 
@@ -124,7 +126,7 @@ class Library:
         self.backgrounds = self._named("backgrounds", ".jpg")
 
     def _named(self, folder: str, *endings: str) -> list[str]:
-        """The names FOLDER/<source>/<id>ENDING, sorted."""
+        """Return the names FOLDER/<source>/<id>ENDING, sorted."""
         return [n for n in self.files.names if n.startswith(f"{folder}/") and n.count("/") == 2 and n.endswith(endings)]
 
     def photo(self, rng: np.random.Generator, sources: Sequence[str] | None = None) -> Photo:

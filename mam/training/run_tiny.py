@@ -31,7 +31,6 @@ from mam.training.loop import Strided, average_gradients, save, update_average
 _BACKBONE_RATE, _RATE = 1.5e-4, 8e-4
 _WARMUP, _BATCH, _SIDE = 100, 8, 256
 _NETWORKS = ("image_encoder", "mask_decoder")
-_FROZEN = ("_conv_stem", "backbone._bn0", "_blocks.0.", "_blocks.1.", "_blocks.2.")
 
 
 def main() -> None:
@@ -116,10 +115,10 @@ def parse() -> argparse.Namespace:
 
 
 def build_optimizer(net: Segmenter) -> tuple[torch.optim.AdamW, list[nn.Parameter]]:
-    """AdamW over all parameters but those of the backbone's first stages; the backbone learns at a lower rate."""
+    """Build AdamW over all parameters that are not frozen; the backbone learns at a lower rate."""
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in net.named_parameters():
-        if not any(part in name for part in _FROZEN):
+        if parameter.requires_grad:
             rate = _BACKBONE_RATE if name.startswith("image_encoder.backbone") else _RATE
             groups.setdefault((rate, parameter.ndim > 1), []).append(parameter)
     optimizer = torch.optim.AdamW(

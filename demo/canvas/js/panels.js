@@ -16,7 +16,7 @@ function refresh() {
 function refreshToolbar() {
   for (const button of element.querySelectorAll('[data-tool]')) setPressed(button, button.dataset.tool === tools.kind);
   const sign = find('[data-action="sign"]');
-  sign.textContent = tools.label ? '+ Add' : '- Take away';
+  sign.textContent = tools.label ? '+ Add' : '- Remove';
   sign.classList.toggle('minus', !tools.label);
   setPressed(find('[data-action="loupe"]'), tools.loupe);
   find('[data-action="undo"]').disabled = !state.past.length;

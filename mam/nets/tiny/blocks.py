@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 
 def conv_bn(cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """A convolution that keeps the size (divided by `stride`), and batch normalisation."""
+    """Return a convolution that keeps the size (divided by `stride`), and batch normalisation."""
     return nn.Sequential(
         nn.Conv2d(cin, cout, kernel, stride, kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(cout)
     )

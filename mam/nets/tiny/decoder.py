@@ -116,7 +116,7 @@ class PromptDecoder(nn.Module):
         return masks, self._quality(masks, x16, y4)
 
     def _quality(self, masks: Tensor, x16: Tensor, y4: Tensor) -> Tensor:
-        """The expected IoU of each mask, (B, 4), from the features inside and outside of it and from its certainty."""
+        """Predict the IoU of each mask, (B, 4), from the features inside and around it and from its certainty."""
         chance = F.adaptive_avg_pool2d(masks, (y4.shape[-2], y4.shape[-1])).detach().sigmoid().flatten(2)  # (B, 4, N)
         hard = (chance > 0.5).to(chance.dtype)
         area = chance.mean(2)

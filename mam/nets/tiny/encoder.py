@@ -73,6 +73,8 @@ class EfficientNetLite0(nn.Module):
             ends.append(len(blocks) - 1)
         self._blocks = nn.ModuleList(blocks)
         self.ends = [ends[stage] for stage in _PYRAMID_STAGES]
+        for part in (self._conv_stem, self._bn0, *self._blocks[:_FROZEN_BLOCKS]):
+            part.requires_grad_(False)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Features of pixels (value - 127) / 128, (B, 3, s, s), at strides 2 (the stem's), 4, 8, 16, 32."""
@@ -89,7 +91,7 @@ class EfficientNetLite0(nn.Module):
         return features
 
     def train(self, mode: bool = True) -> EfficientNetLite0:
-        """Batch norms keep their pretrained statistics: batches here are far too small for others."""
+        """Batch norms keep their pretrained statistics: batches are too small to estimate them again."""
         return super().train(False)
 
     def load_pretrained(self, file: Path) -> None:
