@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,9 @@ from mam.errors import GraphError
 
 if TYPE_CHECKING:
     import onnxruntime as ort
+
+# onnxruntime collects usage data for Microsoft by default, and reads this when it is imported. Set it to 0 to allow that.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 Device = Literal["auto", "cpu", "cuda"]
 

@@ -1,5 +1,9 @@
 """Execution providers: the requested one is used, or the reason is given."""
 
+import os
+import subprocess
+import sys
+
 import onnxruntime as ort
 import pytest
 
@@ -76,6 +80,13 @@ def test_a_driver_counts_if_the_loader_finds_it(monkeypatch) -> None:
     assert providers.cuda_driver() == "libcuda.so.1"
     monkeypatch.setattr(providers.ctypes, "CDLL", lambda name: load(""))
     assert providers.cuda_driver() is None
+
+
+def test_onnxruntime_collects_no_usage_data(tmp_path) -> None:
+    environment = {k: v for k, v in os.environ.items() if k not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")}
+    script = "from mam import Matting; Matting.load(device='cpu')"
+    subprocess.run([sys.executable, "-c", script], check=True, env={**environment, "HOME": str(tmp_path)})
+    assert not list(tmp_path.rglob("*onnxruntime*"))
 
 
 def test_unknown_device(graphs_folder) -> None:
