@@ -14,7 +14,7 @@ from mam.errors import GraphError
 if TYPE_CHECKING:
     import onnxruntime as ort
 
-# onnxruntime collects usage data for Microsoft by default, and reads this when it is imported. Set it to 0 to allow that.
+# By default onnxruntime collects usage data for Microsoft. It reads this variable when it is imported; 0 allows it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 Device = Literal["auto", "cpu", "cuda"]
