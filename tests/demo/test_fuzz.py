@@ -13,7 +13,7 @@ from demo.engine import Engine
 from demo.tabs.cut_out import CutOutEvents
 from mam import Matting, Prompt, PromptError
 from tests.conftest import EXAMPLES
-from tests.demo.mock import MockGraphs
+from tests.mock_graphs import MockGraphs
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

@@ -63,7 +63,9 @@ def test_forward_equals_the_library(model) -> None:
     frame = scene.whole.frame
     coords = torch.from_numpy(frame.to_input(np.array([[[20, 30], [400, 280]]])))
     sizes = torch.tensor(frame.input_size), torch.tensor(frame.original_size)
-    alpha = model(torch.from_numpy(scene.whole.input_image), coords, torch.tensor([[2.0, 3.0]]), *sizes, torch.tensor(True))
+    alpha = model(
+        torch.from_numpy(scene.whole.input_image), coords, torch.tensor([[2.0, 3.0]]), *sizes, torch.tensor(True)
+    )
     assert expected and np.array_equal(alpha[0, 0].numpy(), expected.alpha)
 
 
