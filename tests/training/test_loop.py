@@ -1,8 +1,13 @@
 """The training loop: the learning rate, the order of the examples, and resuming."""
 
+import numpy as np
 import pytest
+import torch
+from torch import nn
+from torch.utils.data import Dataset
 
-from mam.training.loop import Strided, schedule
+from mam.training.loop import Strided, schedule, train
+from mam.training.recipes import RECIPES
 
 
 def test_schedule() -> None:
@@ -14,3 +19,34 @@ def test_processes_read_each_example_once_and_a_resumed_run_continues() -> None:
     first, second = (list(Strided(0, 3, 2, rank, 2)) for rank in (0, 1))
     assert first == [0, 1, 4, 5, 8, 9] and second == [2, 3, 6, 7, 10, 11]
     assert list(Strided(2, 3, 2, 0, 2)) == first[4:]
+
+
+class Numbers(Dataset):
+    """Each example is its index."""
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        return {"index": np.float32(index)}
+
+
+def test_an_interrupted_run_ends_with_the_same_average(tmp_path) -> None:
+    recipe = RECIPES["tiny-segment"].replace(steps=6, batch=2, lr=1e-2, warmup=2)
+
+    def run(folder: str, stop_at: int | None = None) -> tuple[torch.Tensor, list[list[float]]]:
+        torch.manual_seed(0)
+        net, read = nn.Linear(1, 1), []
+
+        def loss_of(batch: dict[str, torch.Tensor], step: int) -> tuple[torch.Tensor, dict[str, float]]:
+            if step == stop_at:
+                raise KeyboardInterrupt
+            read.append(batch["index"].tolist())
+            return (net(batch["index"].unsqueeze(1)) - torch.rand(2, 1)).square().mean(), {}
+
+        average = train(net, loss_of, Numbers(), recipe, tmp_path / folder / "state.pt", save_every=1, log=print)
+        return average.weight, read
+
+    whole, read = run("whole")
+    assert read == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10, 11]]
+    with pytest.raises(KeyboardInterrupt):
+        run("parts", stop_at=4)
+    parts, rest = run("parts")
+    assert rest == read[4:] and torch.equal(parts, whole)
