@@ -44,6 +44,7 @@ def convert_graphs(
     out: Path,
     images: Sequence[Path] = (),
     *,
+    one_file: int = TWO_GB,
     on_file: Callable[[Path], None] = lambda path: None,
 ) -> None:
     """Convert a set of float32 graphs to another precision.
@@ -53,6 +54,7 @@ def convert_graphs(
         precision: a key of `CONVERTERS`.
         out: the new set's folder; created if missing.
         images: photographs to calibrate on, for "int8".
+        one_file: bytes of weights above which they are in a second file beside the graph; protobuf ends at `TWO_GB`.
         on_file: called with each path when the file is complete.
 
     Raises:
@@ -68,13 +70,13 @@ def convert_graphs(
     for graph in GRAPHS:
         target = out / graph.file
         target.with_name(f"{target.name}.data").unlink(missing_ok=True)  # onnx would append to it
-        CONVERTERS[precision](graph, folder / graph.file, target, feeds.get(graph.name, []))
+        CONVERTERS[precision](graph, folder / graph.file, target, feeds.get(graph.name, []), one_file)
         _stamp(folder / graph.file, target, precision)
         onnx.checker.check_model(target)
         on_file(target)
 
 
-def _half(graph: Graph, source: Path, target: Path, feeds: list[Feed]) -> None:
+def _half(graph: Graph, source: Path, target: Path, feeds: list[Feed], one_file: int) -> None:
     """Networks in half precision, arithmetic and weights: for GPUs and phones; CPUs convert each number back."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
@@ -90,7 +92,7 @@ def _half(graph: Graph, source: Path, target: Path, feeds: list[Feed]) -> None:
     nodes = _sort_topologically(_without_round_trips(nodes, {value.name for value in model.graph.output}))
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    _save(model, target)
+    _save(model, target, one_file)
 
 
 def _without_round_trips(nodes: list[onnx.NodeProto], outputs: set[str]) -> list[onnx.NodeProto]:
@@ -116,7 +118,7 @@ def _without_round_trips(nodes: list[onnx.NodeProto], outputs: set[str]) -> list
     return [node for node in nodes if node.output[0] not in spare]
 
 
-def _half_weights(graph: Graph, source: Path, target: Path, feeds: list[Feed]) -> None:
+def _half_weights(graph: Graph, source: Path, target: Path, feeds: list[Feed], one_file: int) -> None:
     """Weights stored in half precision, converted back on loading: half the file, the same arithmetic and speed."""
     model = onnx.load(source)
     casts = []
@@ -129,10 +131,10 @@ def _half_weights(graph: Graph, source: Path, target: Path, feeds: list[Feed]) -
     nodes = list(model.graph.node)
     del model.graph.node[:]
     model.graph.node.extend(casts + nodes)
-    _save(model, target)
+    _save(model, target, one_file)
 
 
-def _int8(graph: Graph, source: Path, target: Path, feeds: list[Feed]) -> None:
+def _int8(graph: Graph, source: Path, target: Path, feeds: list[Feed], one_file: int) -> None:
     """8-bit weights; ranges of matrix products are computed at run time, those of convolutions on `feeds`."""
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
 
@@ -143,7 +145,7 @@ def _int8(graph: Graph, source: Path, target: Path, feeds: list[Feed]) -> None:
         def get_next(self) -> Feed | None:
             return next(self.rest, None)
 
-    large = graph_bytes(source) > TWO_GB
+    large = graph_bytes(source) > one_file
     with tempfile.TemporaryDirectory() as scratch:
         folded, products = Path(scratch) / "folded.onnx", Path(scratch) / "products.onnx"
         _fold(source, folded, large)
@@ -177,7 +179,7 @@ def _int8(graph: Graph, source: Path, target: Path, feeds: list[Feed]) -> None:
             )
 
 
-CONVERTERS: dict[str, Callable[[Graph, Path, Path, list[Feed]], None]] = {
+CONVERTERS: dict[str, Callable[[Graph, Path, Path, list[Feed], int], None]] = {
     "fp16": _half,
     "fp16_weights": _half_weights,
     "int8": _int8,
@@ -222,8 +224,8 @@ def _stamp(source: Path, target: Path, precision: str) -> None:
     onnx.save(model, target)
 
 
-def _save(model: onnx.ModelProto, target: Path) -> None:
-    large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > TWO_GB
+def _save(model: onnx.ModelProto, target: Path, one_file: int) -> None:
+    large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > one_file
     onnx.save(model, target, save_as_external_data=large, location=f"{target.name}.data")
 
 

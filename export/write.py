@@ -35,6 +35,7 @@ def write_graphs(
     folder: Path,
     *,
     plain: bool = False,
+    one_file: int = ONE_FILE,
     on_file: Callable[[Path], None] = lambda path: None,
 ) -> None:
     """Write `image_encoder.onnx`, `mask_decoder.onnx` and `matte.onnx`.
@@ -45,8 +46,8 @@ def write_graphs(
         folder: created if missing.
         plain: keep the attention of a SAM encoder in standard operators, for runtimes without the fused one; it needs
             several times the memory.
-        on_file: called with each path when the file is complete. Weights above `ONE_FILE` bytes are in a second file
-            beside it.
+        one_file: bytes of weights above which they are in a second file beside the graph.
+        on_file: called with each path when the file is complete.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stamp = metadata(model.variant.name, checkpoint_sha256, model.variant.policy)
@@ -60,7 +61,7 @@ def write_graphs(
         # The constants of an image encoder are few and large, so they are not folded.
         proto = onnx.load(path) if graph is IMAGE_ENCODER else _fold_constants(path)
         onnx.helper.set_model_props(proto, {**stamp, "mam_graph": graph.name})
-        _store_weights(proto, module.state_dict(), path)
+        _store_weights(proto, module.state_dict(), path, one_file)
         onnx.checker.check_model(path, full_check=True)
         on_file(path)
 
@@ -78,13 +79,13 @@ def _fold_constants(path: Path) -> onnx.ModelProto:
     return proto
 
 
-def _store_weights(proto: onnx.ModelProto, weights: dict[str, torch.Tensor], path: Path) -> None:
+def _store_weights(proto: onnx.ModelProto, weights: dict[str, torch.Tensor], path: Path, one_file: int) -> None:
     """Replace the inputs of a traced graph that stand for weights by initializers, and save it."""
     named = {value.name for value in proto.graph.input} & weights.keys()
     inputs = [value for value in proto.graph.input if value.name not in named]
     del proto.graph.input[:]
     proto.graph.input.extend(inputs)
-    external = sum(weights[name].nbytes for name in named) > ONE_FILE
+    external = sum(weights[name].nbytes for name in named) > one_file
     data = path.with_name(f"{path.name}.data")
     data.unlink(missing_ok=True)
     casts = []

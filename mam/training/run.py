@@ -26,7 +26,7 @@ from mam.training.matting import matting_loss
 from mam.training.recipes import Recipe
 from mam.training.segmentation import normalise, segmentation_loss, tie_query_key_projections
 from mam.training.sets import SetComposites
-from mam.variants import VARIANTS
+from mam.variants import VARIANTS, Variant
 
 Log = Callable[[str], None]
 
@@ -45,7 +45,15 @@ class _Endless(Dataset):
 
 
 def train_segmentation(
-    recipe: Recipe, data: Path, out: Path, *, start: Path | None = None, loaders: int = 0, log: Log = print
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    *,
+    start: Path | None = None,
+    variant: Variant | None = None,
+    loaders: int = 0,
+    save_every: int = 200,
+    log: Log = print,
 ) -> Path:
     """Train the image encoder, prompt encoder and mask decoder (stage 1).
 
@@ -54,13 +62,15 @@ def train_segmentation(
         data: see `mam.training.library`.
         out: folder for the resumable state and, at the end, `VARIANT_sam.pt`.
         start: a checkpoint to start from, such as that of an earlier run; None for random weights.
+        variant: the network; None for the one that the recipe names.
         loaders: worker processes that prepare examples.
+        save_every: steps between two writes of the resumable state.
         log: called with a line every 50 steps.
 
     Returns:
         The path of the checkpoint.
     """
-    variant = VARIANTS[recipe.variant]
+    variant = variant or VARIANTS[recipe.variant]
     torch.manual_seed(recipe.seed)
     if start is None:
         sam = Sam(variant)
@@ -77,8 +87,10 @@ def train_segmentation(
         return segmentation_loss(sam, examples, 2 if step < recipe.pooled * recipe.steps else 1, step)
 
     examples = _Endless(Segments(Library(data, SEGMENTS_MIX), recipe.read_side, recipe.seed))
-    average = train(sam, loss_of, examples, recipe, out / "segment.state.pt", loaders=loaders, log=log)
-    return _publish(average, recipe, out / f"{recipe.variant}_sam.pt")
+    average = train(
+        sam, loss_of, examples, recipe, out / "segment.state.pt", loaders=loaders, save_every=save_every, log=log
+    )
+    return _publish(average, variant, recipe, out / f"{recipe.variant}_sam.pt")
 
 
 def train_matte(
@@ -88,6 +100,7 @@ def train_matte(
     *,
     sam_file: Path,
     start: Path | None = None,
+    variant: Variant | None = None,
     loaders: int = 0,
     log: Log = print,
 ) -> Path:
@@ -99,13 +112,14 @@ def train_matte(
         out: folder for the resumable state, previews of the current mattes and, at the end, `VARIANT_m2m.pt`.
         sam_file: checkpoint of the SAM.
         start: an M2M checkpoint to start from; None for random weights.
+        variant: the network; None for the one that the recipe names.
         loaders: worker processes that prepare examples.
         log: called with a line every 50 steps.
 
     Returns:
         The path of the checkpoint.
     """
-    variant = VARIANTS[recipe.variant]
+    variant = variant or VARIANTS[recipe.variant]
     torch.manual_seed(recipe.seed)
     model = MattingAnything(variant)
     model.sam = checkpoint.load_sam(variant, sam_file).requires_grad_(False)
@@ -137,7 +151,7 @@ def train_matte(
         log=log,
         preview=preview,
     )
-    return _publish(average, recipe, out / f"{recipe.variant}_m2m.pt")
+    return _publish(average, variant, recipe, out / f"{recipe.variant}_m2m.pt")
 
 
 @torch.no_grad()
@@ -168,9 +182,9 @@ def draw_mattes(model: MattingAnything, examples: list[dict[str, np.ndarray]], s
     return sheet
 
 
-def _publish(net: Sam | MaskToMatte, recipe: Recipe, file: Path) -> Path:
+def _publish(net: Sam | MaskToMatte, variant: Variant, recipe: Recipe, file: Path) -> Path:
     if int(os.environ.get("RANK", 0)) == 0:
-        checkpoint.save(net.cpu(), VARIANTS[recipe.variant], file, recipe.to_dict())
+        checkpoint.save(net.cpu(), variant, file, recipe.to_dict())
     return file
 
 

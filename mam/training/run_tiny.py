@@ -14,6 +14,8 @@ import argparse
 import copy
 import os
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +31,32 @@ from mam.training.library import INTERACTIVE_MIX, Library
 from mam.training.loop import Strided, average_gradients, save, update_average
 
 _BACKBONE_RATE, _RATE = 1.5e-4, 8e-4
-_WARMUP, _BATCH, _SIDE = 100, 8, 256
 _NETWORKS = ("image_encoder", "mask_decoder")
 
 
-def main() -> None:
-    """Run until `--steps`; write OUT/state.pt and OUT/start every 100 steps."""
-    args = parse()
+@dataclass(frozen=True)
+class Settings:
+    """What the command line does not choose.
+
+    Attributes:
+        side: longest side of an example in pixels.
+        batch: images per process and step.
+        warmup: steps until the full learning rate.
+    """
+
+    side: int = 256
+    batch: int = 8
+    warmup: int = 100
+
+
+def main(argv: Sequence[str] | None = None, settings: Settings = Settings()) -> None:
+    """Run until `--steps`; write OUT/state.pt and OUT/start every 100 steps.
+
+    Args:
+        argv: arguments without the program's name; None for the arguments of this process.
+        settings: the same for all runs but those of tests.
+    """
+    args = parse(argv)
     world, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
     if world > 1:
         dist.init_process_group("gloo")
@@ -55,21 +76,21 @@ def main() -> None:
         net.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
-        first, warm_from = state["step"], -_WARMUP
+        first, warm_from = state["step"], -settings.warmup
     elif args.start:
         first = warm_from = load_start(average, args.start)
         net.load_state_dict(average.state_dict())
 
     # The loader's batches are tensors of what the examples hold as arrays.
     loader: DataLoader[Any] = DataLoader(
-        Examples(Library(args.data, INTERACTIVE_MIX), _SIDE, 0),
-        _BATCH,
-        sampler=Strided(first, args.steps, _BATCH, rank, world),
+        Examples(Library(args.data, INTERACTIVE_MIX), settings.side, 0),
+        settings.batch,
+        sampler=Strided(first, args.steps, settings.batch, rank, world),
     )
     seen: dict[str, list[float]] = {}
     clock = time.perf_counter()
     for step, batch in enumerate(loader, first):
-        share = min(1.0, (step - warm_from + 1) / _WARMUP)
+        share = min(1.0, (step - warm_from + 1) / settings.warmup)
         if step >= args.decay_from:
             share *= max(0.01, 1 - (step - args.decay_from) / (args.steps - args.decay_from))
         for group in optimizer.param_groups:
@@ -90,7 +111,7 @@ def main() -> None:
             if value == value:
                 seen.setdefault(name, []).append(value)
         if rank == 0 and (step + 1) % 20 == 0:
-            pace = 20 * _BATCH * world / (time.perf_counter() - clock)
+            pace = 20 * settings.batch * world / (time.perf_counter() - clock)
             clock = time.perf_counter()
             means = "  ".join(f"{name} {sum(values) / len(values):.3f}" for name, values in seen.items())
             print(f"step {step + 1}  {means}  {pace:.1f} images/s", flush=True)
@@ -101,7 +122,7 @@ def main() -> None:
             save_start(average, step + 1, args.out / "start")
 
 
-def parse() -> argparse.Namespace:
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="see mam/training/library.py")
@@ -111,7 +132,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--decay-from", type=int, default=1_000_000, help="step at which the rate begins to fall")
     parser.add_argument("--coarse-until", type=int, default=10_000, help="steps without the decoder's finest level")
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def build_optimizer(net: Segmenter) -> tuple[torch.optim.AdamW, list[nn.Parameter]]:

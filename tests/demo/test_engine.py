@@ -11,7 +11,7 @@ from demo.engine import Engine
 from demo.session import Op
 from mam import Matting, PromptError
 from tests.conftest import EXAMPLES
-from tests.demo.mock import MockGraphs
+from tests.mock_graphs import MockGraphs
 
 POINT, BACKGROUND = Op("point", (310.0, 215.0)), Op("point", (60.0, 60.0), 0)
 

@@ -92,7 +92,8 @@ def failed_status(matting: Matting, command: list[str], load=Matting.load) -> st
 def test_a_failed_download_is_reported(matting, nothing_there) -> None:
     (nothing_there / "mam.pth").write_bytes(b"<html>please sign in</html>")
     status = failed_status(matting, prepare_from(nothing_there))
-    assert "vit_b could not be prepared (export: mam.pth" in status or "web page" in status
+    assert "vit_b could not be prepared (export: " in status
+    assert "mam.pth is a web page, such as a login page" in status
 
 
 def python(code: str) -> list[str]:

@@ -15,7 +15,7 @@ from PIL import Image
 from mam.nets import checkpoint
 from mam.variants import VARIANTS
 from tests.conftest import EXAMPLES
-from tests.tools import load_tool
+from tools import parity as tool
 
 GENERATOR = """
 import torch
@@ -105,8 +105,8 @@ def single_ms_inference(model, sample, args):
 @pytest.fixture()
 def parity():
     """The module tools/parity.py; modules of the clone and stand-ins are removed from the interpreter afterwards."""
-    module, path = load_tool("parity"), list(sys.path)
-    yield module
+    path = list(sys.path)
+    yield tool
     clone = ("networks", "utils", "segment_anything", "inference_mam")
     for name, loaded in list(sys.modules.items()):
         if isinstance(loaded, MagicMock) or name.partition(".")[0] in clone:

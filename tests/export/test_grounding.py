@@ -33,7 +33,9 @@ def test_graph_equals_transformers(grounding, torch_model, text, size) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     image, pixel_mask = grounding.canvas.place(pixels)
     phrases = Phrases.tokenise(text, grounding.tokenizer)
-    logits, boxes = grounding._run(image, pixel_mask, phrases.input_ids, phrases.position_ids, phrases.text_mask)
+    inputs = (image, pixel_mask, phrases.input_ids, phrases.position_ids, phrases.text_mask)
+    names = [tensor.name for tensor in contract.GROUNDING.inputs]
+    logits, boxes = grounding.session.run(["logits", "boxes"], dict(zip(names, inputs, strict=True)))
     with torch.inference_mode():
         # From the ids alone: masks, positions and reference points are transformers' own.
         expected = torch_model(

@@ -67,12 +67,11 @@ LIMITS = [("fp16", 1.5e-3), ("fp16_weights", 1.5e-3), ("int8", 0.025)]
 
 @pytest.mark.parametrize(("precision", "limit"), LIMITS)
 def test_sams_encoders_are_converted_too_even_with_external_weights(
-    small_sam_folder, tmp_path, monkeypatch, image, precision, limit
+    small_sam_folder, tmp_path, image, precision, limit
 ) -> None:
-    monkeypatch.setattr("export.precision.TWO_GB", 10_000)
     expected = load_graphs(small_sam_folder, "cpu").encode(image)
     for _ in range(2):  # once more into the same folder
-        convert_graphs(small_sam_folder, precision, tmp_path, [COFFEE])
+        convert_graphs(small_sam_folder, precision, tmp_path, [COFFEE], one_file=10_000)
         sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
         assert sizes["image_encoder.onnx.data"] < 2 * graph_bytes(small_sam_folder / "image_encoder.onnx")
     got = load_graphs(tmp_path, "cpu").encode(image)

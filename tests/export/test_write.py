@@ -9,7 +9,6 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from export import write
 from export.parity import relative_error
 from export.torch_graphs import TorchGraphs
 from export.write import write_graphs
@@ -89,8 +88,7 @@ def test_half_precision_weights_are_stored_as_such_without_loss(mini, tmp_path) 
 def test_large_weights_go_into_a_second_file_that_moves_with_the_first(
     small_sam, tmp_path, monkeypatch, image, embeddings
 ) -> None:
-    monkeypatch.setattr(write, "ONE_FILE", 10_000)
-    write_graphs(small_sam, "seed 0", tmp_path / "here")
+    write_graphs(small_sam, "seed 0", tmp_path / "here", one_file=10_000)
     assert (tmp_path / "here" / "image_encoder.onnx.data").stat().st_size > 10_000
     shutil.move(tmp_path / "here", tmp_path / "elsewhere")
     monkeypatch.chdir(tmp_path)

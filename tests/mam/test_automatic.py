@@ -4,7 +4,7 @@ import numpy as np
 
 from mam import Matting
 from mam.automatic import find_main_object
-from tests.demo.mock import MockGraphs
+from tests.mock_graphs import MockGraphs
 
 
 def test_the_flower_is_found_without_a_prompt(flower) -> None:

@@ -6,7 +6,7 @@ from mam.boxes import full_box
 from mam.decoding import best_candidate, candidates, decode_prompts
 from mam.encoding import EncodedCrop
 from mam.prompts import Prompt
-from tests.demo.mock import MockGraphs
+from tests.mock_graphs import MockGraphs
 
 SIZE = (120, 160)
 

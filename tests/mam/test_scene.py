@@ -1,4 +1,4 @@
-"""An encoded image: the embedded model on real photographs, and the number of encodings."""
+"""An encoded image: the embedded model on real photographs, text prompts, and the number of encodings."""
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mam import Matte, Matting, NothingFound, Prompt, PromptError, Scene
+from mam import FoundBox, FoundBoxes, Matte, Matting, NothingFound, Prompt, PromptError, Scene
 from mam.contract import InferencePolicy
 from tests.conftest import EXAMPLES, FLOWER_BOX
-from tests.demo.mock import MockGraphs
+from tests.mock_graphs import MockGraphs
 
 CUP_BOX = (72, 12, 482, 390)
 
@@ -202,3 +202,42 @@ def test_a_background_click_is_obeyed_on_a_real_photograph(matting) -> None:
     scene = matting.open(EXAMPLES / "coffee.png")
     matte = scene.matte(box=CUP_BOX, points=[(280, 230), (90, 60)], labels=[1, 0])
     assert matte.mask[230, 280] and not matte.mask[60, 90]
+
+
+class FakeGrounding:
+    """A grounding model that finds two boxes for a text with "flower", and nothing for any other text."""
+
+    def find(self, pixels, text, *, box_threshold, text_threshold, nms):
+        self.arguments = text, box_threshold, text_threshold, nms
+        boxes = (FoundBox((178, 82, 450, 360), 0.8, "a flower"), FoundBox((0, 0, 50, 50), 0.3, "a flower"))
+        return FoundBoxes(boxes if "flower" in text else (), 0.8 if "flower" in text else 0.12, "a cat.")
+
+
+@pytest.fixture(scope="module")
+def fake() -> FakeGrounding:
+    return FakeGrounding()
+
+
+@pytest.fixture(scope="module")
+def described(matting, fake) -> Scene:
+    return replace(matting, grounding=lambda: fake).open(EXAMPLES / "flower.jpg")
+
+
+def test_a_text_gives_the_matte_of_its_best_box(described, fake) -> None:
+    matte = described.matte(text="a flower")
+    assert fake.arguments == ("a flower", 0.25, 0.25, 0.5)
+    assert np.array_equal(matte.alpha, described.matte(box=(178, 82, 450, 360)).alpha)
+    corrected = described.matte(text="a flower", points=[(310, 215), (60, 60)], labels=[1, 0], previous=matte)
+    given = described.matte(box=(178, 82, 450, 360), points=[(310, 215), (60, 60)], labels=[1, 0], previous=matte)
+    assert np.array_equal(corrected.alpha, given.alpha)
+
+
+def test_a_text_without_a_box_gives_nothing_found(described) -> None:
+    nothing = described.matte(text="a cat")
+    assert isinstance(nothing, NothingFound) and not nothing and nothing.score == 0.12
+    assert str(nothing) == "nothing found for 'a cat.' (best score 0.12); try another text, or give a box"
+
+
+def test_text_and_box_together_are_refused(described) -> None:
+    with pytest.raises(PromptError, match="both text and a box"):
+        described.matte(text="a flower", box=(1, 2, 30, 40))

@@ -7,7 +7,6 @@ import torch
 
 from mam.errors import WeightsError
 from mam.nets import checkpoint
-from mam.variants import VARIANTS
 
 
 @pytest.fixture()
@@ -79,11 +78,3 @@ def test_missing_and_half_downloaded_files(mini, files, tmp_path) -> None:
     sam.write_bytes(sam.read_bytes()[:5000])
     with pytest.raises(WeightsError, match="half downloaded"):
         checkpoint.load(mini, sam, m2m)
-
-
-@pytest.mark.parametrize("name", sorted(VARIANTS))
-def test_variants_can_be_stored_as_json(name) -> None:
-    import json
-
-    values = json.loads(json.dumps(VARIANTS[name].to_dict()))
-    assert values["name"] == name and values["kind"] in ("CNN", "ViT")

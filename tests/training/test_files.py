@@ -1,12 +1,10 @@
 """Packed training images give exactly the examples that the folder gives."""
 
-import zipfile
-
 import numpy as np
 import pytest
 from PIL import Image
 
-from mam.cli import main
+from mam.errors import MamError
 from mam.training import files
 from mam.training.data import Segments
 from mam.training.files import Files
@@ -45,19 +43,10 @@ def test_webp_photographs_are_shrunk_and_cutouts_are_not(data, main_objects, tmp
     assert Files(tmp_path / "all").open(cutout).read() == (data / cutout).read_bytes()
 
 
-def test_nothing_to_pack_and_archives_in_the_way_are_errors(data, tmp_path, capsys) -> None:
-    assert main(["pack", str(tmp_path), str(tmp_path / "out")]) == 1
-    with zipfile.ZipFile(tmp_path / "data-000.zip", "w"):
-        pass
-    assert main(["pack", str(data), str(tmp_path)]) == 1
+def test_an_incomplete_archive_is_refused(tmp_path) -> None:
     (tmp_path / "data-000.zip").write_bytes(b"PK and no end")
-    assert main(["train", "tiny-segment", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 1
-    errors = capsys.readouterr().err.splitlines()
-    assert (
-        "holds no files to pack" in errors[0]
-        and "holds archives already" in errors[1]
-        and "is not a complete archive" in errors[2]
-    )
+    with pytest.raises(MamError, match="is not a complete archive"):
+        Files(tmp_path)
 
 
 def test_an_interrupted_pack_leaves_nothing_to_train_on(data, tmp_path) -> None:

@@ -1,7 +1,5 @@
 """A run's compressed weights: two small files that another run starts from."""
 
-import sys
-
 import pytest
 import torch
 
@@ -12,13 +10,10 @@ from mam.training.interactive import Segmenter
 LIMIT = 10 * 2**20  # bytes of a file that is committed
 
 
-def test_a_run_starts_from_the_averaged_weights_of_another(data, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(run_tiny, "_SIDE", 64)
-    monkeypatch.setattr(run_tiny, "_BATCH", 2)
+def test_a_run_starts_from_the_averaged_weights_of_another(data, tmp_path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     for more in (["--out", first, "--steps", 1], ["--out", second, "--steps", 2, "--start", first / "start"]):
-        monkeypatch.setattr(sys, "argv", ["run_tiny", "--data", str(data), *map(str, more)])
-        run_tiny.main()
+        run_tiny.main(["--data", str(data), *map(str, more)], run_tiny.Settings(side=64, batch=2))
     assert torch.load(second / "state.pt", weights_only=True)["step"] == 2
     average = torch.load(first / "state.pt", weights_only=True)["average"]
     for name in ("image_encoder", "mask_decoder"):

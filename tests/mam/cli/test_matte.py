@@ -1,4 +1,4 @@
-"""The command line `mam`, in this process and once in a process of its own."""
+"""`mam matte`, in this process and once in a process of its own."""
 
 import shutil
 import subprocess
@@ -74,18 +74,13 @@ def test_errors_are_one_line(tmp_path, capsys) -> None:
             parse(["matte", FLOWER, *wrong])
 
 
-def test_doctor_reports_model_and_device(capsys) -> None:
-    assert main(["doctor", "--device", "cpu"]) == 0
-    printed = capsys.readouterr().out
-    assert "model tiny" in printed and "device cpu, runs on CPUExecutionProvider" in printed
-    assert "NVIDIA driver" in printed and "prompt to alpha" in printed
-
-
-def test_training_names_what_is_missing(capsys, tmp_path) -> None:
-    for recipe in ("tiny-refiner", "tiny-matte"):
-        assert main(["train", recipe, "--data", str(tmp_path), "--out", str(tmp_path)]) == 1
-        assert f"{recipe} needs --sam" in capsys.readouterr().err
-    assert main(["train", "huge", "--data", str(tmp_path), "--out", str(tmp_path)]) == 1
-    assert (
-        "there is no recipe 'huge'; expected one of tiny-segment, tiny-refiner, tiny-matte" in capsys.readouterr().err
-    )
+def test_a_text_prompt(tmp_path, capsys, grounding_folder) -> None:
+    out = tmp_path / "out.png"
+    command = ["matte", FLOWER, "--device", "cpu", "--grounding", str(grounding_folder), "-o", str(out)]
+    status = main([*command, "--text", "the flower", "--point", "310,215"])
+    assert status == 0 and Image.open(out).size == (640, 427)
+    assert main([*command, "--text", "..."]) == 1 and "without letters" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        parse([*command, "--text", "the flower", "--box", "1,2,3,4"])
+    assert main([*command[:4], "--grounding", str(tmp_path), "--text", "a cat"]) == 1
+    assert "python -m export grounding" in capsys.readouterr().err

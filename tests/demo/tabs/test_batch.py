@@ -11,8 +11,8 @@ from playwright.sync_api import expect
 from demo.tabs import batch
 from mam import MamError, Matting
 from tests.conftest import EXAMPLES
-from tests.demo.mock import MockGraphs, MockGrounding
 from tests.demo.visitor import Visitor
+from tests.mock_graphs import MockGraphs, MockGrounding
 
 
 @pytest.fixture()

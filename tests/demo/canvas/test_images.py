@@ -10,7 +10,7 @@ from PIL import Image
 from demo.canvas.images import matte_message, photo_message, preview_url
 from mam import Matting, Prompt, Scene
 from tests.conftest import EXAMPLES
-from tests.demo.mock import MockGraphs
+from tests.mock_graphs import MockGraphs
 
 
 def decode(url: str) -> Image.Image:

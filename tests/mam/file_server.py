@@ -1,0 +1,46 @@
+"""A local server of one file that fails in various ways."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+DATA = bytes(range(256)) * 12_000  # 3 MB
+SHA256 = hashlib.sha256(DATA).hexdigest()
+NAME = "thing.pth"
+
+
+class FileServer(ThreadingHTTPServer):
+    """Serves DATA under any path; `mode` selects how it fails, `ranges` lists the Range header of every request."""
+
+    mode = "good"
+
+    def __init__(self) -> None:
+        self.ranges: list[str | None] = []
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        server: FileServer = self.server
+        server.ranges.append(self.headers.get("Range"))
+        mode, first = server.mode, len(server.ranges) == 1
+        if mode == "missing" or (mode == "busy" and first):
+            return self.send_error(404 if mode == "missing" else 503)
+        start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
+        if mode == "no ranges":  # ignores the Range header
+            start = 0
+        if start >= len(DATA):
+            return self.send_error(416)
+        body = DATA[start:] if mode != "other" else b"x" * (len(DATA) - start)
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if (mode in ("cut", "no ranges") and first) or mode == "always cut":
+            body = body[: 1_000_000 if mode != "always cut" else 10_000]
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass

@@ -1,0 +1,28 @@
+"""The graphs' contract: names, and the metadata that carries the inference policy."""
+
+import pytest
+
+from mam import contract
+from mam.contract import GRAPHS, GROUNDING, InferencePolicy
+
+
+@pytest.mark.parametrize("policy", [InferencePolicy(), InferencePolicy(0.2, False), InferencePolicy(0.0, True)])
+def test_a_policy_survives_the_metadata(policy) -> None:
+    stamp = contract.metadata("tiny", "0" * 64, policy)
+    assert InferencePolicy.from_stamp(stamp) == policy
+    assert stamp["mam_variant"] == "tiny" and stamp["mam_contract"] == contract.VERSION
+    assert all(isinstance(value, str) for value in stamp.values())
+
+
+def test_files_and_tensors_have_names_of_their_own() -> None:
+    graphs = (*GRAPHS, GROUNDING)
+    assert len({graph.file for graph in graphs}) == 4 and all(graph.file == f"{graph.name}.onnx" for graph in graphs)
+    for graph in graphs:
+        names = [tensor.name for tensor in (*graph.inputs, *graph.outputs)]
+        assert len(set(names)) == len(names)
+
+
+def test_the_graphs_pass_the_same_embeddings_and_masks() -> None:
+    encoder, decoder, matte = GRAPHS
+    assert encoder.outputs[0] == decoder.inputs[0] == matte.inputs[1]
+    assert decoder.outputs[0].shape == ("B", 4, *matte.inputs[2].shape[2:])

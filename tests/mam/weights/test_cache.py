@@ -1,0 +1,38 @@
+"""Files that are downloaded already: verification, changed files, folders that cannot be written."""
+
+import pytest
+
+from mam import WeightsError, weights
+from mam.weights import cache
+from tests.mam.file_server import DATA, NAME
+
+
+def test_a_changed_file_is_refused(server) -> None:
+    file = weights.fetch(NAME)
+    file.write_bytes(DATA[:-1])
+    with pytest.raises(WeightsError, match="delete it and get it again"):
+        weights.verified_path(NAME)
+
+
+def test_files_in_a_read_only_folder_can_be_used(server, monkeypatch) -> None:
+    file = weights.fetch(NAME)
+    cache.verification_record(file).unlink()
+    real = type(file).write_text
+
+    def refuse(path, *args, **options):
+        if path.name.endswith(".checked"):
+            raise OSError(30, "Read-only file system")
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(type(file), "write_text", refuse)
+    assert weights.verified_path(NAME) == file  # verified, although the check cannot be recorded
+
+
+def test_errors_explain_how_to_get_files_by_hand(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("MAM_HOME", str(tmp_path))
+    with pytest.raises(WeightsError, match=r"open https://drive\.google\.com.* download mam_vitl\.pth and put it into"):
+        weights.fetch("mam_vitl.pth")
+    with pytest.raises(WeightsError, match=r"get it with `mam weights get sam_vit_b_01ec64\.pth`"):
+        weights.verified_path("sam_vit_b_01ec64.pth")
+    with pytest.raises(WeightsError, match="there is no weight file 'vit'"):
+        weights.fetch("vit")

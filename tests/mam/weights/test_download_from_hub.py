@@ -1,0 +1,132 @@
+"""Downloads from the Hugging Face hub, in its place a local server."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from mam import WeightsError, weights
+from mam.weights import WeightFile
+from tests.mam.file_server import DATA, SHA256
+from tests.mam.hub_server import FILES, GATED, MODEL, SPACE, TOKEN
+
+
+def test_huggingface_hub_accepts_the_local_server(hub, tmp_path) -> None:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
+
+    downloaded = hf_hub_download("conrevo/Segment-Anything-A1111", "mam.pth", local_dir=tmp_path / "theirs")
+    assert Path(downloaded).read_bytes() == DATA
+    answers = {
+        "/nobody/nothing/resolve/main/x": RepositoryNotFoundError,
+        FILES[0] + "x": EntryNotFoundError,
+        FILES[2]: GatedRepoError,
+    }
+    for path, error in answers.items():
+        with pytest.raises(error):
+            get_hf_file_metadata(hub.endpoint + path)
+
+
+@pytest.mark.parametrize("entry", [MODEL, SPACE], ids=["of a model", "of a Space"])
+def test_a_file_is_downloaded_and_verified_with_progress(hub, tmp_path, entry) -> None:
+    progress = []
+    file = weights.fetch(entry.name, lambda have, expected: progress.append((have, expected)))
+    assert file == tmp_path / "mam" / entry.name == weights.verified_path(entry.name) and file.read_bytes() == DATA
+    assert progress[-1] == (len(DATA), len(DATA)) and len(progress) >= 3 and progress == sorted(progress)
+    assert [(host, path.split("?")[0]) for host, path, *_ in hub.seen] == [
+        ("127.0.0.1", FILES[0] if entry is MODEL else FILES[1]),
+        ("localhost", f"/cdn/{SHA256}"),
+    ]
+    assert {path.name for path in file.parent.iterdir()} == {entry.name, f"{entry.name}.checked", f"{entry.name}.lock"}
+    assert weights.fetch(entry.name) == file and len(hub.seen) == 2
+
+
+def test_an_interrupted_download_resumes_in_a_later_call(hub, tmp_path) -> None:
+    hub.breaks = 100_000
+    with pytest.raises(
+        WeightsError,
+        match=r"could not be downloaded .*; the part that arrived is kept, so run the same command again to resume",
+    ):
+        weights.fetch(SPACE.name)
+    assert (tmp_path / "mam" / f"{SPACE.name}.partial").stat().st_size == 500_000  # five attempts
+    hub.breaks = None
+    assert weights.fetch(SPACE.name).read_bytes() == DATA
+    assert hub.seen[-1][2] == "bytes=500000-"
+
+
+def test_a_wrong_file_is_refused(hub, tmp_path) -> None:
+    hub.data = DATA[:-1] + b"x"
+    with pytest.raises(WeightsError, match=f"expected {SHA256}: it is damaged or another file"):
+        weights.fetch(MODEL.name)
+    assert not (tmp_path / "mam" / MODEL.name).exists() and not list((tmp_path / "mam").glob("*.partial"))
+
+
+def test_the_token_is_sent_to_the_hub_only(hub, monkeypatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert weights.fetch(GATED.name).read_bytes() == DATA
+    assert [(host, token) for host, _, _, token in hub.seen] == [("127.0.0.1", f"Bearer {TOKEN}"), ("localhost", None)]
+
+
+@pytest.mark.parametrize(
+    ("address", "token", "message"),
+    [
+        (
+            "hf://owner/gated/model.pth",
+            None,
+            r"401 Unauthorized: Access to model owner/gated is restricted.*`hf auth login` or HF_TOKEN",
+        ),
+        ("hf://owner/gated/model.pth", "hf_stranger", r"403 Forbidden: .*not in the list.*accept the conditions"),
+        ("hf://nobody/nothing/x.pth", None, r"401 Unauthorized: Repository not found"),
+        (
+            "hf://conrevo/Segment-Anything-A1111/gone.pth",
+            None,
+            r"404 Not Found: Entry not found\); get the file elsewhere and put it into",
+        ),
+    ],
+    ids=["gated, no token", "gated, other token", "no repository", "no file"],
+)
+def test_a_refusal_is_an_error_of_one_line_without_retries(hub, monkeypatch, address, token, message) -> None:
+    monkeypatch.setitem(weights.REGISTRY, "x.pth", WeightFile("x.pth", "x", "MIT", address))
+    if token:
+        monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(WeightsError, match=message) as error:
+        weights.fetch("x.pth")
+    assert "\n" not in str(error.value) and len(hub.seen) == 1
+
+
+def test_offline_mode_sends_no_request(hub, monkeypatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(WeightsError, match="HF_HUB_OFFLINE forbids downloads"):
+        weights.fetch(MODEL.name)
+    monkeypatch.setenv("MAM_OFFLINE", "1")
+    with pytest.raises(WeightsError, match="MAM_OFFLINE forbids downloads"):
+        weights.fetch(MODEL.name)
+    assert not hub.seen
+
+
+def test_an_unreachable_hub_is_an_error(hub, monkeypatch) -> None:
+    hub.shutdown()
+    hub.server_close()
+    with pytest.raises(WeightsError, match=r"could not be downloaded from http://127.0.0.1:\d+/conrevo/.*ConnectError"):
+        weights.fetch(MODEL.name)
+
+
+def _fetch(entry: WeightFile, answers) -> None:
+    weights.REGISTRY[entry.name] = entry
+    answers.put(weights.fetch(entry.name).read_bytes() == DATA)
+
+
+def test_two_processes_download_once(hub) -> None:
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    both = [context.Process(target=_fetch, args=(SPACE, answers)) for _ in range(2)]
+    for process in both:
+        process.start()
+    assert [answers.get(timeout=60) for _ in both] == [True, True]
+    for process in both:
+        process.join()
+    assert len(hub.seen) == 2  # the hub and the host that it redirects to
