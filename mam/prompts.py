@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from reprlib import repr as shorten
 
 import numpy as np
 from PIL import Image
@@ -52,7 +53,9 @@ class Prompt:
         """
         points, labels = _points(self.points, self.labels, size, "points", "labels")
         if not isinstance(self.scribbles, (list, tuple, np.ndarray)):
-            raise PromptError(f"scribbles are {self.scribbles!r}; expected a list of strokes, each of shape (K, 2).")
+            raise PromptError(
+                f"scribbles are {shorten(self.scribbles)}; expected a list of strokes, each of shape (K, 2)."
+            )
         strokes = [
             _spread(_array(s, 2, f"scribbles[{i}]"), size, f"scribbles[{i}]") for i, s in enumerate(self.scribbles)
         ]
@@ -147,7 +150,7 @@ def _array(values: object, columns: int, name: str) -> np.ndarray:
     try:
         array = np.asarray(values, np.float64)
     except (TypeError, ValueError) as error:
-        raise PromptError(f"{name} are not numbers ({error}); expected shape (N, {columns}).") from None
+        raise PromptError(f"{name} are not numbers ({shorten(str(error))}); expected shape (N, {columns}).") from None
     if array.size == 0:
         return np.zeros((0, columns))
     if array.ndim != 2 or array.shape[1] != columns:
@@ -163,11 +166,11 @@ def _labels(values: Sequence[int] | None, count: int, name: str, of: str) -> np.
     try:
         array = np.asarray(values, np.float64)
     except (TypeError, ValueError):
-        raise PromptError(f"{name} are {values!r}; expected one 1 or 0 for each of the {count} {of}.") from None
+        raise PromptError(f"{name} are {shorten(values)}; expected one 1 or 0 for each of the {count} {of}.") from None
     if array.shape != (count,):
         raise PromptError(f"{array.size} {name} for {count} {of}; expected one 1 or 0 for each.")
     if not np.isin(array, (0, 1)).all():
-        raise PromptError(f"{name} are {array.tolist()}; expected 1 (foreground) or 0 (background).")
+        raise PromptError(f"{name} are {shorten(array.tolist())}; expected 1 (foreground) or 0 (background).")
     return array.astype(np.int64)
 
 
@@ -193,7 +196,7 @@ def _box(values: Sequence[float], size: tuple[int, int]) -> np.ndarray:
     except (TypeError, ValueError):
         box = np.zeros(0)
     if box.shape != (4,):
-        raise PromptError(f"the box is {values!r}; expected four numbers x0, y0, x1, y1.")
+        raise PromptError(f"the box is {shorten(values)}; expected four numbers x0, y0, x1, y1.")
     if not np.isfinite(box).all():
         raise PromptError(f"the box {box.tolist()} contains NaN or infinity; expected pixels of the image.")
     x0, y0, x1, y1 = box
