@@ -174,13 +174,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     threading.Thread(
         target=foreground_colours, args=[np.zeros((9, 9, 3), np.uint8), np.full((9, 9), 0.5, np.float32)], daemon=True
     ).start()
-    build_demo(matting, first_use).launch(
-        server_name=arguments.host,
-        server_port=arguments.port,
-        share=arguments.share,
-        mcp_server=arguments.mcp,
-        **LAUNCH,
-    )
+    page = build_demo(matting, first_use)
+    try:
+        page.launch(
+            server_name=arguments.host,
+            server_port=arguments.port,
+            share=arguments.share,
+            mcp_server=arguments.mcp,
+            **LAUNCH,
+        )
+    except OSError as error:
+        if arguments.port is None or "empty port" not in str(error):
+            raise
+        print(f"demo: port {arguments.port} is in use; choose another with --port or MAM_PORT.", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -7,6 +7,7 @@ import io
 import os
 import struct
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -14,7 +15,7 @@ from typing import IO, cast
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from mam.errors import ImageTooLarge, InputError
+from mam.errors import ImageTooLarge, InputError, MamError
 
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 30_000  # pixels; the cost of longer strips grows out of proportion to their area
@@ -195,6 +196,24 @@ def _apply_profiles(image: Image.Image, source: bytes | None, target: bytes | No
     return cast("Image.Image", converted)  # it is None only for conversions in place
 
 
+@contextlib.contextmanager
+def _replace_when_complete(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside a file; it replaces the file on success and is removed otherwise.
+
+    Raises:
+        MamError: the file cannot be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        yield partial
+        os.replace(partial, path)
+    except OSError as error:
+        raise MamError(f"{path} cannot be written ({error.strerror or error}).") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
 def write_png(pixels: np.ndarray, path: str | os.PathLike, icc_profile: bytes | None = None) -> Path:
     """Write an image as PNG; an interruption leaves no partial file under the final name.
 
@@ -205,12 +224,14 @@ def write_png(pixels: np.ndarray, path: str | os.PathLike, icc_profile: bytes | 
 
     Returns:
         The path.
+
+    Raises:
+        MamError: the file cannot be written.
     """
     path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    # Compression level 1 is five times faster than the default, and the file a tenth larger.
-    Image.fromarray(pixels).save(partial, "PNG", icc_profile=icc_profile, compress_level=1)
-    os.replace(partial, path)
+    with _replace_when_complete(path) as partial:
+        # Compression level 1 is five times faster than the default, and the file a tenth larger.
+        Image.fromarray(pixels).save(partial, "PNG", icc_profile=icc_profile, compress_level=1)
     return path
 
 
@@ -224,9 +245,11 @@ def write_jpeg(pixels: np.ndarray, path: str | os.PathLike, icc_profile: bytes |
 
     Returns:
         The path.
+
+    Raises:
+        MamError: the file cannot be written.
     """
     path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    Image.fromarray(pixels).save(partial, "JPEG", icc_profile=icc_profile, quality=95, subsampling=0)
-    os.replace(partial, path)
+    with _replace_when_complete(path) as partial:
+        Image.fromarray(pixels).save(partial, "JPEG", icc_profile=icc_profile, quality=95, subsampling=0)
     return path

@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments without the program's name; None for the arguments of this process.
 
     Returns:
-        The exit status: 0 for success, 1 if something failed. Invalid arguments exit with status 2.
+        The exit status: 0 for success, 1 if something failed, 130 after Ctrl-C. Invalid arguments exit with status 2.
     """
     arguments = parse(argv)
     try:
@@ -25,6 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (MamError, FileNotFoundError) as error:
         print(f"mam: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("mam: interrupted", file=sys.stderr)
+        return 130
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import glob
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     files = find_images(arguments.images)
     targets = output_files(files, arguments.out)
+    for folder in {target.parent for target in targets}:
+        _require_writable(folder)
     background = arguments.background
     matting = load_model(arguments)
     if background is not None and Path(background).is_file():
@@ -104,8 +107,21 @@ def _write_matte(
         else:
             pixels = matte.over(background)
         profile = matte.photo.icc_profile
-    out.parent.mkdir(parents=True, exist_ok=True)
     write_png(pixels, out, profile)
+
+
+def _require_writable(folder: Path) -> None:
+    """Create a folder if it is missing.
+
+    Raises:
+        MamError: it cannot be created, or no file can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MamError(f"the folder {folder} cannot be created ({error.strerror}); choose another with -o.") from error
+    if not os.access(folder, os.W_OK):
+        raise MamError(f"the folder {folder} is not writable; choose another with -o.")
 
 
 def find_images(patterns: Sequence[str]) -> list[Path]:

@@ -1,5 +1,7 @@
 """The command line of the page, its environment, and the choice of its model; no server."""
 
+import socket
+
 import pytest
 
 from demo import app
@@ -42,3 +44,12 @@ def test_missing_models_are_prepared_or_refused(graphs_folder, tmp_path, monkeyp
     with pytest.raises(GraphError, match="holds mini; asked for vit_b"):
         app.load(app.parse(["--variant", "vit_b", "--graphs", str(graphs_folder)]))
     assert app.load(app.parse(["--graphs", str(graphs_folder)]))[0].graphs.variant == "mini"
+
+
+def test_a_port_in_use_is_one_sentence(capsys) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert app.main(["--port", str(port), "--device", "cpu"]) == 1
+    assert f"port {port} is in use; choose another with --port or MAM_PORT" in capsys.readouterr().err

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from mam.errors import ImageTooLarge, InputError
-from mam.images import convert_profile, open_photo, write_png
+from mam.errors import ImageTooLarge, InputError, MamError
+from mam.images import convert_profile, open_photo, write_jpeg, write_png
 
 
 def gradient(h: int = 20, w: int = 30) -> np.ndarray:
@@ -159,3 +159,14 @@ def test_colours_are_converted_between_profiles() -> None:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     assert np.abs(convert_profile(red, None, srgb).astype(int) - red).max() <= 2
     assert convert_profile(red, b"broken", None) is red
+
+
+@pytest.mark.parametrize("write", [write_png, write_jpeg])
+def test_a_file_that_cannot_be_written_leaves_nothing(write, tmp_path) -> None:
+    path = tmp_path / "no folder" / "image"
+    with pytest.raises(MamError, match=r"image cannot be written \(No such file"):
+        write(np.zeros((4, 4, 3), np.uint8), path)
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(MamError, match="taken cannot be written"):
+        write(np.zeros((4, 4, 3), np.uint8), tmp_path / "taken")
+    assert [file.name for file in tmp_path.iterdir()] == ["taken"]

@@ -84,3 +84,27 @@ def test_a_text_prompt(tmp_path, capsys, grounding_folder) -> None:
         parse([*command, "--text", "the flower", "--box", "1,2,3,4"])
     assert main([*command[:4], "--grounding", str(tmp_path), "--text", "a cat"]) == 1
     assert "python -m export grounding" in capsys.readouterr().err
+
+
+def test_an_output_folder_that_cannot_be_created_is_refused_before_the_work(tmp_path, capsys) -> None:
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "flower.png"
+    assert main(["matte", str(EXAMPLES / "flower.jpg"), "--box", "178,82,450,360", "-o", str(out)]) == 1
+    printed = capsys.readouterr().err
+    assert f"the folder {out.parent} cannot be created" in printed and "flower.jpg:" not in printed
+
+
+@pytest.mark.parametrize(("option", "value"), [("--box", "a,b,c,d"), ("--box", "1,2,3"), ("--point", "1,x")])
+def test_what_is_no_box_or_point_is_refused(option, value, capsys) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["matte", "photo.jpg", option, value])
+    assert f"{value!r} is not a {option[2:]}; expected" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_quiet(monkeypatch, capsys) -> None:
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mam.Matting.load", interrupt)
+    assert main(["matte", str(EXAMPLES / "flower.jpg"), "--box", "178,82,450,360"]) == 130
+    assert capsys.readouterr().err == "mam: interrupted\n"
