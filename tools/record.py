@@ -14,7 +14,9 @@ import sys
 from pathlib import Path
 
 from PIL import Image, ImageDraw
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import sync_playwright
+
+from tests.demo.visitor import Visitor
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -24,10 +26,10 @@ FLOWER = (640, 427)
 
 
 class Film:
-    """Frames of a tab, each with its duration."""
+    """Frames of a visitor's tab, each with its duration."""
 
-    def __init__(self, tab: Page) -> None:
-        self.tab = tab
+    def __init__(self, visitor: Visitor) -> None:
+        self.visitor, self.tab = visitor, visitor.tab
         self.frames: list[tuple[Image.Image, int]] = []
         self.pointer = (0.0, 0.0)
 
@@ -48,10 +50,8 @@ class Film:
 
     def wait_for_result(self) -> None:
         """Wait for the answer and for the result that follows it."""
-        self.tab.wait_for_function(
-            "document.querySelector('#canvas .stage').getAttribute('aria-busy') === 'false'", timeout=60_000
-        )
-        self.tab.wait_for_timeout(2500)
+        self.visitor.wait_for_answer("")
+        self.visitor.wait_until_idle()
 
     def save(self, name: str) -> None:
         """Write the animation and its last frame."""
@@ -75,10 +75,8 @@ def record(address: str) -> None:
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
         tab = browser.new_page(viewport=SIZE)
-        tab.goto(address)
-        tab.wait_for_selector("#canvas .empty")
-        tab.wait_for_timeout(1000)
-        film = Film(tab)
+        film = Film(Visitor(tab, address))
+        film.visitor.wait_until_idle()
         film.add_frame(900)
         with tab.expect_file_chooser() as chooser:
             tab.locator("#canvas .empty").click()
@@ -96,7 +94,7 @@ def record(address: str) -> None:
 
         film.move(*place(300, 200))
         film.move(*place(305, 205))
-        tab.wait_for_timeout(1500)
+        tab.wait_for_timeout(1500)  # a preview leaves no trace in the document to wait for
         film.add_frame(1200)  # what a click would give
         tab.keyboard.press("b")
         film.move(*place(174, 78))

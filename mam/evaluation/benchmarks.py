@@ -9,7 +9,7 @@
 | him2k    | HIM2K           | images/natural/NAME.jpg              | alphas/natural/NAME/NN.png           | mask     |
 | rw100    | RefMatte_RW_100 | image_all                            | mask, the JSON files in the root     | mask     |
 | pairs    | any             | **/NAME.jpg                          | **/NAME_alpha.png in the same folder | alpha    |
-| segments | training data   | photos/SOURCE/NAME.jpg               | photos/SOURCE/NAME.png, a label map  | alpha    |
+| segments | training data   | photos/SOURCE/NAME.jpg or .webp      | photos/SOURCE/NAME.png, a label map  | alpha    |
 
 The JSON files of RefMatte-RW100 are refmatte_rw100_label.json and eval_index_expression.json.
 `him2k_comp` is the synthetic half of HIM2K. The truth of `segments` is a binary mask, so of its metrics only IoU is
@@ -136,7 +136,7 @@ def _pairs(root: Path) -> Iterator[Case]:
 
 
 def _segments(root: Path) -> Iterator[Case]:
-    for image in sorted((root / "photos").glob("*/*.jpg")):
+    for image in sorted(path for path in (root / "photos").glob("*/*") if path.suffix in (".jpg", ".webp")):
         source, truth = image.parent.name, image.with_suffix(".png")
         labels = np.asarray(Image.open(truth))
         found = [int(v) for v in np.unique(labels[labels > 0])]

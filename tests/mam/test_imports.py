@@ -19,7 +19,7 @@ MAY_USE: dict[str, set[str]] = {
     "mam": set(),
     "export": {"mam"},
     "demo": {"mam"},
-    "tools": {"mam", "export"},
+    "tools": {"mam", "export", "tests"},
 }
 
 # Where code starts another folder's program, or opens its files. Everything else is a hidden dependency.
