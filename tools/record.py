@@ -32,6 +32,7 @@ class Film:
         self.visitor, self.tab = visitor, visitor.tab
         self.frames: list[tuple[Image.Image, int]] = []
         self.pointer = (0.0, 0.0)
+        self.result = ""
 
     def add_frame(self, milliseconds: int) -> None:
         """Add the tab as it is now, with the pointer drawn in: a headless browser has none."""
@@ -49,9 +50,16 @@ class Film:
         self.tab.mouse.move(x, y)
 
     def wait_for_result(self) -> None:
-        """Wait for the answer and for the result that follows it."""
-        self.visitor.wait_for_answer("")
+        """Wait until another result is shown."""
+        self.visitor.wait_until(lambda: self._result() != self.result)
         self.visitor.wait_until_idle()
+        self.tab.wait_for_timeout(1000)  # a late result of an earlier change may still arrive
+        self.result = self._result()
+
+    def _result(self) -> str:
+        """Return the addresses of the images that the result compares."""
+        addresses: str = self.tab.locator("#compare img").evaluate_all("list => list.map((image) => image.src).join()")
+        return addresses
 
     def save(self, name: str) -> None:
         """Write the animation and its last frame."""
@@ -81,7 +89,7 @@ def record(address: str) -> None:
         with tab.expect_file_chooser() as chooser:
             tab.locator("#canvas .empty").click()
         chooser.value.set_files(ROOT / "demo" / "examples" / "flower.jpg")
-        film.wait_for_result()
+        film.visitor.wait_for_answer("Drag a box")
         box = tab.locator("#canvas canvas.photo").bounding_box()
         scale = min(box["width"] / FLOWER[0], box["height"] / FLOWER[1])
         left, top = (
