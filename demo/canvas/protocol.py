@@ -11,7 +11,8 @@ One photo from the canvas to the PNG takes five files:
 The browser owns the document; the server never changes one. Each `PromptMessage`, sent by the event `prompt`, holds the
 whole document, so a lost or skipped message costs nothing. The server answers through the component's value, which is
 one of the types in `Reply`, distinguished by `kind`. Previews under the pointer (`PreviewRequest`) are direct calls
-outside this order. Coordinates are pixels of the original photo.
+outside this order. Coordinates are pixels of the original photo. This file exceeds 300 lines because it defines all
+messages in both directions.
 
 Four rules keep a slow reply from replacing a newer one:
 
