@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mam.contract import EMBEDDING, IMAGE_ENCODER, MASK_DECODER, MASK_SIDE, MATTE, Graph
 from mam.frames import SIDE
 from mam.nets.mam import MattingAnything
+from mam.variants import SamM2M, Variant
 
 
 class ImageEncoder(nn.Module):
@@ -17,9 +18,10 @@ class ImageEncoder(nn.Module):
         super().__init__()
         self.encoder = model.sam.image_encoder
 
-    def forward(self, image: Tensor) -> Tensor:
-        """`image` -> `image_embeddings`."""
-        return self.encoder(image)
+    def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """`image` -> `image_embeddings`, and high-resolution features of a variant that has them."""
+        features: Tensor | tuple[Tensor, ...] = self.encoder(image)
+        return features
 
 
 class MaskDecoder(nn.Module):
@@ -29,16 +31,10 @@ class MaskDecoder(nn.Module):
         super().__init__()
         self.sam = model.sam
 
-    def forward(
-        self,
-        image_embeddings: Tensor,
-        point_coords: Tensor,
-        point_labels: Tensor,
-        mask_input: Tensor,
-        has_mask_input: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """Embeddings and prompts -> `low_res_masks`, all four, and `iou_predictions`."""
-        return self.sam.predict_masks(image_embeddings, point_coords, point_labels, mask_input, has_mask_input)
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Features, `point_coords`, `point_labels`, `mask_input` and `has_mask_input` -> masks and their quality."""
+        *features, coords, labels, masks, has_masks = inputs
+        return self.sam.predict_masks(features, coords, labels, masks, has_masks)
 
 
 class Matte(nn.Module):
@@ -48,23 +44,16 @@ class Matte(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(
-        self,
-        image: Tensor,
-        image_embeddings: Tensor,
-        mask_logits: Tensor,
-        input_size: Tensor,
-        original_size: Tensor,
-        mask_guidance: Tensor,
-    ) -> Tensor:
-        """Masks -> `alpha`."""
-        alpha = self.model.matte(image, image_embeddings, mask_logits, input_size, original_size, mask_guidance)
+    def forward(self, image: Tensor, *inputs: Tensor) -> Tensor:
+        """`image`, `image_embeddings` if M2M uses them, and the rest of the contract's inputs -> `alpha`."""
+        embeddings = () if self.model.m2m.uses_embeddings else (None,)
+        alpha = self.model.matte(image, *embeddings, *inputs)
         # A runtime's tanh may exceed 1 by some 1e-8.
         return alpha.clamp(0, 1)
 
 
 def modules(model: MattingAnything) -> dict[Graph, tuple[nn.Module, tuple[Tensor, ...]]]:
-    """Each graph of the contract, with its module and example inputs to trace it with.
+    """The three graphs of a model, each with its module and example inputs to trace it with.
 
     Args:
         model: in eval mode; it is not changed.
@@ -77,13 +66,31 @@ def modules(model: MattingAnything) -> dict[Graph, tuple[nn.Module, tuple[Tensor
 
     # Two prompts of three points, and sizes that all differ, so that no dynamic size is traced as a constant.
     image, embeddings = noise(1, 3, SIDE, SIDE), noise(1, *EMBEDDING)
+    high_res = high_res_features(model.variant)
     points, labels = noise(2, 3, 2).abs() * 300, torch.tensor([[2.0, 3.0, 1.0], [1.0, 0.0, -1.0]])
     masks = torch.full((2, 1, MASK_SIDE, MASK_SIDE), -1.0)
     masks[0, :, 60:150, 80:120] = 1.0
     masks[1, :, 100:140, 90:180] = 1.0
     sizes = torch.tensor([700, 1024]), torch.tensor([525, 768])
+    seen = (image, embeddings) if folded.m2m.uses_embeddings else (image,)
+    features = (embeddings, *(noise(*shape) for shape in high_res.values()))
     return {
-        IMAGE_ENCODER: (ImageEncoder(folded), (image,)),
-        MASK_DECODER: (MaskDecoder(folded), (embeddings, points, labels, masks, torch.tensor([1.0, 0.0]))),
-        MATTE: (Matte(folded), (image, embeddings, masks, *sizes, torch.tensor(True))),
+        IMAGE_ENCODER.having(high_res): (ImageEncoder(folded), (image,)),
+        MASK_DECODER.having(high_res): (
+            MaskDecoder(folded),
+            (*features, points, labels, masks, torch.tensor([1.0, 0.0])),
+        ),
+        MATTE.having({"image_embeddings"} if folded.m2m.uses_embeddings else set()): (
+            Matte(folded),
+            (*seen, masks, *sizes, torch.tensor(True)),
+        ),
     }
+
+
+def high_res_features(variant: Variant) -> dict[str, tuple[int, ...]]:
+    """Shapes of the optional outputs of a variant's image encoder, by name."""
+    if isinstance(variant.networks, SamM2M):
+        return {}
+    c0, c1 = variant.networks.high_res
+    _, h, w = EMBEDDING
+    return {"high_res_feats_0": (1, c0, 4 * h, 4 * w), "high_res_feats_1": (1, c1, 2 * h, 2 * w)}

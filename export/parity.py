@@ -127,8 +127,10 @@ def compare(
             h, w = pixels.shape[:2]
             case = f"{path.stem} {h}x{w}"
             ours, theirs = Matting(graphs).open(pixels), Matting(reference).open(pixels)
-            truth = theirs.whole.image_embeddings
-            yield _row("image_encoder", case, relative_error(to_numpy(ours.whole.image_embeddings), to_numpy(truth)))
+            truth = theirs.whole.features
+            found = ours.whole.features
+            error = max(relative_error(to_numpy(found[name]), to_numpy(values)) for name, values in truth.items())
+            yield _row("image_encoder", case, error)
             for name, call in prompts(h, w).items():
                 inputs = [prompt.check((h, w)).to_input(theirs.whole.frame, theirs.whole.box) for prompt in call]
                 coords, labels, masks, has_mask = (np.stack(values) for values in zip(*inputs, strict=True))
@@ -146,7 +148,7 @@ def _compare_alphas(
     segments = theirs.segment(call, recrop=False)
     logits = np.stack([segment.logits[None] for segment in segments])
     whole = theirs.whole
-    inputs = (whole.input_image, whole.image_embeddings, logits, whole.frame.input_size, whole.frame.original_size)
+    inputs = (whole.input_image, whole.features, logits, whole.frame.input_size, whole.frame.original_size)
     undecided = undecided_pixels(reference.model, *inputs)
     empty = float(np.mean([not segment.mask.any() for segment in segments]))
     guidances: tuple[Guidance, ...] = ("alpha", "mask")

@@ -26,11 +26,17 @@ from mam.runtime import load_graphs
 # The parts that are networks, by the names of their nodes. Coordinates and refinement's thresholds stay in float32.
 _NETWORKS = {
     IMAGE_ENCODER: ("/encoder",),
-    MASK_DECODER: ("/transformer", "/output_upscaling", "/output_hypernetworks", "/iou_prediction_head"),
+    MASK_DECODER: (
+        *("/transformer", "/output_upscaling", "/output_hypernetworks", "/iou_prediction_head"),
+        *(
+            f"/mask_decoder/{part}"
+            for part in ("features", "stage", "down", "position", "up", "merge", "refine", "masks")
+        ),
+    ),
     MATTE: ("/m2m",),
 }
 # Where convolutions do the work. SAM's encoders have only three: two are small, and the first reads the image itself.
-_CONVOLUTIONS = ("/encoder/stage", "/m2m")
+_CONVOLUTIONS = ("/encoder/backbone/_blocks", "/encoder/merge", "/mask_decoder", "/m2m")
 # Sums over many values, and divisions by such sums.
 _FULL_PRECISION = ["LayerNormalization", "InstanceNormalization", "Softmax", "ReduceMean", "Pow", "Sqrt"]
 TWO_GB = 2_000_000_000

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mam.contract import InferencePolicy
+from mam.contract import IMAGE_ENCODER, InferencePolicy
 from mam.nets.mam import MattingAnything
-from mam.runtime import Embeddings, to_numpy
+from mam.runtime import Array, Features, to_numpy
 
 
 @dataclass(frozen=True)
@@ -37,40 +37,42 @@ class TorchGraphs:
         return self.model.variant.policy
 
     @torch.inference_mode()
-    def encode(self, image: np.ndarray, /) -> np.ndarray:
-        """`image` -> `image_embeddings`, as `mam.contract` defines them."""
-        return self.model.sam.image_encoder(torch.from_numpy(image)).numpy()
+    def encode(self, image: np.ndarray, /) -> dict[str, np.ndarray]:
+        """See `Graphs.encode`."""
+        values = self.model.sam.encode(torch.from_numpy(image))
+        names = (tensor.name for tensor in IMAGE_ENCODER.outputs)
+        return {name: value.numpy() for name, value in zip(names, values, strict=False)}
 
     @torch.inference_mode()
     def decode(
         self,
-        image_embeddings: Embeddings,
+        features: Features,
         point_coords: np.ndarray,
         point_labels: np.ndarray,
         mask_input: np.ndarray,
         has_mask_input: np.ndarray,
         /,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Embeddings and prompts -> `low_res_masks` and `iou_predictions`."""
+        """See `Graphs.decode`."""
         prompts = map(torch.from_numpy, (point_coords, point_labels, mask_input, has_mask_input))
-        masks, scores = self.model.sam.predict_masks(as_tensor(image_embeddings), *prompts)
+        masks, scores = self.model.sam.predict_masks([*map(as_tensor, features.values())], *prompts)
         return masks.numpy(), scores.numpy()
 
     @torch.inference_mode()
     def matte(
         self,
         image: np.ndarray,
-        image_embeddings: Embeddings,
+        features: Features,
         mask_logits: np.ndarray,
         input_size: tuple[int, int],
         original_size: tuple[int, int],
         mask_guidance: bool,
         /,
     ) -> np.ndarray:
-        """Masks -> `alpha`."""
+        """See `Graphs.matte`."""
         alpha = self.model.matte(
             as_tensor(image),
-            as_tensor(image_embeddings),
+            as_tensor(features["image_embeddings"]),
             as_tensor(mask_logits),
             torch.tensor(input_size),
             torch.tensor(original_size),
@@ -79,6 +81,6 @@ class TorchGraphs:
         return alpha.numpy()
 
 
-def as_tensor(values: Embeddings) -> Tensor:
+def as_tensor(values: Array) -> Tensor:
     """Return the same values as a tensor on the CPU."""
     return torch.from_numpy(np.ascontiguousarray(to_numpy(values)))

@@ -13,7 +13,7 @@ from export.torch_graphs import as_tensor
 from mam.frames import SIDE
 from mam.nets.mam import MattingAnything
 from mam.nets.refine import HIGH, LOW
-from mam.runtime import Embeddings
+from mam.runtime import Features
 
 ALPHA_ROUNDING = 3e-5
 """Of an alpha, between two runtimes that resize in another order; 2e-5 was the largest seen."""
@@ -49,7 +49,7 @@ class Undecided:
 def undecided_pixels(
     model: MattingAnything,
     image: np.ndarray,
-    image_embeddings: Embeddings,
+    features: Features,
     mask_logits: np.ndarray,
     input_size: tuple[int, int],
     original_size: tuple[int, int],
@@ -59,14 +59,14 @@ def undecided_pixels(
     Args:
         model: in eval mode; the other arguments are the inputs of the matte graph.
         image: (1, 3, 1024, 1024) float32, input frame.
-        image_embeddings: (1, 256, 64, 64) float32.
+        features: the encoder's outputs.
         mask_logits: (B, 1, 256, 256) float32.
         input_size: (h, w) of the image in the input frame.
         original_size: (H, W).
     """
     low_res = as_tensor(mask_logits)
     sizes = torch.tensor(input_size), torch.tensor(original_size)
-    logits, alphas = model.predict_alphas(as_tensor(image), as_tensor(image_embeddings), low_res, *sizes)
+    logits, alphas = model.predict_alphas(as_tensor(image), as_tensor(features["image_embeddings"]), low_res, *sizes)
     slope = (F.max_pool2d(logits, 3, 1, 1) + F.max_pool2d(-logits, 3, 1, 1)) / 2  # logits per pixel
     near = _dilate(logits.abs() < LOGIT_ROUNDING * logits.abs().amax() + PLACE_ROUNDING * slope, _MASK_REACH)
     for threshold in (LOW, HIGH):

@@ -22,8 +22,9 @@ from onnx import numpy_helper
 from export.attention import use_fused_attention
 from export.graphs import modules
 from export.trace import trace
-from mam.contract import IMAGE_ENCODER, metadata
+from mam.contract import IMAGE_ENCODER, Graph, metadata
 from mam.nets.mam import MattingAnything
+from mam.variants import SamM2M
 
 ONE_FILE = 1_000_000_000
 """Bytes of weights above which they are stored in a second file, NAME.onnx.data; protobuf ends at 2 GB."""
@@ -51,19 +52,32 @@ def write_graphs(
     """
     folder.mkdir(parents=True, exist_ok=True)
     stamp = metadata(model.variant.name, checkpoint_sha256, model.variant.policy)
+    is_vit = isinstance(model.variant.networks, SamM2M)
     for graph, (module, inputs) in modules(model).items():
         path = folder / graph.file
-        fuse = graph is IMAGE_ENCODER and not plain
-        with use_fused_attention(model.sam.image_encoder) if fuse else contextlib.nullcontext():
+        is_encoder = graph.name == IMAGE_ENCODER.name
+        with use_fused_attention(model.sam.image_encoder) if is_encoder and not plain else contextlib.nullcontext():
             # PRESERVE (the module is in eval mode) keeps batch norms as they are; onnxruntime folds them when it loads.
             preserve = torch.onnx.TrainingMode.PRESERVE
-            trace(graph, module.eval(), inputs, path, training=preserve, do_constant_folding=False, export_params=False)
-        # The constants of an image encoder are few and large, so they are not folded.
-        proto = onnx.load(path) if graph is IMAGE_ENCODER else _fold_constants(path)
+            options = {"training": preserve, "do_constant_folding": False, "export_params": False}
+            trace(graph, module.eval(), inputs, path, fixed=("C0", "C1"), **options)
+        # A fused operator is not standard; SAM's encoder has few other constants, and they are large.
+        proto = onnx.load(path) if is_encoder and is_vit else _fold_constants(path)
         onnx.helper.set_model_props(proto, {**stamp, "mam_graph": graph.name})
+        _declare_shapes(proto, graph)
         _store_weights(proto, module.state_dict(), path, one_file)
         onnx.checker.check_model(path, full_check=True)
         on_file(path)
+
+
+def _declare_shapes(proto: onnx.ModelProto, graph: Graph) -> None:
+    """Write the contract's shapes into the outputs, where the exporter knows less."""
+    for value, tensor in zip(proto.graph.output, graph.outputs, strict=True):
+        for dimension, size in zip(value.type.tensor_type.shape.dim, tensor.shape, strict=True):
+            if isinstance(size, int):
+                dimension.dim_value = size
+            elif not dimension.dim_value:
+                dimension.dim_param = size
 
 
 def _fold_constants(path: Path) -> onnx.ModelProto:

@@ -1,4 +1,7 @@
-"""Find the main object of an image without a prompt: the largest mask among the answers to a grid of clicks."""
+"""Find the main object of an image without a prompt.
+
+A model that learnt it answers the empty prompt. Of SAM's answers to a grid of clicks, the largest good one is taken.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from mam.boxes import PixelBox, full_box, mask_bounds
+from mam.boxes import full_box
 from mam.decoding import decode_prompts
+from mam.encoding import EncodedCrop
 from mam.frames import Frame
-from mam.prompts import Prompt
-from mam.scene import Scene
+from mam.prompts import CheckedPrompt, Prompt
+from mam.runtime import Graphs
 from mam.segment import Segment
 
 _GRID_SIDE = 6  # clicks along each side of the grid
@@ -18,36 +22,46 @@ _LONGEST_SIDE = 512  # of the masks that are compared, in pixels
 _MIN_RELATIVE_SCORE = 0.85  # a mask counts with at least this fraction of the best predicted IoU
 _OBJECT_AREA = (0.005, 0.85)  # fractions of the image; a larger mask is background
 _MAX_SIDES = 2  # a mask that covers more than half of more sides of the image is background
+_EMPTY_PROMPT = CheckedPrompt(None, np.zeros((0, 2)), np.zeros(0, np.int64), None, None)
 
 
-def find_main_object(scene: Scene) -> PixelBox | None:
-    """Return the tight box of the largest object, x0, y0, x1, y1 in pixels of the image; None if there is none.
+def find_main_object(graphs: Graphs, whole: EncodedCrop) -> Segment:
+    """Segment the main object.
 
-    Clicks on a regular grid are answered in one call, on the whole image. Of the masks with a high predicted IoU that
-    are not background, the largest is the main object.
+    Args:
+        graphs: the model.
+        whole: the whole image, encoded.
+
+    Returns:
+        The object; its mask is empty if there is none.
     """
-    h, w = _reduced_size(scene)
-    centres = (np.arange(_GRID_SIDE) + 0.5) / _GRID_SIDE
-    prompts = [Prompt(points=[(x * w, y * h)]).check((h, w)) for y in centres for x in centres]
-    # As if the encoded image were small, so that 36 masks at full size are not needed.
-    encoded = replace(scene.whole, box=full_box((h, w)), frame=Frame.of((h, w)))
-    found = [s for s in decode_prompts(scene.graphs, encoded, prompts, (h, w)) if _is_object(s)]
-    if not found:
-        return None
-    best = max(segment.score for segment in found)
-    confident = (segment for segment in found if segment.score >= _MIN_RELATIVE_SCORE * best)
-    bounds = mask_bounds(max(confident, key=lambda segment: segment.mask.sum()).mask)
-    assert bounds is not None
-    x0, y0, x1, y1 = bounds
-    height, width = scene.photo.size
-    return int(x0 * width / w), int(y0 * height / h), round(x1 * width / w), round(y1 * height / h)
+    prompt = _EMPTY_PROMPT if graphs.policy.main_object else _best_click(graphs, whole)
+    (segment,) = decode_prompts(graphs, whole, [prompt], whole.frame.original_size)
+    return segment
 
 
-def _reduced_size(scene: Scene) -> tuple[int, int]:
-    """Return the (H, W) of the masks that are compared."""
-    h, w = scene.photo.size
+def _best_click(graphs: Graphs, whole: EncodedCrop) -> CheckedPrompt:
+    """Return the click of a regular grid that selects the largest object; the empty prompt if none selects one.
+
+    All clicks are answered in one call. Of the masks with a high predicted IoU that are not background, the largest is
+    the main object.
+    """
+    h, w = whole.frame.original_size
     scale = min(1.0, _LONGEST_SIDE / max(h, w))
-    return max(1, round(h * scale)), max(1, round(w * scale))
+    small = max(1, round(h * scale)), max(1, round(w * scale))
+    centres = (np.arange(_GRID_SIDE) + 0.5) / _GRID_SIDE
+    clicks = [(x, y) for y in centres for x in centres]
+    prompts = [Prompt(points=[(x * small[1], y * small[0])]).check(small) for x, y in clicks]
+    # As if the encoded image were small, so that 36 masks at full size are not needed.
+    encoded = replace(whole, box=full_box(small), frame=Frame.of(small))
+    segments = decode_prompts(graphs, encoded, prompts, small)
+    found = [i for i, segment in enumerate(segments) if _is_object(segment)]
+    if not found:
+        return _EMPTY_PROMPT
+    best = max(segments[i].score for i in found)
+    confident = (i for i in found if segments[i].score >= _MIN_RELATIVE_SCORE * best)
+    x, y = clicks[max(confident, key=lambda i: segments[i].mask.sum())]
+    return Prompt(points=[(x * w, y * h)]).check((h, w))
 
 
 def _is_object(segment: Segment) -> bool:

@@ -1,5 +1,8 @@
 """The graphs' inputs and outputs: names, shapes, dtypes, metadata. Export writes them, the runtime checks them.
 
+A tensor that is marked optional exists for some variants only: `tiny` has high-resolution features, and its matte graph
+does not need the embedding.
+
 Frames: *input* is the image with its longest side at 1024, padded right and bottom to 1024 x 1024; *original* is the
 user's own pixels, (H, W). B counts prompts answered in one call for one image, N points per prompt.
 
@@ -10,22 +13,25 @@ image.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from mam.frames import PIXEL_MEAN, PIXEL_STD, SIDE
 
-VERSION = "2"
+VERSION = "3"
 EMBEDDING = (256, 64, 64)
 MASK_SIDE = 256
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """One input or output: a name, a numpy dtype, and a shape, in which a name is a dynamic size."""
+    """One input or output: a name, a numpy dtype, a shape, in which a name is a dynamic size, and if it is optional."""
 
     name: str
     dtype: str
     shape: tuple[int | str, ...]
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,15 +47,28 @@ class Graph:
         """The file's name inside a folder of graphs."""
         return f"{self.name}.onnx"
 
+    def having(self, names: Collection[str]) -> Graph:
+        """Return the graph without the optional tensors that are not among `names`."""
+        inputs, outputs = (
+            tuple(t for t in tensors if not t.optional or t.name in names) for tensors in (self.inputs, self.outputs)
+        )
+        return dataclasses.replace(self, inputs=inputs, outputs=outputs)
+
 
 _IMAGE = Tensor("image", "float32", (1, 3, SIDE, SIDE))
 _EMBEDDINGS = Tensor("image_embeddings", "float32", (1, *EMBEDDING))
 
-IMAGE_ENCODER = Graph("image_encoder", (_IMAGE,), (_EMBEDDINGS,))
+_HIGH_RES_FEATURES = (
+    Tensor("high_res_feats_0", "float32", (1, "C0", 4 * EMBEDDING[1], 4 * EMBEDDING[2]), optional=True),
+    Tensor("high_res_feats_1", "float32", (1, "C1", 2 * EMBEDDING[1], 2 * EMBEDDING[2]), optional=True),
+)
+
+IMAGE_ENCODER = Graph("image_encoder", (_IMAGE,), (_EMBEDDINGS, *_HIGH_RES_FEATURES))
 MASK_DECODER = Graph(
     "mask_decoder",
     (
         _EMBEDDINGS,
+        *_HIGH_RES_FEATURES,
         Tensor("point_coords", "float32", ("B", "N", 2)),
         Tensor("point_labels", "float32", ("B", "N")),
         Tensor("mask_input", "float32", ("B", 1, MASK_SIDE, MASK_SIDE)),
@@ -64,7 +83,7 @@ MATTE = Graph(
     "matte",
     (
         _IMAGE,
-        _EMBEDDINGS,
+        dataclasses.replace(_EMBEDDINGS, optional=True),
         Tensor("mask_logits", "float32", ("B", 1, MASK_SIDE, MASK_SIDE)),
         Tensor("input_size", "int64", (2,)),
         Tensor("original_size", "int64", (2,)),
@@ -98,23 +117,28 @@ class InferencePolicy:
         crop_margin: None encodes an image once; a number encodes the crop around a box or an earlier mask again, with
             this margin on each side, as a fraction of its longest side (`mam.crops`).
         multimask: for a single box or click, use the one of masks 1 to 3 with the best predicted IoU; False: mask 0.
+        main_object: a prompt of padding points alone asks for the image's main object.
     """
 
     crop_margin: float | None = None
     multimask: bool = True
+    main_object: bool = False
 
     def stamp(self) -> dict[str, str]:
         """Return it as metadata of a graph."""
         return {
-            "mam_close_look": "" if self.crop_margin is None else str(self.crop_margin),
-            "mam_alternatives": "yes" if self.multimask else "no",
+            "mam_crop_margin": "" if self.crop_margin is None else str(self.crop_margin),
+            "mam_multimask": "yes" if self.multimask else "no",
+            "mam_main_object": "yes" if self.main_object else "no",
         }
 
     @classmethod
     def from_stamp(cls, stamp: dict[str, str]) -> InferencePolicy:
         """Read it from metadata; KeyError if it is incomplete."""
         return cls(
-            float(stamp["mam_close_look"]) if stamp["mam_close_look"] else None, stamp["mam_alternatives"] == "yes"
+            float(stamp["mam_crop_margin"]) if stamp["mam_crop_margin"] else None,
+            stamp["mam_multimask"] == "yes",
+            stamp["mam_main_object"] == "yes",
         )
 
 

@@ -36,14 +36,16 @@ def decode_prompts(
     for count in {len(coords) for coords, *_ in arrays}:
         members = [i for i, (coords, *_) in enumerate(arrays) if len(coords) == count]
         batch = [np.stack(values) for values in zip(*(arrays[i] for i in members), strict=True)]
-        answers = graphs.decode(encoded.image_embeddings, *batch)
+        answers = graphs.decode(encoded.features, *batch)
         for i, masks, scores in zip(members, *answers, strict=True):
             # MAM's rule for a single box or click; mask 0, as SAM advises, for more than one prompt.
             multimask = prompts[i].is_ambiguous and graphs.policy.multimask
             coords, labels, *_ = arrays[i]
             chosen = best_candidate(masks, scores, coords, labels, 1 + int(scores[1:].argmax()) if multimask else 0)
             mask = full_size(masks[chosen], encoded.frame) > 0
-            segments[i] = Segment(crops.place_on_canvas(mask, encoded.box, size), chosen, masks, scores, encoded.box)
+            canvas = crops.place_on_canvas(mask, encoded.box, size)
+            # SAM's predictions may exceed 1 slightly.
+            segments[i] = Segment(canvas, chosen, masks, scores.clip(0, 1), encoded.box)
     return [segments[i] for i in range(len(prompts))]
 
 

@@ -8,24 +8,24 @@ import numpy as np
 
 from mam.boxes import PixelBox
 from mam.frames import Frame, to_input_image
-from mam.runtime import Embeddings, Graphs
+from mam.runtime import Features, Graphs
 
 
 @dataclass(frozen=True, eq=False)
 class EncodedCrop:
-    """A crop of an image and its embeddings.
+    """A crop of an image and its features.
 
     Attributes:
         box: (x0, y0, x1, y1), the crop in pixels of the original image; the whole image is a crop too.
         frame: its sizes in its own pixels and in the input frame.
         input_image: (1, 3, 1024, 1024) float32, input frame.
-        image_embeddings: (1, 256, 64, 64) float32.
+        features: the encoder's outputs for it.
     """
 
     box: PixelBox
     frame: Frame
     input_image: np.ndarray
-    image_embeddings: Embeddings
+    features: Features
 
     @classmethod
     def encode(cls, graphs: Graphs, pixels: np.ndarray, box: PixelBox) -> EncodedCrop:

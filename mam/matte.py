@@ -37,7 +37,7 @@ class Matte:
 
     @property
     def score(self) -> float:
-        """The IoU that the decoder predicts for the mask; not clipped, so it may exceed 1 slightly."""
+        """The predicted IoU of the mask, in [0, 1]."""
         return self.segment.score
 
     def __repr__(self) -> str:

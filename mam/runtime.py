@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,11 +27,15 @@ class DeviceArray(Protocol):
         """Copy it to main memory."""
 
 
-Embeddings = np.ndarray | DeviceArray
-"""`image_embeddings` of one image, (1, 256, 64, 64) float32, in main memory or left in the memory of the GPU."""
+Array = np.ndarray | DeviceArray
+"""An array in main memory, or left in the memory of the GPU."""
+
+Features = Mapping[str, Array]
+"""The image encoder's outputs for one image, by the contract's names: `image_embeddings` (1, 256, 64, 64) float32, and
+the high-resolution features of a variant that has them."""
 
 
-def to_numpy(values: Embeddings) -> np.ndarray:
+def to_numpy(values: Array) -> np.ndarray:
     """Copy an array to main memory if it is not there already."""
     return values if isinstance(values, np.ndarray) else values.numpy()
 
@@ -62,12 +66,12 @@ class Graphs(Protocol):
     @property
     def policy(self) -> contract.InferencePolicy: ...  # noqa: D102
 
-    def encode(self, image: np.ndarray, /) -> Embeddings:
-        """`image` (1, 3, 1024, 1024) float32, input frame -> `image_embeddings`, on the GPU if that runs the graphs."""
+    def encode(self, image: np.ndarray, /) -> Features:
+        """`image` (1, 3, 1024, 1024) float32, input frame -> features, on the GPU if that runs the graphs."""
 
     def decode(
         self,
-        image_embeddings: Embeddings,
+        features: Features,
         point_coords: np.ndarray,
         point_labels: np.ndarray,
         mask_input: np.ndarray,
@@ -79,7 +83,7 @@ class Graphs(Protocol):
     def matte(
         self,
         image: np.ndarray,
-        image_embeddings: Embeddings,
+        features: Features,
         mask_logits: np.ndarray,
         input_size: tuple[int, int],
         original_size: tuple[int, int],
@@ -116,14 +120,14 @@ class OnnxGraphs:
     def __repr__(self) -> str:
         return f"OnnxGraphs({self.variant} on {self.provider}, {str(self.folder)!r})"
 
-    def encode(self, image: np.ndarray, /) -> Embeddings:
+    def encode(self, image: np.ndarray, /) -> Features:
         """See `Graphs.encode`."""
-        (embeddings,) = self._run(contract.IMAGE_ENCODER, image)
-        return embeddings if self.provider == CUDA else embeddings.numpy()
+        features = self.run(contract.IMAGE_ENCODER, {"image": image})
+        return features if self.provider == CUDA else {name: values.numpy() for name, values in features.items()}
 
     def decode(
         self,
-        image_embeddings: Embeddings,
+        features: Features,
         point_coords: np.ndarray,
         point_labels: np.ndarray,
         mask_input: np.ndarray,
@@ -131,15 +135,19 @@ class OnnxGraphs:
         /,
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `Graphs.decode`."""
-        masks, scores = self._run(
-            contract.MASK_DECODER, image_embeddings, point_coords, point_labels, mask_input, has_mask_input
-        )
-        return masks.numpy(), scores.numpy()
+        prompts = {
+            "point_coords": point_coords,
+            "point_labels": point_labels,
+            "mask_input": mask_input,
+            "has_mask_input": has_mask_input,
+        }
+        found = self.run(contract.MASK_DECODER, {**features, **prompts})
+        return found["low_res_masks"].numpy(), found["iou_predictions"].numpy()
 
     def matte(
         self,
         image: np.ndarray,
-        image_embeddings: Embeddings,
+        features: Features,
         mask_logits: np.ndarray,
         input_size: tuple[int, int],
         original_size: tuple[int, int],
@@ -147,25 +155,34 @@ class OnnxGraphs:
         /,
     ) -> np.ndarray:
         """See `Graphs.matte`."""
-        sizes = np.asarray(input_size, np.int64), np.asarray(original_size, np.int64)
-        (alpha,) = self._run(contract.MATTE, image, image_embeddings, mask_logits, *sizes, np.asarray(mask_guidance))
-        return alpha.numpy()
+        inputs = {
+            "image": image,
+            "mask_logits": mask_logits,
+            "input_size": np.asarray(input_size, np.int64),
+            "original_size": np.asarray(original_size, np.int64),
+            "mask_guidance": np.asarray(mask_guidance),
+        }
+        return self.run(contract.MATTE, {**features, **inputs})["alpha"].numpy()
 
-    def _run(self, graph: contract.Graph, *values: Embeddings) -> list[DeviceArray]:
-        """Run one graph; its outputs stay on the device, and inputs that are on the device already are not copied."""
+    def run(self, graph: contract.Graph, values: Features) -> dict[str, DeviceArray]:
+        """Run one graph on those of the values that it reads, by name.
+
+        Its outputs stay on the device, and inputs that are on the device already are not copied.
+        """
         session = self.sessions[graph.name]
         try:
             binding = session.io_binding()
-            for tensor, value in zip(graph.inputs, values, strict=True):
+            for tensor in session.get_inputs():
+                value = values[tensor.name]
                 if isinstance(value, np.ndarray):
                     binding.bind_cpu_input(tensor.name, np.ascontiguousarray(value))
                 else:
                     binding.bind_ortvalue_input(tensor.name, value)
-            for tensor in graph.outputs:
-                binding.bind_output(tensor.name, "cuda" if self.provider == CUDA else "cpu")
+            names = [tensor.name for tensor in session.get_outputs()]
+            for name in names:
+                binding.bind_output(name, "cuda" if self.provider == CUDA else "cpu")
             session.run_with_iobinding(binding, run_options())
-            outputs: list[DeviceArray] = binding.get_outputs()
-            return outputs
+            return dict(zip(names, binding.get_outputs(), strict=True))
         except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
             advice = "; on the CPU (device='cpu') it may still run" if self.provider == CUDA else ""
             raise GraphError(f"{self.folder / graph.file} failed on {self.provider}{advice}: {error}") from error
@@ -217,6 +234,7 @@ def _check_graph(graph: contract.Graph, session: ort.InferenceSession, folder: P
             f"{path} follows version {stamp.get('mam_contract')} of the contract; this library expects version "
             f"{contract.VERSION}. Export the set again with this version's `python -m export graphs`."
         )
+    graph = graph.having({tensor.name for tensor in (*session.get_inputs(), *session.get_outputs())})
     for declared, found in ((graph.inputs, session.get_inputs()), (graph.outputs, session.get_outputs())):
         expected = [(t.name, t.dtype, len(t.shape)) for t in declared]
         got = [(t.name, _NUMPY_DTYPES.get(t.type, t.type), len(t.shape)) for t in found]

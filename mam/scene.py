@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mam import crops
+from mam.automatic import find_main_object
 from mam.boxes import PixelBox, full_box
 from mam.contract import EMBEDDING
 from mam.decoding import candidates, decode_prompts
@@ -54,7 +55,9 @@ class Scene:
     @property
     def nbytes(self) -> int:
         """The most memory that the pixels, the embeddings and the cached crops take, in bytes."""
-        encoded = self.whole.input_image.nbytes + 4 * math.prod(EMBEDDING)
+        # The size of an array on a GPU is not known here; the embedding is the largest.
+        features = sum(getattr(values, "nbytes", 4 * math.prod(EMBEDDING)) for values in self.whole.features.values())
+        encoded = self.whole.input_image.nbytes + features
         crops_kept = 0 if self.graphs.policy.crop_margin is None else _CROPS_KEPT
         return self.photo.pixels.nbytes + (1 + crops_kept) * encoded
 
@@ -98,6 +101,8 @@ class Scene:
     ) -> Matte | NothingFound:
         """Cut out one object. All kinds of prompts may be mixed; coordinates are (x, y) in pixels of the image.
 
+        Without any prompt, the main object is cut out.
+
         Args:
             text: a description of the object, used instead of a box: the best box of `find` is taken.
             box: (x0, y0, x1, y1).
@@ -125,6 +130,8 @@ class Scene:
                 return NothingFound(found.best_score, found.text)
             box = found[0].box
         before = previous.segment if isinstance(previous, Matte) else None
+        if box is None and mask is None and before is None and not len(points) and not len(scribbles):
+            return self.refine(find_main_object(self.graphs, self.whole), guidance)
         prompt = Prompt(box, points, labels, scribbles, scribble_labels, mask, before)
         return self.mattes([prompt], guidance=guidance)[0]
 
@@ -167,7 +174,7 @@ class Scene:
         encoded = self._encoded(segment.crop)
         alpha = self.graphs.matte(
             encoded.input_image,
-            encoded.image_embeddings,
+            encoded.features,
             segment.logits[None, None],
             encoded.frame.input_size,
             encoded.frame.original_size,

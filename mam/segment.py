@@ -14,9 +14,8 @@ class Segment:
     Attributes:
         mask: (H, W) bool, the chosen candidate, original frame.
         chosen: its index, 0 to 3.
-        low_res_masks: (4, 256, 256) float32 logits of all candidates, in the input frame of `crop`: SAM's, or after
-            the mask refiner of a variant that has one.
-        scores: (4,) float32, the predicted IoU of each; not clipped, so it may exceed 1 slightly.
+        low_res_masks: (4, 256, 256) float32 logits of all candidates, in the input frame of `crop`.
+        scores: (4,) float32 in [0, 1], the predicted IoU of each of these masks.
         crop: (x0, y0, x1, y1), the part of the original image that was encoded.
     """
 

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "demo" / "examples"
+TINY_CHECKPOINTS = [ROOT / "mam" / "bundle" / f"tiny_{part}.pt" for part in ("image_encoder", "m2m", "mask_decoder")]
 FLOWER_BOX = (178, 82, 450, 360)  # in flower.jpg
 
 
@@ -34,11 +35,11 @@ def nobodys_models(tmp_path_factory):
 @pytest.fixture(scope="session")
 def mini():
     """The smallest variant: everything of `tiny`, narrower."""
-    from mam.variants import CNN, M2M, Evidence, Variant
+    from mam.contract import InferencePolicy
+    from mam.variants import Tiny, Variant
 
-    encoder = CNN(widths=(16, 24, 48), depths=(1, 1, 2), pyramid=32)
-    m2m = M2M(embedding=16, os8=12, os4=8, os2=8, head=8, cues=True)
-    return Variant("mini", encoder, decoder_mlp=32, evidence=Evidence(side=4, widths=(8, 8, 16)), m2m=m2m)
+    networks = Tiny(decoder=(8, 8, 16), matte=(8, 8, 8, 8))
+    return Variant("mini", networks, policy=InferencePolicy(multimask=False, main_object=True))
 
 
 @pytest.fixture(scope="session")

@@ -23,12 +23,12 @@ class MockGraphs:
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
 
-    def encode(self, image: np.ndarray) -> np.ndarray:
+    def encode(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """An embedding of zeros."""
         time.sleep(self.seconds)
-        return np.zeros((1, 256, 64, 64), np.float32)
+        return {"image_embeddings": np.zeros((1, 256, 64, 64), np.float32)}
 
-    def decode(self, embeddings, coords, labels, mask_input, has_mask):
+    def decode(self, features, coords, labels, mask_input, has_mask):
         """Candidate k draws discs k times as large; a background click is removed from all of them."""
         rows, columns = np.mgrid[:SIDE, :SIDE] + 0.5
         logits = np.zeros((len(coords), 4, SIDE, SIDE), np.float32)
@@ -46,7 +46,7 @@ class MockGraphs:
                 logits[b, k] = np.where(inside, 8.0, -8.0)
         return logits, np.tile(np.float32([0.9, 0.95, 0.8, 0.7]), (len(coords), 1))
 
-    def matte(self, image, embeddings, mask_logits, input_size, original_size, mask_guidance):
+    def matte(self, image, features, mask_logits, input_size, original_size, mask_guidance):
         """The mask itself, opaque."""
         time.sleep(self.seconds)
         (h, w), (height, width) = input_size, original_size

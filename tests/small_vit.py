@@ -14,10 +14,11 @@ import torch
 
 from mam import variants, weights
 from mam.nets import checkpoint
-from mam.variants import M2M, ViT
+from mam.variants import M2M, SamM2M, ViT
 
 SMALL = dataclasses.replace(
-    variants.VARIANTS["vit_b"], encoder=ViT(32, 2, 2, (1,)), decoder_mlp=32, m2m=M2M(os8=12, os4=8, os2=8, head=8)
+    variants.VARIANTS["vit_b"],
+    networks=SamM2M(ViT(32, 2, 2, (1,)), decoder_mlp=32, m2m=M2M(os8=12, os4=8, os2=8, head=8)),
 )
 
 

@@ -17,7 +17,6 @@ from demo.downloads import Downloads, safe_name
 from demo.engine import Engine
 from demo.messages import EXPECTED_ERRORS, NO_TEXT_MODEL, UNEXPECTED, show_errors
 from mam import MamError, Matte, Matting, NothingFound, PromptError, Scene
-from mam.automatic import find_main_object
 from mam.composite import downsample
 from mam.images import write_jpeg, write_png
 
@@ -31,10 +30,10 @@ Rule = Callable[[Scene, str], Matte | NothingFound]
 
 def cut_out_main_object(scene: Scene, text: str) -> Matte | NothingFound:
     """Cut out what is found without a prompt."""
-    box = find_main_object(scene)
-    if box is None:
+    matte = scene.matte()
+    if not matte:
         raise PromptError("no main object was found; choose another rule, or cut it out in the first tab.")
-    return scene.matte(box=box)
+    return matte
 
 
 def cut_out_middle(scene: Scene, text: str) -> Matte | NothingFound:
@@ -48,7 +47,7 @@ def cut_out_text(scene: Scene, text: str) -> Matte | NothingFound:
     return scene.matte(text=text)
 
 
-MAIN_OBJECT, MIDDLE, TEXT = "The largest object", "What is in the middle", "What I describe"
+MAIN_OBJECT, MIDDLE, TEXT = "The main object", "What is in the middle", "What I describe"
 RULES: dict[str, Rule] = {MAIN_OBJECT: cut_out_main_object, MIDDLE: cut_out_middle, TEXT: cut_out_text}
 
 CUTOUT, WHITE, ALPHA = "Cut-outs (PNG)", "On white (JPEG)", "Alphas (PNG)"

@@ -23,7 +23,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--layout", default="segments", help="of the folder; see mam/evaluation/benchmarks.py (default: segments)"
     )
     parser.add_argument(
-        "--prompt", choices=("box", "point", "text"), default="box", help="the one prompt, by the paper's rules"
+        "--prompt", choices=("box", "point", "text", "none"), default="box", help="the one prompt, by the paper's rules"
     )
     parser.add_argument(
         "--rounds",

@@ -10,7 +10,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser of `mam`."""
     parser = commands.add_parser("pack", help="pack training images into a few archives that load into memory")
     parser.set_defaults(run=run)
-    parser.add_argument("data", type=Path, help="a folder; its layout is described in mam/training/data.py")
+    parser.add_argument("data", type=Path, help="a folder; its layout is described in mam/training/library.py")
     parser.add_argument("out", type=Path, help="a folder for data-000.zip, ..., 60 MB each, which `mam train` reads")
     parser.add_argument(
         "--longest", type=int, metavar="PIXELS", help="shrink larger images and backgrounds to this side"

@@ -14,15 +14,17 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "train", help="train a network by a recipe (needs torch); torchrun runs several processes"
     )
     parser.set_defaults(run=run)
-    parser.add_argument(
-        "recipe", help="tiny-segment, then tiny-refiner, then tiny-matte; vit_b-matte, ...: see mam/training/recipes.py"
-    )
-    parser.add_argument("--data", type=Path, required=True, help="see mam/training/data.py and mam/training/sets.py")
+    parser.add_argument("recipe", help="tiny-segment, then tiny-matte; vit_b-matte, ...: see mam/training/recipes.py")
+    parser.add_argument("--data", type=Path, required=True, help="see mam/training/library.py and mam/training/sets.py")
     parser.add_argument(
         "--out", type=Path, required=True, help="for the state to resume from, previews and the final checkpoint"
     )
     parser.add_argument(
-        "--sam", type=Path, help="segment: a checkpoint to start from; matte: the frozen SAM (required)"
+        "--sam",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="segment: checkpoints to start from instead of ImageNet weights; matte: the frozen SAM (required)",
     )
     parser.add_argument("--m2m", type=Path, help="matte: a checkpoint to start from")
     parser.add_argument("--steps", type=int)
@@ -39,8 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.recipe not in RECIPES:
         raise MamError(f"there is no recipe {arguments.recipe!r}; expected one of {', '.join(RECIPES)}.")
     recipe = RECIPES[arguments.recipe].replace(**{k: getattr(arguments, k) for k in ("steps", "batch", "lr", "seed")})
-    if arguments.sam is None and (recipe.stage == "matte" or recipe.only):
-        raise MamError(f"{arguments.recipe} needs --sam, the checkpoint of the SAM that it starts from.")
+    if recipe.stage == "matte" and not arguments.sam:
+        raise MamError(f"{arguments.recipe} needs --sam, the checkpoints of the SAM that it trains behind.")
     try:
         from mam.training.run import train_matte, train_segmentation
     except ModuleNotFoundError as error:
@@ -55,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
             recipe,
             arguments.data,
             arguments.out,
-            sam_file=arguments.sam,
+            sam_files=arguments.sam,
             start=arguments.m2m,
             loaders=arguments.loaders,
             log=_log,

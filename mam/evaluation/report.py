@@ -31,7 +31,8 @@ def instance_quality(cases: Sequence[Case], out: Path) -> InstanceTally:
 def table(rows: Sequence[Row], by_source: bool) -> str:
     """Format the means as text, one line per prompt and round.
 
-    MADe3 and MSEe3 are multiplied by 1000; SADunk is over the unknown region.
+    MADe3 and MSEe3 are multiplied by 1000; SADunk is over the unknown region; "score±" is the mean difference between
+    predicted and true IoU, "clicks" the share of clicks that mask 0 has on their right side.
 
     Args:
         rows: of all cases.
@@ -39,7 +40,7 @@ def table(rows: Sequence[Row], by_source: bool) -> str:
     """
     header = ["IoU", "IoU α", "SAD", "MADe3", "MSEe3", "Grad", "Conn"]
     columns = "".join(f"{name:>8}" for name in ["objects", *header])
-    lines = [f"{'':22}{columns}{'SADunk':>9}{'seconds':>9}"]
+    lines = [f"{'':22}{columns}{'SADunk':>9}{'score±':>8}{'clicks':>8}{'seconds':>9}"]
     for source in sorted({row.case.partition("/")[0] for row in rows}) if by_source else [""]:
         own = [row for row in rows if not by_source or row.case.partition("/")[0] == source]
         for prompt, number in dict.fromkeys((row.prompt, row.round) for row in own):
@@ -49,10 +50,17 @@ def table(rows: Sequence[Row], by_source: bool) -> str:
             figures = (
                 f"{mean['iou']:8.3f}{mean['iou_alpha']:8.3f}{mean['sad']:8.2f}"
                 f"{1000 * mean['mad']:8.1f}{1000 * mean['mse']:8.1f}{mean['grad']:8.2f}{mean['conn']:8.2f}"
-                f"{mean['sad_tri']:9.2f}{mean['seconds']:9.2f}"
+                f"{mean['sad_tri']:9.2f}{_mean([abs(row.score - row.iou) for row in part]):8.3f}"
+                f"{_mean([row.clicks_right for row in part]):8.4f}{mean['seconds']:9.2f}"
             )
             lines.append(f"{name:22}{len(part):8}{figures.replace('nan', '  -')}")
     return "\n".join(lines)
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Return the mean of the values that are not NaN; NaN if there are none."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def clicks_needed(rows: Sequence[Row], target: float) -> tuple[float, float]:

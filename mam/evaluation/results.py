@@ -20,7 +20,7 @@ class Row:
 
     Attributes:
         case: name of the `Case`.
-        prompt: "box", "point" or "text"; FIRST+THEN for simulated users.
+        prompt: "box", "point", "text" or "none"; FIRST+THEN for simulated users.
         round: from 1.
         iou: of SAM's mask.
         iou_alpha: of the alpha above 0.5.
@@ -34,6 +34,9 @@ class Row:
         mse_tri: over the unknown region.
         grad_tri: over the unknown region.
         conn_tri: over the unknown region.
+        score: the model's own prediction of `iou`; NaN if it found nothing.
+        clicks_right: share of the clicks that mask 0 has on their right side; NaN without clicks. A candidate that is
+            chosen because it obeys more clicks does not count.
         seconds: from prompt to alpha; the image is encoded already, unless the model encodes a crop.
     """
 
@@ -52,6 +55,8 @@ class Row:
     mse_tri: float
     grad_tri: float
     conn_tri: float
+    score: float
+    clicks_right: float
     seconds: float
 
     @classmethod

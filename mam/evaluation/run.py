@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from mam.decoding import candidates
 from mam.errors import MamError
 from mam.evaluation.benchmarks import Case, Layout
 from mam.evaluation.interaction import Correction, First, User, box_centre, tight_box
@@ -25,7 +26,7 @@ from mam.matte import Matte, NothingFound
 from mam.matting import Matting
 from mam.scene import Guidance, Scene
 
-PromptKind = Literal["box", "point", "text"]
+PromptKind = Literal["box", "point", "text", "none"]
 TEXT_RULES = {"box_threshold": 0.25, "text_threshold": 0.5, "nms": 0.8}  # the paper's, for RefMatte-RW100
 
 
@@ -41,7 +42,11 @@ def measure(answer: Matte | None, truth: np.ndarray, unknown: np.ndarray | None,
     alpha = np.zeros(truth.shape) if answer is None else answer.alpha_uint8() / 255
     mask = np.zeros(truth.shape, bool) if answer is None else answer.mask
     true_mask = truth > 0.5
-    figures = {"iou": iou(mask, true_mask), "iou_alpha": iou(alpha > 0.5, true_mask)}
+    figures = {
+        "iou": iou(mask, true_mask),
+        "iou_alpha": iou(alpha > 0.5, true_mask),
+        "score": float("nan") if answer is None else answer.score,
+    }
     names = ("sad", "mad", "mse", "grad", "conn")
     if hard:
         sad = np.abs(alpha - truth)
@@ -66,7 +71,7 @@ def evaluate(
         cases: the objects of the benchmark.
         layout: the benchmark's layout.
         prompt: "box", the tight box of alpha > 127 / 255; "point", the centre of that box; "text", the best-scoring box
-            for the benchmark's text.
+            for the benchmark's text; "none", no prompt, for benchmarks with one object per image.
         out: the folder for the CSV file and the mattes; cases that are in the CSV file are skipped.
 
     Raises:
@@ -82,7 +87,8 @@ def evaluate(
         start = time.perf_counter()
         answer = _answer_prompt(scene, case, truth, prompt, layout.guidance)
         seconds = time.perf_counter() - start
-        rows = [Row(case.name, prompt, 1, **measure(answer, truth, case.read_unknown(), layout.hard), seconds=seconds)]
+        figures = measure(answer, truth, case.read_unknown(), layout.hard)
+        rows = [Row(case.name, prompt, 1, **figures, clicks_right=float("nan"), seconds=seconds)]
         _write_alpha(answer, truth, out, case)
         results.add(rows)
         yield rows
@@ -94,6 +100,8 @@ def _answer_prompt(scene: Scene, case: Case, truth: np.ndarray, prompt: PromptKi
         assert case.text is not None  # `evaluate` refuses benchmarks without texts
         found = scene.find([case.text], **TEXT_RULES)
         return _found(scene.matte(box=found[0].box, guidance=guidance)) if found else None
+    if prompt == "none":
+        return _found(scene.matte(guidance=guidance))
     mask = truth > 127 / 255
     if prompt == "box":
         return _found(scene.matte(box=tight_box(mask), guidance=guidance))
@@ -135,10 +143,19 @@ def interact(
             if new_prompt:
                 answer = _found(scene.matte(**user.arguments(), previous=answer, guidance=layout.guidance))
                 figures = measure(answer, truth, unknown, layout.hard)
+                figures["clicks_right"] = _clicks_right(answer, user)
             rows.append(Row(case.name, kind, number, **figures, seconds=time.perf_counter() - start))
         _write_alpha(answer, truth, out, case)
         results.add(rows)
         yield rows
+
+
+def _clicks_right(answer: Matte | None, user: User) -> float:
+    if answer is None or not user.points:
+        return float("nan")
+    mask = candidates(answer.segment)[0].mask
+    x, y = np.array(user.points).astype(int).T
+    return float((mask[y, x] == np.array(user.labels, bool)).mean())
 
 
 def _open_scenes(matting: Matting, cases: Sequence[Case]) -> Iterator[tuple[Case, Scene]]:

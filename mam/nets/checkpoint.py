@@ -1,6 +1,7 @@
 """Reading and writing of checkpoints: strict, with `weights_only`, and errors that describe files of other kinds.
 
-This project writes one file per network, SAM and M2M: `{"variant": ..., "recipe": ..., "state_dict": ...}`.
+This project writes `{"variant": ..., "recipe": ..., "state_dict": ...}`, one file for M2M, and for SAM one or, to keep
+files below 10 MB, one per submodule.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from torch import Tensor, nn
 
 from mam.errors import WeightsError
 from mam.nets.m2m import MaskToMatte
-from mam.nets.mam import MattingAnything
+from mam.nets.mam import MattingAnything, build_m2m, build_sam
 from mam.nets.sam import Sam
+from mam.nets.tiny.matte import MatteUNet
+from mam.nets.tiny.segmenter import Segmenter
 from mam.variants import Variant
 
-_SAM_PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.", "unpack.", "evidence.")
+_SAM_PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
 
 
 def load(variant: Variant, *files: Path) -> MattingAnything:
@@ -29,7 +32,7 @@ def load(variant: Variant, *files: Path) -> MattingAnything:
 
     Args:
         variant: the sizes of the network.
-        files: contain SAM and M2M together, in any order: this project's two files; Meta's `sam_vit_*.pth` and the
+        files: contain SAM and M2M together, in any order: this project's files; Meta's `sam_vit_*.pth` and the
             authors' M2M; or the authors' single file with both (`seg_model.*` and `m2m.*`). The names of tensors
             distinguish SAM from M2M.
 
@@ -47,7 +50,7 @@ def load(variant: Variant, *files: Path) -> MattingAnything:
     return model.eval()
 
 
-def load_sam(variant: Variant, *files: Path) -> Sam:
+def load_sam(variant: Variant, *files: Path) -> Sam | Segmenter:
     """Build SAM alone, in eval mode; an M2M in the files is ignored.
 
     Args:
@@ -59,12 +62,12 @@ def load_sam(variant: Variant, *files: Path) -> Sam:
     """
     state, rest = _read_parts(variant, files)
     with torch.device("meta"):
-        sam = Sam(variant)
+        sam = build_sam(variant)
     _fill(sam, state, files, state | rest)
     return sam.eval()
 
 
-def load_m2m(variant: Variant, *files: Path) -> MaskToMatte:
+def load_m2m(variant: Variant, *files: Path) -> MaskToMatte | MatteUNet:
     """Build M2M alone, in eval mode; a SAM in the files is ignored.
 
     Args:
@@ -76,7 +79,7 @@ def load_m2m(variant: Variant, *files: Path) -> MaskToMatte:
     """
     rest, state = _read_parts(variant, files)
     with torch.device("meta"):
-        m2m = MaskToMatte(variant.m2m)
+        m2m = build_m2m(variant)
     _fill(m2m, state, files, state | rest)
     return m2m.eval()
 
@@ -209,7 +212,9 @@ def _abbreviate(names: list[str]) -> str:
     return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "") if names else "none"
 
 
-def save(net: Sam | MaskToMatte, variant: Variant, file: Path, recipe: dict[str, Any] | None = None) -> None:
+def save(
+    net: nn.Module, variant: Variant, file: Path, recipe: dict[str, Any] | None = None, part: str | None = None
+) -> None:
     """Write one network in half precision; an interruption leaves no partial file under the final name.
 
     Args:
@@ -217,8 +222,13 @@ def save(net: Sam | MaskToMatte, variant: Variant, file: Path, recipe: dict[str,
         variant: its sizes, which are stored with it.
         file: the checkpoint; its folder is created if it is missing.
         recipe: how the network was trained, which is stored with it.
+        part: the name of the only submodule to write; None writes all.
     """
-    state = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
+    state = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in net.state_dict().items()
+        if part is None or name.startswith(f"{part}.")
+    }
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")
     torch.save({"variant": variant.to_dict(), "recipe": recipe or {}, "state_dict": state}, partial)
@@ -228,8 +238,8 @@ def save(net: Sam | MaskToMatte, variant: Variant, file: Path, recipe: dict[str,
 def build_seeded(variant: Variant, seed: int) -> MattingAnything:
     """Build a network with random weights in eval mode, for measurements and tests without a checkpoint.
 
-    Parameters that SAM and M2M initialise to zero (relative positions, the last batch norm of a block) are random too,
-    because zeros would hide errors in the layers that use them.
+    Parameters that the networks initialise to zero (relative positions, the last batch norm of a block, heads of
+    `tiny`) are random too, because zeros would hide errors in the layers that use them.
 
     Args:
         variant: the sizes of the network.
@@ -241,6 +251,8 @@ def build_seeded(variant: Variant, seed: int) -> MattingAnything:
         for name, tensor in model.named_parameters():
             if "rel_pos" in name or name.endswith("pos_embed"):
                 tensor.normal_(0, 0.1)
+            elif re.fullmatch(r"m2m\.refine_OS\d\.weight|sam\.mask_decoder\.masks1\.weight", name):
+                tensor.normal_(0, 0.02)
             elif name.startswith("m2m") and name.endswith("bn2.weight"):
                 tensor.uniform_(0.5, 1.0)
     return model.eval()

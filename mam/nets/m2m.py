@@ -14,13 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mam.nets.colour_line import colour_line
+from mam.contract import EMBEDDING
 from mam.nets.resample import resample
 from mam.variants import M2M
 
 NARROW_CHANNELS = 64  # up to this number, `_subpixel_convolution` is faster than a transposed convolution
-LOGIT_SCALE = 2.0  # tanh(logits / 2): soft confidence channel
-CHANNEL_PADDING = 2  # channels of zeros that make their number a multiple of 8: twice as fast in onnxruntime
 
 
 class SpectralNorm(nn.Module):
@@ -172,63 +170,38 @@ class MaskToMatte(nn.Module):
         config: widths; the defaults of `M2M` are the authors'.
     """
 
+    uses_embeddings = True
+    margin = 8  # cells of the embedding around the mask that the alphas depend on; 6 are too few
+
     def __init__(self, config: M2M) -> None:
         super().__init__()
+        guide = 3 + 1  # the image and the mask
         self.conv1 = _up(config.os2, config.os2)
         self.bn1 = nn.BatchNorm2d(config.os2)
-        guide, last = (3 + 1 + 4, 3 + 3 + CHANNEL_PADDING) if config.cues else (3 + 1, 0)
-        self.cues = config.cues
-        self.layer2 = _stage(config.embedding + guide, config.os8, 3)
+        self.layer2 = _stage(EMBEDDING[0] + guide, config.os8, 3)
         self.layer3 = _stage(config.os8 + guide, config.os4, 3)
         self.layer4 = _stage(config.os4 + guide, config.os2, 2)
-        self.refine_OS1 = _head(config.os2 + last, config.head)
+        self.refine_OS1 = _head(config.os2, config.head)
         self.refine_OS4 = _head(config.os4, config.head)
         self.refine_OS8 = _head(config.os8, config.head)
-        if config.embedding != 256:
-            self.narrow = nn.Conv2d(256, config.embedding, 1)
 
-    def forward(
-        self, image_embeddings: Tensor, image: Tensor, mask_logits: Tensor, likeness: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, image_embeddings: Tensor, image: Tensor, mask_logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Predict the alphas of an image, or of a crop of it along the cells of the embedding.
 
         Args:
             image_embeddings: (B, 256, h, w) float32.
             image: (B, 3, 16h, 16w) float32, normalised.
-            mask_logits: (B, 1, 4h, 4w) float32, SAM's low-resolution mask, positive inside; a network without cues,
-                like the authors', uses only the sign.
-            likeness: (B, 1, 8h, 8w) float32 from `mam.nets.likeness`; required by a network with cues, else ignored.
+            mask_logits: (B, 1, 4h, 4w) float32, SAM's low-resolution mask, positive inside; only the sign is used.
 
         Returns:
             alpha_os8, alpha_os4 and alpha_os1, each (B, 1, 16h, 16w) float32 in [0, 1].
-
-        Raises:
-            ValueError: the network has cues, and `likeness` is missing.
         """
         mask = (mask_logits > 0).to(image.dtype)
         guide = [torch.cat([resample(image, 1 / s), resample(mask, 4 / s)], 1) for s in (16, 8, 4)]
-        if self.cues:
-            if likeness is None:
-                raise ValueError("this Mask-to-Matte network has cues; give it likeness.")
-            position, certainty = colour_line(image, mask)
-            cues = torch.cat(
-                [
-                    torch.tanh(mask_logits / LOGIT_SCALE),
-                    F.avg_pool2d(position, 4),
-                    certainty,
-                    F.avg_pool2d(likeness, 2),
-                ],
-                1,
-            )
-            guide = [torch.cat([g, F.avg_pool2d(cues, k)], 1) for g, k in zip(guide, (4, 2, 1), strict=True)]
-        x = self.narrow(image_embeddings) if hasattr(self, "narrow") else image_embeddings
-        x8 = self.layer2(torch.cat([x, guide[0]], 1))
+        x8 = self.layer2(torch.cat([image_embeddings, guide[0]], 1))
         x4 = self.layer3(torch.cat([x8, guide[1]], 1))
         x2 = self.layer4(torch.cat([x4, guide[2]], 1))
         x1 = F.leaky_relu(self.bn1(self.conv1(x2)), 0.2)
-        if self.cues and likeness is not None:
-            empty = torch.zeros_like(image[:, :CHANNEL_PADDING])
-            x1 = torch.cat([x1, image, position, resample(certainty, 4), resample(likeness, 2), empty], 1)
         logits = resample(self.refine_OS8(x8), 8), resample(self.refine_OS4(x4), 4), self.refine_OS1(x1)
         os8, os4, os1 = ((torch.tanh(x) + 1) / 2 for x in logits)
         return os8, os4, os1

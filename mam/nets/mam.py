@@ -13,14 +13,27 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mam.frames import SIDE
-from mam.nets.likeness import BROAD, likeness, palette
 from mam.nets.m2m import MaskToMatte, fold_spectral_norm
 from mam.nets.refine import refine
 from mam.nets.resample import resample
 from mam.nets.sam import CELL, Sam
-from mam.variants import Variant
+from mam.nets.tiny.matte import MatteUNet
+from mam.nets.tiny.segmenter import Segmenter
+from mam.variants import SamM2M, Variant
 
-MARGIN = 8  # cells around the mask that M2M's alphas depend on; 6 are too few
+
+def build_sam(variant: Variant) -> Sam | Segmenter:
+    """Build SAM, or what a variant has in its place, with random weights."""
+    if isinstance(variant.networks, SamM2M):
+        return Sam(variant.networks, variant.policy.multimask)
+    return Segmenter(variant.networks)
+
+
+def build_m2m(variant: Variant) -> MaskToMatte | MatteUNet:
+    """Build the variant's Mask-to-Matte network with random weights."""
+    if isinstance(variant.networks, SamM2M):
+        return MaskToMatte(variant.networks.m2m)
+    return MatteUNet(variant.networks.matte)
 
 
 class MattingAnything(nn.Module):
@@ -33,8 +46,8 @@ class MattingAnything(nn.Module):
     def __init__(self, variant: Variant) -> None:
         super().__init__()
         self.variant = variant
-        self.sam = Sam(variant)
-        self.m2m = MaskToMatte(variant.m2m)
+        self.sam = build_sam(variant)
+        self.m2m = build_m2m(variant)
 
     def forward(
         self,
@@ -58,18 +71,18 @@ class MattingAnything(nn.Module):
         Returns:
             alpha (B, 1, H, W) float32 in [0, 1].
         """
-        embeddings = self.sam.image_encoder(image)
-        b, side = len(point_coords), 4 * embeddings.shape[-1]
-        none, no = embeddings.new_zeros(b, 1, side, side), embeddings.new_zeros(b)
-        masks, quality = self.sam.predict_masks(embeddings, point_coords, point_labels, none, no)
+        features = self.sam.encode(image)
+        b, side = len(point_coords), 4 * features[0].shape[-1]
+        none, no = image.new_zeros(b, 1, side, side), image.new_zeros(b)
+        masks, quality = self.sam.predict_masks(features, point_coords, point_labels, none, no)
         return self.matte(
-            image, embeddings, self.sam.select_single_mask(masks, quality), input_size, original_size, mask_guidance
+            image, features[0], self.sam.select_single_mask(masks, quality), input_size, original_size, mask_guidance
         )
 
     def matte(
         self,
         image: Tensor,
-        image_embeddings: Tensor,
+        image_embeddings: Tensor | None,
         mask_logits: Tensor,
         input_size: Tensor,
         original_size: Tensor,
@@ -79,7 +92,7 @@ class MattingAnything(nn.Module):
 
         Args:
             image: (1, 3, 1024, 1024) float32, normalised.
-            image_embeddings: (1, 256, 64, 64) float32.
+            image_embeddings: (1, 256, 64, 64) float32; None for an M2M that does not use them.
             mask_logits: (B, 1, 256, 256) float32, of the chosen candidates.
             input_size: (2,) int64, as in `forward`.
             original_size: (2,) int64, as in `forward`.
@@ -92,7 +105,12 @@ class MattingAnything(nn.Module):
         return refine(logits > 0, alphas[:, 0:1], alphas[:, 1:2], alphas[:, 2:3], mask_guidance)
 
     def predict_alphas(
-        self, image: Tensor, image_embeddings: Tensor, mask_logits: Tensor, input_size: Tensor, original_size: Tensor
+        self,
+        image: Tensor,
+        image_embeddings: Tensor | None,
+        mask_logits: Tensor,
+        input_size: Tensor,
+        original_size: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Compute the inputs of refinement, at the original size; arguments as for `matte`.
 
@@ -102,18 +120,14 @@ class MattingAnything(nn.Module):
         b = mask_logits.shape[0]
         h, w = input_size[0], input_size[1]
         size = (original_size[0], original_size[1])
-        y0, y1, x0, x1 = crop_cells((mask_logits > 0).any(0, keepdim=True))
-        embedding = image_embeddings[:, :, y0:y1, x0:x1].expand(b, -1, -1, -1)
-        crop = image[:, :, y0 * CELL : y1 * CELL, x0 * CELL : x1 * CELL]
-        # The histograms of foreground and background colours are those of the whole image.
-        score = None
-        if self.m2m.cues:
-            score = likeness(
-                F.avg_pool2d(crop, 2), *palette(F.avg_pool2d(image, 4), (mask_logits > 0).to(image.dtype), *BROAD)
-            )
-        mask = mask_logits[:, :, y0 * 4 : y1 * 4, x0 * 4 : x1 * 4]
+        y0, y1, x0, x1 = crop_cells((mask_logits > 0).any(0, keepdim=True), self.m2m.margin)
+        crop = image[:, :, y0 * CELL : y1 * CELL, x0 * CELL : x1 * CELL].expand(b, -1, -1, -1)
+        inputs: tuple[Tensor, ...] = crop, mask_logits[:, :, y0 * 4 : y1 * 4, x0 * 4 : x1 * 4]
+        if self.m2m.uses_embeddings:
+            assert image_embeddings is not None
+            inputs = image_embeddings[:, :, y0:y1, x0:x1].expand(b, -1, -1, -1), *inputs
         # The alphas are channels of one tensor, which is padded, cropped and resized once.
-        alphas = torch.cat(self.m2m(embedding, crop.expand(b, -1, -1, -1), mask, score), dim=1)
+        alphas = torch.cat(self.m2m(*inputs), dim=1)
         cells = SIDE // CELL
         padding = (x0 * CELL, (cells - x1) * CELL, y0 * CELL, (cells - y1) * CELL)
         alphas = F.pad(alphas, padding)  # type: ignore[arg-type]  # tensors, so that a trace stays dynamic
@@ -132,11 +146,12 @@ def _resize(x: Tensor, size: tuple[Tensor, Tensor]) -> Tensor:
     return F.interpolate(x, size, mode="bilinear", align_corners=False)  # type: ignore[arg-type]  # tensors, as above
 
 
-def crop_cells(mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the crop around a mask with a margin of `MARGIN`, in cells of the embedding.
+def crop_cells(mask: Tensor, margin: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the crop around a mask, in cells of the embedding.
 
     Args:
         mask: (1, 1, 256, 256) bool. An empty mask gives a small crop without meaning.
+        margin: cells on each side of the mask.
 
     Returns:
         y0, y1, x0, x1 as int64 scalars, ends exclusive.
@@ -147,5 +162,5 @@ def crop_cells(mask: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         hit = cells.amax(axis).flatten()
         first = hit.argmax()
         last = len(hit) - 1 - hit.flip(0).argmax()
-        sides += [(first - MARGIN).clamp(min=0), (last + 1 + MARGIN).clamp(max=len(hit))]
+        sides += [(first - margin).clamp(min=0), (last + 1 + margin).clamp(max=len(hit))]
     return sides[0], sides[1], sides[2], sides[3]

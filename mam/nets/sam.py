@@ -1,8 +1,7 @@
 """SAM, built from segment_anything's own modules: image encoder, prompt encoder, mask decoder.
 
-`tiny` has its own image encoder, narrower MLPs in the decoder and a mask refinement; all other modules are Meta's. The
-forward functions compute the same as Meta's, with a batch axis: one decoder call answers many prompts, either all for
-one image or each for its own image.
+The forward functions compute the same as Meta's, with a batch axis: one decoder call answers many prompts, either all
+for one image or each for its own image.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -17,10 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from mam.frames import SIDE
-from mam.nets.encoder import CNNEncoder, carried
-from mam.nets.evidence import ColourEvidence
-from mam.nets.graph_cut import settle as snap_to_edges
-from mam.variants import CNN, Variant
+from mam.variants import SamM2M, ViT
 
 CELL = 16  # pixels of the input frame per cell of the embedding, in each direction
 
@@ -55,15 +52,16 @@ class Sam(nn.Module):
     """SAM without post-processing; its tensors have Meta's names, so that Meta's checkpoints load strictly.
 
     Args:
-        variant: selects the image encoder and sets the width of the decoder.
+        config: sizes of the image encoder and the decoder.
+        multimask: whether `select_single_mask` chooses among masks 1 to 3.
     """
 
     # Meta's buffers for pixel mean and std are left out: images are normalised before the graph; see mam.frames.
-    def __init__(self, variant: Variant) -> None:
+    def __init__(self, config: SamM2M, multimask: bool = True) -> None:
         super().__init__()
         parts = segment_anything_modeling()
-        self.policy = variant.policy
-        self.image_encoder = _image_encoder(variant)
+        self.multimask = multimask
+        self.image_encoder = _image_encoder(config.encoder)
         self.prompt_encoder = parts.PromptEncoder(
             embed_dim=256,
             image_embedding_size=(SIDE // CELL, SIDE // CELL),
@@ -72,18 +70,19 @@ class Sam(nn.Module):
         )
         self.mask_decoder = parts.MaskDecoder(
             num_multimask_outputs=3,
-            transformer=parts.TwoWayTransformer(depth=2, embedding_dim=256, mlp_dim=variant.decoder_mlp, num_heads=8),
+            transformer=parts.TwoWayTransformer(depth=2, embedding_dim=256, mlp_dim=config.decoder_mlp, num_heads=8),
             transformer_dim=256,
             iou_head_depth=3,
             iou_head_hidden_dim=256,
         )
-        # The embedding of `tiny` contains the image too; that of a ViT is the decoder's input.
-        self.unpack = nn.Conv2d(256, 256, 1) if isinstance(variant.encoder, CNN) else nn.Identity()
-        self.evidence = None if variant.evidence is None else ColourEvidence(variant.evidence)
+
+    def encode(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Encode images, (B, 3, 1024, 1024) float32, normalised -> image_embeddings (B, 256, 64, 64) alone."""
+        return (self.image_encoder(image),)
 
     def predict_masks(
         self,
-        image_embeddings: Tensor,
+        features: Sequence[Tensor],
         point_coords: Tensor,
         point_labels: Tensor,
         mask_input: Tensor,
@@ -92,7 +91,7 @@ class Sam(nn.Module):
         """Predict four masks for each prompt, and their quality.
 
         Args:
-            image_embeddings: (B or 1, 256, h, w) float32; a single image is shared by all prompts.
+            features: from `encode`, (B or 1, 256, h, w) float32; a single image is shared by all prompts.
             point_coords: (B, N, 2) float32; see `embed_prompts`.
             point_labels: (B, N) float32; see `embed_prompts`.
             mask_input: (B, 1, 4h, 4w) float32; see `embed_prompts`.
@@ -100,21 +99,11 @@ class Sam(nn.Module):
 
         Returns:
             `low_res_masks` (B, 4, 4h, 4w) and `iou_predictions` (B, 4), float32. Mask 0 is the single answer, for
-            several clicks; masks 1 to 3 are the alternatives for a single prompt. The masks are logits; those of mask 0
-            are close to -6 or 6 nearly everywhere in a variant with mask refinement (`mam.nets.evidence`,
-            `mam.nets.graph_cut`).
+            several clicks; masks 1 to 3 are the alternatives for a single prompt. The masks are logits.
         """
         sparse, dense = self.embed_prompts(point_coords, point_labels, mask_input, has_mask_input)
-        masks, quality, features = self.decode(image_embeddings, sparse, dense)
-        if self.evidence is not None:
-            image = carried(image_embeddings)
-            refined = self.evidence(masks[:, :1], quality[:, :1], image, features, point_coords, point_labels)
-            if not self.evidence.training:
-                snapped = snap_to_edges(refined, image, point_coords, point_labels)
-                refined = refined + self.evidence.recounted(snapped, image, point_labels)
-                refined = snap_to_edges(refined, image, point_coords, point_labels)
-            masks = torch.cat([refined, masks[:, 1:]], 1)
-        return masks, quality
+        (image_embeddings,) = features
+        return self.decode(image_embeddings, sparse, dense)
 
     def embed_prompts(
         self, point_coords: Tensor, point_labels: Tensor, mask_input: Tensor, has_mask_input: Tensor
@@ -148,7 +137,7 @@ class Sam(nn.Module):
         dense = dense + encoder.no_mask_embed.weight.reshape(1, -1, 1, 1) * (1 - has_mask)
         return sparse, dense
 
-    def decode(self, image_embeddings: Tensor, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def decode(self, image_embeddings: Tensor, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
         """Decode masks from an image embedding and embedded prompts.
 
         Args:
@@ -157,8 +146,7 @@ class Sam(nn.Module):
             dense: (B, 256, h, w) float32, from `embed_prompts`.
 
         Returns:
-            Mask logits (B, 4, 4h, 4w), predicted IoU (B, 4), and the image features after the transformer,
-            (B, 256, h, w).
+            Mask logits (B, 4, 4h, 4w) and predicted IoU (B, 4).
 
         Source: segment_anything/modeling/mask_decoder.py, `predict_masks`.
         """
@@ -166,7 +154,7 @@ class Sam(nn.Module):
         b = sparse.shape[0]
         output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
         tokens = torch.cat([output_tokens.unsqueeze(0).expand(b, -1, -1), sparse], dim=1)
-        source = self.unpack(image_embeddings) + dense
+        source = image_embeddings + dense
         h, w = source.shape[-2:]
         position = self.prompt_encoder.pe_layer((h, w)).unsqueeze(0).expand(b, -1, -1, -1)
         tokens, source = decoder.transformer(source, position, tokens)
@@ -174,11 +162,10 @@ class Sam(nn.Module):
         upscaled = decoder.output_upscaling(source)
         weights = torch.stack([mlp(tokens[:, 1 + i]) for i, mlp in enumerate(decoder.output_hypernetworks_mlps)], dim=1)
         masks = (weights @ upscaled.flatten(2)).reshape(b, -1, 4 * h, 4 * w)
-        quality = decoder.iou_prediction_head(tokens[:, 0])
-        return masks, quality, source
+        return masks, decoder.iou_prediction_head(tokens[:, 0])
 
     def select_single_mask(self, low_res_masks: Tensor, iou_predictions: Tensor) -> Tensor:
-        """Select the mask for a single box or click, by the variant's policy.
+        """Select the mask for a single box or click.
 
         Args:
             low_res_masks: (B, 4, h, w) float32 logits.
@@ -187,13 +174,10 @@ class Sam(nn.Module):
         Returns:
             (B, 1, h, w) float32 logits.
         """
-        return best_mask(low_res_masks, iou_predictions) if self.policy.multimask else low_res_masks[:, :1]
+        return best_mask(low_res_masks, iou_predictions) if self.multimask else low_res_masks[:, :1]
 
 
-def _image_encoder(variant: Variant) -> nn.Module:
-    config = variant.encoder
-    if isinstance(config, CNN):
-        return CNNEncoder(config)
+def _image_encoder(config: ViT) -> nn.Module:
     return segment_anything_modeling().ImageEncoderViT(
         depth=config.depth,
         embed_dim=config.embed_dim,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import io
 
 import numpy as np
@@ -15,7 +16,8 @@ from mam.training.synthetic_foregrounds import Texture, draw_foreground, draw_pl
 
 # Sources with usable masks, and the distance from their edges within which these are unreliable, in pixels of the input
 # frame.
-_EDGE = {"ccp": 5, "davis": 5, "balloon": 8, "coco": 14}
+_EDGE = {"ccp": 5, "davis": 5, "balloon": 8, "coco": 14, "duts": 12, "ecssd": 14, "feral_cat": 20}
+_PREDICTED, _PHOTOGRAPHS = 0.12, 0.35  # how often an example is a photograph with a predicted alpha, or with a mask
 
 
 class Composites:
@@ -38,7 +40,11 @@ class Composites:
         """
         rng = np.random.default_rng((self.seed, index))
         while True:
-            image, alpha, known = self._photograph(rng) if rng.random() < 0.4 else self._composite(rng)
+            draw = rng.random()
+            if draw < _PREDICTED and self.library.alphas:
+                image, alpha, known = self._predicted(rng)
+            else:
+                image, alpha, known = self._photograph(rng) if draw < _PHOTOGRAPHS else self._composite(rng)
             if 0.005 < (np.asarray(alpha) > 127).mean() < 0.95:
                 break
         h, w = image.height, image.width
@@ -64,6 +70,18 @@ class Composites:
         reach = 2 * _EDGE[photo.source] + 1
         edge = ndimage.maximum_filter(alpha, reach) != ndimage.minimum_filter(alpha, reach)
         return image, Image.fromarray(alpha), Image.fromarray((~edge).astype(np.uint8))
+
+    def _predicted(self, rng: np.random.Generator) -> tuple[Image.Image, Image.Image, Image.Image]:
+        """Draw a photograph with an alpha that another network predicted."""
+        image, alpha = self.library.photo_with_alpha(rng)
+        mask = np.asarray(alpha) > 127
+        box = crop_around(rng, mask) if rng.random() < 0.7 else (0, 0, *image.size)
+        scale = SIDE / max(box[2] - box[0], box[3] - box[1])
+        size = (max(8, round((box[2] - box[0]) * scale)), max(8, round((box[3] - box[1]) * scale)))
+        image, alpha = (part.resize(size, Image.Resampling.BICUBIC, box=box) for part in (image, alpha))
+        if rng.random() < 0.5:
+            image, alpha = (part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for part in (image, alpha))
+        return image, alpha, Image.new("L", image.size, 1)
 
     def _composite(self, rng: np.random.Generator) -> tuple[Image.Image, Image.Image, Image.Image]:
         """One or two soft foregrounds on an image; of two, the target is the upper or what is visible of the lower."""
@@ -94,21 +112,26 @@ class Composites:
         elif kind < 0.3:
             foreground, margin = self._bush(rng, side), 0
         else:
-            cutout = self.library.foreground(rng)
+            photographed = self.library.alphas and rng.random() < 0.2
+            cutout = self.library.cut_along_alpha(rng) if photographed else self.library.foreground(rng)
             scale = side / max(cutout.size)
             cutout = cutout.resize(
                 (max(8, int(cutout.width * scale)), max(8, int(cutout.height * scale))), Image.Resampling.BICUBIC
             )
             padded = Image.new("RGBA", (cutout.width + 2 * margin, cutout.height + 2 * margin))
             padded.paste(cutout, (margin, margin))
-            foreground = soften(rng, padded)
+            # The edge of a photographed foreground is soft already.
+            foreground = soften(rng, padded, "edge" if photographed else None)
         w, h = foreground.width - 2 * margin, foreground.height - 2 * margin
         x = int(rng.uniform(-0.15, 1.15) * (image.width - w)) - margin
         y = int(rng.uniform(-0.15, 1.15) * (image.height - h)) - margin
         alpha = Image.new("L", image.size)
         alpha.paste(foreground.getchannel("A"), (x, y))
         layer = Image.new("RGB", image.size)
-        layer.paste(_match_colours(rng, foreground, image), (x, y))
+        colours = _match_colours(rng, foreground, image)
+        if rng.random() < 0.35:
+            colours = spill_light(rng, colours, foreground.getchannel("A"))
+        layer.paste(colours, (x, y))
         return Image.composite(layer, image, alpha), alpha
 
     def _bush(self, rng: np.random.Generator, side: int) -> Image.Image:
@@ -144,3 +167,20 @@ def _match_colours(rng: np.random.Generator, foreground: Image.Image, image: Ima
     gain = (1 - share) + share * np.clip(other.std() / spread, 0.6, 1.4)
     moved = (own - mean) * gain + mean + share * (other.mean((0, 1)) - mean)
     return Image.fromarray(np.clip(moved, 0, 255).astype(np.uint8))
+
+
+def spill_light(rng: np.random.Generator, colours: Image.Image, alpha: Image.Image) -> Image.Image:
+    """Tint a foreground near its edge with one colour, as the light of a strongly coloured background does.
+
+    Args:
+        rng: source of all randomness.
+        colours: RGB of the foreground.
+        alpha: of the same size.
+    """
+    light = np.array(colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.3, 1), rng.uniform(0.3, 1))) * 255
+    strength, reach = rng.uniform(0.1, 0.6), rng.uniform(0.004, 0.05) * max(alpha.size)
+    quarter = (max(1, alpha.width // 4), max(1, alpha.height // 4))
+    depth = 4 * ndimage.distance_transform_edt(np.asarray(alpha.resize(quarter)) > 127)
+    share = Image.fromarray((255 * strength * np.exp(-depth / reach)).astype(np.uint8))
+    tint = Image.new("RGB", colours.size, tuple(int(v) for v in light))
+    return Image.composite(tint, colours, share.resize(colours.size, Image.Resampling.BILINEAR))

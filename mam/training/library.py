@@ -5,6 +5,7 @@ A folder of training data has this layout; any source may be missing:
     photos/<source>/<id>.jpg|.webp + <id>.png   uint8 label map, 0 background; for `MAIN_OBJECT` a soft mask, 0 to 255
     cutouts/<source>/<id>.webp                  RGBA
     backgrounds/<source>/<id>.jpg
+    alpha/<source>/<id>.webp + <id>_alpha.png   photographs with alphas that were predicted by other networks
 
 or is what `mam pack` made of it.
 """
@@ -50,16 +51,8 @@ class Mix:
     not_cut: frozenset[str]
 
 
-# For the present network; the labels of "bsds" are regions of any kind, not objects that could be pasted elsewhere.
-SEGMENTS_MIX = Mix(
-    {"coco": 0.34, "ccp": 0.22, "davis": 0.11, "bsds": 0.12, "balloon": 0.04, "mushroom": 0.02},
-    other=0.1,
-    background=0.20,
-    cutout=0.6,
-    not_cut=frozenset({"bsds"}),
-)
-# For `mam.nets.tiny`; the polygons of "coco" are too coarse to cut foregrounds along them.
-INTERACTIVE_MIX = Mix(
+# The polygons of "coco" are too coarse to cut foregrounds along them.
+MIX = Mix(
     {
         "duts": 0.37,
         "ecssd": 0.08,
@@ -106,7 +99,7 @@ class Library:
         FileNotFoundError: the folder holds no photographs.
     """
 
-    def __init__(self, root: Path, mix: Mix) -> None:
+    def __init__(self, root: Path, mix: Mix = MIX) -> None:
         self.mix, self.files = mix, Files(root)
         groups: dict[tuple[str, str], list[Photo]] = {}
         for name in self._named("photos", ".jpg", ".webp"):
@@ -124,6 +117,7 @@ class Library:
             )
         self.cutouts = self._named("cutouts", ".webp")
         self.backgrounds = self._named("backgrounds", ".jpg")
+        self.alphas = self._named("alpha", ".webp")
 
     def _named(self, folder: str, *endings: str) -> list[str]:
         """Return the names FOLDER/<source>/<id>ENDING, sorted."""
@@ -145,6 +139,19 @@ class Library:
             return "background", image, np.zeros((image.height, image.width), np.uint8)
         photo = self.photo(rng)
         return photo.source, *photo.read()
+
+    def photo_with_alpha(self, rng: np.random.Generator) -> tuple[Image.Image, Image.Image]:
+        """Draw a photograph with a predicted alpha: RGB, and L of the same size."""
+        name = self.alphas[rng.integers(len(self.alphas))]
+        image = Image.open(self.files.open(name)).convert("RGB")
+        return image, Image.open(self.files.open(f"{name.removesuffix('.webp')}_alpha.png")).convert("L")
+
+    def cut_along_alpha(self, rng: np.random.Generator) -> Image.Image:
+        """Draw the foreground of a photograph with a predicted alpha, as RGBA."""
+        image, alpha = self.photo_with_alpha(rng)
+        bounds = mask_bounds(np.asarray(alpha) > 0)
+        image.putalpha(alpha)
+        return image.crop(bounds) if bounds else image
 
     def foreground(self, rng: np.random.Generator) -> Image.Image:
         """Draw an object as RGBA: a cut-out, or an object of a photograph, cut out along its label map."""

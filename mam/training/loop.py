@@ -78,10 +78,7 @@ def train(
     device = next(model.parameters()).device
 
     parameters = [p for p in model.parameters() if p.requires_grad]
-    decay = [p for p in parameters if p.ndim > 1]
-    plain = [p for p in parameters if p.ndim <= 1]
-    groups = [{"params": decay, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=recipe.lr, betas=recipe.betas)
+    optimizer = build_optimizer(model, recipe)
     average = copy.deepcopy(model).requires_grad_(False)
 
     start, typical = 0, 0.0
@@ -111,7 +108,7 @@ def train(
     clock = time.perf_counter()
     for step, data in enumerate(loader, start):
         for group in optimizer.param_groups:
-            group["lr"] = recipe.lr * schedule(step, steps, recipe.warmup)
+            group["lr"] = group["rate"] * schedule(step, steps, recipe.warmup, recipe.decay)
         torch.manual_seed(step * world + rank)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             loss, figures = loss_of({k: v.to(device, non_blocking=True) for k, v in data.items()}, step)
@@ -125,7 +122,7 @@ def train(
         if not torch.isfinite(norm):
             raise FloatingPointError(f"gradient norm {norm} at step {step}; the last good state is in {state_file}")
         optimizer.step()
-        update_average(average, model, min(0.9995, (1 + step) / (10 + step)))
+        update_average(average, model, min(recipe.average, (1 + step) / (10 + step)))
 
         for name, value in {"loss": loss.item(), **figures}.items():
             if not math.isnan(value):
@@ -144,11 +141,35 @@ def train(
     return average
 
 
-def schedule(step: int, steps: int, warmup: int) -> float:
-    """Factor of the learning rate at a step: linear warm-up, then a cosine decay to 1%."""
+def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    """Build AdamW over all parameters that are not frozen; `rate` is each group's learning rate before the schedule."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            pretrained = "backbone." in name
+            rate = recipe.backbone_lr if pretrained and recipe.backbone_lr is not None else recipe.lr
+            decay = recipe.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((rate, decay), []).append(parameter)
+    return torch.optim.AdamW(
+        [{"params": own, "rate": rate, "weight_decay": decay} for (rate, decay), own in groups.items()],
+        betas=recipe.betas,
+    )
+
+
+def schedule(step: int, steps: int, warmup: int, decay: float) -> float:
+    """Factor of the learning rate at a step: linear warm-up, constant, then a cosine decay to 1%.
+
+    Args:
+        step: from 0.
+        steps: of the run.
+        warmup: steps of the warm-up.
+        decay: share of the run in which the rate falls; it does not fall during the warm-up.
+    """
     if step < warmup:
         return (step + 1) / warmup
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+    first = max(warmup, (1 - decay) * steps)
+    done = max(0.0, (step - first) / max(1.0, steps - first))
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def average_gradients(parameters: list[nn.Parameter], world: int) -> None:

@@ -43,6 +43,12 @@ def weighted_l1(predicted: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     return ((predicted - target).abs() * weights).sum() / (weights.sum() + 1e-8)
 
 
+def weighted_entropy(predicted: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """Weighted cross entropy, all (B, 1, H, W) in [0, 1] -> (); its gradient does not vanish where tanh saturates."""
+    entropy = F.binary_cross_entropy(predicted.clamp(1e-6, 1 - 1e-6), target, reduction="none")
+    return (entropy * weights).sum() / (weights.sum() + 1e-8)
+
+
 def laplacian_l1(predicted: Tensor, target: Tensor, weights: Tensor, levels: int = 5) -> Tensor:
     """Weighted L1 between Laplacian pyramids; level i counts 2**i, weights are subsampled, (B, 1, H, W) -> ().
 

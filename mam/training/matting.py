@@ -7,23 +7,26 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mam.frames import SIDE
-from mam.nets.likeness import BROAD, likeness, palette
 from mam.nets.m2m import MaskToMatte
 from mam.nets.sam import CELL, Sam
+from mam.nets.tiny.matte import MatteUNet
+from mam.nets.tiny.segmenter import Segmenter
 from mam.training import prompts
-from mam.training.losses import laplacian_l1, mask_iou, weighted_l1
+from mam.training.losses import laplacian_l1, mask_iou, weighted_entropy, weighted_l1
 from mam.training.segmentation import normalise
 
-_MISSED = 0.55  # IoU below which SAM found another object than the target
+_PERTURBED = 0.15  # share of the masks that do not come from SAM, but from a true mask, as rough as a user's
+_MISSED = 0.75  # IoU below which SAM found another object than the target
 
 
 def matting_loss(
-    sam: Sam,
-    m2m: MaskToMatte,
+    sam: Sam | Segmenter,
+    m2m: MaskToMatte | MatteUNet,
     batch: dict[str, Tensor],
     progress: float,
     cells: int = 20,
     views: int = 6,
+    entropy: float = 0.0,
 ) -> tuple[Tensor, dict[str, float]]:
     """Loss of one batch on some crops per image, along the cells of the embedding.
 
@@ -34,6 +37,7 @@ def matting_loss(
         progress: completed share of the run; the weight maps depend on it (see `_weights`).
         cells: side of a crop in cells of 16 pixels.
         views: crops per image.
+        entropy: weight of the cross entropy, which the paper's loss does not have.
 
     Returns:
         The loss, and figures to print.
@@ -44,17 +48,11 @@ def matting_loss(
     image = normalise(batch["image"], batch["valid"])
     target_small = F.avg_pool2d(alpha.unsqueeze(1), 4) > 0.5
     with torch.no_grad():
-        embeddings = sam.image_encoder(image)
-        mask = _predict_masks(sam, embeddings, alpha > 0.5, target_small)
-        fields = [
-            (embeddings, 1),
-            (image, CELL),
-            (mask, 4),
-            (alpha.unsqueeze(1), CELL),
-            (known.unsqueeze(1), CELL),
-        ]
-        if m2m.cues:
-            fields.append((_score_colours(image, mask), CELL // 2))
+        features = sam.encode(image)
+        mask = _predict_masks(sam, features, alpha > 0.5, target_small)
+        fields = [(alpha.unsqueeze(1), CELL), (known.unsqueeze(1), CELL), (image, CELL), (mask, 4)]
+        if m2m.uses_embeddings:
+            fields.insert(2, (features[0], 1))
         corners = [
             (i, *_crop_corner(alpha[i], target_small[i, 0], mask[i, 0] > 0, cells))
             for i in range(len(alpha))
@@ -64,18 +62,20 @@ def matting_loss(
             torch.stack([field[i, :, y * k : (y + cells) * k, x * k : (x + cells) * k] for i, y, x in corners])
             for field, k in fields
         ]
-    embedding, image, mask, alpha, known, *score = crops
-    os8, os4, os1 = m2m(embedding, image, mask, *score)
+    alpha, known, *inputs = crops
+    os8, os4, os1 = m2m(*inputs)
     w8, w4, w1 = _weights(alpha, os8.detach(), os4.detach(), progress)
     loss = alpha.new_zeros(())
     for predicted, weights, share in ((os1, w1, 0.4), (os4, w4, 0.2), (os8, w8, 0.2)):
         weights = weights * known
         loss = loss + share * (weighted_l1(predicted, alpha, weights) + laplacian_l1(predicted, alpha, weights))
+        if entropy:
+            loss = loss + share * entropy * weighted_entropy(predicted, alpha, weights)
     outputs = {"mad8": os8, "mad4": os4, "mad1": os1}
     return loss, {name: ((os - alpha).abs() * known).mean().item() for name, os in outputs.items()}
 
 
-def _predict_masks(sam: Sam, embeddings: Tensor, target: Tensor, target_small: Tensor) -> Tensor:
+def _predict_masks(sam: Sam | Segmenter, features: tuple[Tensor, ...], target: Tensor, target_small: Tensor) -> Tensor:
     """SAM's logits (B, 1, 256, 256) for boxes around (B, 1024, 1024) bool targets.
 
     Faults of a mask teach M2M to correct them. A mask of another object would only teach it to ignore masks, so the
@@ -84,24 +84,10 @@ def _predict_masks(sam: Sam, embeddings: Tensor, target: Tensor, target_small: T
     coords = prompts.boxes(target)
     labels = coords.new_tensor([[2.0, 3.0]]).expand(len(coords), -1)
     no_mask = coords.new_zeros(len(coords), 1, SIDE // 4, SIDE // 4)
-    mask = sam.select_single_mask(
-        *sam.predict_masks(embeddings, coords, labels, no_mask, coords.new_zeros(len(coords)))
-    )
-    missed = mask_iou(mask, target_small.squeeze(1)).squeeze(1) < _MISSED
-    return torch.where(missed[:, None, None, None], _perturbed_mask(target_small), mask)
-
-
-def _score_colours(image: Tensor, mask: Tensor) -> Tensor:
-    """Similarity of colours to foreground or background, (B, 1, 512, 512); see `mam.nets.likeness`."""
-    inside = (mask > 0).to(image.dtype)
-    halves, quarters = F.avg_pool2d(image, 2).split(1), F.avg_pool2d(image, 4).split(1)
-    # One image at a time, because the histograms of a whole batch would take gigabytes.
-    return torch.cat(
-        [
-            likeness(half, *palette(quarter, own, *BROAD))
-            for half, quarter, own in zip(halves, quarters, inside.split(1), strict=True)
-        ]
-    )
+    mask = sam.select_single_mask(*sam.predict_masks(features, coords, labels, no_mask, coords.new_zeros(len(coords))))
+    replaced = mask_iou(mask, target_small.squeeze(1)).squeeze(1) < _MISSED
+    replaced = replaced | (torch.rand(len(mask), device=mask.device) < _PERTURBED)
+    return torch.where(replaced[:, None, None, None], _perturbed_mask(target_small), mask)
 
 
 def _weights(alpha: Tensor, os8: Tensor, os4: Tensor, progress: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -127,11 +113,12 @@ def _dilate(region: Tensor, radius: int) -> Tensor:
 
 
 def _perturbed_mask(mask: Tensor) -> Tensor:
-    """Logits of (B, 1, h, w) bool masks, smoothed over 0 to 3 pixels, with a wavy edge."""
+    """Logits of (B, 1, h, w) bool masks, smoothed over 0 to 3 pixels, grown or shrunk, with a wavy edge."""
     wave = F.interpolate(torch.randn(len(mask), 1, 24, 24, device=mask.device), mask.shape[-2:], mode="bilinear")
     radius = int(torch.randint(0, 4, ()))
     soft = F.avg_pool2d(mask.float(), 2 * radius + 1, 1, radius)
-    return 12 * (soft + 0.3 * wave - 0.5)
+    grown = 0.4 * torch.rand(len(mask), 1, 1, 1, device=mask.device) - 0.2
+    return 12 * (soft + 0.3 * wave * torch.rand(()) + grown - 0.5)
 
 
 def _crop_corner(alpha: Tensor, target: Tensor, mask: Tensor, cells: int) -> tuple[int, int]:

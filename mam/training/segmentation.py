@@ -1,20 +1,23 @@
-"""Loss of the segmentation stage: image encoder, prompt encoder and mask decoder, on simulated rounds of prompts."""
+"""Loss of the segmentation stage: one image, one first prompt, and up to six corrective clicks."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from mam.frames import PIXEL_MEAN, PIXEL_STD, SIDE
-from mam.nets.encoder import CNNEncoder, pooled
-from mam.nets.sam import Sam
+from mam.nets.tiny.segmenter import Segmenter
 from mam.training import prompts
+from mam.training.examples import KINDS
 from mam.training.losses import mask_iou, mask_losses
 
-# The simulated user's rounds of corrections after the first prompt, in a cycle of ten steps.
-_ROUNDS = (0, 1, 0, 1, 0, 2, 0, 1, 0, 4)
-_SCRIBBLE_STEP, _MIXED_STEP = 7, 2  # of the same cycle: scribbles for all; boxes with a click inside for all
+# How many corrective rounds precede the graded answer, step by step, over and over; alike in all processes.
+_ROUNDS = (0, 1, 0, 0, 2, 0, 1, 0, 0, 4, 0, 1, 0, 0, 3, 0, 1, 0, 0, 6)
+_CLICK_WEIGHT, _CLICK_MARGIN = 0.3, 4.0  # of the loss at clicked pixels: how much, and up to which logit
+_STROKE = 5  # points of a scribble, at most
 
 
 def normalise(images: Tensor, valid: Tensor) -> Tensor:
@@ -26,116 +29,111 @@ def normalise(images: Tensor, valid: Tensor) -> Tensor:
     return x * (rows & columns)
 
 
-@torch.no_grad()
-def tie_query_key_projections(sam: Sam) -> None:
-    """Initialise the decoder's cross attentions with the same projection for queries and keys.
-
-    The inner product of the positional encodings of a prompt and a cell falls with their distance, and a shared random
-    projection preserves it, so that attention starts at nearby cells. With independent projections the decoder needs
-    thousands of images before it responds to prompts at all.
-    """
-    transformer = sam.mask_decoder.transformer
-    attentions = [transformer.final_attn_token_to_image]
-    for layer in transformer.layers:
-        attentions += [layer.cross_attn_token_to_image, layer.cross_attn_image_to_token]
-    for attention in attentions:
-        attention.q_proj.weight.mul_(1.7)
-        attention.k_proj.weight.copy_(attention.q_proj.weight)
-
-
-def segmentation_loss(sam: Sam, batch: dict[str, Tensor], pool: int, step: int) -> tuple[Tensor, dict[str, float]]:
-    """Loss of one batch: that of the answer to the first prompt plus that of the answer after the last correction.
+def segmentation_loss(
+    net: Segmenter, batch: dict[str, Tensor], step: int, coarse: bool
+) -> tuple[Tensor, dict[str, float]]:
+    """Loss of one batch: of the answer to the first prompt, or of the answer after some rounds of corrections.
 
     Args:
-        sam: a network with a `CNNEncoder`, which gets the batch's images as already downsampled.
-        batch: from `mam.training.data.Segments`.
-        pool: average the embedding over pool x pool cells first; 2 makes the decoder four times cheaper.
-        step: decides the kinds of prompts and the number of rounds, equally in all processes.
+        net: the network; the batch's images are already downsampled to what its encoder reads.
+        batch: from `mam.training.examples.Examples`.
+        step: decides the number of rounds.
+        coarse: without the decoder's finest level.
 
     Returns:
-        The loss, and figures to print.
+        The loss and figures to print.
     """
-    encoder = sam.image_encoder
-    assert isinstance(encoder, CNNEncoder), "a ViT is not trained here"
-    target = batch["mask"]
+    target, kind = batch["mask"], batch["kind"]
     x = normalise(batch["image"], batch["valid"]).contiguous(memory_format=torch.channels_last)
-    embeddings = encoder.read(x)
-    if pool > 1:
-        embeddings = pooled(embeddings, pool)
-    side = embeddings.shape[-1] * 4
+    embeddings = net.image_encoder.encode_small(x)
+    b, side = len(target), target.shape[-1] // (2 if coarse else 1)
     small = F.interpolate(target.unsqueeze(1).float(), (side, side), mode="area").squeeze(1) > 0.5
 
-    b = len(target)
-    boxed = (torch.rand(b, device=x.device) < 0.55) & ~prompts.touches_all_edges(target, batch["valid"])
-    coords, labels = first_prompts(target, batch["valid"], boxed, step)
-    losses, iou, chosen = _answer(sam, embeddings, coords, labels, x.new_zeros(b, 1, side, side), x.new_zeros(b), small)
-    loss = losses
-    figures = {
-        "box": iou[boxed].mean().item() if boxed.any() else float("nan"),
-        "click": iou[~boxed].mean().item() if not boxed.all() else float("nan"),
-    }
+    coords, labels = first_prompts(target, batch["valid"], kind)
+    before, given = _given_masks(target, kind)
     rounds = _ROUNDS[step % len(_ROUNDS)]
-    for number in range(1, rounds + 1):
-        xy, sign = prompts.corrections(chosen.squeeze(1) > 0, small)
-        # Sometimes there is no new click, only the earlier logits.
-        sign = torch.where(torch.rand(b, device=x.device) < 0.1, -1.0, sign)
-        coords, labels = torch.cat([coords, xy.unsqueeze(1)], 1), torch.cat([labels, sign.unsqueeze(1)], 1)
-        given = (torch.rand(b, device=x.device) < 0.85).float()
-        with torch.set_grad_enabled(number == rounds):
-            losses, iou, chosen = _answer(
-                sam, embeddings, coords, labels, chosen.clamp(-32, 32), given, small, corrected=True
-            )
+    for _ in range(rounds):
+        with torch.no_grad():
+            features = [e.detach() for e in embeddings]
+            masks, quality = net.mask_decoder(*features, coords, labels, before, given, coarse=coarse)
+            chosen = _chosen(masks, quality, labels)
+            xy, sign = prompts.corrections(chosen.squeeze(1) > 0, small)
+            # Now and then nothing new: another pass over the same prompts with the old logits.
+            sign = torch.where(torch.rand(b, device=x.device) < 0.1, -1.0, sign)
+            coords, labels = torch.cat([coords, xy.unsqueeze(1)], 1), torch.cat([labels, sign.unsqueeze(1)], 1)
+            given = (torch.rand(b, device=x.device) < 0.85).float()
+            before = F.interpolate(chosen, target.shape[-2:], mode="bilinear").clamp(-32, 32)
+    masks, quality = net.mask_decoder(*embeddings, coords, labels, before, given, coarse=coarse)
+
+    losses, iou = mask_losses(masks, small), mask_iou(masks, small)
+    asked = _click_loss(masks[:, 0], coords, labels)
+    loss = _over_candidates(losses).mean() + F.mse_loss(quality, iou) + _CLICK_WEIGHT * asked
+    figures = {
+        "error": (quality - iou).abs().mean().item(),
+        "clicks_right": _click_accuracy(masks[:, 0], coords, labels),
+    }
+    first = iou[:, 0].detach()
     if rounds:
-        loss = loss + losses
-        figures[f"after{rounds}"] = iou.mean().item()
+        figures[f"after{rounds}"] = first.mean().item()
+    else:
+        for i, name in enumerate(KINDS):
+            figures[name] = first[kind == i].mean().item() if (kind == i).any() else math.nan
     return loss, figures
 
 
-def first_prompts(target: Tensor, valid: Tensor, boxed: Tensor, step: int) -> tuple[Tensor, Tensor]:
-    """Boxes where `boxed`, clicks elsewhere; in some steps scribbles for all, or boxes with a click inside for all.
-
-    Args:
-        target: (B, S, S) bool.
-        valid: (B, 2), h and w inside the padding.
-        boxed: (B,) bool.
-        step: decides the kind.
-
-    Returns:
-        Coordinates (B, N, 2) in the input frame and labels (B, N).
-    """
-    b = len(target)
-    click, nothing = prompts.clicks(target).unsqueeze(1), target.new_zeros(b, 1, 2, dtype=torch.float32)
-    one = click.new_ones(b, 1)
-    if step % len(_ROUNDS) == _SCRIBBLE_STEP:
-        stroke = [prompts.clicks(target, deep=0.3).unsqueeze(1) for _ in range(int(torch.randint(3, 7, ())))]
-        return torch.cat([*stroke, nothing], 1), torch.cat([one] * len(stroke) + [-one], 1)
+def first_prompts(target: Tensor, valid: Tensor, kind: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each example's first prompt, padded with label -1: (B, _STROKE + 2, 2) and (B, _STROKE + 2)."""
     corners = prompts.loosen_boxes(prompts.boxes(target), valid * (SIDE / target.shape[-1]))
-    kinds = click.new_tensor([[2.0, 3.0]]).expand(b, -1)
-    if step % len(_ROUNDS) == _MIXED_STEP:
-        return torch.cat([corners, click], 1), torch.cat([kinds, one], 1)
-    coords = torch.where(boxed[:, None, None], corners, torch.cat([click, nothing], 1))
-    return coords, torch.where(boxed[:, None], kinds, torch.cat([one, -one], 1))
+    boxed = (kind == KINDS.index("box")) | (kind == KINDS.index("box+click")) | (kind == KINDS.index("mask"))
+    corner_labels = torch.where(boxed.unsqueeze(1), corners.new_tensor([[2.0, 3.0]]), -1.0)
+    stroke = torch.stack([prompts.clicks(target), *(prompts.clicks(target, deep=0.3) for _ in range(_STROKE - 1))], 1)
+    count = torch.zeros_like(kind)
+    count[(kind == KINDS.index("click")) | (kind == KINDS.index("box+click"))] = 1
+    scribbled = kind == KINDS.index("scribble")
+    count[scribbled] = torch.randint(2, _STROKE + 1, (len(kind),), device=kind.device)[scribbled]
+    stroke_labels = torch.where(torch.arange(_STROKE, device=kind.device) < count.unsqueeze(1), 1.0, -1.0)
+    return torch.cat([stroke, corners], 1), torch.cat([stroke_labels, corner_labels], 1)
 
 
-def _answer(
-    sam: Sam,
-    embeddings: Tensor,
-    coords: Tensor,
-    labels: Tensor,
-    before: Tensor,
-    given: Tensor,
-    target: Tensor,
-    corrected: bool = False,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Loss (), IoU (B,) and logits (B, 1, h, w) of the candidate that inference would use."""
-    masks, quality = sam.predict_masks(embeddings, coords, labels, before, given)
-    losses, iou = mask_losses(masks, target), mask_iou(masks, target)
-    loss = _combine_candidates(losses).mean() + F.mse_loss(quality, iou)
-    with torch.no_grad():
-        chosen = masks[:, :1] if corrected else sam.select_single_mask(masks, quality)
-        return loss, mask_iou(chosen, target).squeeze(1), chosen.detach()
+def _given_masks(target: Tensor, kind: Tensor) -> tuple[Tensor, Tensor]:
+    """Masks that a user brings along, rough ones, as logits (B, 1, H, W), and where there are any, (B)."""
+    b, h, w = target.shape
+    truth = F.interpolate(target.unsqueeze(1).float(), (64, 64), mode="area")
+    waves = F.interpolate(torch.randn(b, 1, 8, 8, device=target.device), (64, 64), mode="bilinear")
+    rough = F.avg_pool2d(truth, 5, 1, 2) + 0.35 * waves * torch.rand(b, 1, 1, 1, device=target.device) > 0.5
+    logits = F.interpolate(16.0 * rough - 8.0, (h, w), mode="bilinear")
+    given = (kind == KINDS.index("mask")).to(logits.dtype)
+    return logits * given.reshape(-1, 1, 1, 1), given
 
 
-def _combine_candidates(losses: Tensor) -> Tensor:
-    """Losses (B, 4) of the candidates -> (B,): mask 0, and mostly the best of masks 1..3, so that these differ."""
-    return losses[:, 0] + 0.8 * losses[:, 1:].amin(1) + 0.2 * losses[:, 1:].mean(1)
+def _over_candidates(losses: Tensor) -> Tensor:
+    """Mask 0 answers every prompt; of masks 1 to 3 the best one learns most, so that they differ. (B, 4) -> (B)."""
+    return losses[:, 0] + 0.4 * losses[:, 1:].amin(1) + 0.05 * losses[:, 1:].mean(1)
+
+
+def _chosen(masks: Tensor, quality: Tensor, labels: Tensor) -> Tensor:
+    """Choose the mask to correct, mask 0 or sometimes the best alternative: (B, 4, h, w) -> (B, 1, h, w)."""
+    best = quality[:, 1:].argmax(1) + 1
+    index = torch.where(torch.rand(len(masks), device=masks.device) < 0.2, best, 0)
+    return masks.gather(1, index.reshape(-1, 1, 1, 1).expand(-1, 1, *masks.shape[2:]))
+
+
+def _at_clicks(masks: Tensor, coords: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits of (B, h, w) at the points, positive where a click is obeyed; which of the (B, N) points are clicks."""
+    side = masks.shape[-1]
+    cell = (coords * (side / SIDE)).long().clamp(0, side - 1)
+    logits = masks.flatten(1).gather(1, cell[..., 1] * side + cell[..., 0])
+    return torch.where(labels == 1, logits, -logits), (labels == 0) | (labels == 1)
+
+
+def _click_loss(masks: Tensor, coords: Tensor, labels: Tensor) -> Tensor:
+    """Hinge loss at clicked pixels of (B, h, w) logits -> ()."""
+    logits, clicked = _at_clicks(masks, coords, labels)
+    return (F.relu(_CLICK_MARGIN - logits) * clicked).sum() / clicked.sum().clamp(min=1)
+
+
+@torch.no_grad()
+def _click_accuracy(masks: Tensor, coords: Tensor, labels: Tensor) -> float:
+    """Share of clicked pixels on the right side of (B, h, w) logits; NaN without clicks."""
+    logits, clicked = _at_clicks(masks, coords, labels)
+    return ((logits > 0) & clicked).sum().item() / clicked.sum().item() if clicked.any() else math.nan

@@ -76,7 +76,12 @@ def test_a_visitor_works_on_tiny_until_the_model_takes_over(browser, nothing_the
     # The next start finds it, and so does the library.
     again, nothing = app.load(app.parse(["--variant", "vit_b"]))
     assert again.graphs.variant == "vit_b" and nothing is None
-    assert Matting.load("vit_b").open(EXAMPLES / "flower.jpg").whole.image_embeddings.shape == (1, 256, 64, 64)
+    assert Matting.load("vit_b").open(EXAMPLES / "flower.jpg").whole.features["image_embeddings"].shape == (
+        1,
+        256,
+        64,
+        64,
+    )
 
 
 def failed_status(matting: Matting, command: list[str], load=Matting.load) -> str:

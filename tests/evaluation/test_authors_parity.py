@@ -15,6 +15,7 @@ from PIL import Image
 from mam.nets import checkpoint
 from mam.variants import VARIANTS
 from tests.conftest import EXAMPLES
+from tests.small_vit import SMALL
 from tools import parity as tool
 
 GENERATOR = """
@@ -33,7 +34,7 @@ class M2M(MaskToMatte):
 class sam_m2m(nn.Module):
     def __init__(self, seg, m2m):
         super().__init__()
-        self.m2m = M2M(m2ms.VARIANT.m2m)
+        self.m2m = M2M(m2ms.VARIANT.networks.m2m)
         self.seg_model = sam_model_registry[seg.removeprefix("sam_")](checkpoint="pretrained/sam.pth")
 
     def forward_inference(self, sample):
@@ -63,7 +64,7 @@ class Decoder(segment_anything_modeling().MaskDecoder):
 def build(checkpoint=None):
     if checkpoint is not None:
         open(checkpoint)
-    sam = Sam(VARIANT)
+    sam = Sam(VARIANT.networks)
     sam.mask_decoder.__class__ = Decoder
     return sam
 
@@ -142,9 +143,9 @@ def clone(mini, tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def mini(mini):
-    """The smallest variant in the authors' layout, with SAM's mask as the only guidance."""
-    return dataclasses.replace(mini, evidence=None, m2m=dataclasses.replace(mini.m2m, cues=False))
+def mini():
+    """A small variant with the authors' networks."""
+    return dataclasses.replace(SMALL, name="mini")
 
 
 @pytest.fixture()

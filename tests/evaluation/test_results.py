@@ -9,7 +9,7 @@ from mam.evaluation.results import Results, Row
 
 
 def row(case: str, number: int) -> Row:
-    return Row(case, "box+click", number, *[0.5] * 13)
+    return Row(case, "box+click", number, *[0.5] * 15)
 
 
 def test_rows_are_read_again(tmp_path: Path) -> None:

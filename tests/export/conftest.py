@@ -30,4 +30,4 @@ def image():
 @pytest.fixture(scope="session")
 def embeddings(small_sam, image):
     """What the small SAM computes of `image` in torch."""
-    return TorchGraphs(small_sam).encode(image)
+    return TorchGraphs(small_sam).encode(image)["image_embeddings"]

@@ -7,20 +7,23 @@ from mam import contract
 from mam.nets.m2m import SpectralNorm
 
 
-def test_every_graph_has_a_module_that_takes_its_inputs_and_leaves_the_model_alone(model) -> None:
+def test_every_graph_has_a_module_that_takes_its_inputs(model) -> None:
     found = modules(model)
-    assert tuple(found) == contract.GRAPHS
-    for graph, (module, inputs) in found.items():
+    names = {"high_res_feats_0", "high_res_feats_1"}
+    assert tuple(found) == tuple(graph.having(names) for graph in contract.GRAPHS)
+    for graph, (_, inputs) in found.items():
         for tensor, value in zip(graph.inputs, inputs, strict=True):
             assert str(value.dtype) == f"torch.{tensor.dtype}" and value.ndim == len(tensor.shape)
-        assert not any(isinstance(part, SpectralNorm) for part in module.modules())
-    assert any(isinstance(part, SpectralNorm) for part in model.modules())
 
 
-def test_folded_modules_compute_what_the_model_does(model) -> None:
-    module, inputs = modules(model)[contract.MATTE]
+def test_spectral_norms_are_folded_and_the_model_is_left_alone(small_sam) -> None:
+    found = modules(small_sam)
+    assert tuple(found) == tuple(graph.having({"image_embeddings"}) for graph in contract.GRAPHS)
+    module, inputs = found[contract.MATTE]
+    assert not any(isinstance(part, SpectralNorm) for part in module.modules())
+    assert any(isinstance(part, SpectralNorm) for part in small_sam.modules())
     with torch.inference_mode():
-        expected, got = model.matte(*inputs), module(*inputs)
+        expected, got = small_sam.matte(*inputs), module(*inputs)
     assert got.shape == (2, 1, 525, 768)
     # Random weights: a pixel with a mask or alpha at a threshold may flip.
     assert ((got - expected).abs() > 1e-4).float().mean() < 1e-3

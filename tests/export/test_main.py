@@ -36,7 +36,7 @@ MODEL = ["--variant", "tiny", "--seed", "0"]
 COMMANDS = {
     "torch": ["graphs", *MODEL, "--out", "x"],
     "onnx": ["flavour", "x", "--precision", "fp16", "--out", "y"],
-    "segment_anything": ["graphs", *MODEL, "--out", "x"],
+    "segment_anything": ["graphs", "--variant", "vit_b", "--seed", "0", "--out", "x"],
     "transformers": ["grounding"],
 }
 

@@ -9,12 +9,12 @@ from mam.folders import BUNDLE
 from mam.nets import checkpoint
 from mam.runtime import load_graphs
 from mam.variants import VARIANTS
-from tests.conftest import EXAMPLES
+from tests.conftest import EXAMPLES, TINY_CHECKPOINTS
 
 
 @pytest.fixture(scope="module")
 def tiny():
-    return checkpoint.load(VARIANTS["tiny"], BUNDLE / "tiny_sam.pt", BUNDLE / "tiny_m2m.pt")
+    return checkpoint.load(VARIANTS["tiny"], *TINY_CHECKPOINTS)
 
 
 def test_embedded_graphs_equal_torch_on_a_photograph(tiny) -> None:

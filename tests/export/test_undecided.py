@@ -21,7 +21,7 @@ def undecided(logits=8.0, alpha=0.5, low_res=8.0):
     masks = np.full((1, 1, 256, 256), 8.0, np.float32)
     full[0, 0, 32, 32], alphas[0, 0, 32, 32], masks[0, 0, 128, 128] = logits, alpha, low_res
     empty = np.zeros((1, 3, 8, 8), np.float32)
-    return undecided_pixels(Fixed(full, alphas), empty, empty, masks, (1024, 1024), (64, 64))
+    return undecided_pixels(Fixed(full, alphas), empty, {"image_embeddings": empty}, masks, (1024, 1024), (64, 64))
 
 
 def test_nothing_is_undecided_away_from_thresholds() -> None:

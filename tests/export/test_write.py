@@ -17,30 +17,32 @@ from mam.folders import BUNDLE
 from mam.nets import checkpoint
 from mam.runtime import load_graphs
 from mam.variants import VARIANTS
+from tests.conftest import TINY_CHECKPOINTS
 
-CHECKPOINTS = (BUNDLE / "tiny_sam.pt", BUNDLE / "tiny_m2m.pt")
+CHANNELS = {"C0": 16, "C1": 32}
 
 
-def test_graphs_follow_the_contract(graphs_folder) -> None:
+def test_graphs_follow_the_contract(mini, graphs_folder) -> None:
     for graph in contract.GRAPHS:
         proto = onnx.load(graphs_folder / graph.file)
         onnx.checker.check_model(proto, full_check=True)
-        for declared, found in ((graph.inputs, proto.graph.input), (graph.outputs, proto.graph.output)):
-            assert [t.name for t in declared] == [t.name for t in found]
-        for tensor, found in zip(graph.inputs, proto.graph.input, strict=True):
+        declared = graph.having({"high_res_feats_0", "high_res_feats_1"})
+        for tensor, found in zip(
+            (*declared.inputs, *declared.outputs), (*proto.graph.input, *proto.graph.output), strict=True
+        ):
             shape = [d.dim_param or d.dim_value for d in found.type.tensor_type.shape.dim]
-            assert shape == list(tensor.shape)
+            assert found.name == tensor.name
+            assert shape == [CHANNELS.get(size, size) for size in tensor.shape]
         metadata = {p.key: p.value for p in proto.metadata_props}
-        assert metadata == {**contract.metadata("mini", "seed 0"), "mam_graph": graph.name}
+        assert metadata == {**contract.metadata("mini", "seed 0", mini.policy), "mam_graph": graph.name}
         assert {n.domain for n in proto.graph.node} == {""}  # standard operators only
-        assert "weight_u" not in str([i.name for i in proto.graph.initializer])  # spectral norm is folded
 
 
 def test_export_gives_the_shipped_graphs(tmp_path) -> None:
-    model = checkpoint.load(VARIANTS["tiny"], *CHECKPOINTS)
+    model = checkpoint.load(VARIANTS["tiny"], *TINY_CHECKPOINTS)
     before = [tensor.clone() for tensor in model.state_dict().values()]
     paths = []
-    write_graphs(model, weights.sha256(*CHECKPOINTS), tmp_path, on_file=paths.append)
+    write_graphs(model, weights.sha256(*TINY_CHECKPOINTS), tmp_path, on_file=paths.append)
     assert paths == [tmp_path / graph.file for graph in contract.GRAPHS]
     for graph in contract.GRAPHS:
         got, shipped = onnx.load(tmp_path / graph.file), onnx.load(BUNDLE / graph.file)
@@ -48,18 +50,21 @@ def test_export_gives_the_shipped_graphs(tmp_path) -> None:
         assert {p.key: p.value for p in got.metadata_props} == {p.key: p.value for p in shipped.metadata_props}
         stored = [{t.name: numpy_helper.to_array(t) for t in proto.graph.initializer} for proto in (got, shipped)]
         assert stored[0].keys() == stored[1].keys()
-        # Folding M2M's spectral norms rounds differently on different processors.
         for name, values in stored[0].items():
-            np.testing.assert_allclose(values, stored[1][name], rtol=1e-6, err_msg=name)
-    # The model is as it was, with its spectral norms.
+            np.testing.assert_array_equal(values, stored[1][name], err_msg=name)
+    # The model is as it was.
     assert all(torch.equal(a, b) for a, b in zip(before, model.state_dict().values(), strict=True))
 
 
 @pytest.mark.parametrize(("b", "n"), [(1, 1), (3, 2), (2, 7)])
 def test_prompts_and_points_are_dynamic(model, graphs_folder, b: int, n: int) -> None:
     rng = np.random.default_rng(0)
+    features = {
+        tensor.name: rng.standard_normal([CHANNELS.get(size, size) for size in tensor.shape], np.float32)
+        for tensor in contract.IMAGE_ENCODER.outputs
+    }
     inputs = (
-        rng.standard_normal((1, 256, 64, 64), np.float32),
+        features,
         rng.uniform(0, 1024, (b, n, 2)).astype(np.float32),
         rng.integers(-1, 4, (b, n)).astype(np.float32),
         rng.standard_normal((b, 1, 256, 256), np.float32),
@@ -82,7 +87,13 @@ def test_half_precision_weights_are_stored_as_such_without_loss(mini, tmp_path) 
     write_graphs(model, "halves", tmp_path)
     initializers = onnx.load(tmp_path / "image_encoder.onnx").graph.initializer
     assert any(i.data_type == onnx.TensorProto.FLOAT16 for i in initializers)
-    assert relative_error(load_graphs(tmp_path, "cpu").encode(image), TorchGraphs(model).encode(image)) < 1e-5
+    assert (
+        relative_error(
+            load_graphs(tmp_path, "cpu").encode(image)["image_embeddings"],
+            TorchGraphs(model).encode(image)["image_embeddings"],
+        )
+        < 1e-5
+    )
 
 
 def test_large_weights_go_into_a_second_file_that_moves_with_the_first(
@@ -92,7 +103,9 @@ def test_large_weights_go_into_a_second_file_that_moves_with_the_first(
     assert (tmp_path / "here" / "image_encoder.onnx.data").stat().st_size > 10_000
     shutil.move(tmp_path / "here", tmp_path / "elsewhere")
     monkeypatch.chdir(tmp_path)
-    assert relative_error(load_graphs(tmp_path / "elsewhere", "cpu").encode(image), embeddings) < 1e-5
+    assert (
+        relative_error(load_graphs(tmp_path / "elsewhere", "cpu").encode(image)["image_embeddings"], embeddings) < 1e-5
+    )
     (tmp_path / "elsewhere" / "image_encoder.onnx.data").unlink()
     with pytest.raises(GraphError, match=r"image_encoder.onnx cannot be loaded"):
         load_graphs(tmp_path / "elsewhere", "cpu")

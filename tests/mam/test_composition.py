@@ -56,7 +56,7 @@ def test_a_shadow_darkens_only_pixels_nearby(matte) -> None:
         Composition.of(matte.photo, [matte.alpha], Style("white", shadow=shadow)).pixels() for shadow in (0, 0.8)
     )
     darker = plain.astype(int).sum(2) - shaded.astype(int).sum(2)
-    assert darker[368, 320] > 100 and darker[5, 5] == 0 and darker[215, 310] == 0
+    assert darker[368, 320] > 100 and darker[5, 5] == 0 and darker[215, 310] < 20
 
 
 def test_several_objects_are_composed_together(matte) -> None:

@@ -23,4 +23,4 @@ def test_a_crop_is_encoded_as_an_image_of_its_own() -> None:
     assert encoded.frame.input_size == (512, 1024)
     alone = np.ascontiguousarray(pixels[20:50, 10:70])
     assert np.array_equal(graphs.image, to_input_image(alone, encoded.frame))
-    assert encoded.input_image is graphs.image and encoded.image_embeddings.shape == (1, 256, 64, 64)
+    assert encoded.input_image is graphs.image and encoded.features["image_embeddings"].shape == (1, 256, 64, 64)

@@ -3,7 +3,9 @@
 import pytest
 
 from mam import GraphError
+from mam.contract import GRAPHS
 from mam.folders import BUNDLE, find_graphs
+from tests.conftest import TINY_CHECKPOINTS
 
 
 def test_the_default_is_the_bundle() -> None:
@@ -24,7 +26,7 @@ def test_a_variant_that_is_not_exported_yet() -> None:
 
 def test_bundle_is_small_and_complete() -> None:
     files = [p for p in BUNDLE.iterdir() if p.is_file()]
-    names = {"image_encoder.onnx", "mask_decoder.onnx", "matte.onnx", "tiny_sam.pt", "tiny_m2m.pt", "README.md"}
+    names = {f"{graph.name}.onnx" for graph in GRAPHS} | {path.name for path in TINY_CHECKPOINTS} | {"README.md"}
     assert names == {p.name for p in files}
     assert max(p.stat().st_size for p in files) < 10_000_000
     assert sum(p.stat().st_size for p in files) < 30_000_000

@@ -20,7 +20,8 @@ def test_cutout_and_composites_have_the_images_size(matte: Matte, tmp_path) -> N
     assert cutout.shape == (427, 640, 4) and np.array_equal(cutout[..., 3], matte.alpha_uint8())
     assert np.array_equal(matte.cutout(clean_colours=False)[..., :3], matte.photo.pixels)
     blue = matte.over("#0000ff")
-    assert (blue[5, 5] == (0, 0, 255)).all() and (blue[215, 310] == matte.photo.pixels[215, 310]).all()
+    assert (blue[5, 5] == (0, 0, 255)).all()
+    assert np.abs(blue[215, 310].astype(int) - matte.photo.pixels[215, 310]).max() <= 3
     for image in (matte.over_blur(), matte.over_checkerboard(), matte.over(np.zeros((9, 9, 3), np.uint8))):
         assert image.shape == (427, 640, 3) and image.dtype == np.uint8
     saved = Image.open(matte.save(tmp_path / "flower.png"))

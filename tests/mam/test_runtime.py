@@ -57,18 +57,18 @@ def test_graph_of_somebody_else(copy) -> None:
 
 def test_another_contract_version(copy) -> None:
     restamp(copy / "mask_decoder.onnx", mam_contract="99")
-    with pytest.raises(GraphError, match=r"version 99 of the contract; this library expects version 2"):
+    with pytest.raises(GraphError, match=r"version 99 of the contract; this library expects version 3"):
         load_graphs(copy, "cpu")
 
 
 def test_missing_metadata(copy) -> None:
     for graph in contract.GRAPHS:
         model = onnx.load(copy / graph.file)
-        kept = {p.key: p.value for p in model.metadata_props if p.key != "mam_close_look"}
+        kept = {p.key: p.value for p in model.metadata_props if p.key != "mam_crop_margin"}
         del model.metadata_props[:]
         onnx.helper.set_model_props(model, kept)
         onnx.save(model, copy / graph.file)
-    with pytest.raises(GraphError, match="lack the metadata mam_close_look"):
+    with pytest.raises(GraphError, match="lack the metadata mam_crop_margin"):
         load_graphs(copy, "cpu")
 
 
@@ -110,10 +110,16 @@ class FakeBinding:
 
 
 class FakeSession:
-    """Stands for a session on CUDA."""
+    """Stands for a session of a graph on CUDA."""
 
-    def __init__(self, fails: str = "") -> None:
-        self.bindings, self.fails = [], fails
+    def __init__(self, graph: contract.Graph) -> None:
+        self.graph, self.bindings, self.fails = graph, [], ""
+
+    def get_inputs(self) -> tuple[contract.Tensor, ...]:
+        return self.graph.inputs
+
+    def get_outputs(self) -> tuple[contract.Tensor, ...]:
+        return self.graph.outputs
 
     def io_binding(self) -> FakeBinding:
         self.bindings.append(FakeBinding())
@@ -127,25 +133,26 @@ class FakeSession:
 @pytest.fixture()
 def on_cuda(graphs_folder, monkeypatch):
     monkeypatch.setattr(ort, "OrtValue", FakeValue)
-    sessions = {graph.name: FakeSession() for graph in contract.GRAPHS}
+    sessions = {graph.name: FakeSession(graph) for graph in contract.GRAPHS}
     return dataclasses.replace(load_graphs(graphs_folder, "cpu"), provider=CUDA, sessions=sessions)
 
 
 def test_on_cuda_embeddings_stay_on_the_device_between_the_graphs(on_cuda) -> None:
     some = np.zeros((1, 1), np.float32)
-    embeddings = on_cuda.encode(some)
-    assert (embeddings.name, embeddings.where) == ("image_embeddings", "cuda")
-    on_cuda.decode(embeddings, some, some, some, some)
-    on_cuda.matte(some, embeddings, some, (1, 1), (1, 1), True)
+    features = on_cuda.encode(some)
+    names = ["image_embeddings", "high_res_feats_0", "high_res_feats_1"]
+    assert [(value.name, value.where) for value in features.values()] == [(name, "cuda") for name in names]
+    on_cuda.decode(features, some, some, some, some)
+    on_cuda.matte(some, features, some, (1, 1), (1, 1), True)
     decoder, matte = (on_cuda.sessions[name].bindings[0] for name in ("mask_decoder", "matte"))
-    assert decoder.stayed == matte.stayed == ["image_embeddings"]
+    assert decoder.stayed == names and matte.stayed == names[:1]
     assert decoder.moved == ["point_coords", "point_labels", "mask_input", "has_mask_input"]
     assert "image" in matte.moved and "mask_guidance" in matte.moved
 
 
 def test_a_scene_on_cuda_knows_its_size(on_cuda) -> None:
     scene = Matting(on_cuda).open(np.zeros((40, 60, 3), np.uint8))
-    assert scene.whole.image_embeddings.where == "cuda" and scene.nbytes > 4 * 256 * 64 * 64
+    assert scene.whole.features["image_embeddings"].where == "cuda" and scene.nbytes > 4 * 256 * 64 * 64
 
 
 def test_a_failure_on_cuda_names_the_graph_and_a_way_out(on_cuda) -> None:

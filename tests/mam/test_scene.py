@@ -45,7 +45,7 @@ def test_three_boxes_are_three_encodings_beside_the_whole_image(counted: Scene) 
 def test_the_number_of_kept_crops_is_bounded_and_counted(counted: Scene) -> None:
     for i in range(6):
         counted.segment([Prompt(box=(10 + 100 * i, 10, 60 + 100 * i, 60))])
-    encoded = counted.whole.input_image.nbytes + counted.whole.image_embeddings.nbytes
+    encoded = counted.whole.input_image.nbytes + sum(values.nbytes for values in counted.whole.features.values())
     assert counted.nbytes == counted.photo.pixels.nbytes + 3 * encoded
     uncropped = Matting(MockGraphs()).open(counted.photo.pixels)
     assert uncropped.nbytes == counted.photo.pixels.nbytes + encoded
@@ -65,7 +65,7 @@ def test_a_scene_pickles_as_its_image() -> None:
     data = pickle.dumps(scene)
     assert len(data) < 10_000  # no embeddings
     again = pickle.loads(data)
-    assert np.array_equal(again.whole.image_embeddings, scene.whole.image_embeddings)
+    assert np.array_equal(again.whole.features["image_embeddings"], scene.whole.features["image_embeddings"])
     assert repr(again) == "Scene(Photo('image', 60 x 40), tiny)"
 
 

@@ -7,6 +7,7 @@ import torch
 
 from mam.errors import WeightsError
 from mam.nets import checkpoint
+from mam.variants import Tiny
 
 
 @pytest.fixture()
@@ -44,9 +45,9 @@ def test_the_authors_single_file_holds_both(mini, files, tmp_path) -> None:
 
 def test_missing_networks_are_named_by_their_tensors(mini, files) -> None:
     _, sam, m2m = files
-    with pytest.raises(WeightsError, match=r"does not hold a Sam.*missing \(evidence"):
+    with pytest.raises(WeightsError, match=r"does not hold a Segmenter.*missing \(image_encoder"):
         checkpoint.load(mini, m2m)
-    with pytest.raises(WeightsError, match=r"does not hold a MaskToMatte.*missing \(bn1.bias"):
+    with pytest.raises(WeightsError, match=r"does not hold a MatteUNet.*missing \(down16"):
         checkpoint.load(mini, sam)
 
 
@@ -68,7 +69,7 @@ def test_errors_describe_the_checkpoint(mini, files, tmp_path) -> None:
 def test_another_variant_is_refused(mini, files) -> None:
     _, sam, m2m = files
     with pytest.raises(WeightsError, match="of another shape"):
-        checkpoint.load(dataclasses.replace(mini, decoder_mlp=64), sam, m2m)
+        checkpoint.load(dataclasses.replace(mini, networks=Tiny(high_res=(16, 8))), sam, m2m)
 
 
 def test_missing_and_half_downloaded_files(mini, files, tmp_path) -> None:

@@ -1,22 +1,30 @@
 """The whole network in torch: cropping, and agreement with the library."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from mam.nets.checkpoint import build_seeded
-from mam.nets.likeness import BROAD, likeness, palette
-from mam.nets.mam import MARGIN, MattingAnything, crop_cells
+from mam.nets.mam import MattingAnything, crop_cells
 from mam.nets.refine import refine
 from mam.nets.resample import resample
-from mam.variants import M2M
+from mam.variants import Tiny
+from tests.small_vit import SMALL
 
 
 def blob(y0: int, y1: int, x0: int, x1: int) -> torch.Tensor:
     logits = torch.full((1, 1, 256, 256), -5.0)
     logits[..., y0:y1, x0:x1] = 5.0
     return logits
+
+
+def m2m_of(
+    model: MattingAnything, embeddings: torch.Tensor, image: torch.Tensor, logits: torch.Tensor
+) -> tuple[torch.Tensor, ...]:
+    return model.m2m(*((embeddings,) if model.m2m.uses_embeddings else ()), image, logits)
 
 
 def matte_without_crop(
@@ -29,29 +37,24 @@ def matte_without_crop(
     guidance: torch.Tensor,
 ) -> torch.Tensor:
     """`MattingAnything.matte` with M2M on the whole input frame."""
-    score = None
-    if model.m2m.cues:
-        score = likeness(F.avg_pool2d(image, 2), *palette(F.avg_pool2d(image, 4), (logits > 0).float(), *BROAD))
     h, w = input_size.tolist()
 
     def resize(x: torch.Tensor) -> torch.Tensor:
         return F.interpolate(x[..., :h, :w], original_size.tolist(), mode="bilinear", align_corners=False)
 
-    alphas = [resize(alpha) for alpha in model.m2m(embeddings, image, logits, score)]
+    alphas = [resize(alpha) for alpha in m2m_of(model, embeddings, image, logits)]
     return refine(resize(resample(logits, 4)) > 0, *alphas, guidance)
 
 
-@pytest.mark.parametrize("cues", [True, False], ids=["cues", "the authors'"])
+@pytest.mark.parametrize("networks", [SMALL.networks, Tiny(matte=(8, 8, 8, 8))], ids=["the authors'", "tiny"])
 @pytest.mark.parametrize("guidance", [True, False])
 @pytest.mark.parametrize(
     "where", [(100, 140, 120, 170), (0, 30, 0, 30), (150, 192, 200, 256)], ids=["middle", "top left", "edge"]
 )
 @torch.inference_mode()
-def test_crop_equals_the_whole_frame(mini, where, guidance, cues) -> None:
-    # M2M's receptive field depends on its depth, which is the authors', not on the widths.
-    import dataclasses
-
-    model = build_seeded(dataclasses.replace(mini, m2m=M2M(embedding=8, os8=8, os4=8, os2=8, head=8, cues=cues)), 3)
+def test_crop_equals_the_whole_frame(mini, where, guidance, networks) -> None:
+    # M2M's receptive field depends on its depth, not on its widths.
+    model = build_seeded(dataclasses.replace(mini, networks=networks), 3)
     image, embeddings = torch.randn(1, 3, 1024, 1024), torch.randn(1, 256, 64, 64)
     inputs = (
         image,
@@ -70,8 +73,8 @@ def test_crop_equals_the_whole_frame(mini, where, guidance, cues) -> None:
 def test_crop_keeps_its_margin_and_stays_inside() -> None:
     mask = torch.zeros(1, 1, 256, 256, dtype=torch.bool)
     mask[..., 100:101, 4:9] = True  # cell row 25, cell columns 1 and 2
-    y0, y1, x0, x1 = (int(v) for v in crop_cells(mask))
-    assert (y0, y1, x0, x1) == (25 - MARGIN, 26 + MARGIN, 0, 3 + MARGIN)
+    y0, y1, x0, x1 = (int(v) for v in crop_cells(mask, 8))
+    assert (y0, y1, x0, x1) == (25 - 8, 26 + 8, 0, 3 + 8)
 
 
 @torch.inference_mode()

@@ -29,6 +29,7 @@ from mam.nets import checkpoint
 from mam.nets.mam import MattingAnything
 from mam.nets.sam import Sam
 from mam.variants import VARIANTS
+from tests.small_vit import SMALL
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 VIT_B = VARIANTS["vit_b"]
@@ -95,7 +96,7 @@ def assert_filled(net: nn.Module, state: dict[str, Tensor]) -> None:
 @pytest.mark.parametrize("name", ["vit_b", "vit_l", "vit_h"])
 def test_our_sam_has_metas_tensors(name) -> None:
     with torch.device("meta"):
-        ours = Sam(VARIANTS[name])
+        ours = Sam(VARIANTS[name].networks)
     shapes = [{k: (v.shape, v.dtype) for k, v in net.state_dict().items()} for net in (ours, build_sam(name))]
     assert shapes[0] == shapes[1] and len(shapes[0]) > 300
     assert not any("pixel" in tensor for tensor in shapes[1])  # Meta's buffers of pixel mean and std are not in files
@@ -148,29 +149,28 @@ def test_files_from_before_zip_archives_load(m2m, tmp_path) -> None:
     assert_filled(checkpoint.load_m2m(VIT_B, file), m2m)
 
 
-def test_a_loaded_model_computes_what_a_copied_one_does(mini, tmp_path) -> None:
-    seeded = checkpoint.build_seeded(mini, 8)
+def test_a_loaded_model_computes_what_a_copied_one_does(tmp_path) -> None:
+    seeded = checkpoint.build_seeded(SMALL, 8)
     file = tmp_path / "both.pth"
     torch.save(add_prefix(seeded.sam.state_dict(), "seg_model.") | add_prefix(seeded.m2m.state_dict(), "m2m."), file)
-    copied = MattingAnything(mini).eval()
+    copied = MattingAnything(SMALL).eval()
     copied.load_state_dict(seeded.state_dict())
     points, labels = torch.tensor([[[200.0, 150.0], [800.0, 700.0]]]), torch.tensor([[2.0, 3.0]])
     sizes = torch.tensor([768, 1024]), torch.tensor([300, 400])
     with torch.inference_mode():
         image = torch.randn(1, 3, 1024, 1024, generator=torch.Generator().manual_seed(1))
         alphas = [
-            net(image, points, labels, *sizes, torch.tensor(True)) for net in (checkpoint.load(mini, file), copied)
+            net(image, points, labels, *sizes, torch.tensor(True)) for net in (checkpoint.load(SMALL, file), copied)
         ]
     assert torch.equal(*alphas) and alphas[0].std() > 0
 
 
-def test_a_loaded_model_can_be_trained(mini, tmp_path) -> None:
+def test_a_loaded_model_can_be_trained(tmp_path) -> None:
     file = tmp_path / "m2m.pth"
-    torch.save(checkpoint.build_seeded(mini, 8).m2m.state_dict(), file)
-    net = checkpoint.load_m2m(mini, file).train()
+    torch.save(checkpoint.build_seeded(SMALL, 8).m2m.state_dict(), file)
+    net = checkpoint.load_m2m(SMALL, file).train()
     assert all(parameter.requires_grad for parameter in net.parameters())
-    logits, likeness = torch.ones(2, 1, 16, 16), torch.zeros(2, 1, 32, 32)
-    net(torch.randn(2, 256, 4, 4), torch.randn(2, 3, 64, 64), logits, likeness)[2].mean().backward()
+    net(torch.randn(2, 256, 4, 4), torch.randn(2, 3, 64, 64), torch.ones(2, 1, 16, 16))[2].mean().backward()
     assert all(parameter.grad is not None for parameter in net.refine_OS1.parameters())
 
 

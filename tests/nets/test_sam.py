@@ -8,12 +8,13 @@ import torch
 
 from mam.nets.sam import Sam, best_mask, segment_anything_modeling
 from mam.variants import VARIANTS
+from tests.small_vit import SMALL
 
 
 @pytest.fixture(scope="module")
-def sam(mini) -> Sam:
+def sam() -> Sam:
     torch.manual_seed(1)
-    return Sam(mini).eval()
+    return Sam(SMALL.networks).eval()
 
 
 @torch.inference_mode()
@@ -22,10 +23,10 @@ def test_prompts_and_masks_equal_metas(sam: Sam) -> None:
     points, labels = torch.rand(3, 2, 2) * 1024, torch.tensor([[1, 0], [1, 1], [0, 1]])
     boxes = torch.rand(3, 4) * 1024
     sparse, dense = sam.prompt_encoder((points, labels), boxes, masks)
-    expected = sam.mask_decoder.predict_masks(sam.unpack(embeddings), sam.prompt_encoder.get_dense_pe(), sparse, dense)
+    expected = sam.mask_decoder.predict_masks(embeddings, sam.prompt_encoder.get_dense_pe(), sparse, dense)
     coords = torch.cat([points, boxes.reshape(3, 2, 2)], 1)
     kinds = torch.cat([labels, torch.tensor([[2, 3]] * 3)], 1).float()
-    got = sam.decode(embeddings, *sam.embed_prompts(coords, kinds, masks, torch.ones(3)))[:2]
+    got = sam.decode(embeddings, *sam.embed_prompts(coords, kinds, masks, torch.ones(3)))
     for mine, metas in zip(got, expected, strict=True):
         assert torch.allclose(mine, metas, atol=1e-5)  # the same sums, batched
 
@@ -44,9 +45,9 @@ def test_a_click_needs_the_padding_point_that_meta_adds(sam: Sam) -> None:
 def test_one_image_per_prompt_equals_one_at_a_time(sam: Sam) -> None:
     embeddings = torch.randn(2, 256, 16, 16)
     prompts = torch.rand(2, 2, 2) * 1024, torch.tensor([[2.0, 3.0]] * 2), torch.zeros(2, 1, 64, 64), torch.zeros(2)
-    together, _ = sam.predict_masks(embeddings, *prompts)
+    together, _ = sam.predict_masks([embeddings], *prompts)
     for i in range(2):
-        alone, _ = sam.predict_masks(embeddings[i : i + 1], *(values[i : i + 1] for values in prompts))
+        alone, _ = sam.predict_masks([embeddings[i : i + 1]], *(values[i : i + 1] for values in prompts))
         assert torch.allclose(together[i], alone[0], atol=1e-4)
 
 
@@ -60,7 +61,7 @@ def test_full_size_variants_have_metas_parameters() -> None:
     parameters = {"vit_b": 93_735_472, "vit_l": 312_342_832, "vit_h": 641_090_608}  # Meta's published models
     for name, count in parameters.items():
         with torch.device("meta"):
-            sam = Sam(VARIANTS[name])
+            sam = Sam(VARIANTS[name].networks)
         assert sum(p.numel() for p in sam.parameters()) == count
 
 

@@ -1,11 +1,11 @@
 """Composites have soft alpha; photographs leave out the pixels near their masks' edges."""
 
 from mam.training.composites import Composites
-from mam.training.library import SEGMENTS_MIX, Library
+from mam.training.library import Library
 
 
 def test_composites_have_soft_alpha_and_ignored_bands(data) -> None:
-    library = Library(data, SEGMENTS_MIX)
+    library = Library(data)
     soft = ignored = 0
     for i in range(8):
         example = Composites(library, 0)[i]

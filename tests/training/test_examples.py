@@ -6,12 +6,12 @@ from PIL import Image
 from scipy import ndimage
 
 from mam.training.examples import KINDS, Examples
-from mam.training.library import INTERACTIVE_MIX, Library
+from mam.training.library import Library
 
 
 @pytest.mark.parametrize("folder", ["data", "main_objects"])
 def test_examples_depend_on_their_index_alone(request, folder):
-    library = Library(request.getfixturevalue(folder), INTERACTIVE_MIX)
+    library = Library(request.getfixturevalue(folder))
     first, second = Examples(library, 96, 0), Examples(library, 96, 0)
     kinds = set()
     for index in range(30):
@@ -34,7 +34,7 @@ def test_the_target_of_an_empty_prompt_is_all_that_is_labelled(tmp_path):
     objects = (np.hypot(x - 40, y - 45) < 15) | (np.hypot(x - 80, y - 45) < 15)
     Image.fromarray(np.uint8(objects[..., None] * [200, 180, 160])).save(folder / "1.jpg")
     Image.fromarray(np.uint8(objects * 255)).save(folder / "1.png")
-    examples = Examples(Library(tmp_path, INTERACTIVE_MIX), 96, 0)
+    examples = Examples(Library(tmp_path), 96, 0)
     drawn = [example for index in range(40) if KINDS[int((example := examples[index])["kind"])] == "empty"]
     assert len(drawn) > 1
     for example in drawn:

@@ -6,9 +6,9 @@ from PIL import Image
 
 from mam.errors import MamError
 from mam.training import files
-from mam.training.data import Segments
+from mam.training.examples import Examples
 from mam.training.files import Files
-from mam.training.library import SEGMENTS_MIX, Library
+from mam.training.library import Library
 
 
 def test_packed_images_train_like_the_folder(data, tmp_path) -> None:
@@ -16,7 +16,7 @@ def test_packed_images_train_like_the_folder(data, tmp_path) -> None:
     archives = files.pack(data, tmp_path / "packed", log=lines.append, shard=files.LARGEST + 20_000)
     assert len(lines) == len(archives) > 1 and archives == sorted((tmp_path / "packed").iterdir())
     assert Files(tmp_path / "packed").names == Files(data).names
-    loose, packed = (Segments(Library(root, SEGMENTS_MIX), 64, 1) for root in (data, tmp_path / "packed"))
+    loose, packed = (Examples(Library(root), 64, 1) for root in (data, tmp_path / "packed"))
     for i in range(8):
         a, b = loose[i], packed[i]
         assert all(np.array_equal(a[k], b[k]) for k in a)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mam.training.library import INTERACTIVE_MIX, SEGMENTS_MIX, Library, label_components
+from mam.training.library import MIX, Library, label_components
 
 
 @pytest.fixture(scope="module")
 def library(data) -> Library:
-    return Library(data, SEGMENTS_MIX)
+    return Library(data)
 
 
 def test_video_frames_are_grouped_by_shot(library) -> None:
@@ -20,20 +20,20 @@ def test_video_frames_are_grouped_by_shot(library) -> None:
 
 def test_a_folder_without_photographs_is_refused(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match="no photographs in"):
-        Library(tmp_path, SEGMENTS_MIX)
+        Library(tmp_path)
 
 
 def test_sources_are_drawn_by_weight(library) -> None:
     rng = np.random.default_rng(0)
     counts = Counter(library.photo(rng).source for _ in range(2000))
-    weights = {source: SEGMENTS_MIX.sources[source] for source in library.shots}
+    weights = {source: MIX.sources.get(source, MIX.other) for source in library.shots}
     for source, weight in weights.items():
         assert counts[source] / 2000 == pytest.approx(weight / sum(weights.values()), abs=0.04)
     assert {library.photo(rng, ["ccp", "not here"]).source for _ in range(20)} == {"ccp"}
 
 
 def test_main_objects_are_found_by_soft_masks(main_objects) -> None:
-    image, labels = Library(main_objects, INTERACTIVE_MIX).photo(np.random.default_rng(0)).read()
+    image, labels = Library(main_objects).photo(np.random.default_rng(0)).read()
     assert image.mode == "RGB"
     assert np.unique(labels).tolist() == [0, 1]
 
@@ -45,9 +45,8 @@ def test_components_are_numbered_without_specks() -> None:
     assert labels[5, 5] == 1 and labels[25, 25] == 2 and labels[38, 38] == 0
 
 
-@pytest.mark.parametrize("mix", [SEGMENTS_MIX, INTERACTIVE_MIX])
-def test_foregrounds_are_opaque_inside_and_cut_tightly(data, mix) -> None:
-    library, rng = Library(data, mix), np.random.default_rng(0)
+def test_foregrounds_are_opaque_inside_and_cut_tightly(data) -> None:
+    library, rng = Library(data), np.random.default_rng(0)
     for _ in range(20):
         foreground = library.foreground(rng)
         alpha = np.asarray(foreground.getchannel("A"))
@@ -60,4 +59,4 @@ def test_foregrounds_come_from_any_photograph_where_nothing_else_is(tmp_path) ->
     folder.mkdir(parents=True)
     Image.new("RGB", (20, 20)).save(folder / "1.jpg")
     Image.fromarray(np.eye(20, dtype=np.uint8)).save(folder / "1.png")
-    assert Library(tmp_path, INTERACTIVE_MIX).foreground(np.random.default_rng(0)).size == (20, 20)
+    assert Library(tmp_path).foreground(np.random.default_rng(0)).size == (20, 20)

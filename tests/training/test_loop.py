@@ -6,13 +6,24 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from mam.training.loop import Strided, schedule, train
+from mam.training.loop import Strided, build_optimizer, schedule, train
 from mam.training.recipes import RECIPES
 
 
 def test_schedule() -> None:
-    assert schedule(0, 100, 10) == pytest.approx(0.1) and schedule(10, 100, 10) == pytest.approx(1)
-    assert schedule(99, 100, 10) < 0.02
+    assert schedule(0, 100, 10, 1.0) == pytest.approx(0.1) and schedule(10, 100, 10, 1.0) == pytest.approx(1)
+    assert schedule(50, 100, 10, 1.0) < 0.7 and schedule(69, 100, 10, 0.3) == 1
+    assert schedule(99, 100, 10, 1.0) < 0.02 and schedule(99, 100, 10, 0.3) < 0.02
+
+
+def test_a_pretrained_backbone_learns_at_its_own_rate() -> None:
+    net = nn.ModuleDict({"backbone": nn.Linear(2, 2), "head": nn.Linear(2, 2)})
+    recipe = RECIPES["tiny-segment"].replace(lr=1.0, backbone_lr=0.1)
+    groups = build_optimizer(net, recipe).param_groups
+    rates = {id(p): (group["rate"], group["weight_decay"]) for group in groups for p in group["params"]}
+    assert rates[id(net["backbone"].weight)] == (0.1, recipe.weight_decay)
+    assert rates[id(net["head"].weight)] == (1.0, recipe.weight_decay)
+    assert rates[id(net["head"].bias)] == (1.0, 0.0)
 
 
 def test_processes_read_each_example_once_and_a_resumed_run_continues() -> None:

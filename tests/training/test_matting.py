@@ -1,12 +1,9 @@
-"""The loss of the matte stage: gradients reach M2M alone, and colour scores are computed only where they are used."""
-
-import dataclasses
+"""The loss of the matte stage: gradients reach M2M alone."""
 
 import pytest
 import torch
 
 from mam.nets.checkpoint import build_seeded
-from mam.training import matting
 from mam.training.matting import matting_loss
 
 
@@ -34,10 +31,3 @@ def test_only_m2m_gets_gradients(mini, batch, progress) -> None:
     assert torch.isfinite(loss) and all(0 <= value <= 1 for value in figures.values())
     assert all(p.grad is None for p in model.sam.parameters())
     assert all(p.grad is not None for p in model.m2m.parameters())
-
-
-def test_a_network_without_cues_does_not_pay_for_colour_scores(mini, batch, monkeypatch) -> None:
-    monkeypatch.delattr(matting, "likeness")
-    model = build_seeded(dataclasses.replace(mini, m2m=dataclasses.replace(mini.m2m, cues=False)), 0)
-    loss, _ = matting_loss(model.sam, model.m2m.train(), batch, 0.0, cells=6, views=1)
-    assert torch.isfinite(loss)

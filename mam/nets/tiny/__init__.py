@@ -1,1 +1,1 @@
-"""The image encoder and the mask decoder that only `tiny` has, in training; `mam.variants` does not use them yet."""
+"""The networks that only `tiny` has: an image encoder, a mask decoder and a Mask-to-Matte network, made for CPUs."""

@@ -25,13 +25,13 @@ class PromptDecoder(nn.Module):
 
     Args:
         widths: channels at strides 4, 8 and 16 of the downsampled image: 64, 32 and 16 cells per side.
-        fine: channels of the two levels above, (256, 128 cells); those of the encoder's high-resolution features.
+        high_res: channels of the two levels above, 256 and 128 cells; those of the encoder's high-resolution features.
     """
 
-    def __init__(self, widths: tuple[int, int, int] = (64, 128, 192), fine: tuple[int, int] = (16, 32)) -> None:
+    def __init__(self, widths: tuple[int, int, int] = (64, 128, 192), high_res: tuple[int, int] = (16, 32)) -> None:
         super().__init__()
         w4, w8, w16 = widths
-        f0, f1 = fine
+        f0, f1 = high_res
         self.features = nn.Conv2d(256, w4, 1)
         # Click and box maps, previous logits and whether there are any, similarity to what was clicked on and off.
         self.prompts = conv_bn(PROMPT_MAPS + 2 + 2, w4, 3)
@@ -113,11 +113,14 @@ class PromptDecoder(nn.Module):
             fine0 = high_res_feats_0.expand(b, -1, -1, -1)
             y1 = F.relu(self.merge1(torch.cat([upsample(self.up1(y2)), fine0, maps1, before], 1)))
             masks = upsample(masks) + self.masks1(y1)
-        return masks, self._quality(masks, x16, y4)
+        return masks, self._quality(masks, x16, y4, 2 if coarse else 4)
 
-    def _quality(self, masks: Tensor, x16: Tensor, y4: Tensor) -> Tensor:
-        """Predict the IoU of each mask, (B, 4), from the features inside and around it and from its certainty."""
-        chance = F.adaptive_avg_pool2d(masks, (y4.shape[-2], y4.shape[-1])).detach().sigmoid().flatten(2)  # (B, 4, N)
+    def _quality(self, masks: Tensor, x16: Tensor, y4: Tensor, scale: int) -> Tensor:
+        """Predict the IoU of each mask, (B, 4), from the features inside and around it and from its certainty.
+
+        The masks are `scale` times as large as `y4`.
+        """
+        chance = F.avg_pool2d(masks, scale).detach().sigmoid().flatten(2)  # (B, 4, N)
         hard = (chance > 0.5).to(chance.dtype)
         area = chance.mean(2)
         expected = (chance * hard).sum(2) / (torch.maximum(chance, hard).sum(2) + 1e-3)
@@ -150,7 +153,8 @@ def prompt_maps(coords: Tensor, labels: Tensor, side: int) -> Tensor:
         near = torch.exp(-((offset / max(reach, 0.6 * SIDE / side)) ** 2) / 2)
         for kind in (1, 0):
             rows = near[:, :, 1] * (labels == kind).unsqueeze(-1)
-            maps.append((rows.unsqueeze(-1) * near[:, :, 0].unsqueeze(-2)).amax(1))
+            # A sum over points is a matrix product; a maximum would take memory for every point.
+            maps.append((rows.transpose(1, 2) @ near[:, :, 0]).clamp(max=1.0))
     boxed = (labels == 2).any(1).to(coords.dtype)[:, None, None]
     first, last = ((offset * (labels == kind)[..., None, None]).sum(1) for kind in (2, 3))
     inside = torch.sigmoid(first / _BOX_EDGE) * torch.sigmoid(-last / _BOX_EDGE)  # (B, 2, side)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mam.contract import EMBEDDING
 from mam.frames import PIXEL_MEAN, PIXEL_STD
 from mam.nets.tiny.blocks import ResidualBlock, conv_bn, upsample
 
@@ -29,6 +30,7 @@ _STAGES = (
 _PYRAMID_STAGES = (1, 2, 4, 6)  # the last block of each gives strides 4, 8, 16, 32
 _FROZEN_BLOCKS = 3  # the stem and the first two stages keep their ImageNet weights, because training them is slow
 _BATCH_NORM_EPS = 1e-3
+SHRINK = 4  # the image is downsampled by this factor
 
 
 class InvertedResidual(nn.Module):
@@ -40,19 +42,20 @@ class InvertedResidual(nn.Module):
         if expand > 1:
             self._expand_conv = nn.Conv2d(cin, middle, 1, bias=False)
             self._bn0 = nn.BatchNorm2d(middle, eps=_BATCH_NORM_EPS)
-        self._depthwise_conv = nn.Conv2d(middle, middle, kernel, stride, groups=middle, bias=False)
+        # TensorFlow's "same" padding: for stride 2 and even sizes one pixel less on the top and left.
+        around = kernel // 2 if stride == 1 else 0
+        self.padding = None if stride == 1 else ((kernel - 2) // 2, (kernel - 1) // 2) * 2
+        self._depthwise_conv = nn.Conv2d(middle, middle, kernel, stride, around, groups=middle, bias=False)
         self._bn1 = nn.BatchNorm2d(middle, eps=_BATCH_NORM_EPS)
         self._project_conv = nn.Conv2d(middle, cout, 1, bias=False)
         self._bn2 = nn.BatchNorm2d(cout, eps=_BATCH_NORM_EPS)
         self.expands, self.adds = expand > 1, stride == 1 and cin == cout
-        # TensorFlow's "same" padding: for stride 2 and even sizes one pixel less on the top and left.
-        before, after = ((kernel - 2) // 2, (kernel - 1) // 2) if stride == 2 else (kernel // 2, kernel // 2)
-        self.padding = (before, after, before, after)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, cin, h, w) -> (B, cout, h / stride, w / stride)."""
         y = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
-        y = F.relu6(self._bn1(self._depthwise_conv(F.pad(y, self.padding))))
+        y = y if self.padding is None else F.pad(y, self.padding)
+        y = F.relu6(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
         return x + y if self.adds else y
 
@@ -104,20 +107,18 @@ class ImageEncoder(nn.Module):
     """See the module's docstring.
 
     Args:
-        pyramid: channels of the feature pyramid; the embedding has twice as many.
-        fine: channels of `high_res_feats_0` and `high_res_feats_1`.
+        high_res: channels of `high_res_feats_0` and `high_res_feats_1`.
     """
 
-    shrink = 4
-
-    def __init__(self, pyramid: int = 128, fine: tuple[int, int] = (16, 32)) -> None:
+    def __init__(self, high_res: tuple[int, int] = (16, 32)) -> None:
         super().__init__()
+        pyramid = EMBEDDING[0] // 2  # the embedding concatenates two levels
         self.backbone = EfficientNetLite0()
         self.lateral32, self.lateral16 = conv_bn(320, pyramid, 1), conv_bn(112, pyramid, 1)
         self.lateral8, self.lateral4 = conv_bn(40, pyramid, 1), conv_bn(24, pyramid, 1)
         self.merge16, self.merge8, self.merge4 = ResidualBlock(pyramid), ResidualBlock(pyramid), ResidualBlock(pyramid)
-        self.fine0 = conv_bn(3, fine[0], 3)
-        self.fine1 = conv_bn(32, fine[1], 3)
+        self.fine0 = conv_bn(3, high_res[0], 3)
+        self.fine1 = conv_bn(32, high_res[1], 3)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Encode normalised images.
@@ -126,12 +127,12 @@ class ImageEncoder(nn.Module):
             image: (B, 3, S, S) float32, SAM's mean and std, zero-padded; S a multiple of 128.
 
         Returns:
-            `image_embeddings` (B, 256, S/16, S/16), `high_res_feats_0` (B, 16, S/4, S/4) and `high_res_feats_1`
-            (B, 32, S/8, S/8).
+            `image_embeddings` (B, 256, S/16, S/16), `high_res_feats_0` (B, C0, S/4, S/4) and `high_res_feats_1`
+            (B, C1, S/8, S/8).
         """
-        return self.read(F.avg_pool2d(image, self.shrink))
+        return self.encode_small(F.avg_pool2d(image, SHRINK))
 
-    def read(self, small: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def encode_small(self, small: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As `forward`, for images that are already downsampled, as in training, (B, 3, s, s)."""
         mean = small.new_tensor(PIXEL_MEAN).reshape(1, 3, 1, 1)
         std = small.new_tensor(PIXEL_STD).reshape(1, 3, 1, 1)

@@ -56,9 +56,13 @@ def test_globs_folders_and_files_are_found(tmp_path) -> None:
         find_images([str(tmp_path / "*.gif")])
 
 
+def test_the_main_object_is_cut_out_without_a_prompt(tmp_path) -> None:
+    out = tmp_path / "out.png"
+    assert main(["matte", FLOWER, "-o", str(out)]) == 0
+    assert np.asarray(Image.open(out))[215, 310, 3] > 200
+
+
 def test_errors_are_one_line(tmp_path, capsys) -> None:
-    assert main(["matte", FLOWER, "-o", str(tmp_path / "o.png")]) == 1
-    assert "the prompt is empty" in capsys.readouterr().err
     assert main(["matte", "nowhere/*.jpg", *BOX]) == 1
     assert capsys.readouterr().err == "mam: nowhere/*.jpg matches no image; expected a file, a folder or a glob.\n"
     assert main(["matte", FLOWER, FLOWER, *BOX, "-o", "one.png"]) == 1

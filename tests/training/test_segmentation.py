@@ -5,9 +5,10 @@ import math
 import numpy as np
 import torch
 
+from mam.nets.tiny.segmenter import Segmenter
 from mam.training.examples import KINDS, Examples
-from mam.training.interactive import Segmenter, first_prompts, segmentation_loss
-from mam.training.library import INTERACTIVE_MIX, Library
+from mam.training.library import Library
+from mam.training.segmentation import first_prompts, segmentation_loss
 
 
 def test_each_kind_of_prompt_has_its_points():
@@ -26,10 +27,10 @@ def test_each_kind_of_prompt_has_its_points():
     assert target[0, int(clicked[1]), int(clicked[0])]
 
 
-def test_the_loss_falls_when_one_batch_is_learnt(data):
+def test_the_loss_falls_when_one_batch_is_learnt(data, mini):
     torch.manual_seed(0)
-    net = Segmenter()
-    examples = Examples(Library(data, INTERACTIVE_MIX), 64, 0)
+    net = Segmenter(mini.networks)
+    examples = Examples(Library(data), 64, 0)
     drawn = [examples[i] for i in range(4)]
     batch = {k: torch.from_numpy(np.stack([e[k] for e in drawn])) for k in drawn[0]}
     optimizer = torch.optim.Adam(net.parameters(), 1e-3)
