@@ -202,6 +202,7 @@ class _AuthorsScene:
 class _AuthorsMatte:
     levels: np.ndarray
     mask: np.ndarray
+    score: float = float("nan")  # their script does not keep it
 
     def alpha_uint8(self) -> np.ndarray:
         return self.levels

@@ -25,6 +25,7 @@ def test_a_perfect_matte_has_perfect_metrics(alpha) -> None:
 
     class Perfect:
         mask = truth > 0.5
+        score = 1.0
 
         def alpha_uint8(self):
             return np.asarray(alpha)

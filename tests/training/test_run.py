@@ -21,8 +21,12 @@ def quiet(line: str) -> None:
 def test_segmentation_resumes_to_the_step(data, tmp_path, mini, monkeypatch) -> None:
     recipe = RECIPES["tiny-segment"].replace(steps=4, batch=2, lr=1e-3, warmup=1, read_side=64)
 
+    start = tmp_path / "start.pt"
+    checkpoint.save(checkpoint.build_seeded(mini, 3).sam, mini, start)
+
     def train(name: str, recipe: Recipe = recipe) -> list[Path]:
-        return run.train_segmentation(recipe, data, tmp_path / name, variant=mini, save_every=1, log=quiet)
+        out = tmp_path / name
+        return run.train_segmentation(recipe, data, out, start=[start], variant=mini, save_every=1, log=quiet)
 
     whole = train("whole")
     draw = Examples.__getitem__
