@@ -122,4 +122,4 @@ class NothingFound:
     def __str__(self) -> str:
         if self.text is not None:
             return str(FoundBoxes((), self.score, self.text))
-        return f"nothing found there (best score {self.score:.2f}); try a box, or a click nearer to the object's middle"
+        return f"nothing found (best score {self.score:.2f}); draw a box around the object, or click on its middle"

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from mam.errors import WeightsError
+from mam.nets.build import build_m2m, build_sam
 from mam.nets.m2m import MaskToMatte
-from mam.nets.mam import MattingAnything, build_m2m, build_sam
+from mam.nets.mam import MattingAnything
 from mam.nets.sam import Sam
 from mam.nets.tiny.matte import MatteUNet
 from mam.nets.tiny.segmenter import Segmenter

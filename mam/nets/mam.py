@@ -13,27 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mam.frames import SIDE
-from mam.nets.m2m import MaskToMatte, fold_spectral_norm
+from mam.nets.build import build_m2m, build_sam
+from mam.nets.m2m import fold_spectral_norm
 from mam.nets.refine import refine
 from mam.nets.resample import resample
-from mam.nets.sam import CELL, Sam
-from mam.nets.tiny.matte import MatteUNet
-from mam.nets.tiny.segmenter import Segmenter
-from mam.variants import SamM2M, Variant
-
-
-def build_sam(variant: Variant) -> Sam | Segmenter:
-    """Build SAM, or what a variant has in its place, with random weights."""
-    if isinstance(variant.networks, SamM2M):
-        return Sam(variant.networks, variant.policy.multimask)
-    return Segmenter(variant.networks)
-
-
-def build_m2m(variant: Variant) -> MaskToMatte | MatteUNet:
-    """Build the variant's Mask-to-Matte network with random weights."""
-    if isinstance(variant.networks, SamM2M):
-        return MaskToMatte(variant.networks.m2m)
-    return MatteUNet(variant.networks.matte)
+from mam.nets.sam import CELL
+from mam.variants import Variant
 
 
 class MattingAnything(nn.Module):

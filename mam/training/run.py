@@ -16,8 +16,9 @@ from torch.utils.data import Dataset
 from mam.errors import MamError
 from mam.frames import SIDE
 from mam.nets import checkpoint
+from mam.nets.build import build_sam
 from mam.nets.m2m import MaskToMatte
-from mam.nets.mam import MattingAnything, build_sam
+from mam.nets.mam import MattingAnything
 from mam.nets.tiny.matte import MatteUNet
 from mam.nets.tiny.segmenter import Segmenter
 from mam.training import prompts

@@ -48,6 +48,6 @@ def test_a_short_repr_and_a_pickle_with_equal_arrays(matte: Matte) -> None:
 def test_nothing_found_is_false_and_names_what_to_try() -> None:
     nothing = NothingFound(0.21)
     assert not nothing
-    assert str(nothing).startswith("nothing found there (best score 0.21); try a box")
+    assert str(nothing).startswith("nothing found (best score 0.21); draw a box")
     by_text = "nothing found for 'a zebra' (best score 0.10); try another text, or give a box"
     assert str(NothingFound(0.1, "a zebra")) == by_text

@@ -12,7 +12,7 @@ from mam.variants import Tiny
 
 
 class Segmenter(nn.Module):
-    """Takes SAM's place in `tiny`.
+    """Stands in for SAM in `tiny`.
 
     Args:
         config: widths.

@@ -1,0 +1,23 @@
+"""Choose the networks of a variant: the paper's, or those of `mam.nets.tiny` in their place."""
+
+from __future__ import annotations
+
+from mam.nets.m2m import MaskToMatte
+from mam.nets.sam import Sam
+from mam.nets.tiny.matte import MatteUNet
+from mam.nets.tiny.segmenter import Segmenter
+from mam.variants import SamM2M, Variant
+
+
+def build_sam(variant: Variant) -> Sam | Segmenter:
+    """Build SAM, or what a variant has in its place, with random weights."""
+    if isinstance(variant.networks, SamM2M):
+        return Sam(variant.networks, variant.policy.multimask)
+    return Segmenter(variant.networks)
+
+
+def build_m2m(variant: Variant) -> MaskToMatte | MatteUNet:
+    """Build the variant's Mask-to-Matte network with random weights."""
+    if isinstance(variant.networks, SamM2M):
+        return MaskToMatte(variant.networks.m2m)
+    return MatteUNet(variant.networks.matte)
