@@ -54,7 +54,7 @@ def train(
 
     Args:
         model: updated in place.
-        loss_of: (batch, step) -> loss and figures; uses `model`. On CUDA it runs under bfloat16 autocast.
+        loss_of: (batch, step) -> loss and figures; uses `model`. It runs under bfloat16 autocast where that is fast.
         examples: `examples[i]` is a dict of arrays that depend on i alone.
         recipe: steps, learning rate, gradient clipping.
         state_file: written every `save_every` steps; if it exists, the run resumes from it.
@@ -110,7 +110,7 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = group["rate"] * schedule(step, steps, recipe.warmup, recipe.decay)
         torch.manual_seed(step * world + rank)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
             loss, figures = loss_of({k: v.to(device, non_blocking=True) for k, v in data.items()}, step)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -139,6 +139,11 @@ def train(
             if preview is not None:
                 preview(average, step + 1)
     return average
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 matrices in hardware: GPUs, and CPUs with AMX."""
+    return device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_amx_tile_supported())
 
 
 def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:

@@ -63,7 +63,7 @@ def matting_loss(
             for field, k in fields
         ]
     alpha, known, *inputs = crops
-    os8, os4, os1 = m2m(*inputs)
+    os8, os4, os1 = (os.float() for os in m2m(*inputs))
     w8, w4, w1 = _weights(alpha, os8.detach(), os4.detach(), progress)
     loss = alpha.new_zeros(())
     for predicted, weights, share in ((os1, w1, 0.4), (os4, w4, 0.2), (os8, w8, 0.2)):

@@ -64,6 +64,7 @@ def segmentation_loss(
             given = (torch.rand(b, device=x.device) < 0.85).float()
             before = F.interpolate(chosen, target.shape[-2:], mode="bilinear").clamp(-32, 32)
     masks, quality = net.mask_decoder(*embeddings, coords, labels, before, given, coarse=coarse)
+    masks, quality = masks.float(), quality.float()
 
     losses, iou = mask_losses(masks, small), mask_iou(masks, small)
     asked = _click_loss(masks[:, 0], coords, labels)

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def conv_bn(cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+class DepthwiseConv2d(nn.Conv2d):
+    """A depthwise convolution, which stays in float32 under autocast: CPUs have no fast bfloat16 gradients for it."""
+
+    def __init__(self, width: int, kernel: int, stride: int = 1, padding: int | None = None) -> None:
+        padding = kernel // 2 if padding is None else padding
+        super().__init__(width, width, kernel, stride, padding, groups=width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width, h, w) -> (B, width, h / stride, w / stride)."""
+        if not torch.is_autocast_enabled(x.device.type):
+            return super().forward(x)
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
+
+
+def conv_bn(cin: int, cout: int, kernel: int, stride: int = 1) -> nn.Sequential:
     """Return a convolution that keeps the size (divided by `stride`), and batch normalisation."""
-    return nn.Sequential(
-        nn.Conv2d(cin, cout, kernel, stride, kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(cout)
-    )
+    return nn.Sequential(nn.Conv2d(cin, cout, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(cout))
+
+
+def depthwise_bn(width: int, kernel: int) -> nn.Sequential:
+    """Return a depthwise convolution that keeps the size, and batch normalisation."""
+    return nn.Sequential(DepthwiseConv2d(width, kernel), nn.BatchNorm2d(width))
 
 
 def upsample(x: Tensor) -> Tensor:
@@ -23,7 +42,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int, expand: int = 2) -> None:
         super().__init__()
-        self.mix = conv_bn(width, width, 5, groups=width)
+        self.mix = depthwise_bn(width, 5)
         self.widen = conv_bn(width, width * expand, 1)
         self.narrow = conv_bn(width * expand, width, 1)
 

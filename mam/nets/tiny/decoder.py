@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mam.frames import SIDE
-from mam.nets.tiny.blocks import Attention, ResidualBlock, conv_bn, upsample
+from mam.nets.tiny.blocks import Attention, ResidualBlock, conv_bn, depthwise_bn, upsample
 
 _REACH = (8.0, 40.0)  # standard deviations of a click's two blobs, pixels of the input frame
 _BOX_EDGE = 6.0  # softness of a box's edge, likewise
@@ -39,7 +39,7 @@ class PromptDecoder(nn.Module):
         self.down8 = conv_bn(w4, w8, 3, 2)
         self.stage8 = nn.Sequential(ResidualBlock(w8), ResidualBlock(w8))
         self.down16 = conv_bn(w8, w16, 3, 2)
-        self.position = conv_bn(w16, w16, 7, groups=w16)
+        self.position = depthwise_bn(w16, 7)
         self.stage16 = nn.Sequential(
             ResidualBlock(w16),
             Attention(w16, _HEADS),

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from mam.contract import EMBEDDING
 from mam.frames import PIXEL_MEAN, PIXEL_STD
-from mam.nets.tiny.blocks import ResidualBlock, conv_bn, upsample
+from mam.nets.tiny.blocks import DepthwiseConv2d, ResidualBlock, conv_bn, upsample
 
 # Expansion, channels, repeats, stride, kernel size of each stage of EfficientNet-Lite0.
 # Source: Tan and Le 2019, table 1; "lite" keeps the stem and head width and has no squeeze-and-excitation and no swish.
@@ -45,7 +45,7 @@ class InvertedResidual(nn.Module):
         # TensorFlow's "same" padding: for stride 2 and even sizes one pixel less on the top and left.
         around = kernel // 2 if stride == 1 else 0
         self.padding = None if stride == 1 else ((kernel - 2) // 2, (kernel - 1) // 2) * 2
-        self._depthwise_conv = nn.Conv2d(middle, middle, kernel, stride, around, groups=middle, bias=False)
+        self._depthwise_conv = DepthwiseConv2d(middle, kernel, stride, around)
         self._bn1 = nn.BatchNorm2d(middle, eps=_BATCH_NORM_EPS)
         self._project_conv = nn.Conv2d(middle, cout, 1, bias=False)
         self._bn2 = nn.BatchNorm2d(cout, eps=_BATCH_NORM_EPS)
