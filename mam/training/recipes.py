@@ -90,7 +90,17 @@ RECIPES: dict[str, Recipe] = {
         coarse=0.7,
     ),
     "tiny-matte": Recipe(
-        "tiny", "matte", steps=4000, batch=2, lr=1e-3, warmup=50, average=0.998, cells=16, views=10, entropy=0.1
+        "tiny",
+        "matte",
+        steps=4000,
+        batch=3,
+        lr=1e-3,
+        warmup=50,
+        backbone_lr=1.5e-4,
+        average=0.998,
+        cells=16,
+        views=7,
+        entropy=0.1,
     ),
     "vit_b-matte": _PAPER,
     "vit_l-matte": _PAPER.replace(variant="vit_l"),

@@ -32,7 +32,7 @@ from mam.training.segmentation import normalise, segmentation_loss
 from mam.training.sets import SetComposites
 from mam.variants import VARIANTS, Variant
 
-SEGMENT_STATE = "segment.state.pt"
+SEGMENT_STATE, MATTE_STATE = "segment.state.pt", "matte.state.pt"
 Log = Callable[[str], None]
 
 
@@ -127,7 +127,7 @@ def train_matte(
         data: see `mam.training.library`, or `mam.training.sets` if the recipe's data are "sets".
         out: folder for the resumable state, previews of the current mattes and, at the end, `VARIANT_m2m.pt`.
         sam_files: checkpoint of the SAM, in one or two files.
-        start: an M2M checkpoint to start from; None for random weights.
+        start: an M2M checkpoint to start from; None for random weights, and ImageNet weights of a backbone.
         variant: the network; None for the one that the recipe names.
         loaders: worker processes that prepare examples.
         log: called with a line every 50 steps.
@@ -141,6 +141,8 @@ def train_matte(
     model.sam = checkpoint.load_sam(variant, *sam_files).requires_grad_(False)
     if start is not None:
         model.m2m = checkpoint.load_m2m(variant, start)
+    elif isinstance(model.m2m, MatteUNet) and not (out / MATTE_STATE).exists():
+        model.m2m.backbone.load_pretrained(find_backbone())
     model.to(_device(), memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     source = SetComposites(data, recipe.seed) if recipe.data == "sets" else Composites(Library(data), recipe.seed)
     shown = [source[2**40 + i] for i in range(4)]  # indices that no run reaches
@@ -160,7 +162,7 @@ def train_matte(
         loss_of,
         _Endless(source),
         recipe,
-        out / "matte.state.pt",
+        out / MATTE_STATE,
         loaders=loaders,
         log=log,
         preview=preview,

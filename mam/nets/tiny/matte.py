@@ -1,4 +1,4 @@
-"""The Mask-to-Matte network of `tiny`: a U-Net on the image and the mask, with the authors' three outputs.
+"""The Mask-to-Matte network of `tiny`: a U-Net on a pretrained backbone and the mask, with the authors' three outputs.
 
 It does not see SAM's embedding, so it fits any SAM. Unlike the authors' network it reads the image at full resolution:
 alpha follows colours along a line between those of foreground and background, and the network predicts these lines.
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mam.nets.resample import resample
+from mam.nets.tiny.backbone import EfficientNetLite0
 from mam.nets.tiny.blocks import ResidualBlock, conv_bn, upsample
 
 _LOGIT_SCALE = 4.0  # mask logits are compressed by tanh(logit / scale)
@@ -35,9 +36,9 @@ class MatteUNet(nn.Module):
     def __init__(self, widths: tuple[int, int, int, int]) -> None:
         super().__init__()
         w2, w4, w8, w16 = widths
-        self.stem = conv_bn(3, w2, 3, 2)
-        self.down4 = conv_bn(w2, w4, 3, 2)
-        self.mask4 = conv_bn(w4 + 1 + 6, w4, 3)
+        self.backbone = EfficientNetLite0(taps=(2, 3))
+        self.lateral2, self.lateral8, self.lateral16 = conv_bn(32, w2, 1), conv_bn(40, w8, 1), conv_bn(80, w16, 1)
+        self.mask4 = conv_bn(24 + 1 + 6, w4, 3)
         self.stage4 = ResidualBlock(w4)
         self.down8 = conv_bn(w4, w8, 3, 2)
         self.stage8 = nn.Sequential(ResidualBlock(w8), ResidualBlock(w8))
@@ -66,12 +67,12 @@ class MatteUNet(nn.Module):
             alpha_os8, alpha_os4 and alpha_os1, each (B, 1, 16h, 16w) float32 in [0, 1].
         """
         mask = torch.tanh(mask_logits / _LOGIT_SCALE)
-        x2 = F.relu(self.stem(image))
-        x4 = F.relu(self.down4(x2))
+        f2, f4, f8, f16 = self.backbone(image)
+        x2 = F.relu(self.lateral2(f2))
         small = F.avg_pool2d(image, 4)
-        x4 = self.stage4(F.relu(self.mask4(torch.cat([x4, mask, small, small * mask], 1))))
-        x8 = self.stage8(F.relu(self.down8(x4)))
-        x16 = self.stage16(F.relu(self.down16(x8)))
+        x4 = self.stage4(F.relu(self.mask4(torch.cat([f4, mask, small, small * mask], 1))))
+        x8 = self.stage8(F.relu(self.down8(x4) + self.lateral8(f8)))
+        x16 = self.stage16(F.relu(self.down16(x8) + self.lateral16(f16)))
         y8 = self.merge8(x8 + upsample(self.up8(x16)))
         y4 = self.merge4(x4 + upsample(self.up4(y8)))
         y2 = F.relu(self.merge2(torch.cat([x2, upsample(self.up2(y4))], 1)))
