@@ -7,7 +7,6 @@ import functools
 import os
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import gradio as gr
-import numpy as np
 
 from demo import zero_gpu
 from demo.api import add_api
@@ -27,7 +25,6 @@ from demo.first_use import FirstUse, add_first_use
 from demo.tabs.batch import add_batch_tab
 from demo.tabs.cut_out import add_cut_out_tab
 from mam import GraphError, Grounding, MamError, Matting, weights
-from mam.composite import foreground_colours
 from mam.folders import BUNDLE
 from mam.variants import VARIANTS
 
@@ -170,10 +167,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"Text prompts by {grounding.name} on {grounding.provider}. {grounding.note}", flush=True)
     except MamError as error:
         print(f"No text prompts: {error}", flush=True)
-    # Cleaning colours is compiled on a machine's first use: now, before a visitor waits for it.
-    threading.Thread(
-        target=foreground_colours, args=[np.zeros((9, 9, 3), np.uint8), np.full((9, 9), 0.5, np.float32)], daemon=True
-    ).start()
     page = build_demo(matting, first_use)
     try:
         page.launch(

@@ -1,71 +1,15 @@
-"""Compositing: foreground colours, backgrounds, shadows and edges, as functions of numpy arrays."""
+"""Compositing: backgrounds, shadows and edges, as functions of numpy arrays."""
 
 from __future__ import annotations
 
-import functools
-import importlib.util
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageColor, ImageFilter, ImageOps
 
-from mam.boxes import mask_bounds, pad_box
-from mam.errors import InputError, MamError
+from mam.errors import InputError
 
 Background = str | Sequence[int] | np.ndarray | Image.Image
-
-_CONTEXT = 16  # pixels around soft edges from which the edges' colours are estimated
-
-
-@functools.cache
-def _load_estimator() -> Callable[..., np.ndarray]:
-    """Load pymatting's `estimate_foreground_ml` from its own file.
-
-    `import pymatting` compiles every algorithm of the package, which takes a minute when nothing is cached. This
-    function alone compiles in a few seconds, once, when colours are first estimated.
-
-    Raises:
-        MamError: pymatting is not installed, or is incomplete.
-    """
-    package = importlib.util.find_spec("pymatting")
-    if package is None or package.origin is None:
-        raise MamError("clean colours need pymatting: pip install pymatting, or pass clean_colours=False")
-    file = Path(package.origin).parent / "foreground" / "estimate_foreground_ml.py"
-    spec = importlib.util.spec_from_file_location(f"{__name__}_pymatting", file)
-    if spec is None or spec.loader is None:
-        raise MamError(f"pymatting has no {file}; install it again.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module.estimate_foreground_ml
-
-
-def foreground_colours(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Estimate the object's colours without the background that shows through at soft edges.
-
-    Args:
-        pixels: (H, W, 3) uint8 RGB, the image.
-        alpha: (H, W) float32 in [0, 1].
-
-    Returns:
-        (H, W, 3) uint8; the image's own pixels where alpha is 0 or 1.
-
-    Source: Germer et al. 2020, "Fast Multi-Level Foreground Estimation", in pymatting.
-    """
-    soft = (alpha > 0) & (alpha < 1)
-    bounds = mask_bounds(soft)
-    if bounds is None:
-        return pixels
-    # Colours are unknown only where alpha is fractional; they are estimated from the pixels around.
-    x0, y0, x1, y1 = pad_box(bounds, _CONTEXT, alpha.shape)
-    window = slice(y0, y1), slice(x0, x1)
-    part = _load_estimator()(pixels[window] / 255.0, alpha[window].astype(np.float64))
-    colours = pixels.copy()
-    estimated = (np.clip(part, 0, 1) * 255 + 0.5).astype(np.uint8)
-    colours[window] = np.where(soft[window][..., None], estimated, pixels[window])
-    return colours
 
 
 def to_uint8(alpha: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mam import composite
+from mam.foreground import foreground_colours
 from mam.images import Photo, convert_profile
 
 Colour = str | Sequence[int]
@@ -104,7 +105,7 @@ class Composition:
     def foreground(self) -> np.ndarray:
         """The objects' colours, (H, W, 3) uint8."""
         pixels = self.photo.pixels
-        return composite.foreground_colours(pixels, self.alpha) if self.style.clean_colours else pixels
+        return foreground_colours(pixels, self.alpha) if self.style.clean_colours else pixels
 
     def alpha_uint8(self) -> np.ndarray:
         """Return the alpha as (H, W) uint8, rounded."""

@@ -15,7 +15,6 @@ PACKAGES = (
     "onnxruntime-gpu",
     "numpy",
     "pillow",
-    "pymatting",
     "tokenizers",
     "gradio",
     "torch",

@@ -3,7 +3,7 @@
     python -m tools.compare_outputs before.json    # at the old commit: writes the file
     python -m tools.compare_outputs before.json    # at the new commit: compares; exit status 1 if anything differs
 
-Run it from the repository's root. Hashes depend on the processor and on the versions of onnxruntime and pymatting, so
+Run it from the repository's root. Hashes depend on the processor and on the versions of onnxruntime, so
 compare on one machine.
 """
 

@@ -1,4 +1,4 @@
-"""Compositing: foreground colours, backgrounds, shadows and edges."""
+"""Compositing: backgrounds, shadows and edges."""
 
 import numpy as np
 import pytest
@@ -10,30 +10,11 @@ from mam.composite import (
     background_pixels,
     blur_background,
     checkerboard,
-    foreground_colours,
     gradient,
     merge_alphas,
     over,
 )
 from mam.errors import InputError
-
-
-def test_foreground_colours_exclude_the_background() -> None:
-    # A red disc with a wide soft edge, photographed on green.
-    distance = np.hypot(*np.mgrid[-60:60, -60:60])
-    alpha = np.clip((45 - distance) / 20, 0, 1).astype(np.float32)
-    red, green = np.uint8([220, 30, 30]), np.uint8([20, 200, 40])
-    photo = over(np.broadcast_to(red, (120, 120, 3)), alpha, np.broadcast_to(green, (120, 120, 3)))
-    colours = foreground_colours(photo, alpha)
-    soft = (alpha > 0.2) & (alpha < 0.8)
-    assert np.abs(photo[soft].astype(int) - red).mean() > 50
-    assert np.abs(colours[soft].astype(int) - red).mean() < 15
-    assert np.array_equal(colours[alpha == 1], photo[alpha == 1])
-
-
-def test_a_hard_alpha_needs_no_estimate() -> None:
-    pixels = np.zeros((4, 4, 3), np.uint8)
-    assert foreground_colours(pixels, np.eye(4, dtype=np.float32)) is pixels
 
 
 def test_over_is_the_compositing_equation() -> None:

@@ -57,7 +57,7 @@ def test_the_chain_runs_where_torch_cannot_be_imported() -> None:
 def test_importing_loads_no_model_and_prints_nothing() -> None:
     code = (
         "import onnxruntime, sys; onnxruntime.InferenceSession = None; import mam, mam.cli\n"
-        "assert not {'pymatting', 'numba', 'tqdm', 'gradio', 'tokenizers'} & set(sys.modules)"
+        "assert not {'tqdm', 'gradio', 'tokenizers'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=ROOT)
     assert done.stdout == done.stderr == b""

@@ -16,7 +16,6 @@ _RUN = "import sys; sys.modules[{package!r}] = None; from mam.cli import main; s
     ("package", "arguments", "advice"),
     [
         ("onnxruntime", ["doctor"], "pip install onnxruntime"),
-        ("pymatting", ["matte", FLOWER, "--box", "178,82,450,360", "-o", "{out}"], "pip install pymatting"),
         ("scipy", ["evaluate", "."], "pip install scipy"),
         ("torch", ["train", "tiny-segment", "--data", ".", "--out", "."], "pip install -r export/requirements.txt"),
         ("httpx", ["weights", "get", "sam_vit_b_01ec64.pth"], "pip install httpx filelock huggingface_hub"),

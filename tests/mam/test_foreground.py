@@ -1,0 +1,51 @@
+"""The object's colours at soft edges."""
+
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from mam.composite import over
+from mam.foreground import foreground_colours
+
+
+def red_on_green() -> tuple[np.ndarray, np.ndarray]:
+    """A red disc with a wide soft edge, photographed on green, and its alpha."""
+    distance = np.hypot(*np.mgrid[-60:60, -60:60])
+    alpha = np.clip((45 - distance) / 20, 0, 1).astype(np.float32)
+    red, green = (np.broadcast_to(np.uint8(colour), (120, 120, 3)) for colour in ([220, 30, 30], [20, 200, 40]))
+    return over(red, alpha, green), alpha
+
+
+def test_foreground_colours_exclude_the_background() -> None:
+    photo, alpha = red_on_green()
+    colours = foreground_colours(photo, alpha)
+    soft = (alpha > 0.2) & (alpha < 0.8)
+    assert np.abs(photo[soft].astype(int) - (220, 30, 30)).mean() > 50
+    assert np.abs(colours[soft].astype(int) - (220, 30, 30)).mean() < 15
+    assert np.array_equal(colours[alpha == 1], photo[alpha == 1])
+
+
+def test_a_hard_alpha_needs_no_estimate() -> None:
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    assert foreground_colours(pixels, np.eye(4, dtype=np.float32)) is pixels
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 3), (700, 500)])
+def test_any_size_and_an_alpha_that_is_soft_everywhere(size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    colours = foreground_colours(pixels, np.full(size, 0.5, np.float32))
+    assert colours.shape == pixels.shape and colours.dtype == np.uint8
+
+
+def test_it_works_after_a_fork_and_in_eight_threads() -> None:
+    photo, alpha = red_on_green()
+    expected = foreground_colours(photo, alpha)
+    with ThreadPoolExecutor(8) as threads:
+        for colours in threads.map(lambda _: foreground_colours(photo, alpha), range(16)):
+            assert np.array_equal(colours, expected)
+    if "fork" in multiprocessing.get_all_start_methods():
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            for colours in pool.starmap_async(foreground_colours, [(photo, alpha)] * 4).get(timeout=60):
+                assert np.array_equal(colours, expected)
