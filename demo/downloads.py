@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mam.images import write_jpeg, write_png
+from mam.writing import write_image
 
 
 class Downloads:
@@ -37,11 +37,11 @@ class Downloads:
 
     def png(self, pixels: np.ndarray, name: str, icc_profile: bytes | None = None) -> str:
         """Write (H, W), (H, W, 3) or (H, W, 4) uint8 as `name`.png; returns the path."""
-        return str(write_png(pixels, self.path(f"{name}.png"), icc_profile))
+        return str(write_image(pixels, self.path(f"{name}.png"), icc_profile))
 
     def jpeg(self, pixels: np.ndarray, name: str, icc_profile: bytes | None = None) -> str:
         """Write (H, W, 3) uint8 as `name`.jpg; returns the path."""
-        return str(write_jpeg(pixels, self.path(f"{name}.jpg"), icc_profile))
+        return str(write_image(pixels, self.path(f"{name}.jpg"), icc_profile))
 
 
 def safe_name(name: str) -> str:

@@ -9,7 +9,7 @@ from PIL import Image, ImageColor, ImageFilter, ImageOps
 
 from mam.errors import InputError
 
-Background = str | Sequence[int] | np.ndarray | Image.Image
+Colour = str | Sequence[int]
 
 
 def to_uint8(alpha: np.ndarray) -> np.ndarray:
@@ -50,48 +50,59 @@ def over(foreground: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> n
     return (foreground * a + background * (1 - a) + 0.5).astype(np.uint8)
 
 
-def background_pixels(
-    background: Background,
+def fit_image(
+    image: np.ndarray,
     size: tuple[int, int],
     *,
     whole: bool = False,
     centre: tuple[float, float] = (0.5, 0.5),
 ) -> np.ndarray:
-    """Make a background of a given size.
+    """Scale an image to cover a frame, and crop it.
 
     Args:
-        background: a colour ("white", "#20a0ff", (32, 160, 255)), or an image (PIL, or (h, w, 3) uint8 RGB), which is
-            scaled to cover the frame and cropped.
+        image: (h, w, 3) uint8 RGB.
         size: (H, W) of the frame in pixels.
         whole: show the whole image instead, on a blurred copy that covers the frame.
         centre: (x, y) from 0 (left or top) to 1: which part of the image is kept, or where the whole image is placed.
 
     Returns:
         (H, W, 3) uint8 RGB.
-
-    Raises:
-        InputError: the background is neither a colour nor an image.
     """
     h, w = size
-    if isinstance(background, Image.Image) or (isinstance(background, np.ndarray) and background.ndim == 3):
-        image = background if isinstance(background, Image.Image) else Image.fromarray(background)
-        image = image.convert("RGB")
-        covering = ImageOps.fit(image, (w, h), Image.Resampling.LANCZOS, centering=centre)
-        if whole:
-            scale = min(w / image.width, h / image.height)
-            inner_size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-            inner = image.resize(inner_size, Image.Resampling.LANCZOS)
-            covering = covering.filter(ImageFilter.GaussianBlur(max(w, h) / 40))
-            covering.paste(inner, (round((w - inner.width) * centre[0]), round((h - inner.height) * centre[1])))
-        return np.asarray(covering)
-    return np.broadcast_to(np.array(_parse_colour(background), np.uint8), (h, w, 3))
+    picture = Image.fromarray(image)
+    covering = ImageOps.fit(picture, (w, h), Image.Resampling.LANCZOS, centering=centre)
+    if whole:
+        scale = min(w / picture.width, h / picture.height)
+        inner_size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+        inner = picture.resize(inner_size, Image.Resampling.LANCZOS)
+        covering = covering.filter(ImageFilter.GaussianBlur(max(w, h) / 40))
+        covering.paste(inner, (round((w - inner.width) * centre[0]), round((h - inner.height) * centre[1])))
+    return np.asarray(covering)
 
 
-def gradient(top: str | Sequence[int], bottom: str | Sequence[int], size: tuple[int, int]) -> np.ndarray:
+def is_colour(value: object) -> bool:
+    """Whether a value is a colour: a name or code that Pillow knows, or three values from 0 to 255."""
+    try:
+        _parse_colour(value)
+    except InputError:
+        return False
+    return True
+
+
+def fill(colour: Colour, size: tuple[int, int]) -> np.ndarray:
+    """Make an area of one colour, ("white", "#20a0ff", (32, 160, 255)), (H, W, 3) uint8 RGB.
+
+    Raises:
+        InputError: it is not a colour.
+    """
+    return np.broadcast_to(np.array(_parse_colour(colour), np.uint8), (*size, 3))
+
+
+def gradient(top: Colour, bottom: Colour, size: tuple[int, int]) -> np.ndarray:
     """Make a vertical gradient between two colours.
 
     Args:
-        top: a colour, as for `background_pixels`.
+        top: a colour, as for `fill`.
         bottom: likewise.
         size: (H, W) in pixels.
 
@@ -107,14 +118,14 @@ def gradient(top: str | Sequence[int], bottom: str | Sequence[int], size: tuple[
     return np.broadcast_to((column + 0.5).astype(np.uint8)[:, None], (h, w, 3))
 
 
-def _parse_colour(colour: str | Sequence[int] | np.ndarray) -> tuple[int, ...]:
+def _parse_colour(colour: object) -> tuple[int, ...]:
     try:
-        values = ImageColor.getrgb(colour)[:3] if isinstance(colour, str) else tuple(map(int, colour))
+        values = ImageColor.getrgb(colour)[:3] if isinstance(colour, str) else tuple(map(int, colour))  # type: ignore[call-overload]
         if len(values) != 3 or not all(0 <= v <= 255 for v in values):
             raise ValueError("three values from 0 to 255 are needed")
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"the background {colour!r} is neither an image nor a colour ({error}); "
+            f"the background {str(colour)[:100]!r} is neither an image nor a colour ({error}); "
             "expected a name like 'white', a code like '#20a0ff', three values 0..255, or an image."
         ) from None
     return values

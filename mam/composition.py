@@ -5,16 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from PIL import Image
-
 from mam import composite
+from mam.composite import Colour
 from mam.foreground import foreground_colours
-from mam.images import Photo, convert_profile
+from mam.images import ImageSource, Photo, open_photo
+from mam.profiles import convert_profile
 
-Colour = str | Sequence[int]
 Fit = Literal["cover", "contain"]
 
 
@@ -37,11 +36,8 @@ class Blur:
     strength: float = 20.0
 
 
-Background = Colour | Gradient | Blur | Photo | Image.Image | np.ndarray
-"""A colour ("white", "#20a0ff", (32, 160, 255)), a gradient, a blur, or an image.
-
-A `Photo` has a colour profile of its own; a PIL image or a (h, w, 3) uint8 array is taken as sRGB.
-"""
+Background = Colour | Gradient | Blur | ImageSource
+"""A colour ("white", "#20a0ff", (32, 160, 255)), a gradient, a blur, or an image as for `mam.images.open_photo`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,11 +149,22 @@ class Composition:
             return composite.blur_background(self.photo.pixels, self.alpha, background.strength)
         if isinstance(background, Gradient):
             return self._to_photo_profile(composite.gradient(background.top, background.bottom, size))
-        profile = background.icc_profile if isinstance(background, Photo) else None
-        source: composite.Background = background.pixels if isinstance(background, Photo) else background
-        pixels = composite.background_pixels(source, size, whole=style.fit == "contain", centre=style.position)
-        return self._to_photo_profile(pixels, profile)
+        image = None if composite.is_colour(background) else _open_background(background)
+        if image is None:
+            return self._to_photo_profile(composite.fill(background, size))
+        pixels = composite.fit_image(image.pixels, size, whole=style.fit == "contain", centre=style.position)
+        return self._to_photo_profile(pixels, image.icc_profile)
 
     def _to_photo_profile(self, pixels: np.ndarray, profile: bytes | None = None) -> np.ndarray:
         """Convert pixels from a colour profile, None for sRGB, to the photo's."""
         return convert_profile(pixels, profile, self.photo.icc_profile)
+
+
+def _open_background(source: Any) -> Photo | None:
+    """Open the image of a background; None for what is no image either."""
+    try:
+        if isinstance(source, np.ndarray) and source.ndim < 2:
+            return None
+        return open_photo(source)
+    except FileNotFoundError:
+        return None

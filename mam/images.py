@@ -1,4 +1,4 @@
-"""Reading of image files and arrays as upright RGB uint8, and writing with the original colour profile."""
+"""Reading of images: every picture that comes in, from wherever, goes through `open_photo` or `open_mask`."""
 
 from __future__ import annotations
 
@@ -6,26 +6,39 @@ import contextlib
 import io
 import os
 import struct
+import threading
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from mam.errors import ImageTooLarge, InputError, MamError
+from mam import pixels
+from mam.errors import ImageTooLarge, InputError
+from mam.fetch import fetch, is_address, name_of
+from mam.metadata import Metadata, read_metadata
 
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 30_000  # pixels; the cost of longer strips grows out of proportion to their area
-ACCEPTED = "JPEG, PNG, WebP, BMP, TIFF or GIF with a single frame"
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "JPEG2000", "AVIF", "HEIF", "ICO", "PPM", "TGA", "MPO")
+SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .bmp .dib .tif .tiff .gif .jp2 .j2k .jpf .jpx .avif .avifs .heic .heif "
+    ".hif .ico .ppm .pgm .pbm .pnm .tga".split()
+)
+"""How the names of files end that `open_photo` reads, in lower case."""
+ACCEPTED = "JPEG, PNG, WebP, AVIF, HEIC, TIFF, GIF, BMP or JPEG 2000"
 
 # The exceptions that Pillow raises for damaged files, depending on the format.
-_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, EOFError, KeyError, IndexError, struct.error)
-
-ImageSource = str | os.PathLike | bytes | Image.Image | np.ndarray
+_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, EOFError, KeyError, IndexError, AttributeError, struct.error)
+_DAMAGE += (ZeroDivisionError, OverflowError, RuntimeError, AssertionError, MemoryError)
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_JPEG_END = b"\xff\xd9"
+_MISSING_AT_MOST = 0.1  # of the rows of a JPEG that lacks its end
+_LABELS = 20  # integer masks up to here hold labels
+_REDUCED = 1  # bit of TIFF's NewSubfileType: this page is a thumbnail
+_bomb_lock = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +46,20 @@ class Photo:
     """An image that has been read.
 
     Attributes:
-        pixels: (H, W, 3) uint8 RGB, upright.
+        pixels: (H, W, 3) uint8 RGB, upright; over white where the image is transparent.
         name: the file's name without folder and suffix; "image" if there is no file.
         icc_profile: the embedded ICC profile that `pixels` are in, or None for sRGB.
+        alpha: (H, W) uint8, the transparency that the image came with; None if it is opaque.
+        metadata: resolution and EXIF data.
+        note: a sentence about what was left out, such as further frames; empty if nothing was.
     """
 
     pixels: np.ndarray
     name: str = "image"
     icc_profile: bytes | None = None
+    alpha: np.ndarray | None = None
+    metadata: Metadata = Metadata()
+    note: str = ""
 
     def __repr__(self) -> str:
         return f"Photo({self.name!r}, {self.size[1]} x {self.size[0]})"
@@ -51,108 +70,216 @@ class Photo:
         return self.pixels.shape[0], self.pixels.shape[1]
 
 
+ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | np.ndarray | Photo
+"""A path, an http(s) address, a data URI, a file's bytes, an open file, a PIL image, an array, or a `Photo`."""
+
+
 def open_photo(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Photo:
     """Open an image.
 
-    The EXIF orientation is applied. 16-bit, grey, palette and CMYK images are converted to 8-bit RGB, and transparent
-    ones composed over white. An ICC profile is kept if it describes RGB; the profile of a CMYK or LAB image is applied.
+    The EXIF orientation is applied. Images of more than 8 bits, grey, palette and CMYK images are converted to 8-bit
+    RGB. An ICC profile is kept if it describes RGB; those of other colour spaces are applied. Of several frames or
+    pages the first is read, and of a JPEG that lacks its end what is there; `Photo.note` says so.
 
     Args:
-        source: a path, the bytes of a file, a PIL image, or an array (H, W), (H, W, 3) or (H, W, 4) of uint8, uint16 or
-            floats in [0, 1].
+        source: a path, an http(s) address, a data URI, the bytes of a file, a file that is open for reading, a PIL
+            image, an array (H, W), (H, W, 3) or (H, W, 4) of uint8, uint16, other integers from 0 to 255, bools or
+            floats in [0, 1], or a `Photo`, which is returned.
         max_pixels: larger images are refused before they are decoded.
 
     Raises:
-        InputError: not an image, truncated, empty, animated, or an array of an unsupported shape, dtype or range.
+        InputError: not an image, damaged, empty, or an array of an unsupported shape, dtype or range.
         ImageTooLarge: the image has more than `max_pixels`.
         FileNotFoundError: there is no such file.
     """
+    if isinstance(source, Photo):
+        _check_size(source.size, f"the image {source.name!r}", max_pixels)
+        return source
     if isinstance(source, np.ndarray):
-        return _from_array(source, max_pixels)
+        what = f"an array of shape {source.shape} and dtype {source.dtype}"
+        if source.ndim >= 2:
+            _check_size((source.shape[0], source.shape[1]), what, max_pixels)
+        return _to_photo(pixels.from_array(source, what), "image", what, max_pixels)
     if isinstance(source, Image.Image):
-        name = Path(getattr(source, "filename", "") or "image").stem
-        return _from_pil(source, name, f"the image {name!r}", max_pixels)
-    if isinstance(source, bytes):
-        return _from_file(io.BytesIO(source), "image", f"{len(source)} bytes", max_pixels)
+        name = Path(str(getattr(source, "filename", "") or "image")).stem
+        return _to_photo(source, name, f"the image {name!r}", max_pixels)
+    if isinstance(source, str) and is_address(source):
+        name = name_of(source)
+        return _from_bytes(fetch(source), Path(name).stem or "image", name or "the data URI", max_pixels)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _from_bytes(bytes(source), "image", f"{len(source)} bytes", max_pixels)
+    if isinstance(source, (str, os.PathLike)):
+        return _from_path(source, max_pixels)
+    if callable(getattr(source, "read", None)):
+        return _from_open_file(source, max_pixels)
+    raise InputError(
+        f"an image cannot be read from a {type(source).__name__}; expected a path, an address, bytes, an open file, "
+        "a PIL image or a numpy array."
+    )
+
+
+def open_mask(source: ImageSource, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Open a mask, (H, W) bool: what is opaque if the image is transparent anywhere, else what is bright.
+
+    Args:
+        source: as for `open_photo`, or an array (H, W) of any numbers: labels up to 20 count if they are not 0,
+            probabilities from 0.5, and other values from half of the largest.
+        max_pixels: larger images are refused before they are decoded.
+
+    Raises:
+        InputError, ImageTooLarge, FileNotFoundError: as for `open_photo`.
+    """
+    if isinstance(source, np.ndarray) and source.ndim == 2:
+        if source.dtype.kind not in "biuf":
+            raise InputError(f"the mask has dtype {source.dtype}; expected numbers or bools.")
+        return _above_half(source)
+    photo = open_photo(source, max_pixels)
+    if photo.alpha is not None:
+        return photo.alpha > 127
+    return _above_half(photo.pixels.max(2))
+
+
+def _above_half(values: np.ndarray) -> np.ndarray:
+    """Threshold (H, W) numbers; see `open_mask`."""
+    largest = np.nanmax(values, initial=0)
+    if values.dtype.kind != "f":
+        return values > (0 if largest <= _LABELS else largest / 2)
+    return values >= 0.5 if largest <= 1 else values > largest / 2
+
+
+def _from_path(source: str | os.PathLike[str], max_pixels: int) -> Photo:
     path = Path(source)
-    if path.is_dir():
-        raise InputError(f"{path.name} is a folder; expected one image file ({ACCEPTED}).")
-    with open(path, "rb") as file:
-        return _from_file(file, path.stem, path.name, max_pixels)
+    try:
+        if path.is_dir():
+            raise InputError(f"{path.name} is a folder; expected one image file ({ACCEPTED}).")
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a null byte
+        raise InputError(
+            f"{str(source)[:200]!r} cannot be read ({getattr(error, 'strerror', None) or error})."
+        ) from None
+    return _from_bytes(content, path.stem, path.name, max_pixels)
 
 
-def _from_file(file: IO[bytes], name: str, what: str, max_pixels: int) -> Photo:
-    if file.seek(0, io.SEEK_END) == 0:
+def _from_open_file(file: Any, max_pixels: int) -> Photo:
+    name = getattr(file, "name", None)
+    path = Path(name) if isinstance(name, str) else Path("image")
+    try:
+        content = file.read()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path.name} cannot be read ({error}).") from error
+    if not isinstance(content, bytes):
+        raise InputError(f"{path.name} is open as text; open it with mode 'rb'.")
+    return _from_bytes(content, path.stem, path.name, max_pixels)
+
+
+def _from_bytes(content: bytes, name: str, what: str, max_pixels: int) -> Photo:
+    if not content:
         raise InputError(f"{what} is empty (0 bytes); expected {ACCEPTED}.")
-    file.seek(0)
+    image = _open(content, what, max_pixels)
+    _check_size((image.height, image.width), what, max_pixels)
+    try:
+        return _to_photo(image, name, what, max_pixels)
+    except InputError:
+        if image.format not in ("JPEG", "MPO") or content.rstrip(b"\0").endswith(_JPEG_END):
+            raise
+    # libjpeg fills what is missing with the last colour if it finds an end.
+    complete = _open(content + _JPEG_END, what, max_pixels)
+    photo = _to_photo(complete, name, what, max_pixels)
+    missing = _flat_rows(photo.pixels) / photo.size[0]
+    if missing > _MISSING_AT_MOST:
+        raise InputError(f"{what} is truncated: about {missing:.0%} of it is missing; export or download it again.")
+    return Photo(
+        photo.pixels, name, photo.icc_profile, None, photo.metadata, f"{what} lacks its end; what is there was read."
+    )
+
+
+def _open(content: bytes, what: str, max_pixels: int) -> Image.Image:
+    """Read the header of an image file."""
+    with contextlib.suppress(ImportError):  # without it, the message below says what to install
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
     try:
         with warnings.catch_warnings():
             # `_check_size` applies this library's own limit to the size in the header.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(file, formats=_FORMATS)
+            if max_pixels > MAX_PIXELS:
+                return _open_unlimited(content)
+            return Image.open(io.BytesIO(content), formats=_known())
     except UnidentifiedImageError:
+        if content[4:8] == b"ftyp" and content[8:12] in _HEIF_BRANDS:
+            raise InputError(f"{what} is a HEIC image, which needs a decoder: pip install pillow-heif") from None
+        if content[4:12] in (b"ftypavif", b"ftypavis"):
+            raise InputError(
+                f"{what} is an AVIF image, which needs a newer decoder: pip install 'pillow>=11.3'"
+            ) from None
         raise InputError(f"{what} is not an image that can be read; expected {ACCEPTED}.") from None
     except Image.DecompressionBombError:
         raise InputError(f"{what} declares more pixels than can be decoded safely; it was not opened.") from None
     except _DAMAGE as error:
         raise InputError(f"{what} starts like an image but its header is broken ({error}).") from error
-    return _from_pil(image, name, what, max_pixels)
 
 
-def _from_pil(image: Image.Image, name: str, what: str, max_pixels: int) -> Photo:
+def _known() -> list[str]:
+    """The formats of `_FORMATS` that this Pillow knows."""
+    Image.preinit()
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
+
+
+def _open_unlimited(content: bytes) -> Image.Image:
+    """Read a header without Pillow's own limit of pixels, for a caller who asked for more."""
+    with _bomb_lock:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(io.BytesIO(content), formats=_known())
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _to_photo(image: Image.Image, name: str, what: str, max_pixels: int) -> Photo:
+    """Decode an image and convert it."""
     _check_size((image.height, image.width), what, max_pixels)
     try:
-        frames = getattr(image, "n_frames", 1)
-        if frames == 1 or image.format == "MPO":  # an MPO is one photograph with a preview
-            image.load()
+        note = _choose_frame(image, what)
+        _check_size((image.height, image.width), what, max_pixels)
+        image.load()
+        profile, metadata = image.info.get("icc_profile"), read_metadata(image)
+        upright = pixels.turn_upright(image)
+        upright.format = image.format
+        colours, alpha, kept = pixels.split(upright, profile if isinstance(profile, bytes) else None, what)
+    except (InputError, FileNotFoundError):
+        raise
     except _DAMAGE as error:
         raise InputError(f"{what} is truncated or damaged ({error}); export or download it again.") from error
-    if frames > 1 and image.format != "MPO":
-        raise InputError(f"{what} is animated or has several pages ({frames}); save the one you want as PNG or JPEG.")
-    profile = image.info.get("icc_profile")
-    with contextlib.suppress(*_DAMAGE):  # the pixels of an image with broken EXIF data are usable
-        image = ImageOps.exif_transpose(image)
-    image, profile = _to_rgb(image, profile)
-    return Photo(np.asarray(image), name, profile)
+    return Photo(colours, name, kept, alpha, metadata, note)
 
 
-def _to_rgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, bytes | None]:
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
-        # Integer modes hold 16 bits; a float TIFF usually holds values in [0, 1] or [0, 255].
-        top = 65535 if image.mode != "F" else 1 if values.max(initial=0) <= 1 else 255
-        image = Image.fromarray((np.clip(values / top, 0, 1) * 255 + 0.5).astype(np.uint8))
-    if image.mode in ("P", "PA", "LA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-    if image.mode == "RGBA":
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB"), profile if _is_rgb(profile) else None
-    if image.mode == "RGB":
-        return image, profile if _is_rgb(profile) else None
-    if image.mode in ("CMYK", "LAB") and profile:
-        with contextlib.suppress(ImageCms.PyCMSError, OSError):  # a broken profile is ignored
-            return _apply_profiles(image, profile, None), None
-    return image.convert("RGB"), None
+def _choose_frame(image: Image.Image, what: str) -> str:
+    """Go to the first frame, or of a TIFF to the first page that is no thumbnail -> a note about the others."""
+    frames = getattr(image, "n_frames", 1)
+    if frames == 1 or image.format == "MPO":  # an MPO is one photograph with a preview
+        return ""
+    if image.format == "TIFF":
+        thumbnails = 0
+        for number in range(min(frames, 8)):
+            image.seek(number)
+            if not image.tag_v2.get(254, 0) & _REDUCED:  # type: ignore[attr-defined]
+                break
+            thumbnails += 1
+        else:
+            image.seek(0)
+        return "" if frames - thumbnails <= 1 else f"{what} has {frames} pages; one was read."
+    image.seek(0)
+    return f"{what} has {frames} frames; the first was read."
 
 
-def _is_rgb(profile: bytes | None) -> bool:
-    return profile is not None and profile[16:20] == b"RGB "
-
-
-def _from_array(array: np.ndarray, max_pixels: int) -> Photo:
-    what = f"an array of shape {array.shape} and dtype {array.dtype}"
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        raise InputError(f"{what} is not an image array; expected (H, W), (H, W, 3) or (H, W, 4).")
-    _check_size(array.shape[:2], what, max_pixels)
-    if array.dtype == np.uint16:
-        array = (array / 257.0 + 0.5).astype(np.uint8)
-    elif array.dtype.kind == "f":
-        if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
-            raise InputError(f"{what} holds values outside [0, 1] or NaN; expected floats in [0, 1], or uint8.")
-        array = (array * 255 + 0.5).astype(np.uint8)
-    elif array.dtype != np.uint8:
-        raise InputError(f"{what} is not understood; expected uint8, uint16 or floats in [0, 1].")
-    return Photo(np.asarray(_to_rgb(Image.fromarray(array), None)[0]))
+def _flat_rows(values: np.ndarray) -> int:
+    """How many rows at the bottom of an (H, W, 3) image have one and the same colour."""
+    differs = (values != values[-1, -1]).any((1, 2))
+    return len(values) - 1 - int(differs.nonzero()[0][-1]) if differs.any() else len(values)
 
 
 def _check_size(size: tuple[int, int], what: str, max_pixels: int) -> None:
@@ -165,91 +292,3 @@ def _check_size(size: tuple[int, int], what: str, max_pixels: int) -> None:
         )
     if h * w > max_pixels:
         raise ImageTooLarge(what, (h, w), max_pixels)
-
-
-def convert_profile(pixels: np.ndarray, source: bytes | None, target: bytes | None) -> np.ndarray:
-    """Convert colours from one ICC profile to another.
-
-    Args:
-        pixels: (H, W, 3) uint8 RGB.
-        source: the profile that the pixels are in; None for sRGB.
-        target: the profile to convert to; None for sRGB.
-
-    Returns:
-        (H, W, 3) uint8 RGB; the pixels themselves if the profiles are equal or one of them is broken.
-    """
-    if source == target:
-        return pixels
-    try:
-        return np.asarray(_apply_profiles(Image.fromarray(np.ascontiguousarray(pixels)), source, target))
-    except (ImageCms.PyCMSError, OSError):
-        return pixels
-
-
-def _apply_profiles(image: Image.Image, source: bytes | None, target: bytes | None) -> Image.Image:
-    """Convert an image from one ICC profile to another, None for sRGB; the result is RGB."""
-    opened = [
-        ImageCms.ImageCmsProfile(io.BytesIO(profile) if profile else ImageCms.createProfile("sRGB"))
-        for profile in (source, target)
-    ]
-    converted = ImageCms.profileToProfile(image, opened[0], opened[1], outputMode="RGB")
-    return cast("Image.Image", converted)  # it is None only for conversions in place
-
-
-@contextlib.contextmanager
-def _replace_when_complete(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside a file; it replaces the file on success and is removed otherwise.
-
-    Raises:
-        MamError: the file cannot be written.
-    """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        yield partial
-        os.replace(partial, path)
-    except OSError as error:
-        raise MamError(f"{path} cannot be written ({error.strerror or error}).") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-
-
-def write_png(pixels: np.ndarray, path: str | os.PathLike, icc_profile: bytes | None = None) -> Path:
-    """Write an image as PNG; an interruption leaves no partial file under the final name.
-
-    Args:
-        pixels: (H, W), (H, W, 3) or (H, W, 4) uint8.
-        path: of the file.
-        icc_profile: to embed, or None.
-
-    Returns:
-        The path.
-
-    Raises:
-        MamError: the file cannot be written.
-    """
-    path = Path(path)
-    with _replace_when_complete(path) as partial:
-        # Compression level 1 is five times faster than the default, and the file a tenth larger.
-        Image.fromarray(pixels).save(partial, "PNG", icc_profile=icc_profile, compress_level=1)
-    return path
-
-
-def write_jpeg(pixels: np.ndarray, path: str | os.PathLike, icc_profile: bytes | None = None) -> Path:
-    """Write an image as JPEG of quality 95; an interruption leaves no partial file under the final name.
-
-    Args:
-        pixels: (H, W, 3) uint8 RGB.
-        path: of the file.
-        icc_profile: to embed, or None.
-
-    Returns:
-        The path.
-
-    Raises:
-        MamError: the file cannot be written.
-    """
-    path = Path(path)
-    with _replace_when_complete(path) as partial:
-        Image.fromarray(pixels).save(partial, "JPEG", icc_profile=icc_profile, quality=95, subsampling=0)
-    return path

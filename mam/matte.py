@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from mam import composite
+from mam.boxes import PixelBox, full_box, mask_bounds, pad_box
 from mam.composition import Background, Blur, Composition, Style
 from mam.grounding import FoundBoxes
-from mam.images import Photo, write_png
+from mam.images import Photo
 from mam.segment import Segment
+from mam.writing import format_of, write_image
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +101,50 @@ class Matte:
         """
         return replace(self, alpha=composite.adjust_edges(self.alpha, softness=softness, grow=grow))
 
-    def save(self, path: str | os.PathLike) -> Path:
-        """Write the cut-out as PNG with the image's colour profile; returns the path."""
-        return write_png(self.cutout(), path, self.photo.icc_profile)
+    def alpha_uint16(self) -> np.ndarray:
+        """(H, W) uint16, rounded."""
+        return (self.alpha * 65535 + 0.5).astype(np.uint16)
+
+    def bounds(self, margin: int = 0) -> PixelBox:
+        """Return the smallest box around what is visible, (x0, y0, x1, y1) in pixels, ends exclusive.
+
+        Args:
+            margin: pixels to add on each side, as far as the image reaches.
+        """
+        found = mask_bounds(self.alpha_uint8() > 0)
+        return full_box(self.photo.size) if found is None else pad_box(found, margin, self.photo.size)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        background: Background | None = None,
+        trim: int | None = None,
+        metadata: bool = False,
+    ) -> Path:
+        """Write the cut-out with the image's colour profile, in the format of the file's name.
+
+        Args:
+            path: ends in .png or .webp, which keep the transparency, or in .jpg, which is over white without a
+                background.
+            background: compose over this.
+            trim: crop to the object, with a margin of so many pixels; None keeps the image's size.
+            metadata: keep the image's resolution and EXIF data, but not where and by whom it was taken.
+
+        Returns:
+            The path.
+
+        Raises:
+            InputError: the name ends in another format, or the background is no colour and no image.
+            MamError: the file cannot be written.
+        """
+        if background is None and format_of(path) == "JPEG":
+            background = "white"
+        pixels = self.cutout() if background is None else self.over(background)
+        if trim is not None:
+            x0, y0, x1, y1 = self.bounds(trim)
+            pixels = pixels[y0:y1, x0:x1]
+        return write_image(pixels, path, self.photo.icc_profile, self.photo.metadata if metadata else None)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from PIL import Image
 from mam import crops
 from mam.boxes import PixelBox, mask_bounds
 from mam.contract import MASK_SIDE
-from mam.errors import PromptError
+from mam.errors import InputError, PromptError
 from mam.frames import SIDE, Frame
+from mam.images import ImageSource, open_mask
 from mam.segment import Segment
 
 MAX_POINTS = 256
@@ -31,7 +32,7 @@ class Prompt:
         labels: (N,) 1 foreground, 0 background; all 1 if left out.
         scribbles: strokes, each (K, 2).
         scribble_labels: 1 or 0 for each stroke; all 1 if left out.
-        mask: (H, W) bool, a rough mask; or None.
+        mask: a rough mask of the image's (H, W): bools, numbers, or what `mam.images.open_mask` opens; or None.
         previous: the answer of the previous round, the `segment` of a `Matte` of the same image; or None.
     """
 
@@ -40,7 +41,7 @@ class Prompt:
     labels: Sequence[int] | None = None
     scribbles: Sequence[Sequence[Sequence[float]]] = ()
     scribble_labels: Sequence[int] | None = None
-    mask: np.ndarray | None = None
+    mask: ImageSource | None = None
     previous: Segment | None = field(default=None, repr=False)
 
     def check(self, size: tuple[int, int]) -> CheckedPrompt:
@@ -212,11 +213,13 @@ def _box(values: Sequence[float], size: tuple[int, int]) -> np.ndarray:
     return cut
 
 
-def _mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    mask = np.asarray(mask)
+def _mask(source: ImageSource, size: tuple[int, int]) -> np.ndarray:
+    try:
+        mask = open_mask(np.asarray(source) if isinstance(source, list) else source)
+    except InputError as error:
+        raise PromptError(f"the mask cannot be used: {error}") from None
     if mask.shape != size:
         raise PromptError(f"the mask has shape {mask.shape}; expected the image's (H, W), {size}.")
-    mask = mask > 127 if mask.dtype == np.uint8 else mask > 0.5 if mask.dtype != bool else mask
     if not mask.any():
         raise PromptError("the mask is empty; expected at least one pixel of the object.")
     return mask

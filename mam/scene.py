@@ -17,7 +17,7 @@ from mam.decoding import candidates, decode_prompts
 from mam.encoding import EncodedCrop
 from mam.errors import PromptError
 from mam.grounding import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBoxes, Grounding, load_default
-from mam.images import Photo
+from mam.images import ImageSource, Photo
 from mam.matte import Matte, NothingFound
 from mam.prompts import CheckedPrompt, Prompt, check_prompts
 from mam.runtime import Graphs
@@ -95,7 +95,7 @@ class Scene:
         labels: Sequence[int] | None = None,
         scribbles: Sequence[Sequence[Sequence[float]]] = (),
         scribble_labels: Sequence[int] | None = None,
-        mask: np.ndarray | None = None,
+        mask: ImageSource | None = None,
         previous: Matte | NothingFound | None = None,
         guidance: Guidance = "alpha",
     ) -> Matte | NothingFound:
@@ -110,7 +110,8 @@ class Scene:
             labels: (N,) 1 foreground, 0 background; all 1 if left out.
             scribbles: strokes of shape (K, 2).
             scribble_labels: 1 or 0 for each stroke; all 1 if left out.
-            mask: (H, W) bool, a rough mask.
+            mask: a rough mask of the image's size: (H, W) bools or numbers, or anything that `mam.images.open_mask`
+                opens.
             previous: the matte to correct; pass the earlier prompts again together with the new ones. `NothingFound`
                 counts as none.
             guidance: "alpha" for the one object of an image (softer), "mask" for one of several that touch.
@@ -180,7 +181,10 @@ class Scene:
             encoded.frame.original_size,
             guidance == "mask",
         )
-        return Matte(self.photo, crops.place_on_canvas(alpha[0, 0], segment.crop, self.photo.size), segment)
+        placed = crops.place_on_canvas(alpha[0, 0], segment.crop, self.photo.size)
+        if self.photo.alpha is not None:  # what is transparent already stays so
+            placed = np.minimum(placed, self.photo.alpha / np.float32(255))
+        return Matte(self.photo, placed, segment)
 
     def _segment(self, prompts: list[CheckedPrompt], recrop: bool) -> Iterator[tuple[int, Segment]]:
         """Segment crop by crop, yielding (index of the prompt, segment), so that each crop is encoded only once."""

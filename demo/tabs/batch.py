@@ -18,7 +18,7 @@ from demo.engine import Engine
 from demo.messages import EXPECTED_ERRORS, NO_TEXT_MODEL, UNEXPECTED, show_errors
 from mam import MamError, Matte, Matting, NothingFound, PromptError, Scene
 from mam.composite import downsample
-from mam.images import write_jpeg, write_png
+from mam.writing import write_image
 
 MAX_IMAGES = 100
 _PREVIEW = 320  # pixels
@@ -200,10 +200,10 @@ class BatchEvents:
 def _write(matte: Matte, form: str, path: Path) -> Path:
     profile = matte.photo.icc_profile
     if form == CUTOUT:
-        return write_png(matte.cutout(), path.with_suffix(".png"), profile)
+        return write_image(matte.cutout(), path.with_suffix(".png"), profile)
     if form == WHITE:
-        return write_jpeg(matte.over("white"), path.with_suffix(".jpg"), profile)
-    return write_png(matte.alpha_uint8(), path.with_suffix(".png"))
+        return write_image(matte.over("white"), path.with_suffix(".jpg"), profile)
+    return write_image(matte.alpha_uint8(), path.with_suffix(".png"))
 
 
 def _unused_name(name: str, used: set[str]) -> str:

@@ -21,7 +21,7 @@ from mam.evaluation.benchmarks import Case, Layout
 from mam.evaluation.interaction import Correction, First, User, box_centre, tight_box
 from mam.evaluation.metrics import iou, matte_errors, unknown_region
 from mam.evaluation.results import ROUNDS, Results, Row
-from mam.images import write_png
+from mam.writing import write_image
 from mam.matte import Matte, NothingFound
 from mam.matting import Matting
 from mam.scene import Guidance, Scene
@@ -173,4 +173,4 @@ def _write_alpha(answer: Matte | None, truth: np.ndarray, out: Path, case: Case)
     alpha = np.zeros(truth.shape, np.uint8) if answer is None else answer.alpha_uint8()
     file = out / "alphas" / f"{case.name}.png"
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_png(alpha, file, None)
+    write_image(alpha, file)

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from mam.composite import (
     add_shadow,
     adjust_edges,
-    background_pixels,
+    fill,
+    fit_image,
     blur_background,
     checkerboard,
     gradient,
@@ -24,20 +24,20 @@ def test_over_is_the_compositing_equation() -> None:
 
 @pytest.mark.parametrize("background", ["red", "#ff0000", (255, 0, 0), np.uint8([255, 0, 0])])
 def test_colours(background) -> None:
-    assert (background_pixels(background, (2, 3)) == (255, 0, 0)).all()
+    assert (fill(background, (2, 3)) == (255, 0, 0)).all()
 
 
 def test_images_cover_the_frame_and_are_cropped_evenly() -> None:
     stripes = np.zeros((10, 40, 3), np.uint8)
     stripes[:, 15:25] = 255  # the part that a square crop keeps
-    assert background_pixels(stripes, (20, 20))[:, 3:-3].min() > 240  # resampling blends the edges
-    assert np.array_equal(background_pixels(Image.fromarray(stripes), (10, 40)), stripes)
+    assert fit_image(stripes, (20, 20))[:, 3:-3].min() > 240  # resampling blends the edges
+    assert np.array_equal(fit_image(stripes, (10, 40)), stripes)
 
 
 @pytest.mark.parametrize("background", ["no-such-colour", (1, 2), (300, 0, 0), None])
 def test_other_backgrounds_are_refused(background) -> None:
     with pytest.raises(InputError, match="neither an image nor a colour"):
-        background_pixels(background, (2, 2))
+        fill(background, (2, 2))
 
 
 def test_blur_leaves_out_the_objects_colours() -> None:
@@ -57,9 +57,9 @@ def test_checkerboard() -> None:
 def test_an_image_fills_the_frame_or_is_shown_whole() -> None:
     image = np.zeros((100, 300, 3), np.uint8)
     image[:, 150:] = 255
-    filled = [background_pixels(image, (100, 100), centre=(x, 0.5))[50, 50, 0] for x in (0, 1)]
+    filled = [fit_image(image, (100, 100), centre=(x, 0.5))[50, 50, 0] for x in (0, 1)]
     assert filled == [0, 255]
-    whole = background_pixels(image, (300, 300), whole=True)
+    whole = fit_image(image, (300, 300), whole=True)
     assert whole.shape == (300, 300, 3) and whole[150, 20, 0] == 0 and whole[150, 280, 0] == 255
     assert 0 < whole[20, 150, 0] < 255  # a blurred copy above and below
 

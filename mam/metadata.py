@@ -1,0 +1,75 @@
+"""Resolution and EXIF data of images: what may travel with a result."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import ExifTags, Image
+
+_Tag = ExifTags.Base
+# When and how a photo was taken, but not where (GPS), by whom (artist, copyright, comments) or with which specimen of a
+# camera (serial numbers, maker notes).
+_KEPT_TAGS = frozenset({_Tag.Make, _Tag.Model, _Tag.DateTime})
+_KEPT_DETAILS = frozenset(
+    {
+        _Tag.ExposureTime,
+        _Tag.FNumber,
+        _Tag.ISOSpeedRatings,
+        _Tag.DateTimeOriginal,
+        _Tag.DateTimeDigitized,
+        _Tag.ShutterSpeedValue,
+        _Tag.ApertureValue,
+        _Tag.ExposureBiasValue,
+        _Tag.MeteringMode,
+        _Tag.Flash,
+        _Tag.FocalLength,
+        _Tag.FocalLengthIn35mmFilm,
+        _Tag.WhiteBalance,
+        _Tag.LensMake,
+        _Tag.LensModel,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says about its image besides the pixels.
+
+    Attributes:
+        dpi: horizontal and vertical resolution; None if unknown.
+        exif: EXIF data without the orientation, and without what says where or by whom the photo was taken; or None.
+    """
+
+    dpi: tuple[float, float] | None = None
+    exif: bytes | None = None
+
+    def options(self, file_format: str) -> dict[str, Any]:
+        """Return the arguments of Pillow's `save` that embed it."""
+        options: dict[str, Any] = {}
+        if self.exif is not None:
+            options["exif"] = self.exif
+        if self.dpi is not None and file_format != "WEBP":
+            options["dpi"] = self.dpi
+        return options
+
+
+def read_metadata(image: Image.Image) -> Metadata:
+    """Read resolution and EXIF data, leaving out what is broken."""
+    dpi, exif = None, None
+    with contextlib.suppress(Exception):  # Pillow raises many types for broken EXIF data
+        x, y = image.info["dpi"]
+        if 1 <= x <= 1e5 and 1 <= y <= 1e5:
+            dpi = float(x), float(y)
+    with contextlib.suppress(Exception):
+        tags = image.getexif()
+        kept = Image.Exif()
+        for tag in _KEPT_TAGS & tags.keys():
+            kept[tag] = tags[tag]
+        details = tags.get_ifd(ExifTags.IFD.Exif)
+        for tag in _KEPT_DETAILS & details.keys():
+            kept.get_ifd(ExifTags.IFD.Exif)[tag] = details[tag]
+        if len(kept) or kept.get_ifd(ExifTags.IFD.Exif):
+            exif = kept.tobytes()
+    return Metadata(dpi, exif)

@@ -1,0 +1,75 @@
+"""Addresses and data URIs."""
+
+import http.server
+import threading
+
+import pytest
+
+from mam.errors import InputError
+from mam.fetch import fetch, is_address, name_of
+
+
+@pytest.fixture(scope="module")
+def server():
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/away":
+                self.send_response(302)
+                self.send_header("Location", "/photo.png")
+                self.end_headers()
+            elif self.path == "/file":
+                self.send_response(302)
+                self.send_header("Location", "file:///etc/passwd")
+                self.end_headers()
+            elif self.path == "/photo.png":
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"content")
+            else:
+                self.send_error(404)
+
+        def log_message(self, *arguments) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def test_an_address_is_read(server) -> None:
+    assert fetch(f"{server}/photo.png") == b"content"
+    assert fetch(f"{server}/away") == b"content"
+
+
+@pytest.mark.parametrize(
+    ("path", "message"), [("/no", "status 404"), ("/file", "status 302|cannot be read|is not allowed")]
+)
+def test_what_cannot_be_read(server, path, message) -> None:
+    with pytest.raises(InputError, match=message):
+        fetch(server + path)
+
+
+def test_size_is_bounded(server) -> None:
+    with pytest.raises(InputError, match="more than 0 MB"):
+        fetch(f"{server}/photo.png", max_bytes=6)
+    with pytest.raises(InputError, match="more than 0 MB"):
+        fetch("data:;base64," + "QUJD" * 100, max_bytes=6)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "10.0.0.1", "169.254.169.254"])
+def test_private_networks_are_refused_for_strangers(host) -> None:
+    with pytest.raises(InputError, match="not a public address"):
+        fetch(f"http://{host}:9/photo.png", public_only=True)
+
+
+def test_data_uris() -> None:
+    assert fetch("data:image/png;base64,QUJD") == b"ABC" and fetch("data:,A%20B") == b"A B"
+    for wrong in ("data:image/png;base64", "data:;base64,Q"):
+        with pytest.raises(InputError, match="data URI"):
+            fetch(wrong)
+
+
+def test_names() -> None:
+    assert is_address("HTTPS://example.org/a.jpg") and is_address("data:,x") and not is_address("C:/a.jpg")
+    assert name_of("https://example.org/b/a%20b.jpg?x=1") == "a b.jpg" and name_of("data:,x") == ""
