@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
+
 from mam import composite
 from mam.composite import Colour
 from mam.foreground import foreground_colours
@@ -151,7 +152,7 @@ class Composition:
             return self._to_photo_profile(composite.gradient(background.top, background.bottom, size))
         image = None if composite.is_colour(background) else _open_background(background)
         if image is None:
-            return self._to_photo_profile(composite.fill(background, size))
+            return self._to_photo_profile(composite.fill(cast(Colour, background), size))
         pixels = composite.fit_image(image.pixels, size, whole=style.fit == "contain", centre=style.position)
         return self._to_photo_profile(pixels, image.icc_profile)
 

@@ -28,7 +28,7 @@ class ImageTooLarge(InputError):
         h, w = size
         super().__init__(
             f"{name} has {h} x {w} = {h * w / 1e6:.1f} megapixels; the limit is {limit / 1e6:.1f}. "
-            "Make it smaller, or raise the limit with max_pixels."
+            "Make it smaller, or raise the limit (max_pixels, --max-pixels)."
         )
 
 

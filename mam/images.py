@@ -8,7 +8,7 @@ import os
 import struct
 import threading
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,15 +24,20 @@ MAX_PIXELS = 50_000_000
 MAX_SIDE = 30_000  # pixels; the cost of longer strips grows out of proportion to their area
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "JPEG2000", "AVIF", "HEIF", "ICO", "PPM", "TGA", "MPO")
 SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .bmp .dib .tif .tiff .gif .jp2 .j2k .jpf .jpx .avif .avifs .heic .heif "
-    ".hif .ico .ppm .pgm .pbm .pnm .tga".split()
+    [
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif"),
+        *(".jp2", ".j2k", ".jpf", ".jpx", ".avif", ".avifs", ".heic", ".heif", ".hif", ".ico"),
+        *(".ppm", ".pgm", ".pbm", ".pnm", ".tga"),
+    ]
 )
 """How the names of files end that `open_photo` reads, in lower case."""
 ACCEPTED = "JPEG, PNG, WebP, AVIF, HEIC, TIFF, GIF, BMP or JPEG 2000"
 
 # The exceptions that Pillow raises for damaged files, depending on the format.
-_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, EOFError, KeyError, IndexError, AttributeError, struct.error)
-_DAMAGE += (ZeroDivisionError, OverflowError, RuntimeError, AssertionError, MemoryError)
+_DAMAGE: tuple[type[Exception], ...] = (
+    *(OSError, SyntaxError, ValueError, TypeError, EOFError, KeyError, IndexError, AttributeError, struct.error),
+    *(ZeroDivisionError, OverflowError, RuntimeError, AssertionError, MemoryError),
+)
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _JPEG_END = b"\xff\xd9"
 _MISSING_AT_MOST = 0.1  # of the rows of a JPEG that lacks its end
@@ -58,7 +63,7 @@ class Photo:
     name: str = "image"
     icc_profile: bytes | None = None
     alpha: np.ndarray | None = None
-    metadata: Metadata = Metadata()
+    metadata: Metadata = field(default_factory=Metadata)
     note: str = ""
 
     def __repr__(self) -> str:

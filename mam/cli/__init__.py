@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
 from mam.cli import doctor, evaluate, matte, pack, train, weights
+from mam.cli.values import join_negative_values
 from mam.errors import MamError
 
 
@@ -19,7 +21,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 for success, 1 if something failed, 130 after Ctrl-C. Invalid arguments exit with status 2.
     """
-    arguments = parse(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # file names may hold what the terminal's encoding lacks
+            stream.reconfigure(errors="backslashreplace")
+    arguments = parse(sys.argv[1:] if argv is None else argv)
     try:
         return arguments.run(arguments)
     except (MamError, FileNotFoundError) as error:
@@ -30,10 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Parse a command line; `run` in the namespace is the function of the chosen command."""
     parser = argparse.ArgumentParser(prog="mam", description="Cut objects out of images, with soft edges.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (matte, doctor, weights, evaluate, train, pack):
         command.add_parser(commands)
-    return parser.parse_args(argv)
+    return parser.parse_args(join_negative_values(argv))

@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import argparse
-import glob
-import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mam.cli.files import STANDARD, Input, choose_outputs, find_inputs, require_writable
 from mam.cli.model import add_model_options, load_model
+from mam.cli.prompts import PromptFile
+from mam.cli.values import parse_box, parse_point, parse_scribble, parse_text
 from mam.errors import MamError, PromptError
 
 if TYPE_CHECKING:
     from mam.images import Photo
+    from mam.matte import Matte
     from mam.matting import Matting
-
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser of `mam`."""
-    parser = commands.add_parser("matte", help="cut an object out of images")
+    parser = commands.add_parser(
+        "matte",
+        help="cut an object out of images",
+        description="Cut one object out of each image: the main one, or the one that a prompt points at.",
+    )
     parser.set_defaults(run=run)
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="files, folders or globs")
-    where = parser.add_mutually_exclusive_group()
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="files, folders, globs, addresses, or - for stdin")
+    prompt = parser.add_argument_group("prompts; without any, the main object is cut out")
+    where = prompt.add_mutually_exclusive_group()
     where.add_argument("--box", type=parse_box, metavar="X0,Y0,X1,Y1", help="in pixels of the image")
     where.add_argument(
-        "--text", help="describes the object, such as 'the girl in the red sweater' (see python -m export grounding)"
+        "--text",
+        type=parse_text,
+        help="describes the object, such as 'the girl in the red sweater' (see python -m export grounding)",
     )
-    parser.add_argument(
+    prompt.add_argument(
         "--point",
         type=parse_point,
         action="append",
@@ -38,19 +44,42 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="X,Y[,-]",
         help="a click on the object; with ,- on the background",
     )
-    parser.add_argument(
+    prompt.add_argument(
+        "--scribble",
+        type=parse_scribble,
+        action="append",
+        default=[],
+        metavar="X,Y,X,Y,...[,-]",
+        help="a stroke over the object; with ,- over the background",
+    )
+    prompt.add_argument("--mask", type=Path, help="a rough mask of the image's size, white or opaque on the object")
+    prompt.add_argument(
+        "--prompts", type=Path, metavar="FILE", help="prompts per image, JSON or CSV (docs/usage.md); others have none"
+    )
+    prompt.add_argument(
         "--guidance",
         choices=("alpha", "mask"),
         default="alpha",
         help="alpha: one object (default); mask: one of several",
     )
-    parser.add_argument(
+    result = parser.add_argument_group("results")
+    result.add_argument("-o", "--out", help="an image file, a folder, or - for stdout; default: NAME_matte.png")
+    result.add_argument(
         "--background", metavar="IMAGE|COLOUR|blur", help="compose over this instead of leaving it transparent"
     )
-    parser.add_argument("--alpha", action="store_true", help="write the alpha matte alone, in grey")
-    parser.add_argument(
-        "-o", "--out", type=Path, help="a .png for one image, a folder for several; default: NAME_matte.png"
+    result.add_argument("--alpha", action="store_true", help="write the alpha matte alone, in grey")
+    result.add_argument("--bits", type=int, choices=(8, 16), default=8, help="of a pixel of the alpha, with --alpha")
+    result.add_argument(
+        "--format", choices=("png", "webp", "jpg"), default="png", help="of the files in a folder; jpg is over white"
     )
+    result.add_argument("--trim", type=int, metavar="MARGIN", help="crop to the object, with a margin in pixels")
+    result.add_argument(
+        "--keep-metadata",
+        action="store_true",
+        help="copy resolution and EXIF data, but not where and by whom the image was taken",
+    )
+    result.add_argument("--skip-existing", action="store_true", help="leave out images whose result exists already")
+    result.add_argument("--force", action="store_true", help="allow overwriting an image that is read")
     add_model_options(parser)
 
 
@@ -58,137 +87,143 @@ def run(arguments: argparse.Namespace) -> int:
     """Cut one object out of each image; after a failure, report it and continue with the other images."""
     from tqdm import tqdm
 
-    from mam.images import open_photo
+    inputs, notes = find_inputs(arguments.images)
+    suffix = f".{arguments.format}"
+    outputs = choose_outputs(inputs, arguments.out, suffix, arguments.force)
+    for folder in {path.parent for path in outputs if path is not None}:
+        require_writable(folder)
+    prompts = _Prompts(arguments)
+    background = _open_background(arguments)
+    _check_alpha(arguments, outputs)
+    for note in notes:
+        print(note, file=sys.stderr)
+    pairs = list(zip(inputs, outputs, strict=True))
+    todo = [(i, o) for i, o in pairs if not (arguments.skip_existing and o is not None and o.exists())]
+    if len(todo) < len(pairs):
+        print(f"{len(pairs) - len(todo)} of {len(pairs)} images have results already", file=sys.stderr)
+    if not todo:
+        return 0
 
-    files = find_images(arguments.images)
-    targets = output_files(files, arguments.out)
-    for folder in {target.parent for target in targets}:
-        _require_writable(folder)
-    background = arguments.background
     matting = load_model(arguments)
-    if background is not None and Path(background).is_file():
-        background = open_photo(background, matting.max_pixels)
     failed = 0
-    bar = tqdm(files, unit="image", disable=len(files) == 1)
-    for file, out in zip(bar, targets, strict=True):
+    bar = tqdm(todo, unit="image", disable=len(todo) == 1)
+    for image, out in bar:
         try:
-            _write_matte(matting, file, out, arguments, background)
-            if len(files) > 1:
-                bar.write(f"{file} -> {out}")
-            else:
-                print(out)
+            note = _write_matte(matting, image, out, prompts.of(image), arguments, background)
+            if note:
+                bar.write(note, file=sys.stderr)
+            if out is not None:
+                bar.write(f"{image} -> {out}" if len(inputs) > 1 else str(out))
         except (MamError, OSError, MemoryError) as error:
             failed += 1
-            bar.write(f"{file}: {error}", file=sys.stderr)
-    if len(files) > 1:
-        print(f"{len(files) - failed} of {len(files)} images done", file=sys.stderr)
+            reason = str(error) or type(error).__name__
+            # Most messages begin with the file's name.
+            said = image.path is not None and reason.startswith(image.path.name)
+            where = f"{image.path.parent}: " if said and image.path and str(image.path.parent) != "." else ""
+            bar.write(f"{where}{reason}" if said else f"{image}: {reason}", file=sys.stderr)
+    if len(todo) > 1:
+        print(f"{len(todo) - failed} of {len(todo)} images done", file=sys.stderr)
     return 1 if failed else 0
 
 
-def _write_matte(
-    matting: Matting, file: Path, out: Path, arguments: argparse.Namespace, background: Photo | str | None
-) -> None:
-    from mam.images import write_png
-    from mam.matte import NothingFound
+class _Prompts:
+    """The prompt of each image: its own in the file of prompts, else that of the command line."""
 
-    points = [(x, y) for x, y, _ in arguments.point]
-    labels = [label for *_, label in arguments.point]
-    prompt = {"text": arguments.text, "box": arguments.box, "points": points, "labels": labels}
-    matte = matting.open(file).matte(**prompt, guidance=arguments.guidance)
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.file = None if arguments.prompts is None else PromptFile(arguments.prompts)
+        self.common: dict[str, Any] = {
+            "text": arguments.text,
+            "box": arguments.box,
+            "points": [place for place, _ in arguments.point],
+            "labels": [label for _, label in arguments.point],
+            "scribbles": [stroke for stroke, _ in arguments.scribble],
+            "scribble_labels": [label for _, label in arguments.scribble],
+            "mask": arguments.mask,
+            "guidance": arguments.guidance,
+        }
+        labels = [*self.common["labels"], *self.common["scribble_labels"]]
+        given = arguments.text is not None or arguments.box is not None or arguments.mask is not None
+        if labels and not any(labels) and not given:
+            raise PromptError("all points are on the background; give one on the object, a box or a mask.")
+        if arguments.mask is not None and not arguments.mask.is_file():
+            raise FileNotFoundError(f"there is no mask {arguments.mask}.")
+
+    def of(self, image: Input) -> dict[str, Any]:
+        own = None if self.file is None else self.file.prompt_for(image)
+        return self.common if own is None else {"guidance": self.common["guidance"], **own}
+
+
+def _open_background(arguments: argparse.Namespace) -> Photo | str | None:
+    """Check the background before the work, and open it if it is an image."""
+    from mam.composite import is_colour
+    from mam.images import open_photo
+
+    background: str | None = arguments.background
+    if background is None or background == "blur" or (is_colour(background) and not Path(background).is_file()):
+        return background
+    try:
+        return open_photo(background)
+    except FileNotFoundError:
+        raise MamError(
+            f"--background {background} is no image file and no colour; expected a file, a name like 'white', "
+            "a code like '#20a0ff', or blur."
+        ) from None
+
+
+def _check_alpha(arguments: argparse.Namespace, outputs: list[Path | None]) -> None:
+    if arguments.alpha and arguments.background is not None:
+        raise MamError("--alpha and --background exclude each other; choose one.")
+    if arguments.bits == 16 and not arguments.alpha:
+        raise MamError("--bits 16 is for --alpha; colours have 8 bits.")
+    if arguments.bits == 16 and any(out is not None and out.suffix.lower() != ".png" for out in outputs):
+        raise MamError("16 bits need PNG; choose a .png name or --format png.")
+    if arguments.trim is not None and arguments.trim < 0:
+        raise MamError(f"--trim {arguments.trim} is negative; expected a margin in pixels.")
+
+
+def _write_matte(
+    matting: Matting,
+    image: Input,
+    out: Path | None,
+    prompt: dict[str, Any],
+    arguments: argparse.Namespace,
+    background: Photo | str | None,
+) -> str:
+    """Cut out one image and write the result -> a note about what could not be read, or nothing."""
+    from mam.matte import NothingFound
+    from mam.writing import encode_image, format_of, write_image
+
+    content = sys.stdin.buffer.read() if image.source == STANDARD else image.source
+    scene = matting.open(content)
+    matte = scene.matte(**prompt)
     if isinstance(matte, NothingFound):
         raise PromptError(str(matte))
-    if arguments.alpha:
-        pixels, profile = matte.alpha_uint8(), None
+    file_format = arguments.format.upper().replace("JPG", "JPEG") if out is None else format_of(out)
+    pixels, profile = _pixels(matte, arguments, background, file_format)
+    metadata = scene.photo.metadata if arguments.keep_metadata else None
+    if out is None:
+        sys.stdout.buffer.write(encode_image(pixels, file_format, profile, metadata))
+        sys.stdout.buffer.flush()
     else:
+        write_image(pixels, out, profile, metadata)
+    return scene.photo.note
+
+
+def _pixels(
+    matte: Matte, arguments: argparse.Namespace, background: Photo | str | None, file_format: str
+) -> tuple[Any, bytes | None]:
+    """Return the pixels to write, and their colour profile."""
+    if arguments.alpha:
+        pixels, profile = matte.alpha_uint16() if arguments.bits == 16 else matte.alpha_uint8(), None
+    else:
+        if background is None and file_format == "JPEG":
+            background = "white"
+        profile = matte.photo.icc_profile
         if background is None:
             pixels = matte.cutout()
-        elif isinstance(background, str) and background == "blur":
-            pixels = matte.over_blur()
         else:
-            pixels = matte.over(background)
-        profile = matte.photo.icc_profile
-    write_png(pixels, out, profile)
-
-
-def _require_writable(folder: Path) -> None:
-    """Create a folder if it is missing.
-
-    Raises:
-        MamError: it cannot be created, or no file can be written there.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MamError(f"the folder {folder} cannot be created ({error.strerror}); choose another with -o.") from error
-    if not os.access(folder, os.W_OK):
-        raise MamError(f"the folder {folder} is not writable; choose another with -o.")
-
-
-def find_images(patterns: Sequence[str]) -> list[Path]:
-    """List the files that are named, the images in folders that are named, and the matches of globs.
-
-    Raises:
-        FileNotFoundError: a pattern matches nothing.
-    """
-    found: list[Path] = []
-    for pattern in patterns:
-        path = Path(pattern)
-        if path.is_dir():
-            files = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-        elif path.exists():
-            files = [path]
-        else:
-            files = sorted(Path(p) for p in glob.glob(pattern, recursive=True))
-        if not files:
-            raise FileNotFoundError(f"{pattern} matches no image; expected a file, a folder or a glob.")
-        found += files
-    return found
-
-
-def output_files(files: Sequence[Path], out: Path | None) -> list[Path]:
-    """Choose the output file of each image: NAME_matte.png in a folder, or the one file that is named.
-
-    Args:
-        files: the images.
-        out: a folder, or a .png file for a single image; None for the working directory.
-
-    Raises:
-        MamError: one file for several images, a file that does not end in .png, or the same file for two images.
-    """
-    if out is not None and out.suffix and not out.is_dir():
-        if len(files) > 1:
-            raise MamError(f"-o {out} is one file, but there are {len(files)} images; give a folder.")
-        if out.suffix.lower() != ".png":
-            raise MamError(f"-o {out} does not end in .png, and mattes are written as PNG; give such a name.")
-        return [out]
-    targets = [(out or Path()) / f"{file.stem}_matte.png" for file in files]
-    for target in targets:
-        if targets.count(target) > 1:
-            same = ", ".join(str(f) for f, t in zip(files, targets, strict=True) if t == target)
-            raise MamError(f"{same} would all be written to {target}; process them one by one with -o.")
-    return targets
-
-
-def parse_box(text: str) -> tuple[float, ...]:
-    """Parse X0,Y0,X1,Y1 into four numbers."""
-    values = _parse_numbers(text.split(","))
-    if values is None or len(values) != 4:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a box; expected four numbers, X0,Y0,X1,Y1")
-    return values
-
-
-def parse_point(text: str) -> tuple[float, float, int]:
-    """Parse X,Y[,+|-|1|0] into x, y and a label, 1 for foreground and 0 for background."""
-    parts = text.split(",")
-    place = _parse_numbers(parts[:2])
-    if place is None or len(place) != 2 or parts[2:] not in ([], ["+"], ["-"], ["1"], ["0"]):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a point; expected X,Y or, on the background, X,Y,-")
-    return place[0], place[1], 0 if parts[2:] in (["-"], ["0"]) else 1
-
-
-def _parse_numbers(parts: Sequence[str]) -> tuple[float, ...] | None:
-    """Parse numbers; None if a part is not one."""
-    try:
-        return tuple(float(part) for part in parts)
-    except ValueError:
-        return None
+            pixels = matte.over_blur() if background == "blur" else matte.over(background)
+    if arguments.trim is not None:
+        x0, y0, x1, y1 = matte.bounds(arguments.trim)
+        pixels = pixels[y0:y1, x0:x1]
+    return pixels, profile

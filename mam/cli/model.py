@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mam.cli.values import parse_positive
+
 if TYPE_CHECKING:
     from mam.matting import Matting
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Add --graphs, --grounding, --device and --threads."""
+    """Add --graphs, --grounding, --device, --threads and --max-pixels."""
     parser.add_argument(
         "--graphs",
         type=Path,
@@ -23,15 +25,21 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--grounding", type=Path, help="the folder of an exported grounding model; default: the export's default folder"
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=int, help="CPU threads per graph")
+    parser.add_argument("--threads", type=parse_positive, help="CPU threads per graph")
+    parser.add_argument("--max-pixels", type=parse_positive, help="larger images are refused; default: 50,000,000")
 
 
 def load_model(arguments: argparse.Namespace) -> Matting:
     """Load the model that the options select; a note about the device is printed to standard error."""
+    from mam.images import MAX_PIXELS
     from mam.matting import Matting
 
     matting = Matting.load(
-        arguments.graphs, device=arguments.device, threads=arguments.threads, grounding=arguments.grounding
+        arguments.graphs,
+        device=arguments.device,
+        threads=arguments.threads,
+        max_pixels=arguments.max_pixels or MAX_PIXELS,
+        grounding=arguments.grounding,
     )
     if matting.graphs.note:
         print(matting.graphs.note, file=sys.stderr)

@@ -21,10 +21,10 @@ from mam.evaluation.benchmarks import Case, Layout
 from mam.evaluation.interaction import Correction, First, User, box_centre, tight_box
 from mam.evaluation.metrics import iou, matte_errors, unknown_region
 from mam.evaluation.results import ROUNDS, Results, Row
-from mam.writing import write_image
 from mam.matte import Matte, NothingFound
 from mam.matting import Matting
 from mam.scene import Guidance, Scene
+from mam.writing import write_image
 
 PromptKind = Literal["box", "point", "text", "none"]
 TEXT_RULES = {"box_threshold": 0.25, "text_threshold": 0.5, "nms": 0.8}  # the paper's, for RefMatte-RW100

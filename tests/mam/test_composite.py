@@ -6,10 +6,10 @@ import pytest
 from mam.composite import (
     add_shadow,
     adjust_edges,
-    fill,
-    fit_image,
     blur_background,
     checkerboard,
+    fill,
+    fit_image,
     gradient,
     merge_alphas,
     over,

@@ -205,6 +205,7 @@ def test_a_thumbnail_page_of_a_tiff_is_passed_over() -> None:
         thumbnail.save(pages, "TIFF", tiffinfo={254: 1})
         pages.newFrame()
         Image.fromarray(gradient()).save(pages, "TIFF")
+        pages.newFrame()
     photo = open_photo(stream.getvalue())
     assert photo.size == (20, 30) and photo.note == ""
 

@@ -1,0 +1,81 @@
+"""Values of the command line's options: boxes, points, strokes and colours, as text."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+
+_NEGATIVE = re.compile(r"-[\d.]")
+_COORDINATES = ("--box", "--point", "--scribble")
+
+Numbers = tuple[float, ...]
+
+
+def join_negative_values(argv: Sequence[str]) -> list[str]:
+    """Join `--box -10,20,30,40` into `--box=-10,20,30,40`, because argparse takes the first for two options."""
+    joined: list[str] = []
+    for argument in argv:
+        if joined and joined[-1] in _COORDINATES and _NEGATIVE.match(argument):
+            joined[-1] = f"{joined[-1]}={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def parse_box(text: str) -> Numbers:
+    """Parse X0,Y0,X1,Y1 into four numbers."""
+    values = _parse_numbers(text.split(","))
+    if values is None or len(values) != 4:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a box; expected four numbers, X0,Y0,X1,Y1")
+    return values
+
+
+def parse_point(text: str) -> tuple[Numbers, int]:
+    """Parse X,Y[,+|-|1|0] into (x, y) and a label, 1 for foreground and 0 for background."""
+    numbers, label = _parse_labelled(text)
+    if numbers is None or len(numbers) != 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a point; expected X,Y or, on the background, X,Y,-")
+    return numbers, label
+
+
+def parse_scribble(text: str) -> tuple[list[Numbers], int]:
+    """Parse X,Y,X,Y,...[,+|-] into a stroke, [(x, y), ...], and a label."""
+    parts = text.split(",")
+    numbers, label = _parse_labelled(text) if parts[-1] in ("+", "-") else (_parse_numbers(parts), 1)
+    if not numbers or len(numbers) % 2:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a stroke; expected X,Y,X,Y,... or, on the background, X,Y,X,Y,...,-"
+        )
+    return list(zip(numbers[::2], numbers[1::2], strict=True)), label
+
+
+def parse_text(text: str) -> str:
+    """Accept a description that has a letter."""
+    if not any(character.isalpha() for character in text):
+        raise argparse.ArgumentTypeError(f"{text!r} describes nothing; expected words")
+    return text
+
+
+def parse_positive(text: str) -> int:
+    """Parse an integer of at least 1."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
+
+
+def _parse_labelled(text: str) -> tuple[Numbers | None, int]:
+    parts = text.split(",")
+    if parts[-1] in ("+", "-"):
+        return _parse_numbers(parts[:-1]), int(parts[-1] == "+")
+    if len(parts) == 3 and parts[-1] in ("0", "1"):
+        return _parse_numbers(parts[:-1]), int(parts[-1])
+    return _parse_numbers(parts), 1
+
+
+def _parse_numbers(parts: Sequence[str]) -> Numbers | None:
+    """Parse numbers; None if a part is not one."""
+    try:
+        return tuple(float(part) for part in parts)
+    except ValueError:
+        return None

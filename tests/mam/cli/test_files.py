@@ -1,0 +1,102 @@
+"""Which images are meant, and what their results are called."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mam.cli.files import Input, choose_outputs, find_inputs, fit_name
+from mam.errors import MamError
+
+
+def inputs(*paths: str | Path) -> list[Input]:
+    return [Input(Path(path), Path(path).stem) for path in paths]
+
+
+def outputs(*names: str, out: str = "out/", suffix: str = ".png") -> list[str]:
+    return [path.name for path in choose_outputs(inputs(*names), out, suffix, force=False) if path is not None]
+
+
+def found(*patterns: str) -> list[str]:
+    return [image.path.name for image in find_inputs(patterns)[0]]
+
+
+def test_globs_folders_and_files_are_found(tmp_path) -> None:
+    for name in ("x.jpg", "y.PNG", "z.JFIF", "notes.txt", ".hidden.jpg"):
+        (tmp_path / name).touch()
+    assert found(str(tmp_path)) == ["x.jpg", "y.PNG", "z.JFIF"]
+    assert find_inputs([str(tmp_path)])[1] == [f"{tmp_path}: 1 file left out (not images)."]
+    assert found(str(tmp_path / "*.jpg"), str(tmp_path / "y.PNG")) == ["x.jpg", "y.PNG"]
+    assert found(str(tmp_path / "x.jpg"), str(tmp_path)) == ["x.jpg", "y.PNG", "z.JFIF"]  # one file once
+    with pytest.raises(FileNotFoundError, match="matches no image"):
+        find_inputs([str(tmp_path / "*.gif")])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="empty holds no images"):
+        find_inputs([str(tmp_path / "empty")])
+
+
+def test_results_are_not_taken_for_images(tmp_path) -> None:
+    for name in ("1.jpg", "1_matte.png", "1_matte_2.webp", "my_matte.jpg"):
+        (tmp_path / name).touch()
+    assert found(str(tmp_path)) == ["1.jpg", "my_matte.jpg"]
+    assert found(str(tmp_path / "1_matte.png")) == ["1_matte.png"]  # named on purpose
+
+
+def test_no_two_results_have_one_name() -> None:
+    assert outputs("a/x.jpg", "a/x.png", "b/x.jpg") == ["x_matte.png", "x_matte_2.png", "x_matte_3.png"]
+    assert outputs("a/x.jpg", "b/X.jpg") == ["x_matte.png", "X_matte_2.png"]  # for file systems that ignore case
+    composed, decomposed = "\u00e9.jpg", "e\u0301.jpg"
+    assert outputs(composed, decomposed)[1].endswith("_matte_2.png")
+
+
+def test_long_names_keep_their_ending() -> None:
+    names = outputs("\u6c34" * 83 + "1.jpg", "\u6c34" * 83 + "2.jpg")
+    assert len(set(names)) == 2
+    assert all(len(name.encode()) <= 255 and name.endswith(".png") and "_matte" in name for name in names)
+    assert fit_name("a" * 300, "_b.png") == "a" * 249 + "_b.png"
+
+
+def test_an_image_is_not_overwritten(tmp_path) -> None:
+    image = tmp_path / "a_matte.png"
+    image.touch()
+    (tmp_path / "a.jpg").touch()
+    both = inputs(image, tmp_path / "a.jpg")
+    assert [p.name for p in choose_outputs(both, str(tmp_path), ".png", False)] == [
+        "a_matte_matte.png",
+        "a_matte_2.png",
+    ]
+    with pytest.raises(MamError, match="--force"):
+        choose_outputs(inputs(image), str(image), ".png", False)
+    assert choose_outputs(inputs(image), str(image), ".png", True) == [image]
+
+
+@pytest.mark.parametrize("out", ["out.v2/", "out.v2", "out", "a/b.c/d"])
+def test_folders(out) -> None:
+    (path,) = choose_outputs(inputs("x.jpg"), out, ".webp", False)
+    assert path == Path(out) / "x_matte.webp"
+
+
+@pytest.mark.parametrize("out", ["out.png", "OUT.JPG", "out.webp"])
+def test_one_file(out) -> None:
+    assert choose_outputs(inputs("x.jpg"), out, ".png", False) == [Path(out)]
+    with pytest.raises(MamError, match="is one file, but there are 2 images"):
+        choose_outputs(inputs("x.jpg", "y.jpg"), out, ".png", False)
+
+
+def test_standard_input_and_output(monkeypatch) -> None:
+    (image,), _ = find_inputs(["-"])
+    assert str(image) == "standard input"
+    assert choose_outputs([image], None, ".png", False) == [None]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    with pytest.raises(MamError, match="not written to a terminal"):
+        choose_outputs([image], "-", ".png", False)
+
+
+def test_addresses_are_named_after_their_file() -> None:
+    (image,), _ = find_inputs(["https://example.org/a%20b.jpg?x=1"])
+    assert image.name == "a b" and image.path is None
+
+
+def test_a_name_with_brackets_is_a_file(tmp_path) -> None:
+    shutil.copy(__file__, tmp_path / "a[1].jpg")
+    assert found(str(tmp_path / "a[1].jpg")) == ["a[1].jpg"]
