@@ -10,10 +10,12 @@ from typing import Any, Literal
 import gradio as gr
 from gradio.processing_utils import get_upload_folder
 
+from demo.canvas.protocol import LIMITS
 from demo.downloads import Downloads
 from demo.engine import Engine
-from demo.messages import show_errors
+from demo.messages import show_errors, visitor_error
 from mam import Matte, Prompt
+from mam.fetch import fetch, is_address
 from mam.images import open_photo
 
 _MODEL = {"concurrency_id": "model", "concurrency_limit": 2}
@@ -85,7 +87,7 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         """
         found = cut_out(image, box, points, labels, scribbles, scribble_labels, guidance, text)
         if background_image is not None:
-            pixels = found.over(open_photo(_upload_path(background_image), engine.matting.max_pixels))
+            pixels = found.over(open_photo(_image_source(background_image), engine.matting.max_pixels))
         else:
             pixels = found.over_blur() if background == "blur" else found.over(background)
         return _file_data(downloads.png(pixels, f"{found.photo.name}_result", found.photo.icc_profile))
@@ -109,7 +111,7 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
             Four masks (PNG, 0 or 255, of the image's size): the single answer, then a part, a larger part, the whole;
             and the IoU predicted for each.
         """
-        scene = engine.matting.open(_upload_path(image))
+        scene = engine.matting.open(_image_source(image))
         (found,) = scene.segment([Prompt(box, points or (), labels)])
         masks = [other.mask.astype("uint8") * 255 for other in scene.alternatives(found)]
         files = [_file_data(downloads.png(mask, f"{scene.photo.name}_mask{k}")) for k, mask in enumerate(masks)]
@@ -118,30 +120,34 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
     def cut_out(image: gr.FileData, *prompt: Any) -> Matte:
         names = ("box", "points", "labels", "scribbles", "scribble_labels", "guidance", "text")
         given = {name: value for name, value in zip(names, prompt, strict=True) if value is not None}
-        found = engine.matting.open(_upload_path(image)).matte(**given)
+        found = engine.matting.open(_image_source(image)).matte(**given)
         if not isinstance(found, Matte):
-            raise gr.Error(str(found))
+            raise visitor_error(str(found))
         return found
 
     for function in (matte, replace_background, segment):
         gr.api(function, api_name=function.__name__, **_MODEL)
 
 
-def _upload_path(file: object) -> str:
-    """Return the path of an uploaded file.
+def _image_source(file: object) -> Path | bytes:
+    """Return the path of an uploaded file, or the content of an address or data URI.
 
     Gradio moves uploads to its own folder, but passes a path on unchanged when the caller left out the mark of an
-    upload. Such a path is never opened.
+    upload. Such a path is never opened, and no address in the server's own network is.
 
     Raises:
-        gr.Error: It is not an upload.
+        gr.Error: It is none of these.
+        InputError: The address cannot be read.
     """
-    path = file.get("path") if isinstance(file, dict) else None
+    path = (file.get("path") or file.get("url")) if isinstance(file, dict) else file
+    if isinstance(path, str) and is_address(path):
+        return fetch(path, LIMITS.upload_megabytes * 1_000_000, public_only=True)
     if not isinstance(path, str) or not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
-        raise gr.Error(
-            f"{json.dumps(file, default=str)[:80]} is not an uploaded file; send one with gradio_client's handle_file."
+        raise visitor_error(
+            f"{json.dumps(file, default=str)[:80]} is not an uploaded file; send one with gradio_client's handle_file, "
+            "or an http(s) address or a data URI."
         )
-    return path
+    return Path(path)
 
 
 def _file_data(path: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import functools
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from demo.first_use import FirstUse, add_first_use
 from demo.tabs.batch import add_batch_tab
 from demo.tabs.cut_out import add_cut_out_tab
 from mam import GraphError, Grounding, MamError, Matting, weights
+from mam.cli.values import parse_positive
 from mam.folders import BUNDLE
 from mam.variants import VARIANTS
 
@@ -110,6 +112,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="a folder that `python -m export grounding` wrote, for text prompts; default: where it writes",
     )
     add_option("device", "auto", choices=DEVICES)
+    add_option("threads", type=parse_positive, help="CPU threads per graph; default: all, within a container's quota")
+    add_option("root-path", help="the path under which a proxy serves the page, such as /matting")
     add_option("max-pixels", 24_000_000, type=int, help="larger uploads are refused")
     add_switch("share", "a public address through Gradio's servers")
     add_switch("mcp", "offer the API to language models too, through the Model Context Protocol")
@@ -134,7 +138,11 @@ def load(arguments: argparse.Namespace) -> tuple[Matting, FirstUse | None]:
             grounding = functools.cache(lambda: Grounding.load(arguments.grounding, "cpu"))
             return Matting(zero_gpu.ZeroGpuGraphs(folder or BUNDLE), arguments.max_pixels, grounding)
         return Matting.load(
-            folder, device=arguments.device, max_pixels=arguments.max_pixels, grounding=arguments.grounding
+            folder,
+            device=arguments.device,
+            threads=arguments.threads,
+            max_pixels=arguments.max_pixels,
+            grounding=arguments.grounding,
         )
 
     if graphs is None and variant != "tiny":
@@ -160,13 +168,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     # A container stops its programs with SIGTERM: exit as after Ctrl-C, so that temporary files are removed.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
-    print(f"{matting.graphs.variant} on {matting.graphs.provider}. {matting.graphs.note}", flush=True)
+    signal.signal(signal.SIGTERM, _stop)
+    print(f"{matting.graphs.variant} on {matting.graphs.provider}. {matting.graphs.note}".strip(), flush=True)
     try:
         grounding = matting.grounding()
-        print(f"Text prompts by {grounding.name} on {grounding.provider}. {grounding.note}", flush=True)
+        print(f"Text prompts by {grounding.name} on {grounding.provider}. {grounding.note}".strip(), flush=True)
     except MamError as error:
         print(f"No text prompts: {error}", flush=True)
+    # Gradio's default folder for uploads is one for all users of the machine, and may belong to another.
+    uploads = tempfile.TemporaryDirectory(prefix="mam_uploads_")
+    os.environ.setdefault("GRADIO_TEMP_DIR", uploads.name)
     page = build_demo(matting, first_use)
     try:
         page.launch(
@@ -174,6 +185,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             server_port=arguments.port,
             share=arguments.share,
             mcp_server=arguments.mcp,
+            root_path=arguments.root_path,
             **LAUNCH,
         )
     except OSError as error:
@@ -182,6 +194,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"demo: port {arguments.port} is in use; choose another with --port or MAM_PORT.", file=sys.stderr)
         return 1
     return 0
+
+
+def _stop(number: int, frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second signal would interrupt the removal of temporary files
+    sys.exit(0)
 
 
 if __name__ == "__main__":

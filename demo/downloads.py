@@ -30,6 +30,7 @@ class Downloads:
         """Return a path for a file of this name, in a new folder and without forbidden characters."""
         root = Path(self._folder.name)
         with self._lock:
+            root.mkdir(mode=0o700, exist_ok=True)  # the system's cleaner may have removed it
             for old in root.iterdir():
                 if time.time() - old.stat().st_mtime > self.seconds:
                     shutil.rmtree(old, ignore_errors=True)

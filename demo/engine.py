@@ -79,7 +79,7 @@ class Engine:
             InputError: The file cannot be used.
             FileNotFoundError: The upload has expired.
         """
-        return self.store.get((session.token,), lambda: self.matting.open(session.path))
+        return self.store.get((session.token,), lambda: self.matting.open(Path(session.path)))
 
     def segment(self, session: Session, ops: tuple[Op, ...]) -> Segment:
         """Return SAM's segment for the operations on one object; each correction starts from the segment before it.
@@ -161,8 +161,8 @@ def _size_of(value: Any) -> int:
     if isinstance(value, Scene):
         return value.nbytes
     if isinstance(value, Segment):
-        return value.mask.nbytes + value.low_res_masks.nbytes
-    return value.alpha.nbytes + value.photo.pixels.nbytes if isinstance(value, Matte) else 1000
+        return value.nbytes
+    return value.stored_alpha.nbytes + value.photo.pixels.nbytes if isinstance(value, Matte) else 1000
 
 
 def _release_memory() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
@@ -21,6 +22,7 @@ UNEXPECTED = "for an unexpected reason; the server's log has the details"
 EXPECTED_ERRORS = (MamError, FileNotFoundError)
 """Errors that a visitor or a file causes: their message is shown. All others are defects, and only logged."""
 
+_log = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -28,6 +30,12 @@ R = TypeVar("R")
 def describe(error: Exception) -> str:
     """Return a text about one of the `EXPECTED_ERRORS`; a missing file is an upload that was deleted after its time."""
     return EXPIRED if isinstance(error, FileNotFoundError) else str(error)
+
+
+def visitor_error(text: str, title: str = "Error") -> gr.Error:
+    """Return an error for a visitor; the server's log gets one line, not a traceback, because nothing is defective."""
+    _log.warning("%s: %s", title, text)
+    return gr.Error(text, title=title, print_exception=False)
 
 
 def show_errors(handler: Callable[P, R]) -> Callable[P, R]:
@@ -58,4 +66,4 @@ def _raise_for_gradio() -> Iterator[None]:
     try:
         yield
     except EXPECTED_ERRORS as error:
-        raise gr.Error(describe(error), title="That did not work") from error
+        raise visitor_error(describe(error), "That did not work") from error

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 
 from mam.providers import Device
 from mam.runtime import OnnxGraphs, load_graphs
@@ -42,7 +41,7 @@ class ZeroGpuGraphs:
         self._device = device
         self._run = spaces.GPU(duration=_SECONDS)(_run_step)
 
-    def encode(self, *values: Any) -> np.ndarray:
+    def encode(self, *values: Any) -> dict[str, np.ndarray]:
         """As `mam.runtime.Graphs.encode`."""
         return self._run(self.folder, self._device, "encode", values)
 
@@ -63,4 +62,6 @@ def load_cached_graphs(folder: Path, device: Device) -> OnnxGraphs:
 
 def _run_step(folder: Path, device: Device, step: str, values: tuple[Any, ...]) -> Any:
     answer = getattr(load_cached_graphs(folder, device), step)(*values)
-    return answer.numpy() if isinstance(answer, ort.OrtValue) else answer  # the GPU is detached after the call
+    if step == "encode":  # the GPU is detached after the call
+        return {name: values if isinstance(values, np.ndarray) else values.numpy() for name, values in answer.items()}
+    return answer

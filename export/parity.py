@@ -150,7 +150,7 @@ def _compare_alphas(
     whole = theirs.whole
     inputs = (whole.input_image, whole.features, logits, whole.frame.input_size, whole.frame.original_size)
     undecided = undecided_pixels(reference.model, *inputs)
-    empty = float(np.mean([not segment.mask.any() for segment in segments]))
+    empty = float(np.mean([segment.is_empty for segment in segments]))
     guidances: tuple[Guidance, ...] = ("alpha", "mask")
     for guidance in guidances:
         named = f"{case} {guidance}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 PixelBox = tuple[int, int, int, int]
@@ -32,3 +34,36 @@ def pad_box(box: PixelBox, by: int, size: tuple[int, int]) -> PixelBox:
     x0, y0, x1, y1 = box
     h, w = size
     return max(0, x0 - by), max(0, y0 - by), min(w, x1 + by), min(h, y1 + by)
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """An array of an image's size that is zero outside a box, of which only the box is stored.
+
+    Attributes:
+        values: (h, w), the array inside the box.
+        box: the box.
+        size: (H, W) of the image.
+    """
+
+    values: np.ndarray
+    box: PixelBox
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, array: np.ndarray) -> Patch:
+        """Store an (H, W) array."""
+        x0, y0, x1, y1 = box = mask_bounds(array != 0) or (0, 0, 0, 0)
+        return cls(array[y0:y1, x0:x1].copy(), box, (array.shape[0], array.shape[1]))
+
+    def full(self) -> np.ndarray:
+        """Return the (H, W) array."""
+        array = np.zeros(self.size, self.values.dtype)
+        x0, y0, x1, y1 = self.box
+        array[y0:y1, x0:x1] = self.values
+        return array
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the stored values."""
+        return self.values.nbytes

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import numpy as np
+from PIL import Image
 
 from mam import composite
 from mam.composite import Colour
@@ -38,7 +41,11 @@ class Blur:
 
 
 Background = Colour | Gradient | Blur | ImageSource
-"""A colour ("white", "#20a0ff", (32, 160, 255)), a gradient, a blur, or an image as for `mam.images.open_photo`."""
+"""A colour ("white", "#20a0ff", (32, 160, 255)), a gradient, a blur, or an image as for `mam.images.open_photo`.
+
+A string is always a colour, so that a server can pass on what a stranger typed; name a file by a `pathlib.Path`.
+"""
+_IMAGES = (Photo, Image.Image, np.ndarray, os.PathLike, bytes, bytearray, memoryview, io.IOBase)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,22 +157,12 @@ class Composition:
             return composite.blur_background(self.photo.pixels, self.alpha, background.strength)
         if isinstance(background, Gradient):
             return self._to_photo_profile(composite.gradient(background.top, background.bottom, size))
-        image = None if composite.is_colour(background) else _open_background(background)
-        if image is None:
+        if not isinstance(background, _IMAGES) or (isinstance(background, np.ndarray) and background.ndim == 1):
             return self._to_photo_profile(composite.fill(cast(Colour, background), size))
+        image = open_photo(background)
         pixels = composite.fit_image(image.pixels, size, whole=style.fit == "contain", centre=style.position)
         return self._to_photo_profile(pixels, image.icc_profile)
 
     def _to_photo_profile(self, pixels: np.ndarray, profile: bytes | None = None) -> np.ndarray:
         """Convert pixels from a colour profile, None for sRGB, to the photo's."""
         return convert_profile(pixels, profile, self.photo.icc_profile)
-
-
-def _open_background(source: Any) -> Photo | None:
-    """Open the image of a background; None for what is no image either."""
-    try:
-        if isinstance(source, np.ndarray) and source.ndim < 2:
-            return None
-        return open_photo(source)
-    except FileNotFoundError:
-        return None

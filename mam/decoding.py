@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
 from mam import crops
+from mam.boxes import Patch
 from mam.contract import MASK_SIDE
 from mam.encoding import EncodedCrop
 from mam.frames import SIDE, Frame
 from mam.prompts import CheckedPrompt
 from mam.runtime import Graphs
 from mam.segment import Segment
+
+_BATCH = 16  # prompts that the decoder answers in one call, which bounds its memory
 
 
 def decode_prompts(
@@ -31,12 +35,9 @@ def decode_prompts(
         One segment per prompt, in their order; masks are (H, W).
     """
     segments: dict[int, Segment] = {}
-    # SAM has no neutral padding beside a box, so only prompts with equally many points share a call.
     arrays = [prompt.to_input(encoded.frame, encoded.box) for prompt in prompts]
-    for count in {len(coords) for coords, *_ in arrays}:
-        members = [i for i, (coords, *_) in enumerate(arrays) if len(coords) == count]
-        batch = [np.stack(values) for values in zip(*(arrays[i] for i in members), strict=True)]
-        answers = graphs.decode(encoded.features, *batch)
+    for members in _batches([len(coords) for coords, *_ in arrays]):
+        answers = graphs.decode(encoded.features, *map(np.stack, zip(*(arrays[i] for i in members), strict=True)))
         for i, masks, scores in zip(members, *answers, strict=True):
             # MAM's rule for a single box or click; mask 0, as SAM advises, for more than one prompt.
             multimask = prompts[i].is_ambiguous and graphs.policy.multimask
@@ -45,18 +46,26 @@ def decode_prompts(
             mask = full_size(masks[chosen], encoded.frame) > 0
             canvas = crops.place_on_canvas(mask, encoded.box, size)
             # SAM's predictions may exceed 1 slightly.
-            segments[i] = Segment(canvas, chosen, masks, scores.clip(0, 1), encoded.box)
+            segments[i] = Segment.of(canvas, chosen, masks, scores.clip(0, 1), encoded.box)
     return [segments[i] for i in range(len(prompts))]
+
+
+def _batches(counts: Sequence[int]) -> Iterator[list[int]]:
+    """Yield the indices of the prompts that share a call: SAM has no neutral point to fill up a shorter prompt with."""
+    for count in sorted(set(counts)):
+        alike = [i for i, own in enumerate(counts) if own == count]
+        yield from (alike[first : first + _BATCH] for first in range(0, len(alike), _BATCH))
 
 
 def candidates(segment: Segment) -> list[Segment]:
     """Return the decoder's four candidates for one prompt: the single answer, then a part, a larger part, the whole."""
     x0, y0, x1, y1 = segment.crop
     frame = Frame.of((y1 - y0, x1 - x0))
-    size = segment.mask.shape[0], segment.mask.shape[1]
-    masks = (full_size(logits, frame) > 0 for logits in segment.low_res_masks)
+    size = segment.stored_mask.size
+    masks = (full_size(logits.astype(np.float32), frame) > 0 for logits in segment.low_res_masks)
     return [
-        replace(segment, chosen=k, mask=crops.place_on_canvas(mask, segment.crop, size)) for k, mask in enumerate(masks)
+        replace(segment, chosen=k, stored_mask=Patch.of(crops.place_on_canvas(mask, segment.crop, size)))
+        for k, mask in enumerate(masks)
     ]
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from mam import composite
-from mam.boxes import PixelBox, full_box, mask_bounds, pad_box
+from mam.boxes import Patch, PixelBox, full_box, mask_bounds, pad_box
 from mam.composition import Background, Blur, Composition, Style
 from mam.grounding import FoundBoxes
 from mam.images import Photo
@@ -24,13 +24,23 @@ class Matte:
 
     Attributes:
         photo: the image that it was cut out of.
-        alpha: (H, W) float32 in [0, 1], 1 where the object is opaque.
+        stored_alpha: float32 in [0, 1], 1 where the object is opaque.
         segment: the mask that the alpha was computed from, and its alternatives.
     """
 
     photo: Photo
-    alpha: np.ndarray
+    stored_alpha: Patch
     segment: Segment
+
+    @classmethod
+    def of(cls, photo: Photo, alpha: np.ndarray, segment: Segment) -> Matte:
+        """Store an (H, W) float32 alpha."""
+        return cls(photo, Patch.of(alpha), segment)
+
+    @property
+    def alpha(self) -> np.ndarray:
+        """(H, W) float32 in [0, 1], 1 where the object is opaque; a new array each time."""
+        return self.stored_alpha.full()
 
     @property
     def mask(self) -> np.ndarray:
@@ -99,7 +109,7 @@ class Matte:
             softness: from -1, harder, to 1, softer.
             grow: how far to move the edges out, in 1/1000 of the image's longest side; in, if negative.
         """
-        return replace(self, alpha=composite.adjust_edges(self.alpha, softness=softness, grow=grow))
+        return Matte.of(self.photo, composite.adjust_edges(self.alpha, softness=softness, grow=grow), self.segment)
 
     def alpha_uint16(self) -> np.ndarray:
         """(H, W) uint16, rounded."""

@@ -68,9 +68,11 @@ class Prompt:
         box = None if self.box is None else _box(self.box, size)
         mask = None if self.mask is None else _mask(self.mask, size)
         previous = self.previous
-        if previous is not None and previous.mask.shape != size:
+        if not isinstance(previous, (Segment, type(None))):
+            raise PromptError(f"previous is a {type(previous).__name__}; expected the segment of an earlier answer.")
+        if previous is not None and previous.stored_mask.size != size:
             raise PromptError(
-                f"the previous round is of an image of (H, W) {previous.mask.shape}; this image is {size}."
+                f"the previous round is of an image of (H, W) {previous.stored_mask.size}; this image is {size}."
             )
         if mask is not None and previous is not None:
             raise PromptError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,6 +72,8 @@ def choose_providers(device: Device) -> tuple[list[str], str]:
     if CUDA not in available_providers():
         why_not = "this onnxruntime is built without CUDA (install onnxruntime-gpu instead of onnxruntime)"
     elif cuda_driver() is None:
+        if device == "auto":
+            return [CPU], ""
         why_not = "there is no NVIDIA driver on this machine"
     else:
         onnxruntime().preload_dlls()
@@ -88,7 +91,7 @@ def open_sessions(
     Args:
         paths: ONNX files.
         device: "cpu"; "cuda", an error if it is not available; "auto", CUDA if there is a driver for it, else the CPU.
-        threads: CPU threads per graph; None lets onnxruntime choose.
+        threads: CPU threads per graph; None lets onnxruntime choose, within a container's quota.
 
     Returns:
         The sessions; the provider that runs them, the CPU if any of them runs there; and a sentence that explains
@@ -97,6 +100,8 @@ def open_sessions(
     Raises:
         GraphError: a file is broken, or CUDA was requested and is not available.
     """
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise GraphError(f"threads is {threads!r}; expected a number of at least 1, or None.")
     providers, note = choose_providers(device)
     opened = [_open_session(path, providers, threads) for path in paths]
     sessions = [session for session, _ in opened]
@@ -115,6 +120,22 @@ def open_sessions(
     return sessions, CPU, note
 
 
+def cpu_quota() -> int | None:
+    """Return how many CPUs the container's quota allows, rounded up; None without a quota below the machine's CPUs."""
+    for file, period_file in (
+        ("/sys/fs/cgroup/cpu.max", None),
+        ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+    ):
+        try:
+            values = Path(file).read_text().split()
+            quota, period = values[0], values[1] if period_file is None else Path(period_file).read_text()
+            allowed = math.ceil(int(quota) / int(period))
+        except (OSError, ValueError, IndexError, ZeroDivisionError):  # no such file, or "max"
+            continue
+        return allowed if 0 < allowed < (os.cpu_count() or 1) else None
+    return None
+
+
 def run_options() -> ort.RunOptions:
     """Return the options of every run: free memory afterwards, which halves a process's size for 10% of the time."""
     options = onnxruntime().RunOptions()
@@ -130,6 +151,8 @@ def _open_session(path: Path, providers: list[str], threads: int | None) -> tupl
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Mattes differ in size, so memory patterns, made for one size, cost a fifth more memory and save no time.
     options.enable_mem_pattern = False
+    if threads is None:
+        threads = cpu_quota()
     if threads is not None:
         options.intra_op_num_threads = threads
     try:

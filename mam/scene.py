@@ -130,6 +130,8 @@ class Scene:
             if not found:
                 return NothingFound(found.best_score, found.text)
             box = found[0].box
+        if not isinstance(previous, (Matte, NothingFound, type(None))):
+            raise PromptError(f"previous is a {type(previous).__name__}; expected an earlier Matte of this image.")
         before = previous.segment if isinstance(previous, Matte) else None
         if box is None and mask is None and before is None and not len(points) and not len(scribbles):
             return self.refine(find_main_object(self.graphs, self.whole), guidance)
@@ -170,7 +172,7 @@ class Scene:
     def refine(self, segment: Segment, guidance: Guidance = "alpha") -> Matte | NothingFound:
         """Return the matte of one of this scene's segments, such as one of its `alternatives`."""
         _check_guidance(guidance)
-        if not segment.mask.any():
+        if segment.is_empty:
             return NothingFound(float(segment.scores.max()))
         encoded = self._encoded(segment.crop)
         alpha = self.graphs.matte(
@@ -184,7 +186,7 @@ class Scene:
         placed = crops.place_on_canvas(alpha[0, 0], segment.crop, self.photo.size)
         if self.photo.alpha is not None:  # what is transparent already stays so
             placed = np.minimum(placed, self.photo.alpha / np.float32(255))
-        return Matte(self.photo, placed, segment)
+        return Matte.of(self.photo, placed, segment)
 
     def _segment(self, prompts: list[CheckedPrompt], recrop: bool) -> Iterator[tuple[int, Segment]]:
         """Segment crop by crop, yielding (index of the prompt, segment), so that each crop is encoded only once."""
@@ -203,7 +205,7 @@ class Scene:
         crop = crops.crop_around_click(prompt.points[0], self.photo.size)
         (zoomed,) = self._decode([prompt], crop)
         x0, y0, x1, y1 = crop
-        if crops.is_cut_off(zoomed.mask[y0:y1, x0:x1], crop, self.photo.size) or not zoomed.mask.any():
+        if crops.is_cut_off(zoomed.mask[y0:y1, x0:x1], crop, self.photo.size) or zoomed.is_empty:
             return found
         return max(found, zoomed, key=lambda segment: segment.score)
 

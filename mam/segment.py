@@ -6,24 +6,48 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mam.boxes import Patch, PixelBox
+
 
 @dataclass(frozen=True, eq=False)
 class Segment:
     """The mask decoder's answer to one prompt.
 
     Attributes:
-        mask: (H, W) bool, the chosen candidate, original frame.
+        stored_mask: the chosen candidate, original frame.
         chosen: its index, 0 to 3.
-        low_res_masks: (4, 256, 256) float32 logits of all candidates, in the input frame of `crop`.
+        low_res_masks: (4, 256, 256) float16 logits of all candidates, in the input frame of `crop`.
         scores: (4,) float32 in [0, 1], the predicted IoU of each of these masks.
         crop: (x0, y0, x1, y1), the part of the original image that was encoded.
     """
 
-    mask: np.ndarray
+    stored_mask: Patch
     chosen: int
     low_res_masks: np.ndarray
     scores: np.ndarray
-    crop: tuple[int, int, int, int]
+    crop: PixelBox
+
+    @classmethod
+    def of(
+        cls, mask: np.ndarray, chosen: int, low_res_masks: np.ndarray, scores: np.ndarray, crop: PixelBox
+    ) -> Segment:
+        """Store an (H, W) bool mask and the others as above; logits of any float type."""
+        return cls(Patch.of(mask), chosen, low_res_masks.astype(np.float16), scores, crop)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """(H, W) bool, the chosen candidate, original frame; a new array each time."""
+        return self.stored_mask.full()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the mask has no pixel."""
+        return self.stored_mask.values.size == 0
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the masks take."""
+        return self.stored_mask.nbytes + self.low_res_masks.nbytes
 
     def __repr__(self) -> str:
         return f"Segment(candidate {self.chosen}, score {self.score:.2f}, {self.mask.mean():.1%} of the image)"
@@ -31,7 +55,7 @@ class Segment:
     @property
     def logits(self) -> np.ndarray:
         """(256, 256) float32 of the chosen candidate, in the input frame of `crop`."""
-        return self.low_res_masks[self.chosen]
+        return self.low_res_masks[self.chosen].astype(np.float32)
 
     @property
     def score(self) -> float:

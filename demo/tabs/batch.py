@@ -15,7 +15,7 @@ from PIL import Image
 
 from demo.downloads import Downloads, safe_name
 from demo.engine import Engine
-from demo.messages import EXPECTED_ERRORS, NO_TEXT_MODEL, UNEXPECTED, show_errors
+from demo.messages import EXPECTED_ERRORS, NO_TEXT_MODEL, UNEXPECTED, show_errors, visitor_error
 from mam import MamError, Matte, Matting, NothingFound, PromptError, Scene
 from mam.composite import downsample
 from mam.writing import write_image
@@ -105,7 +105,7 @@ def run_batch(
         for file in files:
             name = Path(file).name
             try:
-                scene = matting.open(file)
+                scene = matting.open(Path(file))
                 matte = RULES[rule](scene, text)
                 if not matte:
                     raise MamError(str(matte))
@@ -174,9 +174,9 @@ class BatchEvents:
     ) -> Iterator[tuple[Any, Any, Any]]:
         """Yield a report, the previews and, at the end, the archive."""
         if rule == TEXT and not self.engine.has_text_model:
-            raise gr.Error(NO_TEXT_MODEL, title="No text model")
+            raise visitor_error(NO_TEXT_MODEL, "No text model")
         if not files:
-            raise gr.Error("Choose some images first.", title="Nothing to do")
+            raise visitor_error("Choose some images first.", "Nothing to do")
         archive, visitor = self.downloads.path("mattes.zip"), request.session_hash
         self._running.add(visitor)
         try:

@@ -164,7 +164,7 @@ class CutOutEvents:
             segment = self.engine.preview(*parse_preview(message))
         except MamError:
             return None  # the click itself will be answered with a text
-        return preview_url(segment) if segment is not None and segment.mask.any() else None
+        return preview_url(segment) if segment is not None and not segment.is_empty else None
 
     def ask_again(self) -> AskAgain:
         """Request the document again, because a setting outside the canvas changed."""

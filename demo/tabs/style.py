@@ -104,7 +104,7 @@ class StyleControls:
             return Blur(values[self.blur])
         if kind == SHIPPED:
             return open_photo(BACKGROUNDS / f"{values[self.shipped]}.jpg", max_pixels)
-        return open_photo(values[self.own], max_pixels) if values[self.own] else "white"  # until one is chosen
+        return open_photo(Path(values[self.own]), max_pixels) if values[self.own] else "white"  # until one is chosen
 
     def _show_controls(self, kind: str) -> list[dict[str, Any]]:
         return [gr.update(visible=kind in kinds) for kinds in self._shown_for.values()]

@@ -127,7 +127,7 @@ class Grounding:
 def _default_folder() -> Path:
     """Return the default folder of the smaller model, or of the larger one if only that exists."""
     folders = [weights.graphs_folder(name) for name in MODELS]
-    return next((folder for folder in folders if (folder / contract.GROUNDING.file).exists()), folders[0])
+    return next((folder for folder in folders if os.path.exists(folder / contract.GROUNDING.file)), folders[0])
 
 
 def _load_tokenizer(file: Path) -> Tokenizer:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,11 +18,18 @@ _BLOCK = 1 << 20
 
 
 def cache_folder() -> Path:
-    """Return `$MAM_HOME`, or the user's cache folder for this package; it may not exist yet."""
+    """Return `$MAM_HOME`, or the user's cache folder for this package; it may not exist yet.
+
+    A user without a home folder gets one among the temporary files.
+    """
     chosen = os.environ.get("MAM_HOME")
     if chosen:
         return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mam"
+    cache = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return Path(cache or Path.home() / ".cache") / "mam"
+    except RuntimeError:  # no home and no entry for this user, as in some containers
+        return Path(tempfile.gettempdir()) / f"mam-{os.getuid() if hasattr(os, 'getuid') else 0}"
 
 
 def graphs_folder(name: str) -> Path:

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mam import InputError, Matte
 from mam.composition import Blur, Composition, Gradient, Style
-from mam.images import open_photo
+from mam.images import Photo, open_photo
 from tests.conftest import EXAMPLES
 
 
@@ -70,3 +71,12 @@ def test_a_preview_is_smaller(matte) -> None:
     small = Composition.of(matte.photo, [matte.alpha], longest=320)
     assert small.alpha.shape == (214, 320) and small.cutout().shape == (214, 320, 4)
     assert small.photo.size == (214, 320)
+
+
+def test_a_string_is_never_opened_as_a_file_or_an_address(tmp_path) -> None:
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "a.png")
+    composition = Composition(Photo(np.zeros((4, 4, 3), np.uint8)), np.zeros((4, 4), np.float32))
+    for text in (str(tmp_path / "a.png"), "http://127.0.0.1/a.png", "data:image/png;base64,AAAA"):
+        with pytest.raises(InputError, match="neither an image nor a colour"):
+            composition.over(text)
+    assert (composition.over(tmp_path / "a.png") == (255, 0, 0)).all()

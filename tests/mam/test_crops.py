@@ -18,7 +18,7 @@ def choose(box=None, mask=None, points=(), previous=None, margin=0.5):
 
 
 def answered(mask, crop) -> Segment:
-    return Segment(mask, 1, np.zeros((4, 256, 256), np.float32), np.ones(4, np.float32), crop)
+    return Segment.of(mask, 1, np.zeros((4, 256, 256), np.float32), np.ones(4, np.float32), crop)
 
 
 @pytest.mark.parametrize(

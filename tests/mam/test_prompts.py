@@ -14,7 +14,7 @@ WHOLE = (0, 0, 400, 300)
 
 def before(size: tuple[int, int] = SIZE) -> Segment:
     """Some answer of an earlier round."""
-    return Segment(
+    return Segment.of(
         np.ones(size, bool), 0, np.full((4, 256, 256), 2.0, np.float32), np.ones(4, np.float32), (0, 0, *size[::-1])
     )
 
