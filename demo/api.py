@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import gradio as gr
-from gradio.processing_utils import get_upload_folder
 
 from demo.canvas.protocol import LIMITS
 from demo.downloads import Downloads
 from demo.engine import Engine
 from demo.messages import show_errors, visitor_error
+from demo.uploads import uploaded_file
 from mam import Matte, Prompt
 from mam.fetch import fetch, is_address
 from mam.images import open_photo
@@ -52,8 +52,8 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         """
         found = cut_out(image, box, points, labels, scribbles, scribble_labels, guidance, text)
         name, profile = found.photo.name, found.photo.icc_profile
-        alpha = downloads.png(found.alpha_uint8(), f"{name}_alpha")
-        return _file_data(alpha), _file_data(downloads.png(found.cutout(), f"{name}_cutout", profile)), found.score
+        alpha = downloads.png(found.alpha_uint8(), name, "alpha")
+        return _file_data(alpha), _file_data(downloads.png(found.cutout(), name, "cutout", profile)), found.score
 
     @show_errors
     def replace_background(
@@ -90,7 +90,7 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
             pixels = found.over(open_photo(_image_source(background_image), engine.matting.max_pixels))
         else:
             pixels = found.over_blur() if background == "blur" else found.over(background)
-        return _file_data(downloads.png(pixels, f"{found.photo.name}_result", found.photo.icc_profile))
+        return _file_data(downloads.png(pixels, found.photo.name, "result", found.photo.icc_profile))
 
     @show_errors
     def segment(
@@ -114,7 +114,7 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         scene = engine.matting.open(_image_source(image))
         (found,) = scene.segment([Prompt(box, points or (), labels)])
         masks = [other.mask.astype("uint8") * 255 for other in scene.alternatives(found)]
-        files = [_file_data(downloads.png(mask, f"{scene.photo.name}_mask{k}")) for k, mask in enumerate(masks)]
+        files = [_file_data(downloads.png(mask, scene.photo.name, f"mask{k}")) for k, mask in enumerate(masks)]
         return files, [float(score) for score in found.scores]
 
     def cut_out(image: gr.FileData, *prompt: Any) -> Matte:
@@ -142,12 +142,13 @@ def _image_source(file: object) -> Path | bytes:
     path = (file.get("path") or file.get("url")) if isinstance(file, dict) else file
     if isinstance(path, str) and is_address(path):
         return fetch(path, LIMITS.upload_megabytes * 1_000_000, public_only=True)
-    if not isinstance(path, str) or not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
+    uploaded = uploaded_file(path)
+    if uploaded is None:
         raise visitor_error(
             f"{json.dumps(file, default=str)[:80]} is not an uploaded file; send one with gradio_client's handle_file, "
             "or an http(s) address or a data URI."
         )
-    return Path(path)
+    return uploaded
 
 
 def _file_data(path: str) -> dict[str, Any]:

@@ -13,6 +13,9 @@ import numpy as np
 
 from mam.writing import write_image
 
+_LONGEST = 200  # bytes of a file name; numbers may still be added
+_RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{kind}{n}" for kind in ("COM", "LPT") for n in range(1, 10))}  # on Windows
+
 
 class Downloads:
     """A temporary folder that is removed with the process, and cleared of old files at every write.
@@ -26,28 +29,35 @@ class Downloads:
         self._lock = threading.Lock()
         self._folder = tempfile.TemporaryDirectory(prefix="mam_")
 
-    def path(self, name: str) -> Path:
-        """Return a path for a file of this name, in a new folder and without forbidden characters."""
+    def path(self, name: str, ending: str) -> Path:
+        """Return a path for a file of this name, in a new folder; see `safe_name`."""
         root = Path(self._folder.name)
         with self._lock:
             root.mkdir(mode=0o700, exist_ok=True)  # the system's cleaner may have removed it
             for old in root.iterdir():
                 if time.time() - old.stat().st_mtime > self.seconds:
                     shutil.rmtree(old, ignore_errors=True)
-        return Path(tempfile.mkdtemp(dir=root)) / safe_name(name)
+        return Path(tempfile.mkdtemp(dir=root)) / safe_name(name, ending)
 
-    def png(self, pixels: np.ndarray, name: str, icc_profile: bytes | None = None) -> str:
-        """Write (H, W), (H, W, 3) or (H, W, 4) uint8 as `name`.png; returns the path."""
-        return str(write_image(pixels, self.path(f"{name}.png"), icc_profile))
+    def png(self, pixels: np.ndarray, name: str, part: str, icc_profile: bytes | None = None) -> str:
+        """Write (H, W), (H, W, 3) or (H, W, 4) uint8 as NAME_PART.png; returns the path."""
+        return str(write_image(pixels, self.path(name, f"_{part}.png"), icc_profile))
 
-    def jpeg(self, pixels: np.ndarray, name: str, icc_profile: bytes | None = None) -> str:
-        """Write (H, W, 3) uint8 as `name`.jpg; returns the path."""
-        return str(write_image(pixels, self.path(f"{name}.jpg"), icc_profile))
+    def jpeg(self, pixels: np.ndarray, name: str, part: str, icc_profile: bytes | None = None) -> str:
+        """Write (H, W, 3) uint8 as NAME_PART.jpg; returns the path."""
+        return str(write_image(pixels, self.path(name, f"_{part}.jpg"), icc_profile))
 
 
-def safe_name(name: str) -> str:
-    """Return a file name without characters that some system forbids, cut to 200 bytes before its extension."""
-    stem, dot, extension = re.sub(r'[\x00-\x1f<>:"/\\|?*]+', "_", name).strip(". ").rpartition(".")
-    if not dot or len(extension) > 5:
-        stem, dot, extension = stem + dot + extension, "", ""
-    return (stem.encode()[:200].decode(errors="ignore") or "image") + dot + extension
+def safe_name(name: str, ending: str = "") -> str:
+    """Return a file name without characters that some system forbids, of at most 200 bytes.
+
+    Args:
+        name: Cut if it is too long.
+        ending: What must not be cut: the part's name and the suffix.
+    """
+    stem, ending = (re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]+', "_", part) for part in (name, ending))
+    room = max(0, _LONGEST - len(ending.encode()))
+    stem = stem.strip(". ").encode()[:room].decode(errors="ignore")
+    if (stem + ending).split(".")[0].upper() in _RESERVED:
+        stem = f"_{stem}"
+    return (stem or "image") + ending

@@ -17,22 +17,19 @@ _SCRIPTS = ("state", "transport", "draw", "panels", "input")
 class PromptCanvas(gr.HTML):
     """A canvas for boxes, points and scribbles on several objects of a photo.
 
-    Its event `prompt` brings a `PromptMessage`, its value is a `Reply`; both are described in `demo.canvas.protocol`.
+    Its event `uploaded` brings an `UploadMessage`, its event `prompt` a `PromptMessage`; its value is a `Reply`. See
+    `demo.canvas.protocol`.
 
     Args:
         mask_at: Called by the browser with a `PreviewRequest` while the pointer rests on the photo; returns a data URL
             of the mask that a click there would give, or None.
-        upload_id: `elem_id` of a block that holds a Gradio upload button: new photos are handed to that button, which
-            checks them and sends them to the server.
         value: The first reply.
         options: As for `gr.HTML`.
     """
 
     is_template = True  # Gradio renders it as a gr.HTML
 
-    def __init__(
-        self, mask_at: Callable[[PreviewRequest], str | None], upload_id: str, value: Reply, **options: Any
-    ) -> None:
+    def __init__(self, mask_at: Callable[[PreviewRequest], str | None], value: Reply, **options: Any) -> None:
         def preview(message: PreviewRequest) -> str | None:  # the browser calls it by this name
             return mask_at(message)
 
@@ -40,18 +37,17 @@ class PromptCanvas(gr.HTML):
             value=value,
             html_template=(_HERE / "template.html").read_text("utf-8"),
             css_template=(_HERE / "style.css").read_text("utf-8"),
-            js_on_load=script(upload_id),
+            js_on_load=script(),
             server_functions=[preview],
             apply_default_css=False,
             **options,
         )
 
 
-def script(upload_id: str) -> str:
+def script() -> str:
     """Join the scripts in `js/` into the body of one function.
 
     Gradio calls it with `element`, the component's own part of the page; `props.value`; `server.preview`; `trigger`,
-    which sends the event `prompt`; and `watch`.
+    which sends an event; and `watch`.
     """
-    head = f"{limits_as_javascript()}const UPLOAD_ID = {upload_id!r};\n"
-    return head + "\n".join((_HERE / "js" / f"{name}.js").read_text("utf-8") for name in _SCRIPTS)
+    return limits_as_javascript() + "\n".join((_HERE / "js" / f"{name}.js").read_text("utf-8") for name in _SCRIPTS)

@@ -97,6 +97,12 @@ class PromptMessage(Document):
     have: list[str]
 
 
+class UploadMessage(TypedDict):
+    """The data of the event `uploaded`: the path of a photo that the browser has sent to Gradio's upload route."""
+
+    path: str
+
+
 class PreviewRequest(TypedDict):
     """The argument of the server function `preview`: a click that was not made yet, on an object with these `ops`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -110,8 +111,7 @@ def run_batch(
                 if not matte:
                     raise MamError(str(matte))
                 written = _write(matte, form, archive.parent / "one")
-                stem = _unused_name(f"{safe_name(scene.photo.name)}_{FORMS[form]}", used)
-                bundle.write(written, f"{stem}{written.suffix}")
+                bundle.write(written, _unused_name(scene.photo.name, FORMS[form], written.suffix, used))
                 written.unlink()
                 batch.done.append((Image.fromarray(downsample(matte.over_checkerboard(), _PREVIEW)), name))
             except EXPECTED_ERRORS as error:
@@ -177,7 +177,7 @@ class BatchEvents:
             raise visitor_error(NO_TEXT_MODEL, "No text model")
         if not files:
             raise visitor_error("Choose some images first.", "Nothing to do")
-        archive, visitor = self.downloads.path("mattes.zip"), request.session_hash
+        archive, visitor = self.downloads.path("mattes", ".zip"), request.session_hash
         self._running.add(visitor)
         try:
             with contextlib.closing(run_batch(self.engine.matting, files, rule, form, archive, text)) as steps:
@@ -206,10 +206,11 @@ def _write(matte: Matte, form: str, path: Path) -> Path:
     return write_image(matte.alpha_uint8(), path.with_suffix(".png"))
 
 
-def _unused_name(name: str, used: set[str]) -> str:
-    number, free = 1, name
-    while free in used:
+def _unused_name(name: str, part: str, suffix: str, used: set[str]) -> str:
+    """Return a file name that no other one equals, also where case or the form of Unicode do not count."""
+    number, free = 1, safe_name(name, f"_{part}{suffix}")
+    while unicodedata.normalize("NFC", free).casefold() in used:
         number += 1
-        free = f"{name}_{number}"
-    used.add(free)
+        free = safe_name(name, f"_{part}_{number}{suffix}")
+    used.add(unicodedata.normalize("NFC", free).casefold())
     return free

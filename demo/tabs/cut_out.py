@@ -33,12 +33,12 @@ from demo.engine import Engine
 from demo.messages import EXPECTED_ERRORS, EXPIRED, NO_TEXT_MODEL, UNEXPECTED, describe
 from demo.session import Op, SceneObject, Session, has_foreground
 from demo.tabs.result import GUIDANCE, add_result
+from demo.uploads import uploaded_file
 from mam import MamError, PromptError
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 START = "Drag a box around the object, or click on it."
 NEXT = "Correct it with more clicks, or choose a background."
-_UPLOAD_ID = "photo_upload"
 _PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
 # One answer uses all cores; a second one keeps them busy while the first is packed and sent.
 _MODEL = {**_PRIVATE, "concurrency_id": "model", "concurrency_limit": 2}
@@ -51,9 +51,7 @@ def add_cut_out_tab(engine: Engine, downloads: Downloads) -> None:
     session = gr.State(None, time_to_live=3600)
     with gr.Row():
         with gr.Column(scale=3, min_width=340):
-            canvas = PromptCanvas(events.preview, _UPLOAD_ID, events.no_photo(), elem_id="canvas")
-            with gr.Group(visible="hidden", elem_id=_UPLOAD_ID):  # the canvas has its own button
-                upload = gr.UploadButton("Open photo", file_types=["image"], elem_id="upload")
+            canvas = PromptCanvas(events.preview, events.no_photo(), elem_id="canvas")
             with gr.Row(elem_id="examples"):
                 examples = gr.Dataset(
                     components=[gr.Image(type="filepath", visible=False)],
@@ -80,7 +78,7 @@ def add_cut_out_tab(engine: Engine, downloads: Downloads) -> None:
         with gr.Column(scale=2, min_width=320):
             result = add_result(engine, downloads, session, guidance)
 
-    opened = upload.upload(events.open_photo, upload, [session, canvas], **_LAST, **_MODEL)
+    opened = canvas.uploaded(events.open_photo, None, [session, canvas], trigger_mode="multiple", **_MODEL)
     tried = examples.click(events.open_example, examples, [session, canvas], **_LAST, **_MODEL)
     answered = canvas.prompt(
         events.answer_prompts, [session, guidance], [session, canvas], trigger_mode="multiple", **_MODEL
@@ -104,15 +102,17 @@ class CutOutEvents:
 
     engine: Engine
 
-    def open_photo(self, path: str | None, request: gr.Request) -> Iterator[tuple[Any, Any]]:
+    def open_photo(self, request: gr.Request, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
         """Reply that a photo is being encoded, then that it is there; one that fails leaves the last one open."""
+        message = event._data  # Gradio has no public attribute for all of it
+        path = uploaded_file(message.get("path")) if isinstance(message, dict) else None
         yield from self._open(path, None, request.session_hash)
 
     def open_example(self, index: int, request: gr.Request) -> Iterator[tuple[Any, Any]]:
         """Reply as `open_photo` does, with a prompt on the example's main object."""
         photo = list_example_photos()[index]
         prompts = json.loads((EXAMPLES / "prompts.json").read_text("utf-8"))
-        yield from self._open(str(photo), parse_ops(prompts[photo.name]), request.session_hash)
+        yield from self._open(photo, parse_ops(prompts[photo.name]), request.session_hash)
 
     def answer_prompts(
         self, session: Session | None, guidance: str, request: gr.Request, event: gr.EventData
@@ -178,15 +178,16 @@ class CutOutEvents:
         """Reply that there is no photo."""
         return {"kind": "no_photo", "text": text, "error": error, "status": self._status()}
 
-    def _open(self, path: str | None, ops: tuple[Op, ...] | None, visitor: str) -> Iterator[tuple[Any, Any]]:
+    def _open(self, path: Path | None, ops: tuple[Op, ...] | None, visitor: str) -> Iterator[tuple[Any, Any]]:
         if path is None:
             yield None, self.no_photo()
             return
-        yield gr.skip(), {"kind": "busy", "text": f"Encoding {Path(path).name} …"}
+        yield gr.skip(), {"kind": "busy", "text": f"Encoding {path.name} …"}
         start = time.perf_counter()
         try:
-            session = self.engine.open(path, visitor)
-            photo = photo_message(self.engine.scene(session).photo)
+            session = self.engine.open(str(path), visitor)
+            photo = self.engine.scene(session).photo
+            message = photo_message(photo)
         except EXPECTED_ERRORS as error:
             if self.engine.visitors.token(visitor) is None:
                 yield None, self.no_photo(describe(error), error=True)
@@ -200,8 +201,8 @@ class CutOutEvents:
         reply: PhotoOpened = {
             "kind": "photo",
             "token": session.token,
-            "photo": photo,
-            "text": START,
+            "photo": message,
+            "text": f"{photo.note} {START}".strip(),
             "status": status,
         }
         if ops is not None:

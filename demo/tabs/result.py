@@ -174,15 +174,15 @@ class ResultEvents:
             return self._save_objects(photo, mattes, style, name)
         composition = Composition.of(photo, [matte.alpha for _, matte in mattes], style)
         if kind == "alpha":
-            return self.downloads.png(composition.alpha_uint8(), f"{name}_alpha")
+            return self.downloads.png(composition.alpha_uint8(), name, "alpha")
         if kind == "cutout":
-            return self.downloads.png(composition.cutout(), f"{name}_cutout", photo.icc_profile)
+            return self.downloads.png(composition.cutout(), name, "cutout", photo.icc_profile)
         pixels = composition.pixels()
         if kind == "png":
-            return self.downloads.png(pixels, f"{name}_result", photo.icc_profile)
+            return self.downloads.png(pixels, name, "result", photo.icc_profile)
         if pixels.shape[2] == 4:
             raise PromptError("JPEG cannot store transparency; choose a background first, or save a PNG.")
-        return self.downloads.jpeg(pixels, f"{name}_result", photo.icc_profile)
+        return self.downloads.jpeg(pixels, name, "result", photo.icc_profile)
 
     def _draw(self, values: Values) -> dict[Component, Any]:
         compare, cutout, alpha = self.previews.compare, self.previews.cutout, self.previews.alpha
@@ -201,14 +201,14 @@ class ResultEvents:
         return {
             compare: (self._preview(composition.photo.pixels, "before", photo), self._preview(after, "after", photo)),
             cutout: self._preview(squares, "cutout", photo),
-            alpha: self.downloads.png(composition.alpha_uint8(), "alpha"),
+            alpha: self.downloads.png(composition.alpha_uint8(), photo.name, "alpha"),
             self.previews.problem: "",
             **self.previews.buttons_update(True),
         }
 
     def _preview(self, pixels: np.ndarray, name: str, photo: Photo) -> str:
         write = self.downloads.jpeg if name == "before" else self.downloads.png
-        return write(pixels, name, photo.icc_profile)
+        return write(pixels, photo.name, name, photo.icc_profile)
 
     def _style(self, values: Values) -> Style:
         return self.controls.style.style(values, self.engine.matting.max_pixels)
@@ -222,13 +222,13 @@ class ResultEvents:
 
     def _save_objects(self, photo: Photo, mattes: list[tuple[SceneObject, Matte]], style: Style, name: str) -> str:
         """Return a cut-out and an alpha of each object in one archive."""
-        path = self.downloads.path(f"{name}_objects.zip")
+        path = self.downloads.path(name, "_objects.zip")
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # PNGs are compressed already
             for one, matte in mattes:
-                composition, stem = Composition.of(photo, [matte.alpha], style), f"{name}_{one.id}_{one.name}"
+                composition, part = Composition.of(photo, [matte.alpha], style), f"{one.id}_{one.name}"
                 for written in (
-                    self.downloads.png(composition.cutout(), f"{stem}_cutout", photo.icc_profile),
-                    self.downloads.png(composition.alpha_uint8(), f"{stem}_alpha"),
+                    self.downloads.png(composition.cutout(), name, f"{part}_cutout", photo.icc_profile),
+                    self.downloads.png(composition.alpha_uint8(), name, f"{part}_alpha"),
                 ):
                     archive.write(written, Path(written).name)
         return str(path)

@@ -49,7 +49,7 @@ class Visitor:
         ids = {c["props"].get("elem_id"): c["id"] for c in config["components"]}
         self.canvas = ids["canvas"]
         targets = [
-            (ids["upload"], "upload"),
+            (ids["canvas"], "uploaded"),
             (ids["canvas"], "prompt"),
             (ids["softness"], "release"),
             (ids["save_cutout"], "click"),
@@ -86,8 +86,7 @@ class Visitor:
                     "upload",
                     lambda: self.http.post(f"{self.address}gradio_api/upload", files={"files": file}).json()[0],
                 )
-            upload = {"path": path, "orig_name": self.file.name, "meta": {"_type": "gradio.FileData"}}
-            reply = self.measure("open", lambda: self.call("open", {self.events["open"]["inputs"][0]: upload}))
+            reply = self.measure("open", lambda: self.call("open", {}, {"path": path}))
             token = reply["token"]
             ops = [{"kind": "box", "xy": self.box}]
             self.check("box", token, ops, 0)

@@ -136,7 +136,7 @@ function measurePinch() {
 // Keys and buttons --------------------------------------------------------------------------------------------------------
 
 const actions = {
-  open: () => uploadInput() && uploadInput().click(),
+  open: () => find('.file').click(),
   sign: () => { tools.label = 1 - tools.label; refresh(); },
   undo, redo, reset, fit,
   in: () => zoom(1.4),
@@ -219,6 +219,7 @@ function onPaste(event) {
 }
 document.addEventListener('paste', onPaste);
 
+find('.file').addEventListener('change', (event) => { upload(event.target.files); event.target.value = ''; });
 stage.addEventListener('dragover', (event) => { event.preventDefault(); stage.classList.add('over'); });
 stage.addEventListener('dragleave', () => stage.classList.remove('over'));
 stage.addEventListener('drop', (event) => { event.preventDefault(); stage.classList.remove('over'); upload(event.dataTransfer.files); });

@@ -2,7 +2,6 @@
 // of order are in protocol.py.
 
 const REQUEST_TIMEOUT = 30000; // ms; after that the next change is sent without waiting for the answer
-const OPEN_TIMEOUT = 60000;
 const PREVIEW_PAUSE = 60;
 const KEPT_OVERLAYS = 8;
 
@@ -152,29 +151,50 @@ function clearPreview() {
   preview.number += 1;
 }
 
-// New photos, through Gradio's own upload button ------------------------------------------------------------------------
+// New photos -------------------------------------------------------------------------------------------------------------
 
-function uploadInput() {
-  return document.querySelector('#' + UPLOAD_ID + ' input[type=file]');
+let sending = null; // the request that carries a photo to the server
+
+function upload(files) { // a newer photo replaces one that is still on its way
+  const file = files[0], limit = LIMITS.upload_megabytes;
+  if (!file) return;
+  if (file.type && !file.type.startsWith('image/')) return announce(file.name + ' is not an image; choose a photo.', true);
+  if (file.size > limit * 1e6) {
+    return announce(file.name + ' has ' + Math.ceil(file.size / 1e6) + ' MB; at most ' + limit + ' are accepted.', true);
+  }
+  if (sending) sending.abort();
+  const form = new FormData(), sent = new XMLHttpRequest();
+  form.append('files', file);
+  sent.upload.onprogress = ({ loaded, total }) => {
+    state.busy = 'Sending ' + file.name + ' · ' + Math.floor(100 * loaded / total) + '%';
+    refresh();
+  };
+  sent.onload = () => finishUpload(sent, file.name);
+  sent.onerror = () => failUpload('The connection was lost before ' + file.name + ' had arrived; choose it again.');
+  sending = sent;
+  state.busy = 'Sending ' + file.name + ' …';
+  refresh();
+  sent.open('POST', uploadAddress());
+  sent.send(form);
 }
 
-function upload(files) {
-  const photo = [...files].find((file) => file.type.startsWith('image/')), input = uploadInput();
-  const size = photo && Math.ceil(photo.size / 1e6), limit = LIMITS.upload_megabytes;
-  if (!photo) return announce('That is not an image; drop a JPEG, PNG or WebP file.', true);
-  if (photo.size > limit * 1e6) return announce(photo.name + ' has ' + size + ' MB; at most ' + limit + ' are accepted.', true);
-  if (!input) return announce('The page is not ready yet; try again.', true);
-  const transfer = new DataTransfer();
-  transfer.items.add(photo);
-  input.files = transfer.files;
-  input.dispatchEvent(new Event('change', { bubbles: true }));
-  const opening = 'Opening ' + photo.name + ' …';
-  state.busy = opening;
-  setTimeout(() => { // Gradio may refuse a file without an event for the canvas
-    if (state.busy !== opening) return;
-    state.busy = '';
-    announce(photo.name + ' did not arrive; choose it once more, or another file.', true);
-    refresh();
-  }, OPEN_TIMEOUT);
+function uploadAddress() { // behind a proxy, the page's root is not the server's
+  const root = (window.gradio_config && window.gradio_config.root) || location.origin + location.pathname;
+  return root.replace(/[/]+$/, '') + '/gradio_api/upload' + location.search;
+}
+
+function finishUpload(sent, name) {
+  if (sent.status === 413) return failUpload(name + ' is too large for this server.');
+  if (sent.status !== 200) return failUpload(name + ' was refused by the server (status ' + sent.status + '); try again.');
+  sending = null;
+  state.busy = 'Opening ' + name + ' …';
+  refresh();
+  trigger('uploaded', { path: JSON.parse(sent.responseText)[0] });
+}
+
+function failUpload(text) {
+  sending = null;
+  state.busy = '';
+  announce(text, true);
   refresh();
 }

@@ -9,12 +9,12 @@ FOLDER = Path(component.__file__).parent / "js"
 
 
 def test_every_script_is_joined_once() -> None:
-    joined = script("upload_here")
+    joined = script()
     files = sorted(FOLDER.glob("*.js"))
     assert len(files) == 5
     for file in files:
         assert joined.count(file.read_text("utf-8")) == 1
-    assert joined.startswith("const LIMITS = {") and "const UPLOAD_ID = 'upload_here';" in joined
+    assert joined.startswith("const LIMITS = {")
 
 
 def test_scripts_are_short() -> None:

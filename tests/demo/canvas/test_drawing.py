@@ -226,7 +226,7 @@ def test_dropped_and_pasted_photos(browser, mock_page) -> None:
 
 def test_a_dropped_file_that_is_not_an_image_is_refused_at_once(visitor) -> None:
     visitor.transfer("notes.txt", "text/plain", b"dear diary")
-    expect(visitor.message).to_contain_text("That is not an image")
+    expect(visitor.message).to_contain_text("notes.txt is not an image")
     expect(visitor.tab.locator("#canvas .busy")).to_be_hidden()
 
 
