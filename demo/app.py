@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MamError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     # A container stops its programs with SIGTERM: exit as after Ctrl-C, so that temporary files are removed.
     signal.signal(signal.SIGTERM, _stop)
     print(f"{matting.graphs.variant} on {matting.graphs.provider}. {matting.graphs.note}".strip(), flush=True)
@@ -175,25 +178,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"Text prompts by {grounding.name} on {grounding.provider}. {grounding.note}".strip(), flush=True)
     except MamError as error:
         print(f"No text prompts: {error}", flush=True)
-    # Gradio's default folder for uploads is one for all users of the machine, and may belong to another.
-    uploads = tempfile.TemporaryDirectory(prefix="mam_uploads_")
-    os.environ.setdefault("GRADIO_TEMP_DIR", uploads.name)
     page = build_demo(matting, first_use)
     try:
-        page.launch(
-            server_name=arguments.host,
-            server_port=arguments.port,
-            share=arguments.share,
-            mcp_server=arguments.mcp,
-            root_path=arguments.root_path,
-            **LAUNCH,
-        )
+        with _own_upload_folder():
+            page.launch(
+                server_name=arguments.host,
+                server_port=arguments.port,
+                share=arguments.share,
+                mcp_server=arguments.mcp,
+                root_path=arguments.root_path,
+                **LAUNCH,
+            )
     except OSError as error:
         if arguments.port is None or "empty port" not in str(error):
             raise
         print(f"demo: port {arguments.port} is in use; choose another with --port or MAM_PORT.", file=sys.stderr)
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def _own_upload_folder() -> Iterator[None]:
+    """Keep uploads in a folder of this process: Gradio's default is one for all users of a machine."""
+    if "GRADIO_TEMP_DIR" in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="mam_uploads_", ignore_cleanup_errors=True) as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["GRADIO_TEMP_DIR"]
 
 
 def _stop(number: int, frame: object) -> None:

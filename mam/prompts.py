@@ -69,7 +69,9 @@ class Prompt:
         mask = None if self.mask is None else _mask(self.mask, size)
         previous = self.previous
         if not isinstance(previous, (Segment, type(None))):
-            raise PromptError(f"previous is a {type(previous).__name__}; expected the segment of an earlier answer.")
+            raise PromptError(
+                f"previous is of type {type(previous).__name__}; expected the segment of an earlier answer."
+            )
         if previous is not None and previous.stored_mask.size != size:
             raise PromptError(
                 f"the previous round is of an image of (H, W) {previous.stored_mask.size}; this image is {size}."

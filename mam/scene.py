@@ -131,7 +131,9 @@ class Scene:
                 return NothingFound(found.best_score, found.text)
             box = found[0].box
         if not isinstance(previous, (Matte, NothingFound, type(None))):
-            raise PromptError(f"previous is a {type(previous).__name__}; expected an earlier Matte of this image.")
+            raise PromptError(
+                f"previous is of type {type(previous).__name__}; expected an earlier Matte of this image."
+            )
         before = previous.segment if isinstance(previous, Matte) else None
         if box is None and mask is None and before is None and not len(points) and not len(scribbles):
             return self.refine(find_main_object(self.graphs, self.whole), guidance)

@@ -40,3 +40,10 @@ def test_gradio_sees_the_function_as_it_was() -> None:
     shown = show_errors(fail)
     assert inspect.signature(shown) == inspect.signature(fail) and shown.__doc__ == fail.__doc__
     assert inspect.isgeneratorfunction(show_errors(fail_later)) and not inspect.isgeneratorfunction(shown)
+
+
+def test_an_error_of_a_visitor_is_one_line_in_the_log(caplog) -> None:
+    with pytest.raises(gr.Error) as raised:
+        show_errors(fail)(PromptError("the box is reversed"))
+    assert raised.value.print_exception is False
+    assert [record.getMessage() for record in caplog.records] == ["That did not work: the box is reversed"]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import onnxruntime as ort
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from mam import GraphError, providers
 from mam.providers import CPU, CUDA
 from mam.runtime import load_graphs
+from tests.conftest import EXAMPLES, ROOT
 
 
 @pytest.fixture
@@ -92,3 +94,45 @@ def test_onnxruntime_collects_no_usage_data(tmp_path) -> None:
 def test_unknown_device(graphs_folder) -> None:
     with pytest.raises(GraphError, match="expected 'auto', 'cpu' or 'cuda'"):
         load_graphs(graphs_folder, "gpu")
+
+
+@pytest.mark.parametrize(
+    ("files", "cpus"),
+    [
+        ({"/sys/fs/cgroup/cpu.max": "max 100000"}, None),
+        ({"/sys/fs/cgroup/cpu.max": "150000 100000"}, 2),
+        ({"/sys/fs/cgroup/cpu.max": "3200000 100000"}, None),  # more than the machine has
+        ({"/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "50000", "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000"}, 1),
+        ({"/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1", "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000"}, None),
+        ({"/sys/fs/cgroup/cpu.max": "garbage"}, None),
+        ({}, None),
+    ],
+)
+def test_threads_follow_a_containers_quota(files, cpus, monkeypatch) -> None:
+    def read(path: Path) -> str:
+        if str(path) not in files:
+            raise FileNotFoundError(path)
+        return files[str(path)]
+
+    monkeypatch.setattr(providers.Path, "read_text", read)
+    monkeypatch.setattr(providers.os, "cpu_count", lambda: 8)
+    assert providers.cpu_quota() == cpus
+
+
+@pytest.mark.parametrize("threads", [0, -3, 1.5, "2"])
+def test_a_wrong_number_of_threads_is_refused(graphs_folder, threads) -> None:
+    with pytest.raises(GraphError, match="expected a number of at least 1"):
+        load_graphs(graphs_folder, "cpu", threads)
+
+
+def test_nothing_is_written_into_a_fresh_home(tmp_path, python) -> None:
+    home, work = tmp_path / "home", tmp_path / "work"
+    home.mkdir()
+    work.mkdir()
+    environment = {k: v for k, v in os.environ.items() if k not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")}
+    environment |= {"HOME": str(home), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [python, "-m", "mam", "matte", str(EXAMPLES / "flower.jpg"), "-o", "flower.png"]
+    subprocess.run(command, check=True, env=environment, cwd=work, capture_output=True)
+    script = "import demo.app"  # imports onnxruntime too, which must not begin to collect anything
+    subprocess.run([python, "-c", script], check=True, env=environment, cwd=work)
+    assert not list(home.iterdir()) and [path.name for path in work.iterdir()] == ["flower.png"]

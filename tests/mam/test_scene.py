@@ -241,3 +241,27 @@ def test_a_text_without_a_box_gives_nothing_found(described) -> None:
 def test_text_and_box_together_are_refused(described) -> None:
     with pytest.raises(PromptError, match="both text and a box"):
         described.matte(text="a flower", box=(1, 2, 30, 40))
+
+
+def test_what_is_transparent_stays_so(matting) -> None:
+    photo = Image.open(EXAMPLES / "flower.jpg").convert("RGBA")
+    alpha = np.full((427, 640), 255, np.uint8)
+    alpha[200:240, 290:330] = 0  # a hole in the flower
+    alpha[160:190, 290:330] = 128
+    photo.putalpha(Image.fromarray(alpha))
+    matte = matting.open(photo).matte(box=FLOWER_BOX)
+    assert (matte.alpha_uint8() <= alpha).all()
+    assert matte.alpha_uint8()[220, 310] == 0 and matte.alpha_uint8()[140, 310] > 200
+    assert matte.cutout()[220, 310, 3] == 0
+
+
+def test_what_is_no_earlier_answer_is_refused(flower) -> None:
+    with pytest.raises(PromptError, match="previous is of type int"):
+        flower.matte(box=FLOWER_BOX, previous=3)
+
+
+def test_many_prompts_are_decoded_in_batches(flower) -> None:
+    boxes = [(x, y, x + 200, y + 200) for x in range(0, 400, 100) for y in range(0, 200, 40)]
+    segments = flower.segment([Prompt(box=box) for box in boxes], recrop=False)
+    (alone,) = flower.segment([Prompt(box=boxes[17])], recrop=False)
+    assert np.array_equal(segments[17].mask, alone.mask)

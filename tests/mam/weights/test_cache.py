@@ -36,3 +36,15 @@ def test_errors_explain_how_to_get_files_by_hand(monkeypatch, tmp_path) -> None:
         weights.verified_path("sam_vit_b_01ec64.pth")
     with pytest.raises(WeightsError, match="there is no weight file 'vit'"):
         weights.fetch("vit")
+
+
+def test_a_user_without_a_home_has_a_folder_among_the_temporary_files(monkeypatch, tmp_path) -> None:
+    def no_home() -> None:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(cache.Path, "home", no_home)
+    monkeypatch.setattr(cache.tempfile, "gettempdir", lambda: str(tmp_path))
+    for name in ("MAM_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert cache.cache_folder().parent == tmp_path
+    assert not weights.graphs_folder("vit_b").exists()
