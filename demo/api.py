@@ -18,7 +18,7 @@ from mam import Matte, Prompt
 from mam.fetch import fetch, is_address
 from mam.images import open_photo
 
-_MODEL = {"concurrency_id": "model", "concurrency_limit": 2}
+_MODEL = {"concurrency_id": "api", "concurrency_limit": 2}  # not the canvas's: addresses may answer slowly
 
 
 def add_api(engine: Engine, downloads: Downloads) -> None:

@@ -115,7 +115,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_option("device", "auto", choices=DEVICES)
     add_option("threads", type=parse_positive, help="CPU threads per graph; default: all, within a container's quota")
     add_option("root-path", help="the path under which a proxy serves the page, such as /matting")
-    add_option("max-pixels", 24_000_000, type=int, help="larger uploads are refused")
+    add_option("max-pixels", 24_000_000, type=parse_positive, help="larger uploads are refused")
     add_switch("share", "a public address through Gradio's servers")
     add_switch("mcp", "offer the API to language models too, through the Model Context Protocol")
     arguments = parser.parse_args(argv)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
 import tempfile
@@ -27,16 +29,18 @@ class Downloads:
     def __init__(self, seconds: float = 600) -> None:
         self.seconds = seconds
         self._lock = threading.Lock()
-        self._folder = tempfile.TemporaryDirectory(prefix="mam_")
+        self._folder = tempfile.TemporaryDirectory(prefix="mam_", ignore_cleanup_errors=True)
 
     def path(self, name: str, ending: str) -> Path:
         """Return a path for a file of this name, in a new folder; see `safe_name`."""
-        root = Path(self._folder.name)
         with self._lock:
-            root.mkdir(mode=0o700, exist_ok=True)  # the system's cleaner may have removed it
+            if not os.path.isdir(self._folder.name):  # the system's cleaner has removed it
+                self._folder = tempfile.TemporaryDirectory(prefix="mam_", ignore_cleanup_errors=True)
+            root = Path(self._folder.name)
             for old in root.iterdir():
-                if time.time() - old.stat().st_mtime > self.seconds:
-                    shutil.rmtree(old, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    if time.time() - old.stat().st_mtime > self.seconds:
+                        shutil.rmtree(old, ignore_errors=True)
         return Path(tempfile.mkdtemp(dir=root)) / safe_name(name, ending)
 
     def png(self, pixels: np.ndarray, name: str, part: str, icc_profile: bytes | None = None) -> str:

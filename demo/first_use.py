@@ -88,7 +88,7 @@ class FirstUse:
 
 def add_first_use(first_use: FirstUse) -> None:
     """Show the progress inside an open `gr.Blocks`, until the model is ready or has failed."""
-    line = gr.Markdown(first_use.status, elem_id="first_use")
+    line = gr.Markdown(first_use.status(), elem_id="first_use")
     timer = gr.Timer(2)
 
     def refresh() -> tuple[str, gr.Timer]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -45,7 +44,7 @@ Background = Colour | Gradient | Blur | ImageSource
 
 A string is always a colour, so that a server can pass on what a stranger typed; name a file by a `pathlib.Path`.
 """
-_IMAGES = (Photo, Image.Image, np.ndarray, os.PathLike, bytes, bytearray, memoryview, io.IOBase)
+_IMAGES = (Photo, Image.Image, np.ndarray, os.PathLike, bytes, bytearray, memoryview)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,15 +100,19 @@ class Composition:
         """
         alpha = composite.merge_alphas(alphas)
         if longest is not None and max(alpha.shape) > longest:
-            photo = replace(photo, pixels=composite.downsample(photo.pixels, longest))
-            alpha = composite.downsample(alpha, longest)
-        return cls(photo, composite.adjust_edges(alpha, softness=style.softness, grow=style.grow), style)
+            photo, alpha = _downsample_photo(photo, longest), composite.downsample(alpha, longest)
+        alpha = composite.adjust_edges(alpha, softness=style.softness, grow=style.grow)
+        return cls(photo, limit_alpha(alpha, photo), style)
 
     @functools.cached_property
     def foreground(self) -> np.ndarray:
         """The objects' colours, (H, W, 3) uint8."""
-        pixels = self.photo.pixels
-        return foreground_colours(pixels, self.alpha) if self.style.clean_colours else pixels
+        photo = self.photo
+        colours = foreground_colours(photo.pixels, self.alpha) if self.style.clean_colours else photo.pixels
+        if photo.alpha is None or photo.straight is None:
+            return colours
+        # Where the image was transparent already, its own colours are known.
+        return np.where((photo.alpha < 255)[..., None], photo.straight, colours)
 
     def alpha_uint8(self) -> np.ndarray:
         """Return the alpha as (H, W) uint8, rounded."""
@@ -157,12 +160,25 @@ class Composition:
             return composite.blur_background(self.photo.pixels, self.alpha, background.strength)
         if isinstance(background, Gradient):
             return self._to_photo_profile(composite.gradient(background.top, background.bottom, size))
-        if not isinstance(background, _IMAGES) or (isinstance(background, np.ndarray) and background.ndim == 1):
+        is_image = isinstance(background, _IMAGES) or hasattr(background, "read")
+        if not is_image or (isinstance(background, np.ndarray) and background.ndim == 1):
             return self._to_photo_profile(composite.fill(cast(Colour, background), size))
-        image = open_photo(background)
+        image = open_photo(cast(ImageSource, background))
         pixels = composite.fit_image(image.pixels, size, whole=style.fit == "contain", centre=style.position)
         return self._to_photo_profile(pixels, image.icc_profile)
 
     def _to_photo_profile(self, pixels: np.ndarray, profile: bytes | None = None) -> np.ndarray:
         """Convert pixels from a colour profile, None for sRGB, to the photo's."""
         return convert_profile(pixels, profile, self.photo.icc_profile)
+
+
+def _downsample_photo(photo: Photo, longest: int) -> Photo:
+    alpha, straight = (
+        None if values is None else composite.downsample(values, longest) for values in (photo.alpha, photo.straight)
+    )
+    return replace(photo, pixels=composite.downsample(photo.pixels, longest), alpha=alpha, straight=straight)
+
+
+def limit_alpha(alpha: np.ndarray, photo: Photo) -> np.ndarray:
+    """Return an (H, W) float32 alpha where no pixel is more opaque than the photo itself."""
+    return alpha if photo.alpha is None else np.minimum(alpha, photo.alpha / np.float32(255))

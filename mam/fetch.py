@@ -1,21 +1,29 @@
-"""Images that are given as an address or a data URI: their bytes, bounded in size."""
+"""Images that are given as an address or a data URI: their bytes, bounded in size and time."""
 
 from __future__ import annotations
 
 import base64
-import binascii
+import contextlib
 import http.client
 import ipaddress
 import socket
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
 from mam.errors import InputError
 
 MAX_BYTES = 100_000_000
-_TIMEOUT = 30.0  # seconds without an answer
+_SECONDS = 60.0  # for the whole answer
+_SECONDS_FOR_STRANGERS = 20.0
+_PUBLIC_PORTS = (80, 443)
+_EMBEDDED_IPV4 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))  # in their last 32 bits
+_CLOUD_HOST = ipaddress.IPv4Address("168.63.129.16")  # Azure's machine of the machine, although it looks public
+
+Connect = Callable[..., socket.socket]
 
 
 def is_address(text: str) -> bool:
@@ -29,101 +37,147 @@ def fetch(address: str, max_bytes: int = MAX_BYTES, *, public_only: bool = False
     Args:
         address: http://, https:// or data:.
         max_bytes: more than this is refused.
-        public_only: refuse addresses in private networks, also after a redirect: for servers that act for strangers.
+        public_only: refuse addresses in private networks, also after a redirect, and unusual ports, and wait for 20
+            seconds instead of 60: for servers that act for strangers.
 
     Raises:
-        InputError: it cannot be read, is larger than `max_bytes`, or is not public.
+        InputError: it cannot be read in time, is larger than `max_bytes`, or is not public.
     """
     if address[:5].lower() == "data:":
         return _decode_data_uri(address, max_bytes)
-    shown = address if len(address) <= 100 else f"{address[:97]}..."
-    opener = urllib.request.OpenerDirector()  # unlike the default one, it opens no files and no FTP
-    for handler in (
-        urllib.request.ProxyHandler({} if public_only else None),
-        _HTTPHandler(public_only),
-        _HTTPSHandler(public_only),
-        urllib.request.HTTPRedirectHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.UnknownHandler(),
-    ):
-        opener.add_handler(handler)
+    shown = shorten_address(address)
+    sockets: list[socket.socket] = []
+
+    def connect(*arguments: Any, **options: Any) -> socket.socket:
+        opened = (_connect_to_public if public_only else socket.create_connection)(*arguments, **options)
+        sockets.append(opened)
+        return opened
+
+    late = threading.Event()
+
+    def stop() -> None:  # a timeout of the socket would begin anew with every byte
+        late.set()
+        for opened in sockets:
+            with contextlib.suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)
+
+    seconds = _SECONDS_FOR_STRANGERS if public_only else _SECONDS
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
     try:
         request = urllib.request.Request(address, headers={"User-Agent": "matting-anything-practical"})
-        with opener.open(request, timeout=_TIMEOUT) as answer:
+        with _opener(connect, proxies=not public_only).open(request, timeout=seconds) as answer:
             content: bytes = answer.read(max_bytes + 1)
     except urllib.error.HTTPError as error:
         raise InputError(f"{shown} answers with status {error.code} ({error.reason}).") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise InputError(f"{shown} cannot be read ({getattr(error, 'reason', None) or error}).") from None
+        reason = f"no answer within {seconds:.0f} s" if late.is_set() else getattr(error, "reason", None) or error
+        raise InputError(f"{shown} cannot be read ({reason}).") from None
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise InputError(f"{shown} cannot be read (no answer within {seconds:.0f} s).")
     if len(content) > max_bytes:
         raise InputError(f"{shown} holds more than {max_bytes / 1e6:.0f} MB.")
     return content
 
 
 def name_of(address: str) -> str:
-    """Return the file name at the end of an address; empty for a data URI."""
+    """Return the file name at the end of an address; empty if there is none, as for a data URI."""
     if address[:5].lower() == "data:":
         return ""
-    return urllib.parse.unquote(urllib.parse.urlsplit(address).path).rpartition("/")[2]
+    path = address.partition("://")[2].partition("?")[0].partition("#")[0]
+    return urllib.parse.unquote(path.partition("/")[2]).rpartition("/")[2]
+
+
+def shorten_address(address: str) -> str:
+    """Return an address, or the beginning of a long one, for messages."""
+    return address if len(address) <= 100 else f"{address[:97]}..."
 
 
 def _decode_data_uri(uri: str, max_bytes: int) -> bytes:
     header, comma, body = uri.partition(",")
     if not comma:
         raise InputError("the data URI has no comma; expected data:image/png;base64,...")
+    if len(body) > max_bytes * 4 / 3 + 4:
+        raise InputError(f"the data URI holds more than {max_bytes / 1e6:.0f} MB.")
     try:
-        if header.lower().endswith(";base64"):
-            if len(body) > max_bytes * 4 / 3 + 4:
-                raise InputError(f"the data URI holds more than {max_bytes / 1e6:.0f} MB.")
-            return base64.b64decode(urllib.parse.unquote(body), validate=True)
-        return urllib.parse.unquote_to_bytes(body)
-    except binascii.Error as error:
+        content = urllib.parse.unquote_to_bytes(body)
+        return base64.b64decode(content, validate=True) if header.lower().endswith(";base64") else content
+    except ValueError as error:
         raise InputError(f"the data URI is not valid base64 ({error}).") from None
 
 
-def _connect_to_public(address: tuple[str, int], *args: Any, **options: Any) -> socket.socket:
+def _connect_to_public(address: tuple[str, int], *arguments: Any, **options: Any) -> socket.socket:
     """`socket.create_connection` that connects to the very address that was checked."""
     host, port = address
+    if port not in _PUBLIC_PORTS:
+        raise OSError(f"port {port} is not one of {_PUBLIC_PORTS}")
     error: OSError = OSError(f"{host} has no address")
     for *_, found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        ip = ipaddress.ip_address(str(found[0]).partition("%")[0])
-        if not (ip.is_global and not ip.is_multicast):
+        if not _is_public(ipaddress.ip_address(str(found[0]).partition("%")[0])):
             raise OSError(f"{host} is not a public address")
         try:
-            return socket.create_connection((str(found[0]), port), *args, **options)
+            return socket.create_connection((str(found[0]), port), *arguments, **options)
         except OSError as failure:
             error = failure
     raise error
 
 
+def _is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if inner is None and any(ip in network for network in _EMBEDDED_IPV4):
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return _is_public(inner)
+        if ip.is_site_local:
+            return False
+    return ip.is_global and not ip.is_multicast and ip != _CLOUD_HOST
+
+
+def _opener(connect: Connect, proxies: bool) -> urllib.request.OpenerDirector:
+    """Return an opener of http and https addresses; unlike Python's default one it opens no files and no FTP."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(None if proxies else {}),
+        _HTTPHandler(connect),
+        _HTTPSHandler(connect),
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.UnknownHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
 class _HTTPConnection(http.client.HTTPConnection):
-    def __init__(self, host: str, *, public_only: bool, **options: Any) -> None:
+    def __init__(self, host: str, *, connect: Connect, **options: Any) -> None:
         super().__init__(host, **options)
-        if public_only:
-            self._create_connection = _connect_to_public
+        self._create_connection = connect
 
 
 class _HTTPSConnection(http.client.HTTPSConnection):
-    def __init__(self, host: str, *, public_only: bool, **options: Any) -> None:
+    def __init__(self, host: str, *, connect: Connect, **options: Any) -> None:
         super().__init__(host, **options)
-        if public_only:
-            self._create_connection = _connect_to_public
+        self._create_connection = connect
 
 
 class _HTTPHandler(urllib.request.HTTPHandler):
-    def __init__(self, public_only: bool) -> None:
+    def __init__(self, connect: Connect) -> None:
         super().__init__()
-        self.public_only = public_only
+        self.connect = connect
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_HTTPConnection, req, public_only=self.public_only)  # type: ignore[arg-type]
+        return self.do_open(_HTTPConnection, req, connect=self.connect)  # type: ignore[arg-type]
 
 
 class _HTTPSHandler(urllib.request.HTTPSHandler):
-    def __init__(self, public_only: bool) -> None:
+    def __init__(self, connect: Connect) -> None:
         super().__init__()
-        self.public_only = public_only
+        self.connect = connect
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_HTTPSConnection, req, public_only=self.public_only)  # type: ignore[arg-type]
+        return self.do_open(_HTTPSConnection, req, connect=self.connect)  # type: ignore[arg-type]

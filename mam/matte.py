@@ -11,7 +11,7 @@ import numpy as np
 
 from mam import composite
 from mam.boxes import Patch, PixelBox, full_box, mask_bounds, pad_box
-from mam.composition import Background, Blur, Composition, Style
+from mam.composition import Background, Blur, Composition, Style, limit_alpha
 from mam.grounding import FoundBoxes
 from mam.images import Photo
 from mam.segment import Segment
@@ -55,7 +55,7 @@ class Matte:
     def __repr__(self) -> str:
         return f"Matte({self.photo!r}, {self.alpha.mean():.1%} opaque, score {self.score:.2f})"
 
-    @functools.cached_property
+    @property
     def foreground(self) -> np.ndarray:
         """(H, W, 3) uint8: the object's colours, cleaned of the old background at soft edges."""
         return self._composition.foreground
@@ -68,9 +68,9 @@ class Matte:
         """(H, W, 4) uint8 RGBA, not premultiplied; `clean_colours=False` keeps the image's own pixels."""
         return self._composition.cutout() if clean_colours else self.compose(Style(clean_colours=False))
 
-    @functools.cached_property
+    @property
     def _composition(self) -> Composition:
-        return Composition(self.photo, self.alpha)
+        return _compose(self)
 
     def compose(self, style: Style) -> np.ndarray:
         """Compose the object in a style: background, shadow, edges.
@@ -109,7 +109,8 @@ class Matte:
             softness: from -1, harder, to 1, softer.
             grow: how far to move the edges out, in 1/1000 of the image's longest side; in, if negative.
         """
-        return Matte.of(self.photo, composite.adjust_edges(self.alpha, softness=softness, grow=grow), self.segment)
+        alpha = composite.adjust_edges(self.alpha, softness=softness, grow=grow)
+        return Matte.of(self.photo, limit_alpha(alpha, self.photo), self.segment)
 
     def alpha_uint16(self) -> np.ndarray:
         """(H, W) uint16, rounded."""
@@ -155,6 +156,11 @@ class Matte:
             x0, y0, x1, y1 = self.bounds(trim)
             pixels = pixels[y0:y1, x0:x1]
         return write_image(pixels, path, self.photo.icc_profile, self.photo.metadata if metadata else None)
+
+
+@functools.lru_cache(1)  # for several backgrounds in a row; kept for every matte, it would fill the memory
+def _compose(matte: Matte) -> Composition:
+    return Composition(matte.photo, matte.alpha)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ _TRANSPOSITIONS = {
     8: Image.Transpose.ROTATE_90,
 }
 _TOLERANCE = 1.1  # by which values may exceed a range's end, through sharpening or interpolation
+_ROUNDING = 1e-3  # by which floats of an array may exceed [0, 1]
 _HIGH_DYNAMIC_RANGE = 16.0  # floats up to here are brightnesses above white, not 8-bit values
 
 
@@ -34,7 +35,9 @@ def turn_upright(image: Image.Image) -> Image.Image:
     return image if transposition is None else image.transpose(transposition)
 
 
-def split(image: Image.Image, profile: bytes | None, what: str) -> tuple[np.ndarray, np.ndarray | None, bytes | None]:
+def split(
+    image: Image.Image, profile: bytes | None, what: str
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, bytes | None]:
     """Convert a decoded image to colours and transparency.
 
     Args:
@@ -43,15 +46,18 @@ def split(image: Image.Image, profile: bytes | None, what: str) -> tuple[np.ndar
         what: names the image in errors.
 
     Returns:
-        Colours (H, W, 3) uint8 RGB, over white where transparent; alpha (H, W) uint8, or None if the image is opaque;
-        and the profile that the colours are in, or None for sRGB.
+        Colours (H, W, 3) uint8 RGB, over white where transparent; the colours by themselves, and alpha (H, W) uint8,
+        both None if the image is opaque; and the profile that the colours are in, or None for sRGB.
 
     Raises:
         InputError: the image has no finite values.
     """
-    if image.mode.startswith("I") or image.mode == "F":
-        image = Image.fromarray(_to_eight_bits(np.asarray(image), image.mode, image.format, what))
     alpha = None
+    if image.mode.startswith("I") or image.mode == "F":
+        values, clear = np.asarray(image), image.info.get("transparency")
+        if isinstance(clear, int):  # this value is transparent
+            alpha = np.where(values == clear, 0, 255).astype(np.uint8)
+        image = Image.fromarray(_to_eight_bits(values, image.mode, image.format, what))
     if image.mode in ("P", "PA", "LA", "La", "RGBA", "RGBa") or "transparency" in image.info:
         grey = image.mode in ("L", "LA", "La")
         layers = image.convert("LA" if grey else "RGBA")
@@ -63,9 +69,9 @@ def split(image: Image.Image, profile: bytes | None, what: str) -> tuple[np.ndar
         colours, kept = to_srgb(image, profile), None
     pixels = np.asarray(colours)
     if alpha is None or alpha.min(initial=255) == 255:
-        return pixels, None, kept
+        return pixels, None, None, kept
     share = alpha[..., None].astype(np.float32) / 255
-    return (pixels * share + 255 * (1 - share) + 0.5).astype(np.uint8), alpha, kept
+    return (pixels * share + 255 * (1 - share) + 0.5).astype(np.uint8), pixels, alpha, kept
 
 
 def from_array(array: np.ndarray, what: str) -> Image.Image:
@@ -80,12 +86,12 @@ def from_array(array: np.ndarray, what: str) -> Image.Image:
         raise InputError(f"{what} is not an image array; expected (H, W), (H, W, 3) or (H, W, 4).")
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * 255
-    elif array.dtype == np.uint16:
+    elif array.dtype.kind == "u" and array.dtype.itemsize == 2:
         array = (array / 257.0 + 0.5).astype(np.uint8)
     elif array.dtype.kind == "f":
-        if not np.isfinite(array).all() or array.min(initial=0) < 0 or array.max(initial=0) > 1:
+        if not np.isfinite(array).all() or array.min(initial=0) < -_ROUNDING or array.max(initial=0) > 1 + _ROUNDING:
             raise InputError(f"{what} holds values outside [0, 1] or NaN; expected floats in [0, 1], or uint8.")
-        array = (array * 255 + 0.5).astype(np.uint8)
+        array = (np.clip(array, 0, 1) * 255 + 0.5).astype(np.uint8)
     elif array.dtype.kind in "iu":
         if array.size and (array.min() < 0 or array.max() > 255):
             raise InputError(f"{what} holds values from {array.min()} to {array.max()}; expected 0 to 255, or uint16.")
@@ -97,7 +103,7 @@ def from_array(array: np.ndarray, what: str) -> Image.Image:
 
 def _to_eight_bits(values: np.ndarray, mode: str, file_format: str | None, what: str) -> np.ndarray:
     """Scale the values of a one-channel image of more than 8 bits to uint8; the range is guessed from the largest."""
-    values = values.astype(np.float64)
+    values = values.astype(np.float32)
     finite = np.isfinite(values)
     if not finite.any():
         raise InputError(f"{what} has no finite value.")
@@ -110,5 +116,5 @@ def _to_eight_bits(values: np.ndarray, mode: str, file_format: str | None, what:
         top = max(1.0, float(np.percentile(values[finite], 99.5)))  # a few highlights become white
     else:
         top = next((t for t in (255.0, 65535.0) if largest <= t * _TOLERANCE), float(largest))
-    scaled = np.clip(np.nan_to_num(values / top, nan=0.0, posinf=1.0, neginf=0.0), 0, 1)
+    scaled = np.clip(np.nan_to_num(values / np.float32(top), nan=0.0, posinf=1.0, neginf=0.0), 0, 1)
     return (scaled * 255 + 0.5).astype(np.uint8)

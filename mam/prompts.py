@@ -15,7 +15,7 @@ from mam.boxes import PixelBox, mask_bounds
 from mam.contract import MASK_SIDE
 from mam.errors import InputError, PromptError
 from mam.frames import SIDE, Frame
-from mam.images import ImageSource, open_mask
+from mam.images import MAX_PIXELS, ImageSource, open_mask
 from mam.segment import Segment
 
 MAX_POINTS = 256
@@ -43,6 +43,12 @@ class Prompt:
     scribble_labels: Sequence[int] | None = None
     mask: ImageSource | None = None
     previous: Segment | None = field(default=None, repr=False)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is given; what cannot be counted is left to `check`."""
+        counts = [len(values) if hasattr(values, "__len__") else 1 for values in (self.points, self.scribbles)]
+        return self.box is None and self.mask is None and self.previous is None and not any(counts)
 
     def check(self, size: tuple[int, int]) -> CheckedPrompt:
         """Return the prompt as arrays, checked against an image of this (H, W).
@@ -219,8 +225,9 @@ def _box(values: Sequence[float], size: tuple[int, int]) -> np.ndarray:
 
 def _mask(source: ImageSource, size: tuple[int, int]) -> np.ndarray:
     try:
-        mask = open_mask(np.asarray(source) if isinstance(source, list) else source)
-    except InputError as error:
+        # An image of another size is refused below, with both sizes.
+        mask = open_mask(np.asarray(source) if isinstance(source, list) else source, max(MAX_PIXELS, math.prod(size)))
+    except (InputError, ValueError) as error:  # ValueError: lists of different lengths
         raise PromptError(f"the mask cannot be used: {error}") from None
     if mask.shape != size:
         raise PromptError(f"the mask has shape {mask.shape}; expected the image's (H, W), {size}.")

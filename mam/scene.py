@@ -7,11 +7,10 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
-import numpy as np
-
 from mam import crops
 from mam.automatic import find_main_object
 from mam.boxes import PixelBox, full_box
+from mam.composition import limit_alpha
 from mam.contract import EMBEDDING
 from mam.decoding import candidates, decode_prompts
 from mam.encoding import EncodedCrop
@@ -135,9 +134,9 @@ class Scene:
                 f"previous is of type {type(previous).__name__}; expected an earlier Matte of this image."
             )
         before = previous.segment if isinstance(previous, Matte) else None
-        if box is None and mask is None and before is None and not len(points) and not len(scribbles):
-            return self.refine(find_main_object(self.graphs, self.whole), guidance)
         prompt = Prompt(box, points, labels, scribbles, scribble_labels, mask, before)
+        if prompt.is_empty:
+            return self.refine(find_main_object(self.graphs, self.whole), guidance)
         return self.mattes([prompt], guidance=guidance)[0]
 
     def mattes(
@@ -186,9 +185,7 @@ class Scene:
             guidance == "mask",
         )
         placed = crops.place_on_canvas(alpha[0, 0], segment.crop, self.photo.size)
-        if self.photo.alpha is not None:  # what is transparent already stays so
-            placed = np.minimum(placed, self.photo.alpha / np.float32(255))
-        return Matte.of(self.photo, placed, segment)
+        return Matte.of(self.photo, limit_alpha(placed, self.photo), segment)
 
     def _segment(self, prompts: list[CheckedPrompt], recrop: bool) -> Iterator[tuple[int, Segment]]:
         """Segment crop by crop, yielding (index of the prompt, segment), so that each crop is encoded only once."""

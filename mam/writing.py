@@ -18,6 +18,7 @@ from mam.errors import InputError, MamError
 from mam.metadata import Metadata
 
 FORMATS = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
+_WEBP_SIDE = 16383  # pixels
 # Compression level 1 of PNG is five times faster than the default, and the file a tenth larger.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "PNG": {"compress_level": 1},
@@ -48,10 +49,18 @@ def encode_image(
         file_format: "PNG", "WEBP" (lossless) or "JPEG" (quality 95).
         icc_profile: to embed, or None.
         metadata: resolution and EXIF data to embed, or None.
+
+    Raises:
+        InputError: the format cannot hold it.
     """
+    if file_format == "WEBP" and max(pixels.shape[:2]) > _WEBP_SIDE:
+        raise InputError(f"WebP holds {_WEBP_SIDE} pixels a side, not {max(pixels.shape[:2])}; choose PNG or JPEG.")
     stream = io.BytesIO()
     options = {**_OPTIONS[file_format], **({} if metadata is None else metadata.options(file_format))}
-    Image.fromarray(pixels).save(stream, file_format, icc_profile=icc_profile, **options)
+    try:
+        Image.fromarray(pixels).save(stream, file_format, icc_profile=icc_profile, **options)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"the image cannot be written as {file_format} ({error}).") from error
     return stream.getvalue()
 
 

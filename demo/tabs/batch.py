@@ -19,6 +19,7 @@ from demo.engine import Engine
 from demo.messages import EXPECTED_ERRORS, NO_TEXT_MODEL, UNEXPECTED, show_errors, visitor_error
 from mam import MamError, Matte, Matting, NothingFound, PromptError, Scene
 from mam.composite import downsample
+from mam.image_files import SUFFIXES
 from mam.writing import write_image
 
 MAX_IMAGES = 100
@@ -113,7 +114,8 @@ def run_batch(
                 written = _write(matte, form, archive.parent / "one")
                 bundle.write(written, _unused_name(scene.photo.name, FORMS[form], written.suffix, used))
                 written.unlink()
-                batch.done.append((Image.fromarray(downsample(matte.over_checkerboard(), _PREVIEW)), name))
+                label = f"{name} ({scene.photo.note.removesuffix('.')})" if scene.photo.note else name
+                batch.done.append((Image.fromarray(downsample(matte.over_checkerboard(), _PREVIEW)), label))
             except EXPECTED_ERRORS as error:
                 batch.failed.append((name, str(error)))
             except Exception:  # a defect with one file must not cost the others
@@ -128,7 +130,7 @@ def add_batch_tab(engine: Engine, downloads: Downloads) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             files = gr.File(
-                file_count="multiple", file_types=["image"], label="Pictures", elem_id="batch_files", height=220
+                file_count="multiple", file_types=sorted(SUFFIXES), label="Pictures", elem_id="batch_files", height=220
             )
             rule = gr.Radio(list(RULES), value=MAIN_OBJECT, label="Cut out", elem_id="batch_rule")
             text = gr.Textbox(label="Description", placeholder="the dog", visible=False, elem_id="batch_text")

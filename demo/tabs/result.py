@@ -160,7 +160,7 @@ class ResultEvents:
             values: Of all `ResultControls`.
 
         Raises:
-            PromptError: There is nothing to save, or a transparent image as JPEG.
+            PromptError: There is nothing to save.
             InputError: The background cannot be used.
         """
         session: Session | None = values[self.controls.session]
@@ -180,8 +180,8 @@ class ResultEvents:
         pixels = composition.pixels()
         if kind == "png":
             return self.downloads.png(pixels, name, "result", photo.icc_profile)
-        if pixels.shape[2] == 4:
-            raise PromptError("JPEG cannot store transparency; choose a background first, or save a PNG.")
+        if pixels.shape[2] == 4:  # JPEG cannot store transparency
+            pixels = composition.over("white")
         return self.downloads.jpeg(pixels, name, "result", photo.icc_profile)
 
     def _draw(self, values: Values) -> dict[Component, Any]:

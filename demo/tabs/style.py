@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from mam.composition import Background, Blur, Gradient, Style
+from mam.image_files import SUFFIXES
 from mam.images import open_photo
 
 BACKGROUNDS = Path(__file__).parents[1] / "backgrounds"
@@ -37,7 +38,9 @@ class StyleControls:
         self.blur = gr.Slider(2, 60, 20, step=1, label="Blur", visible=False)
         names = list_backgrounds()
         self.shipped = gr.Radio(names, value=names[0], label="Picture", visible=False)
-        self.own = gr.UploadButton("Choose your picture", file_types=["image"], visible=False, elem_id="own", size="sm")
+        self.own = gr.UploadButton(
+            "Choose your picture", file_types=sorted(SUFFIXES), visible=False, elem_id="own", size="sm"
+        )
         self.whole = gr.Checkbox(False, label="Show all of it (fit) instead of filling the frame", visible=False)
         with gr.Row():
             self.x = gr.Slider(0, 100, 50, step=1, label="Left - right", visible=False, min_width=120)

@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(sys.argv[1:] if argv is None else argv)
     try:
         return arguments.run(arguments)
-    except (MamError, FileNotFoundError) as error:
+    except (MamError, OSError) as error:
         print(f"mam: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -7,13 +7,13 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mam.errors import MamError
-from mam.fetch import is_address, name_of
-from mam.images import SUFFIXES
+from mam.fetch import is_address, name_of, shorten_address
+from mam.image_files import SUFFIXES
 from mam.writing import FORMATS
 
 STANDARD = "-"
@@ -21,6 +21,7 @@ STANDARD = "-"
 ENDING = "_matte"
 _RESULT = re.compile(rf"(.+){ENDING}(_\d+)?")
 _LONGEST = 255  # bytes of a file name
+_DOCUMENTS = {".psd", ".pdf", ".svg", ".eps", ".exr", ".hdr", ".raw", ".dng", ".jxl", ".zip", ".txt", ".json", ".csv"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Input:
     name: str
 
     def __str__(self) -> str:
-        return "standard input" if self.source == STANDARD else str(self.source)
+        return "standard input" if self.source == STANDARD else shorten_address(str(self.source))
 
     @property
     def path(self) -> Path | None:
@@ -62,25 +63,29 @@ def find_inputs(patterns: Sequence[str]) -> tuple[list[Input], list[str]]:
     notes: list[str] = []
     for pattern in patterns:
         if pattern == STANDARD or is_address(pattern):
-            stem = "image" if pattern == STANDARD else Path(name_of(pattern)).stem or "image"
+            stem = "image" if pattern == STANDARD else Path(_printable(name_of(pattern))).stem or "image"
             found.setdefault(pattern, Input(pattern, stem))
             continue
-        path = Path(pattern)
-        if path.is_dir():
-            files = _images_in(path.iterdir(), pattern, notes)
-        elif path.exists():
-            files = [path]
-        else:
-            files = _images_in(map(Path, glob.glob(pattern, recursive=True)), pattern, notes)
+        files = _matches(pattern, notes)
         if not files:
-            what = "holds no images" if path.is_dir() else "matches no image; expected a file, a folder or a glob"
+            folder = os.path.isdir(pattern)
+            what = "holds no images" if folder else "matches no image; expected a file, a folder or a glob"
             raise FileNotFoundError(f"{pattern} {what}.")
         for file in files:
             found.setdefault(os.path.realpath(file), Input(file, file.stem))
-    return list(found.values()), notes
+    inputs = list(found.values())
+    if len(inputs) > 1:  # a single one is meant, whatever its name
+        originals = [image for image in inputs if image.path is None or not _is_result(image.path)]
+        if 0 < len(originals) < len(inputs):
+            count = len(inputs) - len(originals)
+            notes.append(f"{count} {'file' if count == 1 else 'files'} left out (earlier results).")
+            return originals, notes
+    return inputs, notes
 
 
-def choose_outputs(inputs: Sequence[Input], out: str | None, suffix: str, force: bool) -> list[Path | None]:
+def choose_outputs(
+    inputs: Sequence[Input], out: str | None, suffix: str, force: bool, also_read: Sequence[Path] = ()
+) -> list[Path | None]:
     """Choose the output of each image: NAME_matte.SUFFIX in a folder, numbered if taken, or the file that is named.
 
     Names are compared as file systems do that ignore case and Unicode forms, and are cut to 255 bytes.
@@ -91,6 +96,7 @@ def choose_outputs(inputs: Sequence[Input], out: str | None, suffix: str, force:
             for an image from standard input.
         suffix: of the files in a folder, with its dot.
         force: allow overwriting an image that is read.
+        also_read: other files that are read: masks, backgrounds.
 
     Returns:
         One path per image; None stands for standard output.
@@ -104,17 +110,18 @@ def choose_outputs(inputs: Sequence[Input], out: str | None, suffix: str, force:
         if sys.stdout.isatty():
             raise MamError("an image is not written to a terminal; name a file with -o.")
         return [None]
-    read = {os.path.realpath(i.path) for i in inputs if i.path is not None}
+    read = [*(i.path for i in inputs if i.path is not None), *also_read]
     if out is not None and not _is_folder(out):
         if len(inputs) > 1:
             raise MamError(f"-o {out} is one file, but there are {len(inputs)} images; give a folder.")
         if Path(out).suffix.lower() not in FORMATS:
             raise MamError(f"-o {out} ends in none of {', '.join(FORMATS)}; give such a name, or a folder.")
-        if os.path.realpath(out) in read and not force:
-            raise MamError(f"-o {out} is the image itself; --force overwrites it.")
+        if not force and any(_is_same(Path(out), path) for path in read):
+            raise MamError(f"-o {out} is read, as the image itself or for it; --force overwrites it.")
         return [Path(out)]
     folder = Path(out or ".")
-    taken = {_comparable(Path(path).name) for path in read if os.path.realpath(folder) == os.path.dirname(path)}
+    here = os.path.realpath(folder)
+    taken = {_comparable(path.name) for path in read if os.path.dirname(os.path.realpath(path)) == here}
     outputs: list[Path | None] = []
     for image in inputs:
         name, number = fit_name(image.name, ENDING + suffix), 1
@@ -149,25 +156,54 @@ def require_writable(folder: Path) -> None:
 
 
 def _is_folder(out: str) -> bool:
-    """Whether a name given with -o means a folder: it is one, ends in a slash, or does not end as an image's name."""
-    return Path(out).is_dir() or out.endswith(("/", os.sep)) or Path(out).suffix.lower() not in SUFFIXES
+    """Whether a name given with -o means a folder: it is one, ends in a slash, or does not end as a document's name."""
+    suffix = Path(out).suffix.lower()
+    return os.path.isdir(out) or out.endswith(("/", os.sep)) or suffix not in SUFFIXES | _DOCUMENTS
 
 
-def _images_in(paths: Iterable[Path], pattern: str, notes: list[str]) -> list[Path]:
-    files = sorted(path for path in paths if path.is_file() and not path.name.startswith("."))
+def _matches(pattern: str, notes: list[str]) -> list[Path]:
+    """Return the files that a path or glob names; of a folder and of a glob the images only.
+
+    Raises:
+        MamError: the folder cannot be read.
+    """
+    try:
+        if os.path.isdir(pattern):
+            paths = list(Path(pattern).iterdir())
+        elif os.path.exists(pattern):
+            return [Path(pattern)]
+        else:
+            paths = [Path(match) for match in glob.glob(pattern, recursive=True)]
+        files = sorted(path for path in paths if path.is_file() and not path.name.startswith("."))
+    except OSError as error:
+        raise MamError(f"{pattern} cannot be read ({error.strerror or error}).") from error
     images = [path for path in files if path.suffix.lower() in SUFFIXES]
-    stems = {(path.parent, path.stem) for path in images}
-    chosen = [path for path in images if not _is_result(path, stems)]
-    for count, what in ((len(files) - len(images), "not images"), (len(images) - len(chosen), "earlier results")):
-        if count:
-            notes.append(f"{pattern}: {count} {'file' if count == 1 else 'files'} left out ({what}).")
-    return chosen
+    if count := len(files) - len(images):
+        notes.append(f"{pattern}: {count} {'file' if count == 1 else 'files'} left out (not images).")
+    return images
 
 
-def _is_result(path: Path, stems: set[tuple[Path, str]]) -> bool:
-    """Whether a file is named as the result of another file beside it."""
+def _is_result(path: Path) -> bool:
+    """Whether a file is named as the result of an image beside it."""
     match = _RESULT.fullmatch(path.stem)
-    return match is not None and (path.parent, match[1]) in stems
+    if match is None:
+        return False
+    ending = path.name.removeprefix(match[1])
+    beside = (other for other in path.parent.iterdir() if other.suffix.lower() in SUFFIXES and other != path)
+    return any(_comparable(fit_name(other.stem, ending)) == _comparable(path.name) for other in beside)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two names are of one file, also by a link or on a file system that ignores case."""
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them does not exist
+        return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _printable(name: str) -> str:
+    """Replace what a file name may not hold on some system."""
+    return re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]+', "_", name)
 
 
 def _comparable(name: str) -> str:

@@ -52,7 +52,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="X,Y,X,Y,...[,-]",
         help="a stroke over the object; with ,- over the background",
     )
-    prompt.add_argument("--mask", type=Path, help="a rough mask of the image's size, white or opaque on the object")
+    prompt.add_argument("--mask", help="a rough mask of the image's size, white or opaque on the object")
     prompt.add_argument(
         "--prompts", type=Path, metavar="FILE", help="prompts per image, JSON or CSV (docs/usage.md); others have none"
     )
@@ -88,23 +88,29 @@ def run(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     inputs, notes = find_inputs(arguments.images)
-    suffix = f".{arguments.format}"
-    outputs = choose_outputs(inputs, arguments.out, suffix, arguments.force)
+    prompts = _Prompts(arguments)
+    also_read = [Path(name) for name in (arguments.mask, arguments.background) if name and Path(name).is_file()]
+    also_read += prompts.files()
+    outputs = choose_outputs(inputs, arguments.out, f".{arguments.format}", arguments.force, also_read)
+    _check_results(arguments, outputs)
+    background = _open_background(arguments)
     for folder in {path.parent for path in outputs if path is not None}:
         require_writable(folder)
-    prompts = _Prompts(arguments)
-    background = _open_background(arguments)
-    _check_alpha(arguments, outputs)
-    for note in notes:
+    for note in [*notes, *prompts.notes(inputs)]:
         print(note, file=sys.stderr)
     pairs = list(zip(inputs, outputs, strict=True))
-    todo = [(i, o) for i, o in pairs if not (arguments.skip_existing and o is not None and o.exists())]
-    if len(todo) < len(pairs):
-        print(f"{len(pairs) - len(todo)} of {len(pairs)} images have results already", file=sys.stderr)
+    todo = []
+    for image, out in pairs:
+        if arguments.skip_existing and out is not None and out.exists():
+            print(f"{image} left out: {out} exists", file=sys.stderr)
+        else:
+            todo.append((image, out))
     if not todo:
         return 0
 
     matting = load_model(arguments)
+    if arguments.text is not None:
+        matting.grounding()  # fails now rather than at every image
     failed = 0
     bar = tqdm(todo, unit="image", disable=len(todo) == 1)
     for image, out in bar:
@@ -114,7 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
                 bar.write(note, file=sys.stderr)
             if out is not None:
                 bar.write(f"{image} -> {out}" if len(inputs) > 1 else str(out))
-        except (MamError, OSError, MemoryError) as error:
+        except (MamError, OSError, ValueError, MemoryError) as error:
             failed += 1
             reason = str(error) or type(error).__name__
             # Most messages begin with the file's name.
@@ -130,6 +136,8 @@ class _Prompts:
     """The prompt of each image: its own in the file of prompts, else that of the command line."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
+        from mam.images import MAX_PIXELS, open_mask
+
         self.file = None if arguments.prompts is None else PromptFile(arguments.prompts)
         self.common: dict[str, Any] = {
             "text": arguments.text,
@@ -138,17 +146,27 @@ class _Prompts:
             "labels": [label for _, label in arguments.point],
             "scribbles": [stroke for stroke, _ in arguments.scribble],
             "scribble_labels": [label for _, label in arguments.scribble],
-            "mask": arguments.mask,
+            "mask": None,
             "guidance": arguments.guidance,
         }
+        if arguments.mask is not None:
+            self.common["mask"] = open_mask(arguments.mask, arguments.max_pixels or MAX_PIXELS)
         labels = [*self.common["labels"], *self.common["scribble_labels"]]
         given = arguments.text is not None or arguments.box is not None or arguments.mask is not None
         if labels and not any(labels) and not given:
             raise PromptError("all points are on the background; give one on the object, a box or a mask.")
-        if arguments.mask is not None and not arguments.mask.is_file():
-            raise FileNotFoundError(f"there is no mask {arguments.mask}.")
+
+    def files(self) -> list[Path]:
+        """Return the files that are read for prompts."""
+        return [] if self.file is None else [self.file.path, *self.file.masks()]
+
+    def notes(self, inputs: list[Input]) -> list[str]:
+        """Return a note if prompts of the file belong to none of the images."""
+        unused = [] if self.file is None else self.file.unused(inputs)
+        return [f"{len(unused)} prompts belong to no image, such as that of {unused[0]}."] if unused else []
 
     def of(self, image: Input) -> dict[str, Any]:
+        """Return the arguments of `mam.Scene.matte` for an image."""
         own = None if self.file is None else self.file.prompt_for(image)
         return self.common if own is None else {"guidance": self.common["guidance"], **own}
 
@@ -156,13 +174,13 @@ class _Prompts:
 def _open_background(arguments: argparse.Namespace) -> Photo | str | None:
     """Check the background before the work, and open it if it is an image."""
     from mam.composite import is_colour
-    from mam.images import open_photo
+    from mam.images import MAX_PIXELS, open_photo
 
     background: str | None = arguments.background
     if background is None or background == "blur" or (is_colour(background) and not Path(background).is_file()):
         return background
     try:
-        return open_photo(background)
+        return open_photo(background, arguments.max_pixels or MAX_PIXELS)
     except FileNotFoundError:
         raise MamError(
             f"--background {background} is no image file and no colour; expected a file, a name like 'white', "
@@ -170,12 +188,13 @@ def _open_background(arguments: argparse.Namespace) -> Photo | str | None:
         ) from None
 
 
-def _check_alpha(arguments: argparse.Namespace, outputs: list[Path | None]) -> None:
+def _check_results(arguments: argparse.Namespace, outputs: list[Path | None]) -> None:
+    suffixes = {f".{arguments.format}" if out is None else out.suffix.lower() for out in outputs}
     if arguments.alpha and arguments.background is not None:
         raise MamError("--alpha and --background exclude each other; choose one.")
     if arguments.bits == 16 and not arguments.alpha:
         raise MamError("--bits 16 is for --alpha; colours have 8 bits.")
-    if arguments.bits == 16 and any(out is not None and out.suffix.lower() != ".png" for out in outputs):
+    if arguments.bits == 16 and suffixes != {".png"}:
         raise MamError("16 bits need PNG; choose a .png name or --format png.")
     if arguments.trim is not None and arguments.trim < 0:
         raise MamError(f"--trim {arguments.trim} is negative; expected a margin in pixels.")

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
-from collections.abc import Callable
+import os
+import unicodedata
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from mam.cli.files import Input
 from mam.cli.values import parse_point, parse_scribble
 from mam.errors import PromptError
+from mam.fetch import is_address
 
 _FIELDS = ("box", "points", "labels", "scribbles", "scribble_labels", "mask", "text", "guidance")
 _COLUMNS = ("image", "x0", "y0", "x1", "y1", "points", "scribbles", "mask", "text", "guidance")
@@ -36,23 +40,45 @@ class PromptFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._prompts: dict[str, dict[str, Any]] = {}
+        self.path, self._prompts = path, dict[str, dict[str, Any]]()
         try:
             text = path.read_text("utf-8-sig")
             rows = _read_csv(text) if path.suffix.lower() == ".csv" else _read_json(text)
-        except (UnicodeDecodeError, ValueError, argparse.ArgumentTypeError) as error:
-            raise PromptError(f"{path}: {error}") from None
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, RecursionError, csv.Error, argparse.ArgumentTypeError) as error:
+            raise PromptError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
         for image, prompt in rows:
-            if image in self._prompts:
+            key = _key(image)
+            if key in self._prompts:
                 raise PromptError(f"{path}: {image} appears twice; expected one prompt per image.")
-            if isinstance(prompt.get("mask"), str):
+            if isinstance(prompt.get("mask"), str) and not is_address(prompt["mask"]):
                 prompt["mask"] = path.parent / prompt["mask"]
-            self._prompts[image] = prompt
+            self._prompts[key] = {name: value for name, value in prompt.items() if value is not None}
 
     def prompt_for(self, image: Input) -> dict[str, Any] | None:
         """Return the arguments of `mam.Scene.matte` for an image; None if the file does not name it."""
-        names = (str(image.source), image.path.name if image.path is not None else image.name)
-        return next((self._prompts[name] for name in names if name in self._prompts), None)
+        return next((self._prompts[name] for name in self._names(image) if name in self._prompts), None)
+
+    def unused(self, images: Sequence[Input]) -> list[str]:
+        """Return the names in the file that none of the images has."""
+        used = {next((name for name in self._names(image) if name in self._prompts), None) for image in images}
+        return [name for name in self._prompts if name not in used]
+
+    def masks(self) -> list[Path]:
+        """Return the files of masks that the prompts name."""
+        return [prompt["mask"] for prompt in self._prompts.values() if isinstance(prompt.get("mask"), Path)]
+
+    def _names(self, image: Input) -> list[str]:
+        """Return the names by which the file may mean an image, the most exact one first."""
+        if image.path is None:
+            return [_key(str(image.source)), _key(image.name)]
+        relative = os.path.relpath(image.path, self.path.parent)
+        return [_key(str(name)) for name in (image.path, os.path.realpath(image.path), relative, image.path.name)]
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize("NFC", name.strip())
 
 
 def _read_json(text: str) -> list[tuple[str, dict[str, Any]]]:
@@ -72,7 +98,7 @@ def _read_json(text: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _read_csv(text: str) -> list[tuple[str, dict[str, Any]]]:
-    reader = csv.DictReader(text.splitlines())
+    reader = csv.DictReader(io.StringIO(text, newline=""))
     columns = reader.fieldnames or ()
     unknown = set(columns) - set(_COLUMNS)
     if "image" not in columns or unknown:

@@ -80,3 +80,15 @@ def test_a_string_is_never_opened_as_a_file_or_an_address(tmp_path) -> None:
         with pytest.raises(InputError, match="neither an image nor a colour"):
             composition.over(text)
     assert (composition.over(tmp_path / "a.png") == (255, 0, 0)).all()
+
+
+def test_edges_never_make_a_transparent_photo_opaque() -> None:
+    alpha = np.zeros((60, 60), np.uint8)
+    alpha[20:40, 20:40] = 255
+    photo = Photo(np.full((60, 60, 3), 200, np.uint8), alpha=alpha, straight=np.full((60, 60, 3), 9, np.uint8))
+    for style in (Style(grow=200), Style(softness=1), Style(softness=1, grow=100)):
+        for longest in (None, 30):
+            composition = Composition.of(photo, [alpha / np.float32(255)], style, longest)
+            limit = composition.photo.alpha
+            assert (composition.alpha_uint8() <= limit).all() and composition.alpha_uint8().max() > 200
+    assert (Composition(photo, alpha / np.float32(255)).cutout()[0, 0] == (9, 9, 9, 0)).all()

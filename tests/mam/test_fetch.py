@@ -1,7 +1,9 @@
 """Addresses and data URIs."""
 
+import contextlib
 import http.server
 import threading
+import time
 
 import pytest
 
@@ -21,6 +23,13 @@ def server():
                 self.send_response(302)
                 self.send_header("Location", "file:///etc/passwd")
                 self.end_headers()
+            elif self.path == "/slow":  # a byte now and then, so that the socket never times out
+                self.send_response(200)
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    for _ in range(30):
+                        self.wfile.write(b".")
+                        time.sleep(0.1)
             elif self.path == "/photo.png":
                 self.send_response(200)
                 self.end_headers()
@@ -57,15 +66,26 @@ def test_size_is_bounded(server) -> None:
         fetch("data:;base64," + "QUJD" * 100, max_bytes=6)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "10.0.0.1", "169.254.169.254"])
+HOSTS = "127.0.0.1 localhost [::1] 0.0.0.0 10.0.0.1 169.254.169.254 168.63.129.16 [64:ff9b::a00:1] [2002:7f00:1::]"
+
+
+@pytest.mark.parametrize("host", [*HOSTS.split(), "[fec0::1]", "[::127.0.0.1]", "[::ffff:10.0.0.1]"])
 def test_private_networks_are_refused_for_strangers(host) -> None:
     with pytest.raises(InputError, match="not a public address"):
+        fetch(f"http://{host}/photo.png", public_only=True)
+    with pytest.raises(InputError, match="port 9 is not one of"):
         fetch(f"http://{host}:9/photo.png", public_only=True)
+
+
+def test_a_slow_server_is_given_up(server, monkeypatch) -> None:
+    monkeypatch.setattr("mam.fetch._SECONDS", 0.5)
+    with pytest.raises(InputError, match="no answer within"):
+        fetch(f"{server}/slow")
 
 
 def test_data_uris() -> None:
     assert fetch("data:image/png;base64,QUJD") == b"ABC" and fetch("data:,A%20B") == b"A B"
-    for wrong in ("data:image/png;base64", "data:;base64,Q"):
+    for wrong in ("data:image/png;base64", "data:;base64,Q", "data:;base64,\u00e9"):
         with pytest.raises(InputError, match="data URI"):
             fetch(wrong)
 
@@ -73,3 +93,4 @@ def test_data_uris() -> None:
 def test_names() -> None:
     assert is_address("HTTPS://example.org/a.jpg") and is_address("data:,x") and not is_address("C:/a.jpg")
     assert name_of("https://example.org/b/a%20b.jpg?x=1") == "a b.jpg" and name_of("data:,x") == ""
+    assert name_of("http://[bad") == "" and name_of("https://example.org") == ""

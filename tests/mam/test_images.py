@@ -93,7 +93,7 @@ def test_arrays(array: np.ndarray, value: int) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "empty .0 bytes"),
+        (b"", "has no content"),
         (b"hello, I am a text", "not an image"),
         (
             encode(Image.fromarray(np.uint8(np.random.default_rng(0).integers(0, 255, (90, 90, 3)))), "JPEG")[:1500],
@@ -220,6 +220,25 @@ def test_a_jpeg_that_lacks_its_end_is_read_and_one_that_lacks_a_half_is_not() ->
         open_photo(content[: len(content) // 2])
 
 
+def test_a_jpeg_on_white_may_lack_its_end_too() -> None:
+    page = np.full((200, 200, 3), 255, np.uint8)
+    page[:60, 40:160] = np.random.default_rng(0).integers(0, 255, (60, 120, 3))
+    photo = open_photo(encode(Image.fromarray(page), "JPEG")[:-2])
+    assert "lacks its end" in photo.note and photo.pixels[150:].min() > 250
+
+
+def test_a_pil_image_keeps_its_frame() -> None:
+    frames = [Image.new("RGB", (9, 9), colour) for colour in ("blue", "red", "lime")]
+    image = Image.open(io.BytesIO(encode(frames[0], "GIF", save_all=True, append_images=frames[1:])))
+    image.seek(2)
+    assert open_photo(image).pixels[4, 4].tolist() == [0, 255, 0] and image.tell() == 2
+
+
+def test_the_own_colours_of_transparent_pixels_are_kept() -> None:
+    photo = open_photo(encode(Image.new("RGBA", (4, 4), (255, 0, 0, 128)), "PNG"))
+    assert photo.pixels[0, 0].tolist() == [255, 127, 127] and photo.straight[0, 0].tolist() == [255, 0, 0]
+
+
 def test_orientation_is_applied_beside_a_broken_tag() -> None:
     # EXIF with orientation 6 and XResolution -1/0, which cannot be written again.
     entries = b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0" + b"\x01\x1a\0\x0a\0\0\0\x01\0\0\0\x26"
@@ -290,7 +309,7 @@ def test_more_pixels_than_pillows_limit_if_asked_for(monkeypatch) -> None:
     assert open_photo(content, max_pixels=60_000_000).size == (20, 30)
     assert Image.MAX_IMAGE_PIXELS == 100
     with pytest.raises(InputError, match="more pixels than can be decoded safely"):
-        open_photo(content)
+        open_photo(content, max_pixels=150)
 
 
 def test_every_natural_source(tmp_path, monkeypatch) -> None:
@@ -324,8 +343,24 @@ def test_other_sources_are_refused_in_words(source) -> None:
         np.uint8(np.dstack([np.full((4, 4, 3), 90), 255 * np.eye(4)])),
         encode(Image.fromarray(np.eye(4) > 0), "PNG"),
         encode(Image.fromarray(np.uint8(255 * np.eye(4))), "PNG"),
+        encode(Image.fromarray(np.uint16(np.eye(4))), "PNG"),
+        Image.fromarray(np.uint8(np.eye(4)[..., None] * (64, 0, 0))).quantize(4),
     ],
-    ids=["0/1", "0/255", "labels", "bool", "probability", "float", "uint16", "RGB", "RGBA", "1-bit file", "grey file"],
+    ids=[
+        "0/1",
+        "0/255",
+        "labels",
+        "bool",
+        "probability",
+        "float",
+        "uint16",
+        "RGB",
+        "RGBA",
+        "1-bit file",
+        "grey file",
+        "16-bit labels",
+        "palette",
+    ],
 )
 def test_masks_of_any_kind(mask) -> None:
     assert np.array_equal(open_mask(mask), np.eye(4) > 0)

@@ -166,6 +166,7 @@ function upload(files) { // a newer photo replaces one that is still on its way
   const form = new FormData(), sent = new XMLHttpRequest();
   form.append('files', file);
   sent.upload.onprogress = ({ loaded, total }) => {
+    if (!total) return;
     state.busy = 'Sending ' + file.name + ' · ' + Math.floor(100 * loaded / total) + '%';
     refresh();
   };
@@ -186,10 +187,16 @@ function uploadAddress() { // behind a proxy, the page's root is not the server'
 function finishUpload(sent, name) {
   if (sent.status === 413) return failUpload(name + ' is too large for this server.');
   if (sent.status !== 200) return failUpload(name + ' was refused by the server (status ' + sent.status + '); try again.');
+  let path;
+  try {
+    [path] = JSON.parse(sent.responseText);
+  } catch (error) { // a proxy's own page
+    return failUpload(name + ' did not reach the server; reload the page and try again.');
+  }
   sending = null;
   state.busy = 'Opening ' + name + ' …';
   refresh();
-  trigger('uploaded', { path: JSON.parse(sent.responseText)[0] });
+  trigger('uploaded', { path });
 }
 
 function failUpload(text) {

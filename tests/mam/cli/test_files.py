@@ -40,6 +40,19 @@ def test_results_are_not_taken_for_images(tmp_path) -> None:
         (tmp_path / name).touch()
     assert found(str(tmp_path)) == ["1.jpg", "my_matte.jpg"]
     assert found(str(tmp_path / "1_matte.png")) == ["1_matte.png"]  # named on purpose
+    assert found(*(str(tmp_path / name) for name in ("1.jpg", "1_matte.png"))) == ["1.jpg"]  # the shell's *
+    long = "\u6c34" * 83
+    (tmp_path / f"{long}.jpg").touch()
+    (tmp_path / fit_name(long, "_matte.png")).touch()
+    assert found(str(tmp_path)) == ["1.jpg", "my_matte.jpg", f"{long}.jpg"]
+
+
+def test_a_mask_is_not_overwritten(tmp_path) -> None:
+    (tmp_path / "a.jpg").touch()
+    mask = tmp_path / "a_matte.png"
+    mask.touch()
+    (out,) = choose_outputs(inputs(tmp_path / "a.jpg"), str(tmp_path), ".png", False, [mask])
+    assert out.name == "a_matte_2.png"
 
 
 def test_no_two_results_have_one_name() -> None:
@@ -74,6 +87,12 @@ def test_an_image_is_not_overwritten(tmp_path) -> None:
 def test_folders(out) -> None:
     (path,) = choose_outputs(inputs("x.jpg"), out, ".webp", False)
     assert path == Path(out) / "x_matte.webp"
+
+
+@pytest.mark.parametrize("out", ["out.psd", "out.bmp", "out.pdf"])
+def test_formats_that_are_not_written(out) -> None:
+    with pytest.raises(MamError, match="ends in none of"):
+        choose_outputs(inputs("x.jpg"), out, ".png", False)
 
 
 @pytest.mark.parametrize("out", ["out.png", "OUT.JPG", "out.webp"])

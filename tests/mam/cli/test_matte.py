@@ -156,9 +156,9 @@ def test_a_second_run_leaves_results_and_originals_alone(tmp_path, capsys) -> No
     assert main(command) == 0 and main([*command, "--skip-existing"]) == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.jpg", "a_matte.png"]
     printed = capsys.readouterr().err
-    assert "1 file left out (earlier results)" in printed and "1 of 1 images have results already" in printed
+    assert "1 file left out (earlier results)" in printed and "a.jpg left out: " in printed
     assert main(["matte", str(tmp_path / "a.jpg"), *BOX, "-o", str(tmp_path / "a.jpg")]) == 1
-    assert "is the image itself; --force overwrites it" in capsys.readouterr().err
+    assert "is read, as the image itself or for it; --force overwrites it" in capsys.readouterr().err
 
 
 def test_a_prompt_for_each_image(tmp_path) -> None:

@@ -30,6 +30,15 @@ def test_csv(tmp_path) -> None:
     assert prompts.prompt_for(B) == {"points": [(5, 6), (7, 8)], "labels": [1, 0]}
 
 
+def test_names_are_found_and_unused_ones_are_said(tmp_path) -> None:
+    others = '"caf\\u00e9.jpg": {"mask": "https://example.org/m.png"}, "z": {}'
+    prompts = read(tmp_path, "p.json", '{" a.jpg ": {"text": null}, "photos/b.jpg": {}, ' + others + "}")
+    b, cafe = Input(tmp_path / "photos" / "b.jpg", "b"), Input(Path("cafe\u0301.jpg"), "cafe\u0301")
+    assert prompts.prompt_for(A) == {} and prompts.prompt_for(b) == {}
+    assert prompts.prompt_for(cafe) == {"mask": "https://example.org/m.png"}
+    assert prompts.unused([A, b, cafe]) == ["z"]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
