@@ -61,12 +61,15 @@ def candidates(segment: Segment) -> list[Segment]:
     """Return the decoder's four candidates for one prompt: the single answer, then a part, a larger part, the whole."""
     x0, y0, x1, y1 = segment.crop
     frame = Frame.of((y1 - y0, x1 - x0))
-    size = segment.stored_mask.size
-    masks = (full_size(logits.astype(np.float32), frame) > 0 for logits in segment.low_res_masks)
-    return [
-        replace(segment, chosen=k, stored_mask=Patch.of(crops.place_on_canvas(mask, segment.crop, size)))
-        for k, mask in enumerate(masks)
-    ]
+    found = []
+    for k, stored in enumerate(segment.low_res_masks):
+        if k == segment.chosen:
+            found.append(segment)
+            continue
+        logits = stored.astype(np.float32)
+        mask = crops.place_on_canvas(full_size(logits, frame) > 0, segment.crop, segment.stored_mask.size)
+        found.append(replace(segment, chosen=k, logits=logits, stored_mask=Patch.of(mask)))
+    return found
 
 
 def best_candidate(masks: np.ndarray, scores: np.ndarray, coords: np.ndarray, labels: np.ndarray, chosen: int) -> int:

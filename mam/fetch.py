@@ -21,7 +21,7 @@ _SECONDS = 60.0  # for the whole answer
 _SECONDS_FOR_STRANGERS = 20.0
 _PUBLIC_PORTS = (80, 443)
 _EMBEDDED_IPV4 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))  # in their last 32 bits
-_CLOUD_HOST = ipaddress.IPv4Address("168.63.129.16")  # Azure's machine of the machine, although it looks public
+_CLOUD_HOST = ipaddress.IPv4Address("168.63.129.16")  # the host of Azure's machines, in a public range
 
 Connect = Callable[..., socket.socket]
 

@@ -1,8 +1,8 @@
 """The object's colours at soft edges, without the background that shows through.
 
 Source: Germer et al. 2020, "Fast Multi-Level Foreground Estimation". This is the algorithm of pymatting's
-`estimate_foreground_ml` in numpy: pymatting's kernels are compiled by numba, whose threads do not survive a fork, whose
-cache needs a writable folder, and whose first call takes seconds.
+`estimate_foreground_ml` in numpy: pymatting's kernels are compiled by numba, which does not survive a fork, needs a
+writable folder for its cache, and takes seconds at the first call.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ def choose_frame(image: Image.Image, what: str) -> str:
 
 def _open(content: bytes, what: str, max_pixels: int) -> Image.Image:
     """Read the header of an image file."""
-    with contextlib.suppress(ImportError):  # without it, the message below says what to install
+    with contextlib.suppress(ImportError):  # without it, the message below names what to install
         import pillow_heif
 
         pillow_heif.register_heif_opener()

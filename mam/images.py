@@ -61,7 +61,7 @@ def open_photo(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Photo:
     The EXIF orientation is applied. Images of more than 8 bits, grey, palette and CMYK images are converted to 8-bit
     RGB. An ICC profile is kept if it describes RGB; those of other colour spaces are applied. Of several frames or
     pages the first is read, of a PIL image the current one, and of a JPEG that lacks its end what is there;
-    `Photo.note` says so.
+    `Photo.note` states it.
 
     Args:
         source: a path, an http(s) address, a data URI, the bytes of a file, a file that is open for reading, a PIL

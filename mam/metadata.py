@@ -35,11 +35,11 @@ _KEPT_DETAILS = frozenset(
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says about its image besides the pixels.
+    """What a file holds about its image besides the pixels.
 
     Attributes:
         dpi: horizontal and vertical resolution; None if unknown.
-        exif: EXIF data without the orientation, and without what says where or by whom the photo was taken; or None.
+        exif: EXIF data without the orientation, and without the place and the author of the photo; or None.
     """
 
     dpi: tuple[float, float] | None = None

@@ -62,7 +62,7 @@ def split(
         grey = image.mode in ("L", "LA", "La")
         layers = image.convert("LA" if grey else "RGBA")
         alpha = np.asarray(layers.getchannel("A"))
-        image = layers.convert("L" if grey else "RGB")  # neither looks at the alpha
+        image = layers.convert("L" if grey else "RGB")  # neither uses the alpha
     if image.mode == "RGB":
         colours, kept = image, profile if is_rgb(profile) else None
     else:

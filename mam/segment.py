@@ -16,13 +16,15 @@ class Segment:
     Attributes:
         stored_mask: the chosen candidate, original frame.
         chosen: its index, 0 to 3.
-        low_res_masks: (4, 256, 256) float16 logits of all candidates, in the input frame of `crop`.
+        logits: (256, 256) float32 of the chosen candidate, in the input frame of `crop`.
+        low_res_masks: (4, 256, 256) float16, the same of all candidates.
         scores: (4,) float32 in [0, 1], the predicted IoU of each of these masks.
         crop: (x0, y0, x1, y1), the part of the original image that was encoded.
     """
 
     stored_mask: Patch
     chosen: int
+    logits: np.ndarray
     low_res_masks: np.ndarray
     scores: np.ndarray
     crop: PixelBox
@@ -32,7 +34,8 @@ class Segment:
         cls, mask: np.ndarray, chosen: int, low_res_masks: np.ndarray, scores: np.ndarray, crop: PixelBox
     ) -> Segment:
         """Store an (H, W) bool mask and the others as above; logits of any float type."""
-        return cls(Patch.of(mask), chosen, low_res_masks.astype(np.float16), scores, crop)
+        logits = low_res_masks[chosen].astype(np.float32)
+        return cls(Patch.of(mask), chosen, logits, low_res_masks.astype(np.float16), scores, crop)
 
     @property
     def mask(self) -> np.ndarray:
@@ -47,15 +50,10 @@ class Segment:
     @property
     def nbytes(self) -> int:
         """Memory that the masks take."""
-        return self.stored_mask.nbytes + self.low_res_masks.nbytes
+        return self.stored_mask.nbytes + self.logits.nbytes + self.low_res_masks.nbytes
 
     def __repr__(self) -> str:
         return f"Segment(candidate {self.chosen}, score {self.score:.2f}, {self.mask.mean():.1%} of the image)"
-
-    @property
-    def logits(self) -> np.ndarray:
-        """(256, 256) float32 of the chosen candidate, in the input frame of `crop`."""
-        return self.low_res_masks[self.chosen].astype(np.float32)
 
     @property
     def score(self) -> float:

@@ -78,7 +78,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="copy resolution and EXIF data, but not where and by whom the image was taken",
     )
-    result.add_argument("--skip-existing", action="store_true", help="leave out images whose result exists already")
+    result.add_argument("--skip-existing", action="store_true", help="leave out images that have a result already")
     result.add_argument("--force", action="store_true", help="allow overwriting an image that is read")
     add_model_options(parser)
 
@@ -124,9 +124,9 @@ def run(arguments: argparse.Namespace) -> int:
             failed += 1
             reason = str(error) or type(error).__name__
             # Most messages begin with the file's name.
-            said = image.path is not None and reason.startswith(image.path.name)
-            where = f"{image.path.parent}: " if said and image.path and str(image.path.parent) != "." else ""
-            bar.write(f"{where}{reason}" if said else f"{image}: {reason}", file=sys.stderr)
+            named = image.path is not None and reason.startswith(image.path.name)
+            where = f"{image.path.parent}: " if named and image.path and str(image.path.parent) != "." else ""
+            bar.write(f"{where}{reason}" if named else f"{image}: {reason}", file=sys.stderr)
     if len(todo) > 1:
         print(f"{len(todo) - failed} of {len(todo)} images done", file=sys.stderr)
     return 1 if failed else 0

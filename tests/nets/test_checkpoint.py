@@ -47,7 +47,7 @@ def test_missing_networks_are_named_by_their_tensors(mini, files) -> None:
     _, sam, m2m = files
     with pytest.raises(WeightsError, match=r"does not hold a Segmenter.*missing \(image_encoder"):
         checkpoint.load(mini, m2m)
-    with pytest.raises(WeightsError, match=r"does not hold a MatteUNet.*missing \(down16"):
+    with pytest.raises(WeightsError, match=r"does not hold a MatteUNet.*missing \(backbone"):
         checkpoint.load(mini, sam)
 
 

@@ -58,7 +58,7 @@ class EfficientNetLite0(nn.Module):
     """EfficientNet-Lite0 without its classifier. Batch-norm statistics stay those of ImageNet, also in training.
 
     Args:
-        taps: stages whose last features are returned, of 2 (stride 8), 3 and 4 (16), 5 and 6 (32); later stages are not
+        taps: stages that return their last features, of 2 (stride 8), 3 and 4 (16), 5 and 6 (32); later stages are not
             built.
     """
 
