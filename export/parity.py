@@ -42,7 +42,7 @@ _NO_FLIP = "away from such pixels only rounding and resizing are left"
 LIMITS = {
     # Seen: 5.8e-7; 2.3e-6 with the random weights of vit_b.
     "image_encoder": Limit(1e-5, _ROUNDING),
-    # Seen: 6.2e-5, as the minimum cut of `tiny` amplifies rounding; 1.2e-6 for vit_b.
+    # Seen: 6.2e-5 with the `tiny` of 0.10.0; 1.2e-6 for vit_b.
     "mask_decoder": Limit(1e-4, _ROUNDING),
     # Seen: 1.1e-6, one pixel of 983,503.
     "matte: share beyond 1/255": Limit(1e-4, _FLIP),

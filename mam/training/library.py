@@ -54,9 +54,9 @@ class Mix:
 # The polygons of "coco" are too coarse to cut foregrounds along them.
 MIX = Mix(
     {
-        "duts": 0.37,
+        "duts": 0.32,
         "ecssd": 0.08,
-        "coco": 0.21,
+        "coco": 0.27,
         "ccp": 0.13,
         "davis": 0.09,
         "feral_cat": 0.05,
