@@ -178,9 +178,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"Text prompts by {grounding.name} on {grounding.provider}. {grounding.note}".strip(), flush=True)
     except MamError as error:
         print(f"No text prompts: {error}", flush=True)
-    page = build_demo(matting, first_use)
     try:
         with _own_upload_folder():
+            page = build_demo(matting, first_use)
             page.launch(
                 server_name=arguments.host,
                 server_port=arguments.port,

@@ -1,6 +1,7 @@
 """The object's colours at soft edges."""
 
 import multiprocessing
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from mam.composite import over
 from mam.foreground import foreground_colours
+from tests.conftest import EXAMPLES, ROOT
 
 
 def red_on_green() -> tuple[np.ndarray, np.ndarray]:
@@ -39,13 +41,27 @@ def test_any_size_and_an_alpha_that_is_soft_everywhere(size: tuple[int, int]) ->
     assert colours.shape == pixels.shape and colours.dtype == np.uint8
 
 
-def test_it_works_after_a_fork_and_in_eight_threads() -> None:
+def test_eight_threads_at_once() -> None:
     photo, alpha = red_on_green()
     expected = foreground_colours(photo, alpha)
     with ThreadPoolExecutor(8) as threads:
         for colours in threads.map(lambda _: foreground_colours(photo, alpha), range(16)):
             assert np.array_equal(colours, expected)
-    if "fork" in multiprocessing.get_all_start_methods():
-        with multiprocessing.get_context("fork").Pool(2) as pool:
-            for colours in pool.starmap_async(foreground_colours, [(photo, alpha)] * 4).get(timeout=60):
-                assert np.array_equal(colours, expected)
+
+
+_AFTER_A_FORK = """
+import multiprocessing
+import subprocess
+from mam import Matting
+matte = Matting.load(device="cpu").open({photo!r}).matte()
+expected = matte.cutout()  # before the fork
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    results = pool.map_async(type(matte).cutout, [matte] * 4).get(timeout=60)
+assert all((result == expected).all() for result in results)
+"""
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
+def test_a_cut_out_after_a_fork(python) -> None:
+    script = _AFTER_A_FORK.format(photo=str(EXAMPLES / "flower.jpg"))
+    subprocess.run([python, "-W", "ignore", "-c", script], check=True, timeout=120, cwd=ROOT)

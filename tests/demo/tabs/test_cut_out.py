@@ -43,7 +43,7 @@ def frames() -> bytes:
         ("huge.png", encode(Image.new("1", (8000, 7000)), "PNG"), "56.0 megapixels"),
         ("cut.jpg", (EXAMPLES / "flower.jpg").read_bytes()[:50_000], "is truncated"),
         ("holiday.jpg", b"\xff\xd8\xff\xe0 not really a photograph", "holiday.jpg starts like an image"),
-        ("empty.png", b"", "is empty (0 bytes)"),
+        ("empty.png", b"", "has no content"),
         ("notes.png", b"dear diary", "not an image that can be read"),
     ],
 )

@@ -4,7 +4,6 @@ import io
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import expect
 
 from tests.conftest import EXAMPLES
 from tests.demo.visitor import is_on
@@ -62,12 +61,11 @@ def test_backgrounds_edges_and_files(visitor) -> None:
     visitor.wait_until(lambda: (visitor.alpha() > 127).sum() > area)
 
 
-def test_jpeg_of_transparency_is_refused(visitor) -> None:
+def test_a_jpeg_without_a_background_is_on_white(visitor) -> None:
     visitor.click(200, 200)
     visitor.wait_for_answer()
-    expect(visitor.tab.locator("#save_jpeg")).to_be_enabled(timeout=30_000)
-    visitor.tab.locator("#save_jpeg").click()
-    expect(visitor.tab.get_by_test_id("toast-body")).to_contain_text("JPEG cannot store transparency", timeout=30_000)
+    name, data = visitor.download("jpeg")
+    assert name == "flower_result.jpg" and min(Image.open(io.BytesIO(data)).getpixel((5, 5))) > 250
 
 
 def test_results_are_of_the_last_answer(slow_visitor) -> None:
