@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 from PIL import Image
 
 from demo.downloads import Downloads, safe_name
@@ -180,12 +181,16 @@ class BatchEvents:
         if not files:
             raise visitor_error("Choose some images first.", "Nothing to do")
         archive, visitor = self.downloads.path("mattes", ".zip"), request.session_hash
+        shown: list[tuple[str, str]] = []
         self._running.add(visitor)
         try:
             with contextlib.closing(run_batch(self.engine.matting, files, rule, form, archive, text)) as steps:
                 for batch in steps:
                     progress((batch.finished, batch.total), unit="images")
-                    yield batch.report(), batch.done, None
+                    # As files: images would be written again, while the browser reads them, with every report.
+                    for image, label in batch.done[len(shown) :]:
+                        shown.append((self.downloads.png(np.asarray(image), label, "preview"), label))
+                    yield batch.report(), shown, None
                     if visitor in self._stopping:
                         break
         finally:
