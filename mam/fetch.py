@@ -142,8 +142,7 @@ def _opener(connect: Connect, proxies: bool) -> urllib.request.OpenerDirector:
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(None if proxies else {}),
-        _HTTPHandler(connect),
-        _HTTPSHandler(connect),
+        _Handler(connect),
         urllib.request.HTTPRedirectHandler(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
@@ -153,31 +152,23 @@ def _opener(connect: Connect, proxies: bool) -> urllib.request.OpenerDirector:
     return opener
 
 
-class _HTTPConnection(http.client.HTTPConnection):
-    def __init__(self, host: str, *, connect: Connect, **options: Any) -> None:
-        super().__init__(host, **options)
-        self._create_connection = connect
+class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Opens http and https addresses through a given `connect`."""
 
-
-class _HTTPSConnection(http.client.HTTPSConnection):
-    def __init__(self, host: str, *, connect: Connect, **options: Any) -> None:
-        super().__init__(host, **options)
-        self._create_connection = connect
-
-
-class _HTTPHandler(urllib.request.HTTPHandler):
     def __init__(self, connect: Connect) -> None:
         super().__init__()
         self.connect = connect
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_HTTPConnection, req, connect=self.connect)  # type: ignore[arg-type]
-
-
-class _HTTPSHandler(urllib.request.HTTPSHandler):
-    def __init__(self, connect: Connect) -> None:
-        super().__init__()
-        self.connect = connect
+        return self._open(http.client.HTTPConnection, req)
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_HTTPSConnection, req, connect=self.connect)  # type: ignore[arg-type]
+        return self._open(http.client.HTTPSConnection, req)
+
+    def _open(self, kind: type[http.client.HTTPConnection], req: urllib.request.Request) -> http.client.HTTPResponse:
+        def connection(host: str, **options: Any) -> Any:
+            opened: Any = kind(host, **options)
+            opened._create_connection = self.connect  # http.client has no public hook
+            return opened
+
+        return self.do_open(connection, req)

@@ -47,7 +47,8 @@ class Prompt:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is given; what cannot be counted is left to `check`."""
-        counts = [len(values) if hasattr(values, "__len__") else 1 for values in (self.points, self.scribbles)]
+        several = [values for values in (self.points, self.scribbles) if values is not None]
+        counts = [len(values) if hasattr(values, "__len__") else 1 for values in several]
         return self.box is None and self.mask is None and self.previous is None and not any(counts)
 
     def check(self, size: tuple[int, int]) -> CheckedPrompt:
@@ -58,14 +59,11 @@ class Prompt:
         Raises:
             PromptError: empty, reversed, outside, not a number, wrong shape, or labels that do not match.
         """
-        points, labels = _points(self.points, self.labels, size, "points", "labels")
-        if not isinstance(self.scribbles, (list, tuple, np.ndarray)):
-            raise PromptError(
-                f"scribbles are {shorten(self.scribbles)}; expected a list of strokes, each of shape (K, 2)."
-            )
-        strokes = [
-            _spread(_array(s, 2, f"scribbles[{i}]"), size, f"scribbles[{i}]") for i, s in enumerate(self.scribbles)
-        ]
+        given, scribbles = (() if values is None else values for values in (self.points, self.scribbles))
+        points, labels = _points(given, self.labels, size, "points", "labels")
+        if not isinstance(scribbles, (list, tuple, np.ndarray)):
+            raise PromptError(f"scribbles are {shorten(scribbles)}; expected a list of strokes, each of shape (K, 2).")
+        strokes = [_spread(_array(s, 2, f"scribbles[{i}]"), size, f"scribbles[{i}]") for i, s in enumerate(scribbles)]
         stroke_labels = _labels(self.scribble_labels, len(strokes), "scribble_labels", "scribbles")
         points = np.concatenate([points, *strokes])
         labels = np.concatenate([labels, *[np.full(len(s), v) for s, v in zip(strokes, stroke_labels, strict=True)]])

@@ -115,3 +115,9 @@ def test_a_crop_shifts_all_prompts_and_drops_points_outside() -> None:
     assert labels.tolist() == [1, 2, 3]
     assert coords.tolist() == [[512, 256], [256, 128], [768, 384]]
     assert logits[0, 64, 128] == 8 and logits[0, 64, 20] == -8 and (logits[0, 128:] == -8).all()
+
+
+def test_none_is_nothing() -> None:
+    assert Prompt(points=None, scribbles=None).is_empty
+    checked = Prompt(box=(1, 1, 9, 9), points=None, scribbles=None).check((20, 20))
+    assert len(checked.points) == 0
