@@ -12,6 +12,7 @@ from mam.nets import checkpoint
 from mam.training import run
 from mam.training.examples import Examples
 from mam.training.recipes import RECIPES, Recipe
+from mam.variants import Variant
 
 
 def quiet(line: str) -> None:
@@ -68,19 +69,27 @@ def test_imagenet_weights_need_their_package(data, tmp_path, mini, monkeypatch) 
         run.train_segmentation(RECIPES["tiny-segment"], data, tmp_path, variant=mini, log=quiet)
 
 
+def starts(variant: Variant, folder: Path) -> tuple[Path, Path]:
+    """Checkpoints of a SAM and of a Mask-to-Matte network, so that the test needs no ImageNet weights."""
+    model = checkpoint.build_seeded(variant, 0)
+    for name, net in {"sam": model.sam, "m2m": model.m2m}.items():
+        checkpoint.save(net, variant, folder / f"{name}_start.pt")
+    return folder / "sam_start.pt", folder / "m2m_start.pt"
+
+
 def test_matte_stage_learns_and_shows_its_mattes(data, tmp_path, mini) -> None:
-    checkpoint.save(checkpoint.build_seeded(mini, 0).sam, mini, tmp_path / "sam.pt")
+    sam, start = starts(mini, tmp_path)
     recipe = RECIPES["tiny-matte"].replace(steps=2, batch=1, cells=6, views=2)
-    file = run.train_matte(recipe, data, tmp_path, sam_files=[tmp_path / "sam.pt"], variant=mini, log=quiet)
-    trained = checkpoint.load(mini, tmp_path / "sam.pt", file).m2m
+    file = run.train_matte(recipe, data, tmp_path, sam_files=[sam], start=start, variant=mini, log=quiet)
+    trained = checkpoint.load(mini, sam, file).m2m
     assert not torch.equal(trained.refine_OS1.weight, checkpoint.build_seeded(mini, 0).m2m.refine_OS1.weight)
     assert Image.open(tmp_path / "mattes_000002.png").size == (768, 1024)
 
 
 def test_the_papers_recipe_trains_on_the_real_sets_folders(sets, tmp_path, mini) -> None:
     """The same loop, another configuration: two steps with a small network in place of vit_b."""
-    checkpoint.save(checkpoint.build_seeded(mini, 0).sam, mini, tmp_path / "sam.pt")
+    sam, start = starts(mini, tmp_path)
     recipe = RECIPES["vit_b-matte"].replace(steps=2, batch=1, warmup=1, cells=8)
     assert recipe.clip is None and recipe.betas == (0.5, 0.99)
-    file = run.train_matte(recipe, sets, tmp_path, sam_files=[tmp_path / "sam.pt"], variant=mini, log=quiet)
+    file = run.train_matte(recipe, sets, tmp_path, sam_files=[sam], start=start, variant=mini, log=quiet)
     assert torch.load(file, weights_only=True)["recipe"]["data"] == "sets"
