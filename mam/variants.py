@@ -53,7 +53,7 @@ class Tiny:
 
     high_res: tuple[int, int] = (16, 32)
     decoder: tuple[int, int, int] = (64, 128, 192)
-    matte: tuple[int, int, int, int] = (16, 32, 96, 128)
+    matte: tuple[int, int, int, int] = (24, 64, 128, 192)
 
 
 @dataclass(frozen=True)

@@ -85,9 +85,7 @@ class Composites:
 
     def _composite(self, rng: np.random.Generator) -> tuple[Image.Image, Image.Image, Image.Image]:
         """One or two soft foregrounds on an image; of two, the target is the upper or what is visible of the lower."""
-        _, image, _ = self.library.scene(rng)
-        scale = SIDE / max(image.size)
-        image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
+        image = self._background(rng)
         if rng.random() < 0.3:
             image = image.filter(ImageFilter.GaussianBlur(rng.uniform(1, 8)))
         image, alpha = self._place(rng, image)
@@ -102,6 +100,21 @@ class Composites:
             image.save(stream, "JPEG", quality=int(rng.integers(55, 95)))
             image = Image.open(stream).convert("RGB")
         return image, alpha, Image.new("L", image.size, 1)
+
+    def _background(self, rng: np.random.Generator) -> Image.Image:
+        """Draw a scene with a longest side of `SIDE`, enlarged, or often as mirrored copies that are less enlarged.
+
+        The library's photographs are small, and enlarged ones are blurred. If only foregrounds were sharp, the network
+        would learn that what is sharp is foreground.
+        """
+        _, image, _ = self.library.scene(rng)
+        scale = SIDE / max(image.size)
+        if rng.random() < 0.4:
+            scale *= rng.uniform(0.3, 0.8)
+            image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
+            around = [(0, SIDE - side) for side in (image.height, image.width)]
+            return Image.fromarray(np.pad(np.asarray(image), (*around, (0, 0)), "symmetric"))
+        return image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
 
     def _place(self, rng: np.random.Generator, image: Image.Image) -> tuple[Image.Image, Image.Image]:
         """Paste a soft foreground on an image -> the composite and the foreground's alpha."""
@@ -122,6 +135,8 @@ class Composites:
             padded.paste(cutout, (margin, margin))
             # The edge of a photographed foreground is soft already.
             foreground = soften(rng, padded, "edge" if photographed else None)
+        if rng.random() < 0.4:
+            foreground = self._add_detail(rng, foreground)
         w, h = foreground.width - 2 * margin, foreground.height - 2 * margin
         x = int(rng.uniform(-0.15, 1.15) * (image.width - w)) - margin
         y = int(rng.uniform(-0.15, 1.15) * (image.height - h)) - margin
@@ -141,6 +156,18 @@ class Composites:
             plant = draw_plant(rng, side, self._texture(rng))
             bush.alpha_composite(plant, (int(rng.integers(side - plant.width + 1)), side - plant.height))
         return bush
+
+    def _add_detail(self, rng: np.random.Generator, foreground: Image.Image) -> Image.Image:
+        """Add the fine detail of another photograph to an RGBA foreground, which was enlarged and is blurred."""
+        _, image, _ = self.library.scene(rng)
+        tile = np.asarray(image.convert("L"), np.float32)
+        tile = tile - ndimage.uniform_filter(tile, 9)
+        around = [(0, max(0, own - have)) for own, have in zip(foreground.size[::-1], tile.shape, strict=True)]
+        detail = np.pad(tile, around, "symmetric")[: foreground.height, : foreground.width, None]
+        colours = np.asarray(foreground.convert("RGB")) + rng.uniform(0.2, 1.0) * detail
+        detailed = Image.fromarray(np.clip(colours, 0, 255).astype(np.uint8))
+        detailed.putalpha(foreground.getchannel("A"))
+        return detailed
 
     def _texture(self, rng: np.random.Generator) -> Texture:
         def texture(size: tuple[int, int]) -> Image.Image:

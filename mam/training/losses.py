@@ -45,7 +45,8 @@ def weighted_l1(predicted: Tensor, target: Tensor, weights: Tensor) -> Tensor:
 
 def weighted_entropy(predicted: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     """Weighted cross entropy, all (B, 1, H, W) in [0, 1] -> (); its gradient does not vanish where tanh saturates."""
-    entropy = F.binary_cross_entropy(predicted.clamp(1e-6, 1 - 1e-6), target, reduction="none")
+    predicted = predicted.clamp(1e-6, 1 - 1e-6)
+    entropy = -(target * predicted.log() + (1 - target) * (1 - predicted).log())
     return (entropy * weights).sum() / (weights.sum() + 1e-8)
 
 
