@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import secrets
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +88,13 @@ class Engine:
         Raises:
             PromptError: They do not fit the photo.
         """
+        if self._is_another_object(ops, lambda: self.segment(session, ops[:1])):
+            return self.segment(session, ops[1:])
 
         def compute() -> Segment:
             scene, last, earlier = self.scene(session), ops[-1], ops[:-1]
+            if last.kind == "main":
+                return scene.find_main_object()
             if last.kind == "candidate":
                 return scene.alternatives(self.segment(session, earlier))[last.index]
             refines = has_foreground(earlier) and last.kind != "box"  # a box starts again
@@ -130,10 +135,27 @@ class Engine:
         if scene is None or not self._preview.acquire(blocking=False):
             return None
         try:
+            main = self.store.peek((token, ops[:1]))
+            if main is not None and self._is_another_object((*ops, click), lambda: main):
+                ops = ops[1:]
             previous = self.store.peek((token, ops)) if has_foreground(ops) else None
             return scene.segment([prompt_from((*ops, click), previous)], recrop=False)[0]
         finally:
             self._preview.release()
+
+    @staticmethod
+    def _is_another_object(ops: tuple[Op, ...], main: Callable[[], Segment]) -> bool:
+        """Whether the visitor's first click is beside the main object: then that is not what they want.
+
+        Args:
+            ops: The operations on one object.
+            main: Returns the main object.
+        """
+        if len(ops) < 2 or ops[0].kind != "main" or ops[1].kind != "point" or not ops[1].label:
+            return False
+        mask, (x, y) = main().mask, ops[1].xy
+        h, w = mask.shape
+        return 0 <= x <= w and 0 <= y <= h and not mask[min(int(y), h - 1), min(int(x), w - 1)]
 
 
 def prompt_from(ops: tuple[Op, ...], previous: Segment | None) -> Prompt:

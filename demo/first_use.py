@@ -54,8 +54,7 @@ class FirstUse:
             self._prepare()
             loaded = self.load(weights.graphs_folder(self.variant))
             engine.matting = replace(loaded, grounding=engine.matting.grounding)  # which may be in memory already
-            provider = engine.matting.graphs.provider
-            self._report(f"{self.variant} is ready, on {provider}: photos that you open from now on use it.")
+            self._report(f"{self.variant} is ready: photos that you open from now on use it.")
         except MamError as error:
             self._report(f"{self.variant} could not be prepared ({error}). This page stays on `tiny`.")
         except Exception:  # no caller would see it, so it is reported here

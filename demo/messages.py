@@ -19,6 +19,8 @@ NO_TEXT_MODEL = (
 )
 EXPIRED = "This photo has expired here; please open it again."
 UNEXPECTED = "for an unexpected reason; the server's log has the details"
+UNSURE = 0.7
+"""Predicted IoU below which visitors are asked to look at a result."""
 EXPECTED_ERRORS = (MamError, FileNotFoundError)
 """Errors that a visitor or a file causes: their message is shown. All others are defects, and only logged."""
 

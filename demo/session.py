@@ -12,13 +12,14 @@ class Op:
     """One operation of a visitor on an object.
 
     Attributes:
-        kind: "box", "point", "scribble", or "candidate" for one of SAM's other answers.
+        kind: "main" for the main object of the photo, which is always the first operation; "box", "point", "scribble";
+            or "candidate" for one of the model's other answers.
         xy: Pixels of the original photo: (x0, y0, x1, y1), (x, y), or ((x, y), ...).
         label: Of a point or scribble: 1 foreground, 0 background.
         index: Of a candidate, 1 to 3.
     """
 
-    kind: Literal["box", "point", "scribble", "candidate"]
+    kind: Literal["main", "box", "point", "scribble", "candidate"]
     xy: tuple = ()
     label: int = 1
     index: int = 0
@@ -56,8 +57,8 @@ class Session:
 
 
 def has_foreground(ops: Sequence[Op]) -> bool:
-    """Return whether the model can answer: there is a box, or a point or scribble on the object."""
-    return any(op.kind == "box" or (op.kind != "candidate" and op.label == 1) for op in ops)
+    """Return whether the model can answer: there is the main object, a box, or a point or scribble on the object."""
+    return any(op.kind in ("main", "box") or (op.kind != "candidate" and op.label == 1) for op in ops)
 
 
 class Visitors:

@@ -46,7 +46,8 @@ def decode_prompts(
             mask = full_size(masks[chosen], encoded.frame) > 0
             canvas = crops.place_on_canvas(mask, encoded.box, size)
             # SAM's predictions may exceed 1 slightly.
-            segments[i] = Segment.of(canvas, chosen, masks, scores.clip(0, 1), encoded.box)
+            clicks = prompts[i].points, prompts[i].labels
+            segments[i] = Segment.of(canvas, chosen, masks, scores.clip(0, 1), encoded.box, *clicks)
     return [segments[i] for i in range(len(prompts))]
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from mam import crops
 from mam.automatic import find_main_object
 from mam.boxes import PixelBox, full_box
+from mam.clicks import obey_clicks
 from mam.composition import limit_alpha
 from mam.contract import EMBEDDING
 from mam.decoding import candidates, decode_prompts
@@ -136,7 +137,7 @@ class Scene:
         before = previous.segment if isinstance(previous, Matte) else None
         prompt = Prompt(box, points, labels, scribbles, scribble_labels, mask, before)
         if prompt.is_empty:
-            return self.refine(find_main_object(self.graphs, self.whole), guidance)
+            return self.refine(self.find_main_object(), guidance)
         return self.mattes([prompt], guidance=guidance)[0]
 
     def mattes(
@@ -166,12 +167,20 @@ class Scene:
         segments = dict(self._segment(check_prompts(prompts, self.photo.size), recrop))
         return [segments[i] for i in range(len(prompts))]
 
+    def find_main_object(self) -> Segment:
+        """Return the mask of the main object, which needs no prompt; it is empty if there is none."""
+        return find_main_object(self.graphs, self.whole)
+
     def alternatives(self, segment: Segment) -> list[Segment]:
         """Return the decoder's four candidates for one prompt: the single answer, a part, a larger part, the whole."""
         return candidates(segment)
 
     def refine(self, segment: Segment, guidance: Guidance = "alpha") -> Matte | NothingFound:
-        """Return the matte of one of this scene's segments, such as one of its `alternatives`."""
+        """Return the matte of one of this scene's segments, such as one of its `alternatives`.
+
+        It obeys the clicks and scribbles that the segment answers: alpha is above 0.9 at those on the object and below
+        0.1 at the others, and in the parts of the image around them (`mam.clicks`).
+        """
         _check_guidance(guidance)
         if segment.is_empty:
             return NothingFound(float(segment.scores.max()))
@@ -185,7 +194,8 @@ class Scene:
             guidance == "mask",
         )
         placed = crops.place_on_canvas(alpha[0, 0], segment.crop, self.photo.size)
-        return Matte.of(self.photo, limit_alpha(placed, self.photo), segment)
+        obedient = obey_clicks(placed, self.photo.pixels, segment.points, segment.labels)
+        return Matte.of(self.photo, limit_alpha(obedient, self.photo), segment)
 
     def _segment(self, prompts: list[CheckedPrompt], recrop: bool) -> Iterator[tuple[int, Segment]]:
         """Segment crop by crop, yielding (index of the prompt, segment), so that each crop is encoded only once."""

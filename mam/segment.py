@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,6 +20,8 @@ class Segment:
         low_res_masks: (4, 256, 256) float16, the same of all candidates.
         scores: (4,) float32 in [0, 1], the predicted IoU of each of these masks.
         crop: (x0, y0, x1, y1), the part of the original image that was encoded.
+        points: (N, 2) clicks and points of scribbles that were answered, x and y in pixels of the original image.
+        labels: (N,) 1 foreground, 0 background.
     """
 
     stored_mask: Patch
@@ -28,14 +30,22 @@ class Segment:
     low_res_masks: np.ndarray
     scores: np.ndarray
     crop: PixelBox
+    points: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    labels: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @classmethod
     def of(
-        cls, mask: np.ndarray, chosen: int, low_res_masks: np.ndarray, scores: np.ndarray, crop: PixelBox
+        cls,
+        mask: np.ndarray,
+        chosen: int,
+        low_res_masks: np.ndarray,
+        scores: np.ndarray,
+        crop: PixelBox,
+        *clicks: np.ndarray,
     ) -> Segment:
-        """Store an (H, W) bool mask and the others as above; logits of any float type."""
+        """Store an (H, W) bool mask and the others as above; logits of any float type; `clicks`: points, labels."""
         logits = low_res_masks[chosen].astype(np.float32)
-        return cls(Patch.of(mask), chosen, logits, low_res_masks.astype(np.float16), scores, crop)
+        return cls(Patch.of(mask), chosen, logits, low_res_masks.astype(np.float16), scores, crop, *clicks)
 
     @property
     def mask(self) -> np.ndarray:

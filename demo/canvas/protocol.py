@@ -67,7 +67,7 @@ def limits_as_javascript() -> str:
 class OpMessage(TypedDict):
     """A `demo.session.Op`: `xy` and `label` of a box, point or scribble, `index` of a candidate."""
 
-    kind: Literal["box", "point", "scribble", "candidate"]
+    kind: Literal["main", "box", "point", "scribble", "candidate"]
     xy: NotRequired[list]
     label: NotRequired[Literal[0, 1]]
     index: NotRequired[Literal[1, 2, 3]]
@@ -152,7 +152,7 @@ class PhotoMessage(TypedDict):
 
 
 class PhotoOpened(TypedDict):
-    """A photo to show; an example comes with a document, which the browser sends back as its first turn."""
+    """A photo to show; its document, if it has one, is what the browser sends back as its first turn."""
 
     kind: Literal["photo"]
     token: str
@@ -229,6 +229,8 @@ def document_message(session: Session) -> Document:
 
 
 def _op_message(op: Op) -> OpMessage:
+    if op.kind == "main":
+        return {"kind": "main"}
     if op.kind == "candidate":
         return {"kind": "candidate", "index": op.index}
     return {"kind": op.kind, "xy": [list(p) if isinstance(p, tuple) else p for p in op.xy], "label": op.label}
@@ -313,6 +315,8 @@ def _parse_op(message: object) -> Op:
         if message.get("index") not in (1, 2, 3):
             raise PromptError(f"answer {_short(message.get('index'))} was chosen; there are 1, 2 and 3.")
         return Op("candidate", index=int(message["index"]))
+    if kind == "main":
+        return Op("main")
     if kind == "box":
         return Op("box", _parse_numbers(message.get("xy"), 4, "a box"))
     if kind not in ("point", "scribble") or label not in (0, 1):

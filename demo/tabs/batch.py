@@ -17,7 +17,7 @@ from PIL import Image
 
 from demo.downloads import Downloads, safe_name
 from demo.engine import Engine
-from demo.messages import EXPECTED_ERRORS, NO_TEXT_MODEL, UNEXPECTED, show_errors, visitor_error
+from demo.messages import EXPECTED_ERRORS, NO_TEXT_MODEL, UNEXPECTED, UNSURE, show_errors, visitor_error
 from mam import MamError, Matte, Matting, NothingFound, PromptError, Scene
 from mam.composite import downsample
 from mam.image_files import SUFFIXES
@@ -59,11 +59,16 @@ FORMS = {CUTOUT: "cutout", WHITE: "on", ALPHA: "alpha"}  # and how file names en
 
 @dataclass
 class Batch:
-    """Progress so far: pairs (preview, name) of what is done, and (name, reason) of what failed."""
+    """Progress so far: pairs (preview, name) of what is done, and (name, reason) of what failed.
+
+    Attributes:
+        unsure: Names of those of the done ones that should be looked at.
+    """
 
     total: int
     done: list[tuple[Image.Image, str]] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
+    unsure: list[str] = field(default_factory=list)
 
     @property
     def finished(self) -> int:
@@ -71,8 +76,12 @@ class Batch:
         return len(self.done) + len(self.failed)
 
     def report(self) -> str:
-        """Return Markdown: how many are done, and what failed and why."""
+        """Return Markdown: how many are done, what to check, and what failed and why."""
         lines = [f"**{self.finished} of {self.total}** done, {len(self.failed)} failed."]
+        if self.unsure:
+            lines.append(
+                "Please check: " + ", ".join("`{}`".format(name.replace("`", "'")) for name in self.unsure) + "\n"
+            )
         for name, reason in self.failed:
             lines.append("- `{}`: `{}`".format(name.replace("`", "'"), reason.replace("`", "'")))
         return "\n".join(lines)
@@ -116,6 +125,8 @@ def run_batch(
                 bundle.write(written, _unused_name(scene.photo.name, FORMS[form], written.suffix, used))
                 written.unlink()
                 label = f"{name} ({scene.photo.note.removesuffix('.')})" if scene.photo.note else name
+                if matte.score < UNSURE:
+                    batch.unsure.append(name)
                 batch.done.append((Image.fromarray(downsample(matte.over_checkerboard(), _PREVIEW)), label))
             except EXPECTED_ERRORS as error:
                 batch.failed.append((name, str(error)))

@@ -30,7 +30,7 @@ from demo.canvas.protocol import (
 )
 from demo.downloads import Downloads
 from demo.engine import Engine
-from demo.messages import EXPECTED_ERRORS, EXPIRED, NO_TEXT_MODEL, UNEXPECTED, describe
+from demo.messages import EXPECTED_ERRORS, EXPIRED, NO_TEXT_MODEL, UNEXPECTED, UNSURE, describe
 from demo.session import Op, SceneObject, Session, has_foreground
 from demo.tabs.result import GUIDANCE, add_result
 from demo.uploads import uploaded_file
@@ -39,6 +39,8 @@ from mam import MamError, PromptError
 EXAMPLES = Path(__file__).parents[1] / "examples"
 START = "Drag a box around the object, or click on it."
 NEXT = "Correct it with more clicks, or choose a background."
+NOT_SURE = "Not sure what you want: click on it, or drag a box around it."
+MAIN_OBJECT = (Op("main"),)
 _PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
 # One answer uses all cores; a second one keeps them busy while the first is packed and sent.
 _MODEL = {**_PRIVATE, "concurrency_id": "model", "concurrency_limit": 2}
@@ -140,7 +142,6 @@ class CutOutEvents:
             yield self.no_photo("Open a photo first, then type what to cut out.", error=True) if gone else gr.skip()
             return
         yield {"kind": "busy", "text": f"Looking for {text.strip()[:40]} …"}
-        start = time.perf_counter()
         reply = {"kind": "text_boxes", "token": session.token, "boxes": []}
         try:
             boxes = self.engine.find(session, text.strip()[: LIMITS.text_length])
@@ -155,7 +156,7 @@ class CutOutEvents:
             ],
             "text": "" if boxes else f"{boxes}.",
             "error": not boxes,
-            "status": self._status(text=time.perf_counter() - start),
+            "status": self._status(),
         }
 
     def preview(self, message: PreviewRequest) -> str | None:
@@ -182,8 +183,7 @@ class CutOutEvents:
         if path is None:
             yield None, self.no_photo()
             return
-        yield gr.skip(), {"kind": "busy", "text": f"Encoding {path.name} …"}
-        start = time.perf_counter()
+        yield gr.skip(), {"kind": "busy", "text": f"Opening {path.name} …"}
         try:
             session = self.engine.open(str(path), visitor)
             photo = self.engine.scene(session).photo
@@ -197,22 +197,23 @@ class CutOutEvents:
         if not self.engine.is_open(session):  # another photo was opened while this one was encoded
             yield gr.skip(), gr.skip()
             return
-        status = self._status(encode=time.perf_counter() - start)
         reply: PhotoOpened = {
             "kind": "photo",
             "token": session.token,
             "photo": message,
             "text": f"{photo.note} {START}".strip(),
-            "status": status,
+            "status": self._status(),
         }
         if ops is not None:
             session = replace(session, objects=(SceneObject(1, session.name.capitalize(), ops),))
+        elif self.engine.matting.graphs.policy.main_object:
+            session = replace(session, objects=(replace(session.objects[0], ops=MAIN_OBJECT),))
+        if session.objects[0].ops:
             reply["document"] = document_message(session)
         yield session, reply
 
     def _answer(self, session: Session, guidance: str, message: dict[str, Any]) -> Reply:
         """Compute a matte for each visible object, and a text about the selected one."""
-        start = time.perf_counter()
         known, mattes, text, failed = known_keys(message), {}, START, False
         for one in session.objects:
             selected = one.id == session.active
@@ -228,20 +229,19 @@ class CutOutEvents:
                 line, bad = describe(error), True
             else:
                 line, bad = f"{one.name}: {matte}.", not matte
+                if one.ops == MAIN_OBJECT and (not matte or matte.score < UNSURE):
+                    line, bad = NOT_SURE, False
+                elif matte:
+                    found = "found" if matte.score >= UNSURE else "found; check its edges"
+                    line = f"{one.name} {found}. {NEXT}"
                 if matte:
-                    line = f"{one.name} found (predicted quality {matte.score:.2f}). {NEXT}"
                     key = f"{session.token}:{hash((one.ops, guidance)):x}"
                     mattes[str(one.id)] = matte_message(
                         matte, key, with_pixels=key not in known, with_candidates=selected
                     )
             if selected:
                 text, failed = line, bad
-        status = self._status(answer=time.perf_counter() - start)
-        return {
-            **self._mattes_reply(session, message, text, error=failed),
-            "mattes": mattes,
-            "status": status,
-        }
+        return {**self._mattes_reply(session, message, text, error=failed), "mattes": mattes, "status": self._status()}
 
     def _mattes_reply(self, session: Session, message: dict[str, Any], text: str, *, error: bool) -> Mattes:
         return {
@@ -256,9 +256,6 @@ class CutOutEvents:
     def _failure(self, text: str) -> Failure:
         return {"kind": "failure", "time": time.time(), "text": text}
 
-    def _status(self, **seconds: float) -> str:
-        """One line: the model, what it runs on, and how long the last step took."""
-        graphs = self.engine.matting.graphs
-        steps = " · ".join(f"{name} {1000 * value:.0f} ms" for name, value in seconds.items())
-        facts = [f"Model {graphs.variant}", f"runs on {graphs.provider}", steps or graphs.note]
-        return " · ".join(filter(None, facts))
+    def _status(self) -> str:
+        """One line about the model."""
+        return f"Model {self.engine.matting.graphs.variant}"

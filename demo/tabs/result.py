@@ -23,11 +23,11 @@ from mam.images import Photo
 GUIDANCE = {"One object": "alpha", "One of several": "mask"}
 ALL, SELECTED = "All visible objects", "The selected object"
 DOWNLOADS = {
-    "cutout": "Cut-out PNG",
-    "alpha": "Alpha PNG",
-    "png": "Result PNG",
-    "jpeg": "Result JPEG",
-    "zip": "All objects ZIP",
+    "png": "Download",
+    "jpeg": "JPEG",
+    "cutout": "Without background, PNG",
+    "alpha": "Alpha, PNG",
+    "zip": "All objects, ZIP",
 }
 LONGEST = 1280  # pixels of a preview
 _QUEUE = {"api_visibility": "private", "show_progress": "hidden", "concurrency_id": "result", "concurrency_limit": 2}
@@ -52,19 +52,22 @@ def add_result(engine: Engine, downloads: Downloads, session: gr.State, guidance
     Returns:
         The handlers; `redraw_after` connects the canvas's events.
     """
+    with gr.Tab("Result"):
+        cutout = _image("Result", "cutout")
     with gr.Tab("Before / after"):
-        compare = gr.ImageSlider(label="Result", elem_id="compare", type="filepath", height=380, interactive=False)
-    with gr.Tab("Cut-out"):
-        cutout = _image("Cut-out", "cutout")
+        compare = gr.ImageSlider(
+            label="Before / after", elem_id="compare", type="filepath", height=380, interactive=False
+        )
     with gr.Tab("Alpha"):
         alpha = _image("Alpha matte", "alpha")
+    buttons = {"png": gr.Button(DOWNLOADS["png"], variant="primary", interactive=False, elem_id="save_png")}
+    with gr.Row():
+        for kind in ("jpeg", "cutout", "alpha", "zip"):
+            buttons[kind] = gr.Button(
+                DOWNLOADS[kind], interactive=False, elem_id=f"save_{kind}", size="sm", min_width=120
+            )
     style = StyleControls()
     which = gr.Radio([ALL, SELECTED], value=ALL, label="What is shown and saved", elem_id="which")
-    with gr.Row():
-        buttons = {
-            kind: gr.Button(label, interactive=False, elem_id=f"save_{kind}", size="sm", min_width=90)
-            for kind, label in DOWNLOADS.items()
-        }
     problem = gr.Markdown(elem_id="problem")
     file = gr.File(visible="hidden", elem_id="file")
 
@@ -200,7 +203,7 @@ class ResultEvents:
         after = squares if style.background is None else composition.pixels()
         return {
             compare: (self._preview(composition.photo.pixels, "before", photo), self._preview(after, "after", photo)),
-            cutout: self._preview(squares, "cutout", photo),
+            cutout: self._preview(after, "result", photo),
             alpha: self.downloads.png(composition.alpha_uint8(), photo.name, "alpha"),
             self.previews.problem: "",
             **self.previews.buttons_update(True),

@@ -104,3 +104,17 @@ def test_only_one_preview_at_a_time() -> None:
     with pytest.raises(PromptError):
         engine.preview(session.token, (), Op("point", (9000.0, 1.0)))
     assert engine.preview(session.token, (), POINT) is not None  # an error does not block the next
+
+
+def test_the_main_object_is_corrected_or_replaced_by_the_first_click(matting) -> None:
+    engine, main = Engine(matting), Op("main")
+    session = engine.open(str(EXAMPLES / "flower.jpg"))
+    found = engine.segment(session, (main,))
+    assert found.mask[215, 310] and not found.mask[400, 340] and not found.mask[60, 60]
+    corrected = engine.segment(session, (main, POINT))
+    expected = engine.scene(session).matte(points=[POINT.xy], previous=engine.matte(session, (main,), "alpha"))
+    assert np.array_equal(corrected.logits, expected.segment.logits)
+    bud = Op("point", (340.0, 410.0))  # beside the flower: another object is wanted
+    assert engine.segment(session, (main, bud)) is engine.segment(session, (bud,))
+    assert engine.preview(session.token, (main,), bud).mask[410, 340]
+    assert not engine.segment(session, (main, BACKGROUND)).mask[60, 60]

@@ -2,6 +2,7 @@
 
 import io
 import os
+import time
 
 import numpy as np
 from PIL import Image
@@ -35,7 +36,7 @@ def test_at_a_desk(browser, page) -> None:
     name, data = visitor.download("cutout")
     assert name == "flower_cutout.png" and np.array_equal(np.asarray(Image.open(io.BytesIO(data)))[..., 3], alpha)
     tab.locator("#kind").get_by_label("Blur").check()
-    expect(tab.locator("#canvas .status")).to_contain_text("CPUExecutionProvider")
+    expect(tab.locator("#canvas .status")).to_contain_text("Model tiny")
     shot(visitor, "page")
     assert visitor.problems == [] and visitor.outside == []
     tab.close()
@@ -60,3 +61,16 @@ def test_with_a_phone(browser, page, tmp_path) -> None:
     assert alpha.shape == (1068, 1600) and alpha[480:600, 700:860].mean() > 200 and alpha[:, :200].mean() < 30
     shot(visitor, "phone")
     context.close()
+
+
+def test_the_main_object_is_cut_out_when_a_photo_opens(browser, page) -> None:
+    visitor = Visitor(browser.new_page(viewport={"width": 1280, "height": 900}), page)
+    start = time.perf_counter()
+    visitor.open_and_wait()
+    visitor.wait_for_answer("Object 1 found")
+    print(f"from the file to the first cut-out: {time.perf_counter() - start:.1f} s")
+    alpha = visitor.alpha()
+    assert alpha[150:280, 250:375].mean() > 235 and alpha[:, :120].mean() < 8
+    shot(visitor, "opened")
+    assert visitor.problems == [] and visitor.outside == []
+    visitor.tab.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -72,7 +73,8 @@ class Visitor:
             arg=before,
             timeout=30_000,
         )
-        expect(self.message).to_contain_text("Drag a box", timeout=30_000)
+        expect(self.tab.locator("#canvas .stage")).to_have_attribute("aria-busy", "false", timeout=60_000)
+        expect(self.message).to_contain_text(re.compile("Drag a box|found|Not sure"), timeout=30_000)
         self.size = Image.open(path).size
         return self.size
 

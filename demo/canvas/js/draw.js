@@ -2,7 +2,7 @@
 
 const COLOURS = ['#2563eb', '#db2777', '#16a34a', '#d97706', '#7c3aed', '#0891b2', '#dc2626', '#65a30d'];
 const FOREGROUND = '#16a34a', BACKGROUND = '#dc2626';
-const MAX_ZOOM = 16, MAX_TINTED = 12, LOUPE = 90; // its radius
+const MAX_ZOOM = 16, MAX_TINTED = 24, LOUPE = 90; // its radius
 
 const view = { scale: 1, x: 0, y: 0 }; // screen = photo * scale + (x, y)
 const tinted = new Map(); // by key and colour: a matte in the colour of its object
@@ -74,16 +74,47 @@ function draw() {
   drawLoupe();
 }
 
-function drawPhoto(pen) { // with the mattes over it
+function drawPhoto(pen) { // the objects outlined, everything else dimmed
   const { width, height, image } = state.photo;
   pen.imageSmoothingEnabled = view.scale * pixelRatio() < 3;
   pen.drawImage(image, 0, 0, width, height);
-  pen.globalAlpha = tools.opacity;
-  for (const object of state.doc.objects) {
+  const shown = state.doc.objects.map((object) => {
     const matte = state.mattes[object.id], overlay = matte && state.overlays.get(matte.key);
-    if (object.visible && overlay) pen.drawImage(tint(overlay, matte.key, colourOf(object)), 0, 0, width, height);
+    return object.visible && overlay && { overlay, key: matte.key, colour: colourOf(object) };
+  }).filter(Boolean);
+  if (!shown.length) return;
+  dimAround(pen, shown);
+  for (const { overlay, key, colour } of shown) pen.drawImage(outline(overlay, key, colour), 0, 0, width, height);
+}
+
+function dimAround(pen, shown) {
+  const layer = new OffscreenCanvas(pen.canvas.width, pen.canvas.height), dark = layer.getContext('2d');
+  const { width, height } = state.photo;
+  dark.setTransform(pen.getTransform());
+  dark.fillRect(0, 0, width, height);
+  dark.globalCompositeOperation = 'destination-out';
+  for (const { overlay } of shown) dark.drawImage(overlay, 0, 0, width, height);
+  pen.save();
+  pen.setTransform(1, 0, 0, 1, 0, 0);
+  pen.globalAlpha = tools.dimming;
+  pen.drawImage(layer, 0, 0);
+  pen.restore();
+}
+
+function outline(image, key, colour) { // the matte drawn around its own place, without the matte
+  const name = key + 'outline' + colour;
+  if (!tinted.has(name)) {
+    const filled = tint(image, key, colour), { width, height } = filled, reach = Math.max(1, Math.max(width, height) / 400);
+    const layer = new OffscreenCanvas(width, height), pen = layer.getContext('2d');
+    for (let turn = 0; turn < 8; turn += 1) {
+      const angle = (turn * Math.PI) / 4;
+      pen.drawImage(filled, reach * Math.cos(angle), reach * Math.sin(angle));
+    }
+    pen.globalCompositeOperation = 'destination-out';
+    pen.drawImage(image, 0, 0);
+    tinted.set(name, layer);
   }
-  pen.globalAlpha = 1;
+  return tinted.get(name);
 }
 
 function tint(image, key, colour) {

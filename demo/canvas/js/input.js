@@ -209,7 +209,7 @@ function pressAtCross(label) { // a point at once; a box or a scribble begins wi
   else addOp({ kind: 'scribble', label: stroke.label, xy: stroke.xy });
 }
 
-find('.opacity input').addEventListener('input', (event) => { tools.opacity = event.target.value / 100; draw(); });
+find('.opacity input').addEventListener('input', (event) => { tools.dimming = event.target.value / 100; draw(); });
 
 // Files -----------------------------------------------------------------------------------------------------------------
 

@@ -70,9 +70,9 @@ function listTextBoxes() {
 
 function listCandidates() {
   const matte = state.mattes[state.doc.active];
-  replaceParts(find('.candidates'), ((matte && matte.candidates) || []).map(({ index, score, source }) => {
-    const label = 'Answer ' + index + ' of 3, predicted quality ' + score.toFixed(2);
-    const button = createButton('candidate' + index, score.toFixed(2), label, () => chooseCandidate(index), index === matte.chosen);
+  replaceParts(find('.candidates'), ((matte && matte.candidates) || []).map(({ index, source }) => {
+    const label = 'Answer ' + index + ' of 3';
+    const button = createButton('candidate' + index, String(index), label, () => chooseCandidate(index), index === matte.chosen);
     button.prepend(createElement('img', { src: source, alt: '' }));
     return button;
   }));

@@ -20,7 +20,7 @@ const tools = {
   kind: 'point', // or 'box', 'scribble'
   label: 1, // of new points and strokes: 1 adds to the object, 0 takes away
   loupe: false,
-  opacity: 0.55, // of the mattes over the photo
+  dimming: 0.6, // of everything but the objects
 };
 
 function emptyDocument() {
