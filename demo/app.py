@@ -34,8 +34,9 @@ from mam.variants import VARIANTS
 TITLE = "Matting Anything"
 DEVICES = ("auto", "cpu", "cuda")
 INTRODUCTION = """# Matting Anything
-**Drop a photo, point at something, and get it cut out with soft edges.** Drag a box around it or click on it;
-correct it with more clicks or a scribble; then give it a new background."""
+Drop a photo: its main object is cut out at once, with soft edges. Click or drag a box to choose another one."""
+# On a phone the result is directly under the photo.
+CSS = "@media (max-width: 640px) { #examples.photo-open { display: none; } }"
 # Fonts of the visitor's own system: none are fetched from another server.
 THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]).set(
     # The default's greys have too little contrast.
@@ -51,6 +52,7 @@ THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monos
 # opened last, up to `state_session_capacity`: a hundred hold about 150 MB.
 LAUNCH: dict[str, Any] = {
     "theme": THEME,
+    "css": CSS,
     "max_file_size": f"{LIMITS.upload_megabytes}mb",
     "footer_links": ["api"],
     "state_session_capacity": 100,

@@ -24,13 +24,16 @@ def obey_clicks(alpha: np.ndarray, pixels: np.ndarray, points: np.ndarray, label
         alpha: (H, W) float32 in [0, 1].
         pixels: (H, W, 3) uint8, the image.
         points: (N, 2) clicks, x and y in pixels of the image.
-        labels: (N,) 1 foreground, 0 background; of contradictory clicks on one part the last is obeyed.
+        labels: (N,) 1 foreground, 0 background; of contradictory clicks on one part the last decides, and the
+            others only their own pixels.
 
     Returns:
         (H, W) float32; `alpha` itself if it contradicts no click.
     """
     h, w = alpha.shape
-    for (x, y), label in zip(np.clip(points, 0, (w - 1, h - 1)).astype(int).tolist(), labels.tolist(), strict=True):
+    places = np.clip(points, 0, (w - 1, h - 1)).astype(int)
+    clicks = list(zip(places.tolist(), labels.tolist(), strict=True))
+    for (x, y), label in clicks:
         wrong = alpha < OPAQUE if label else alpha > CLEAR
         if not wrong[y, x]:
             continue
@@ -39,6 +42,9 @@ def obey_clicks(alpha: np.ndarray, pixels: np.ndarray, points: np.ndarray, label
         # The blur stays inside the part's own pixels and their neighbours; the clicked pixel is set entirely.
         share = np.maximum(np.asarray(soft, np.float32) / 255, part)
         alpha = np.maximum(alpha, share) if label else np.minimum(alpha, 1 - share)
+    for (x, y), label in clicks:  # what a later click on the same part changed
+        if alpha[y, x] < OPAQUE if label else alpha[y, x] > CLEAR:
+            alpha[y, x] = label
     return alpha
 
 

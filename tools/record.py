@@ -20,7 +20,7 @@ from tests.demo.visitor import Visitor
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-SIZE = {"width": 1280, "height": 1040}
+SIZE = {"width": 1280, "height": 900}
 WIDTH = 900  # pixels of the animation
 FLOWER = (640, 427)
 
@@ -57,8 +57,8 @@ class Film:
         self.result = self._result()
 
     def _result(self) -> str:
-        """Return the addresses of the images that the result compares."""
-        addresses: str = self.tab.locator("#compare img").evaluate_all("list => list.map((image) => image.src).join()")
+        """Return the address of the result's image."""
+        addresses: str = self.tab.locator("#cutout img").evaluate_all("list => list.map((image) => image.src).join()")
         return addresses
 
     def save(self, name: str) -> None:
@@ -77,7 +77,7 @@ class Film:
 
 
 def record(address: str) -> None:
-    """One visit: hover, a box, a correction, another object, a new background."""
+    """One visit: the main object, another one by a click and by a box, new backgrounds."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
@@ -89,7 +89,9 @@ def record(address: str) -> None:
         with tab.expect_file_chooser() as chooser:
             tab.locator("#canvas .empty").click()
         chooser.value.set_files(ROOT / "demo" / "examples" / "flower.jpg")
-        film.visitor.wait_for_answer("Drag a box")
+        film.visitor.wait_for_answer("found")
+        film.wait_for_result()
+        film.add_frame(2000)  # the main object, cut out at once
         box = tab.locator("#canvas canvas.photo").bounding_box()
         scale = min(box["width"] / FLOWER[0], box["height"] / FLOWER[1])
         left, top = (
@@ -100,10 +102,15 @@ def record(address: str) -> None:
         def place(x: float, y: float) -> tuple[float, float]:
             return left + x * scale, top + y * scale
 
-        film.move(*place(300, 200))
-        film.move(*place(305, 205))
+        film.move(*place(335, 410))
+        film.move(*place(340, 412))
         tab.wait_for_timeout(1500)  # a preview leaves no trace in the document to wait for
         film.add_frame(1200)  # what a click would give
+        tab.mouse.click(*place(340, 412))
+        film.wait_for_result()
+        film.add_frame(1500)  # another object
+        tab.keyboard.press("z")
+        film.wait_for_result()
         tab.keyboard.press("b")
         film.move(*place(174, 78))
         tab.mouse.down()
@@ -112,7 +119,7 @@ def record(address: str) -> None:
             film.add_frame(120)
         tab.mouse.up()
         film.wait_for_result()
-        film.add_frame(1500)
+        film.add_frame(1200)
         tab.locator("#kind").get_by_label("Blur").check()
         film.wait_for_result()
         film.add_frame(1300)

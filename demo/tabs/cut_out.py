@@ -61,24 +61,26 @@ def add_cut_out_tab(engine: Engine, downloads: Downloads) -> None:
                     type="index",
                     label="Or try one of these",
                 )
-            with gr.Row():
-                guidance = gr.Radio(
-                    list(GUIDANCE),
-                    value="One object",
-                    label="The object is",
-                    elem_id="guidance",
-                    info="Choose 'One of several' where it touches other objects.",
-                )
-                text = gr.Textbox(
-                    label="Describe it",
-                    placeholder="the girl in the red sweater",
-                    elem_id="text",
-                    interactive=engine.has_text_model,
-                    info="Type what to cut out, then press Enter." if engine.has_text_model else NO_TEXT_MODEL,
-                    max_length=LIMITS.text_length,
-                )
         with gr.Column(scale=2, min_width=320):
+            guidance = gr.Radio(
+                list(GUIDANCE),
+                value="One object",
+                label="The object is",
+                elem_id="guidance",
+                info="Choose 'One of several' where it touches other objects.",
+                render=False,
+            )
             result = add_result(engine, downloads, session, guidance)
+    with gr.Row():
+        guidance.render()
+        text = gr.Textbox(
+            label="Describe it",
+            placeholder="the girl in the red sweater",
+            elem_id="text",
+            interactive=engine.has_text_model,
+            info="Type what to cut out, then press Enter." if engine.has_text_model else NO_TEXT_MODEL,
+            max_length=LIMITS.text_length,
+        )
 
     opened = canvas.uploaded(events.open_photo, None, [session, canvas], trigger_mode="multiple", **_MODEL)
     tried = examples.click(events.open_example, examples, [session, canvas], **_LAST, **_MODEL)

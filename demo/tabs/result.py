@@ -56,7 +56,7 @@ def add_result(engine: Engine, downloads: Downloads, session: gr.State, guidance
         cutout = _image("Result", "cutout")
     with gr.Tab("Before / after"):
         compare = gr.ImageSlider(
-            label="Before / after", elem_id="compare", type="filepath", height=380, interactive=False
+            label="Before / after", elem_id="compare", type="filepath", height=300, interactive=False
         )
     with gr.Tab("Alpha"):
         alpha = _image("Alpha matte", "alpha")
@@ -85,7 +85,7 @@ def add_result(engine: Engine, downloads: Downloads, session: gr.State, guidance
 
 def _image(label: str, elem_id: str) -> gr.Image:
     return gr.Image(
-        label=label, elem_id=elem_id, type="filepath", height=380, interactive=False, buttons=["fullscreen"]
+        label=label, elem_id=elem_id, type="filepath", height=300, interactive=False, buttons=["fullscreen"]
     )
 
 

@@ -73,7 +73,7 @@ def test_a_visitor_works_on_tiny_until_the_model_takes_over(browser, nothing_the
     worked.touch()
     if folder := os.environ.get("SCREENSHOTS"):
         tab.screenshot(path=f"{folder}/first_use.png")
-    expect(progress).to_contain_text("vit_b is ready", timeout=120_000)
+    expect(progress).to_contain_text("vit_b is ready: photos", timeout=120_000)
     visitor.open_and_wait()
     visitor.click(310, 215)
     expect(tab.locator("#canvas .status")).to_contain_text("Model vit_b", timeout=60_000)

@@ -36,3 +36,9 @@ def test_only_the_clicked_part_changes() -> None:
 def test_a_click_on_the_last_pixel_of_a_large_image() -> None:
     pixels, alpha = np.zeros((700, 900, 3), np.uint8), np.zeros((700, 900), np.float32)
     assert obey_clicks(alpha, pixels, np.array([[900.0, 700.0]]), np.array([1])).min() > 0.9
+
+
+def test_contradictory_clicks_keep_their_own_pixels() -> None:
+    pixels, alpha = two_things()
+    changed = obey_clicks(alpha, pixels, np.array([[60.0, 30.0], [70.0, 30.0]]), np.array([1, 0]))
+    assert changed[30, 60] > 0.9 and changed[30, 70] < 0.1

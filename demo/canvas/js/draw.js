@@ -58,6 +58,7 @@ function draw() {
     canvas.width = width;
     canvas.height = height;
   }
+  if (!width || !height) return; // on a hidden tab
   const pen = canvas.getContext('2d'), previewed = Boolean(state.photo && preview.mask && pointer.at && !pointer.stroke);
   canvas.dataset.preview = previewed;
   pen.setTransform(1, 0, 0, 1, 0, 0);

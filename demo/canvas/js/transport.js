@@ -59,6 +59,8 @@ async function showPhoto(reply) {
   const hadFocus = element.contains(document.activeElement);
   state.photo = reply.photo ? { ...reply.photo, token: reply.token, image: await loadImage(reply.photo.source) } : null;
   canvas.dataset.photo = state.photo ? state.photo.token : '';
+  const examples = document.getElementById('examples'); // the page's own
+  if (examples) examples.classList.toggle('photo-open', Boolean(state.photo));
   state.doc = reply.document || emptyDocument();
   Object.assign(state, { past: [], future: [], mattes: {}, textBoxes: [], busy: '' });
   Object.assign(request, { pending: null, outdated: false });
