@@ -52,7 +52,9 @@ def _find_part(pixels: np.ndarray, wrong: np.ndarray, x: int, y: int) -> np.ndar
     """(H, W) bool: the connected pixels around (x, y) that are wrong and similar in colour."""
     h, w = wrong.shape
     near = pixels[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2].reshape(-1, 3).mean(0)
-    similar = wrong & (np.abs(pixels - near.astype(np.float32)).max(2) <= _SIMILAR)
+    similar = wrong.copy()
+    for channel in range(3):  # one by one, to save memory
+        similar &= np.abs(pixels[..., channel] - np.float32(near[channel])) <= _SIMILAR
     similar[y, x] = True
     step = max(1, -(-max(h, w) // _GRID))
     rows, columns = -(-h // step), -(-w // step)

@@ -1,4 +1,7 @@
-"""Random messages and prompts: every one gets an answer or an expected error, never anything else."""
+"""Random messages and prompts: every one gets an answer or an expected error, never anything else.
+
+`MAM_FUZZ=20000 pytest tests/demo/test_fuzz.py` tries more of them.
+"""
 
 import json
 import os
@@ -23,7 +26,7 @@ anything = st.recursive(
 )
 number = st.integers(-50, 700) | st.floats() | anything
 op = st.fixed_dictionaries(
-    {"kind": st.sampled_from(["box", "point", "scribble", "candidate"]) | anything},
+    {"kind": st.sampled_from(["main", "box", "point", "scribble", "candidate"]) | anything},
     optional={
         "xy": st.lists(number, max_size=5) | st.lists(st.lists(number, max_size=3), max_size=4) | anything,
         "label": st.sampled_from([0, 1]) | anything,
@@ -51,7 +54,7 @@ document = (
 )
 often = settings(
     derandomize=bool(os.environ.get("CI")),  # CI tries the same messages every time
-    max_examples=150,
+    max_examples=int(os.environ.get("MAM_FUZZ", 150)),
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
