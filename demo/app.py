@@ -25,7 +25,7 @@ from demo.downloads import Downloads
 from demo.engine import Engine
 from demo.first_use import FirstUse, add_first_use
 from demo.tabs.batch import add_batch_tab
-from demo.tabs.cut_out import add_cut_out_tab
+from demo.tabs.cut_out import add_cut_out_tab, name_examples
 from mam import GraphError, Grounding, MamError, Matting, weights
 from mam.cli.values import parse_positive
 from mam.folders import BUNDLE
@@ -38,7 +38,13 @@ Drop a photo: its main object is cut out at once, with soft edges. Click or drag
 # On a phone the result is directly under the photo.
 CSS = "@media (max-width: 640px) { #examples.photo-open { display: none; } }"
 # Fonts of the visitor's own system: none are fetched from another server.
-THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]).set(
+THEME = gr.themes.Default(
+    primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+).set(
+    # White on the default's primary colour, and that colour on white, have too little contrast.
+    color_accent="*primary_600",
+    button_primary_background_fill="*primary_600",
+    button_primary_background_fill_hover="*primary_700",
     # The default's greys have too little contrast.
     body_text_color_subdued="*neutral_600",
     block_info_text_color="*neutral_600",
@@ -77,6 +83,7 @@ def build_demo(matting: Matting, first_use: FirstUse | None = None) -> gr.Blocks
         with gr.Tab("Many pictures"):
             add_batch_tab(engine, downloads)
         add_api(engine, downloads)
+        demo.load(js=name_examples(), api_visibility="private")
 
         def forget(request: gr.Request) -> None:
             engine.forget(request.session_hash)

@@ -100,6 +100,15 @@ def list_example_photos() -> list[Path]:
     return sorted(path for path in EXAMPLES.iterdir() if path.suffix in (".jpg", ".png"))
 
 
+def name_examples() -> str:
+    """Return a script that names the example buttons for screen readers; Gradio gives them none."""
+    names = json.dumps([path.stem.capitalize() for path in list_example_photos()])
+    return (
+        f"() => {{ const names = {names}; document.querySelectorAll('#examples button')"
+        ".forEach((button, i) => button.setAttribute('aria-label', 'Example: ' + names[i])); }"
+    )
+
+
 @dataclass(frozen=True)
 class CutOutEvents:
     """Handlers of the tab's events; each returns or yields the new session, if any, and a `Reply` for the canvas."""

@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -201,6 +202,18 @@ def test_only_taking_away_asks_for_more(visitor) -> None:
     visitor.click(200, 200)
     visitor.wait_for_answer("now click on the object")
     expect(visitor.tab.locator("#save_alpha")).to_be_disabled()
+
+
+def test_axe_finds_nothing_serious(visitor) -> None:
+    visitor.click(200, 200)
+    visitor.wait_for_answer()
+    visitor.wait_until_idle()
+    # Buttons fade in; until then their contrast is too low.
+    visitor.tab.wait_for_function("() => getComputedStyle(document.querySelector('#save_zip')).opacity === '1'")
+    # Gradio gives the button around an image no name.
+    report = Axe().run(visitor.tab, context={"exclude": [["#cutout"], ["#alpha"]]}).response
+    serious = [one for one in report["violations"] if one["impact"] in ("serious", "critical")]
+    assert [node["html"] for one in serious for node in one["nodes"]] == []
 
 
 def test_another_guidance_asks_again(visitor) -> None:
