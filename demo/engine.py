@@ -145,7 +145,7 @@ class Engine:
 
     @staticmethod
     def _is_another_object(ops: tuple[Op, ...], main: Callable[[], Segment]) -> bool:
-        """Whether the visitor's first click is beside the main object: then that is not what they want.
+        """Return whether the first click is beside the main object, so that the visitor wants another object.
 
         Args:
             ops: The operations on one object.

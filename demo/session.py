@@ -12,7 +12,7 @@ class Op:
     """One operation of a visitor on an object.
 
     Attributes:
-        kind: "main" for the main object of the photo, which is always the first operation; "box", "point", "scribble";
+        kind: "main" for the main object of the photo, with which a new document begins; "box", "point", "scribble";
             or "candidate" for one of the model's other answers.
         xy: Pixels of the original photo: (x0, y0, x1, y1), (x, y), or ((x, y), ...).
         label: Of a point or scribble: 1 foreground, 0 background.

@@ -24,8 +24,8 @@ def obey_clicks(alpha: np.ndarray, pixels: np.ndarray, points: np.ndarray, label
         alpha: (H, W) float32 in [0, 1].
         pixels: (H, W, 3) uint8, the image.
         points: (N, 2) clicks, x and y in pixels of the image.
-        labels: (N,) 1 foreground, 0 background; of contradictory clicks on one part the last decides, and the
-            others only their own pixels.
+        labels: (N,) 1 foreground, 0 background; if clicks on one part contradict each other, the last one
+            decides about the part, and the others only about their own pixels.
 
     Returns:
         (H, W) float32; `alpha` itself if it contradicts no click.
@@ -39,10 +39,10 @@ def obey_clicks(alpha: np.ndarray, pixels: np.ndarray, points: np.ndarray, label
             continue
         part = _find_part(pixels, wrong, x, y)
         soft = Image.fromarray(part.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(_EDGE))
-        # The blur stays inside the part's own pixels and their neighbours; the clicked pixel is set entirely.
+        # The part itself is set entirely; the blur only softens its edge outwards.
         share = np.maximum(np.asarray(soft, np.float32) / 255, part)
         alpha = np.maximum(alpha, share) if label else np.minimum(alpha, 1 - share)
-    for (x, y), label in clicks:  # what a later click on the same part changed
+    for (x, y), label in clicks:  # a later click on the same part may have changed this pixel
         if alpha[y, x] < OPAQUE if label else alpha[y, x] > CLEAR:
             alpha[y, x] = label
     return alpha

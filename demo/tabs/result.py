@@ -62,7 +62,7 @@ def add_result(engine: Engine, downloads: Downloads, session: gr.State, guidance
         alpha = _image("Alpha matte", "alpha")
     buttons = {"png": gr.Button(DOWNLOADS["png"], variant="primary", interactive=False, elem_id="save_png")}
     with gr.Row():
-        for kind in ("jpeg", "cutout", "alpha", "zip"):
+        for kind in [kind for kind in DOWNLOADS if kind not in buttons]:
             buttons[kind] = gr.Button(
                 DOWNLOADS[kind], interactive=False, elem_id=f"save_{kind}", size="sm", min_width=120
             )

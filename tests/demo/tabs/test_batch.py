@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from demo.tabs import batch
@@ -103,3 +104,9 @@ def test_without_a_text_model_the_page_explains_it(browser, page, files) -> None
     tab.locator("#batch_start").click()
     expect(tab.get_by_test_id("toast-body").last).to_contain_text("runs without a text model", timeout=30_000)
     tab.close()
+
+
+def test_the_report_names_what_should_be_checked() -> None:
+    report = batch.Batch(2, done=[(Image.new("RGB", (8, 8)), "a.jpg")] * 2, unsure=["a`b.jpg"]).report()
+    assert "Please check: `a'b.jpg`" in report and "0 failed" in report
+    assert "Please check" not in batch.Batch(1).report()
