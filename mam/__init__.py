@@ -6,6 +6,7 @@ from mam.grounding import FoundBox, FoundBoxes, Grounding
 from mam.images import ImageSource, Photo
 from mam.matte import Matte, NothingFound
 from mam.matting import Matting
+from mam.placement import Placement
 from mam.prompts import Prompt
 from mam.providers import Device
 from mam.scene import Guidance, Scene
@@ -31,6 +32,7 @@ __all__ = [
     "Matting",
     "NothingFound",
     "Photo",
+    "Placement",
     "Prompt",
     "PromptError",
     "Scene",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Literal, cast
 
 import numpy as np
@@ -15,6 +15,7 @@ from mam import composite
 from mam.composite import Colour
 from mam.foreground import foreground_colours
 from mam.images import ImageSource, Photo, open_photo
+from mam.placement import Placement
 from mam.profiles import convert_profile
 
 Fit = Literal["cover", "contain"]
@@ -61,6 +62,7 @@ class Style:
         softness: of the edges; -1 is hard, 0 unchanged, 1 soft.
         grow: how far the edges move outwards, or inwards if negative, in thousandths of the longest side.
         clean_colours: remove the original background from the colours of soft edges; False keeps the photo's pixels.
+        placement: the frame of the finished image, and where the objects stand in it.
     """
 
     background: Background | None = None
@@ -70,6 +72,7 @@ class Style:
     softness: float = 0.0
     grow: float = 0.0
     clean_colours: bool = True
+    placement: Placement = field(default_factory=Placement)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +103,7 @@ class Composition:
         """
         alpha = composite.merge_alphas(alphas)
         if longest is not None and max(alpha.shape) > longest:
-            photo, alpha = _downsample_photo(photo, longest), composite.downsample(alpha, longest)
+            photo, alpha = photo.downsample(longest), composite.downsample(alpha, longest)
         alpha = composite.adjust_edges(alpha, softness=style.softness, grow=style.grow)
         return cls(photo, limit_alpha(alpha, photo), style)
 
@@ -114,50 +117,62 @@ class Composition:
         # Where the image was transparent already, its own colours are known.
         return np.where((photo.alpha < 255)[..., None], photo.straight, colours)
 
+    @functools.cached_property
+    def placed(self) -> np.ndarray:
+        """The objects in the frame of the style's placement, (H', W', 4) uint8 RGBA, not premultiplied."""
+        return self.style.placement.place(self.cutout())
+
     def alpha_uint8(self) -> np.ndarray:
         """Return the alpha as (H, W) uint8, rounded."""
         return composite.to_uint8(self.alpha)
 
     def cutout(self) -> np.ndarray:
-        """Return the objects as (H, W, 4) uint8 RGBA, not premultiplied."""
+        """Return the objects in the photo's frame, (H, W, 4) uint8 RGBA, not premultiplied."""
         return np.dstack([self.foreground, self.alpha_uint8()])
 
     def over(self, background: Background) -> np.ndarray:
-        """Compose the objects over a background, with the style's fit, position and shadow.
+        """Compose the placed objects over a background, with the style's fit, position and shadow.
 
         Args:
             background: used instead of the style's.
 
         Returns:
-            (H, W, 3) uint8 RGB in the photo's colour profile.
+            (H', W', 3) uint8 RGB in the photo's colour profile, of the placement's frame.
 
         Raises:
             InputError: the background is neither a colour nor an image.
         """
-        behind = self._background_pixels(background)
+        foreground, alpha = self._placed_layers()
+        behind = self._background_pixels(background, alpha.shape)
         if self.style.shadow:
-            behind = composite.add_shadow(behind, self.alpha, self.style.shadow)
-        return composite.over(self.foreground, self.alpha, behind)
+            behind = composite.add_shadow(behind, alpha, self.style.shadow)
+        return composite.over(foreground, alpha, behind)
 
     def over_checkerboard(self) -> np.ndarray:
-        """Compose the objects over a checkerboard, without a shadow, as (H, W, 3) uint8 RGB."""
-        return composite.over(
-            self.foreground, self.alpha, self._to_photo_profile(composite.checkerboard(self.photo.size))
-        )
+        """Compose the placed objects over a checkerboard, without a shadow, as (H', W', 3) uint8 RGB."""
+        foreground, alpha = self._placed_layers()
+        return composite.over(foreground, alpha, self._to_photo_profile(composite.checkerboard(alpha.shape)))
 
     def pixels(self) -> np.ndarray:
-        """Compose the finished image: `over` the style's background, or `cutout` if it has none.
+        """Compose the finished image: `over` the style's background, or `placed` if it has none.
 
         Raises:
             InputError: the background is neither a colour nor an image.
         """
-        return self.cutout() if self.style.background is None else self.over(self.style.background)
+        return self.placed if self.style.background is None else self.over(self.style.background)
 
-    def _background_pixels(self, background: Background) -> np.ndarray:
-        """Make the background, (H, W, 3) uint8 in the photo's colour profile."""
-        size, style = self.photo.size, self.style
+    def _placed_layers(self) -> tuple[np.ndarray, np.ndarray]:
+        """Colours (H', W', 3) uint8 and alpha (H', W') float32 in [0, 1] of the placed objects."""
+        if self.style.placement == Placement():
+            return self.foreground, self.alpha  # not rounded
+        return self.placed[..., :3], self.placed[..., 3] / np.float32(255)
+
+    def _background_pixels(self, background: Background, size: tuple[int, int]) -> np.ndarray:
+        """Make the background, (H', W', 3) uint8 of a size (H', W') in the photo's colour profile."""
+        style = self.style
         if isinstance(background, Blur):
-            return composite.blur_background(self.photo.pixels, self.alpha, background.strength)
+            blurred = composite.blur_background(self.photo.pixels, self.alpha, background.strength)
+            return blurred if size == self.photo.size else composite.fit_image(blurred, size)
         if isinstance(background, Gradient):
             return self._to_photo_profile(composite.gradient(background.top, background.bottom, size))
         is_image = isinstance(background, _IMAGES) or hasattr(background, "read")
@@ -170,13 +185,6 @@ class Composition:
     def _to_photo_profile(self, pixels: np.ndarray, profile: bytes | None = None) -> np.ndarray:
         """Convert pixels from a colour profile, None for sRGB, to the photo's."""
         return convert_profile(pixels, profile, self.photo.icc_profile)
-
-
-def _downsample_photo(photo: Photo, longest: int) -> Photo:
-    alpha, straight = (
-        None if values is None else composite.downsample(values, longest) for values in (photo.alpha, photo.straight)
-    )
-    return replace(photo, pixels=composite.downsample(photo.pixels, longest), alpha=alpha, straight=straight)
 
 
 def limit_alpha(alpha: np.ndarray, photo: Photo) -> np.ndarray:

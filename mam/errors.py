@@ -24,7 +24,7 @@ class ImageTooLarge(InputError):
     """An image over the pixel limit, refused from its header alone."""
 
     def __init__(self, name: str, size: tuple[int, int], limit: int) -> None:
-        self.size, self.limit = size, limit
+        self.name, self.size, self.limit = name, size, limit
         h, w = size
         super().__init__(
             f"{name} has {h} x {w} = {h * w / 1e6:.1f} megapixels; the limit is {limit / 1e6:.1f}. "

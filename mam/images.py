@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from PIL import Image
 
-from mam import pixels
+from mam import composite, pixels
 from mam.errors import InputError
 from mam.fetch import fetch, is_address, name_of
 from mam.image_files import ACCEPTED, DAMAGE, DecodedImage, check_size, decode_file, decode_image
@@ -49,6 +49,22 @@ class Photo:
     def size(self) -> tuple[int, int]:
         """Size (H, W) in pixels."""
         return self.pixels.shape[0], self.pixels.shape[1]
+
+    def limit_pixels(self, most: int) -> Photo:
+        """Return the photo, made smaller if it has more than `most` pixels; `note` then states it."""
+        h, w = self.size
+        if h * w <= most:
+            return self
+        smaller = self.downsample(int(max(h, w) * (most / (h * w)) ** 0.5))
+        note = f"The photo has {h * w / 1e6:.0f} megapixels and was made smaller, to {most / 1e6:.0f}."
+        return replace(smaller, note=f"{self.note} {note}".strip())
+
+    def downsample(self, longest: int) -> Photo:
+        """Return the photo with a longest side of at most `longest` pixels."""
+        alpha, straight = (
+            None if values is None else composite.downsample(values, longest) for values in (self.alpha, self.straight)
+        )
+        return replace(self, pixels=composite.downsample(self.pixels, longest), alpha=alpha, straight=straight)
 
 
 ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | np.ndarray | Photo

@@ -380,3 +380,11 @@ def test_metadata_leaves_out_where_and_by_whom() -> None:
     assert dict(kept)[ExifTags.Base.Make] == "Camera" and ExifTags.Base.Artist not in kept
     assert set(kept.get_ifd(ExifTags.IFD.Exif)) == {ExifTags.Base.FNumber}
     assert not kept.get_ifd(ExifTags.IFD.GPSInfo)
+
+
+def test_a_large_photo_is_made_smaller_and_says_so() -> None:
+    photo = open_photo(np.full((300, 400, 4), 200, np.uint8))
+    smaller = photo.limit_pixels(30_000)
+    assert smaller.size == (150, 200) and smaller.alpha.shape == smaller.straight.shape[:2] == (150, 200)
+    assert smaller.note == "The photo has 0 megapixels and was made smaller, to 0."
+    assert photo.limit_pixels(120_000) is photo
