@@ -10,6 +10,7 @@ from typing import Any, Literal
 from mam import crops
 from mam.automatic import find_main_object
 from mam.boxes import PixelBox, full_box
+from mam.cleanup import clean_up
 from mam.clicks import obey_clicks
 from mam.composition import limit_alpha
 from mam.contract import EMBEDDING
@@ -194,7 +195,8 @@ class Scene:
             guidance == "mask",
         )
         placed = crops.place_on_canvas(alpha[0, 0], segment.crop, self.photo.size)
-        obedient = obey_clicks(placed, self.photo.pixels, segment.points, segment.labels)
+        cleaned = clean_up(placed, self.photo.pixels, segment.mask, segment.points, segment.labels)
+        obedient = obey_clicks(cleaned, self.photo.pixels, segment.points, segment.labels)
         return Matte.of(self.photo, limit_alpha(obedient, self.photo), segment)
 
     def _segment(self, prompts: list[CheckedPrompt], recrop: bool) -> Iterator[tuple[int, Segment]]:

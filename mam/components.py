@@ -1,0 +1,46 @@
+"""Connected regions of a mask, in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def label_regions(mask: np.ndarray) -> np.ndarray:
+    """Number the connected regions of a mask; pixels are connected by their sides.
+
+    Args:
+        mask: (H, W) bool.
+
+    Returns:
+        (H, W) int32: 0 outside the mask, 1, 2, ... in its regions.
+    """
+    h, w = mask.shape
+    edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    rows, starts = np.nonzero(edges == 1)
+    ends = np.nonzero(edges == -1)[1]
+    first_of_row = np.searchsorted(rows, np.arange(h + 1))
+    parent = list(range(len(rows)))
+
+    def find(run: int) -> int:
+        while parent[run] != run:
+            parent[run] = parent[parent[run]]
+            run = parent[run]
+        return run
+
+    begin, end = starts.tolist(), ends.tolist()
+    for row in range(1, h):  # join the runs of pixels of neighbouring rows that touch
+        above, below = first_of_row[row - 1], first_of_row[row]
+        last_above, last_below = below, first_of_row[row + 1]
+        while above < last_above and below < last_below:
+            if begin[above] < end[below] and begin[below] < end[above]:
+                parent[find(below)] = find(above)
+            if end[above] < end[below]:
+                above += 1
+            else:
+                below += 1
+    roots = np.array([find(run) for run in range(len(rows))], np.int64)
+    numbers = np.unique(roots, return_inverse=True)[1].astype(np.int32) + 1
+    labels = np.zeros((h, w), np.int32)
+    for row, start, stop, number in zip(rows.tolist(), begin, end, numbers.tolist(), strict=True):
+        labels[row, start:stop] = number
+    return labels
