@@ -17,6 +17,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import gradio as gr
+from gradio.components import Component
 
 from demo import zero_gpu
 from demo.api import add_api
@@ -25,7 +26,9 @@ from demo.downloads import Downloads
 from demo.engine import Engine
 from demo.first_use import FirstUse, add_first_use
 from demo.tabs.batch import add_batch_tab
-from demo.tabs.cut_out import add_cut_out_tab, name_examples
+from demo.tabs.cut_out import add_cut_out_tab
+from demo.tabs.style import backgrounds_css
+from demo.texts import ENGLISH, Texts, i18n, label
 from mam import GraphError, Grounding, MamError, Matting, weights
 from mam.cli.values import parse_positive
 from mam.folders import BUNDLE
@@ -33,10 +36,6 @@ from mam.variants import VARIANTS
 
 TITLE = "Matting Anything"
 DEVICES = ("auto", "cpu", "cuda")
-INTRODUCTION = """# Matting Anything
-Drop a photo: its main object is cut out at once, with soft edges. Click or drag a box to choose another one."""
-# On a phone the result is directly under the photo.
-CSS = "@media (max-width: 640px) { #examples.photo-open { display: none; } }"
 # Fonts of the visitor's own system: none are fetched from another server.
 THEME = gr.themes.Default(
     primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
@@ -58,11 +57,19 @@ THEME = gr.themes.Default(
 # opened last, up to `state_session_capacity`: a hundred hold about 150 MB.
 LAUNCH: dict[str, Any] = {
     "theme": THEME,
-    "css": CSS,
+    "css": (Path(__file__).parent / "style.css").read_text("utf-8") + backgrounds_css(),
+    "i18n": i18n(),
     "max_file_size": f"{LIMITS.upload_megabytes}mb",
     "footer_links": ["api"],
     "state_session_capacity": 100,
 }
+# Gradio gives each radio button a group of its own, so that arrow keys would not move between them.
+_GROUP_RADIOS = """() => {
+  const group = () => document.querySelectorAll('fieldset').forEach((set, i) =>
+    set.querySelectorAll('input[type=radio]').forEach((radio) => { radio.name = 'group' + i; }));
+  new MutationObserver(group).observe(document.body, { childList: true, subtree: true });
+  group();
+}"""
 
 
 def build_demo(matting: Matting, first_use: FirstUse | None = None) -> gr.Blocks:
@@ -74,16 +81,24 @@ def build_demo(matting: Matting, first_use: FirstUse | None = None) -> gr.Blocks
     """
     engine, downloads = Engine(matting), Downloads()
     with gr.Blocks(title=TITLE, delete_cache=(1800, 1800), analytics_enabled=False) as demo:
-        gr.Markdown(INTRODUCTION)
+        with gr.Row(elem_id="header"):
+            gr.Markdown(f"# {TITLE}")
+            gr.Markdown(label("introduction"))
         if first_use is not None:
             add_first_use(first_use)
             first_use.start(engine)
-        with gr.Tab("Cut out"):
-            add_cut_out_tab(engine, downloads)
-        with gr.Tab("Many pictures"):
-            add_batch_tab(engine, downloads)
+        with gr.Tab(label("tab_cut_out")):
+            result = add_cut_out_tab(engine, downloads)
+        with gr.Tab(label("tab_batch")):
+            batch = add_batch_tab(engine, downloads)
         add_api(engine, downloads)
-        demo.load(js=name_examples(), api_visibility="private")
+
+        def translate(request: gr.Request) -> dict[Component, Any]:
+            texts = Texts.of(request)
+            return {**result.controls.choices(texts), **batch.choices(texts)}
+
+        translated = [*result.controls.choices(ENGLISH), *batch.choices(ENGLISH)]
+        demo.load(translate, None, translated, js=_GROUP_RADIOS, api_visibility="private", show_progress="hidden")
 
         def forget(request: gr.Request) -> None:
             engine.forget(request.session_hash)
@@ -124,7 +139,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_option("device", "auto", choices=DEVICES)
     add_option("threads", type=parse_positive, help="CPU threads per graph; default: all, within a container's quota")
     add_option("root-path", help="the path under which a proxy serves the page, such as /matting")
-    add_option("max-pixels", 24_000_000, type=parse_positive, help="larger uploads are refused")
+    add_option("max-pixels", 24_000_000, type=parse_positive, help="larger photos are made smaller")
     add_switch("share", "a public address through Gradio's servers")
     add_switch("mcp", "offer the API to language models too, through the Model Context Protocol")
     arguments = parser.parse_args(argv)

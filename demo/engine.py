@@ -13,6 +13,9 @@ from typing import Any
 from demo.session import Op, Session, Visitors, has_foreground
 from demo.store import Store
 from mam import FoundBoxes, GraphError, Matte, Matting, NothingFound, Prompt, Scene, Segment
+from mam.images import Photo, open_photo
+
+_DECODED_AT_MOST = 5  # times the pixels that the model gets: phones make 108 megapixels
 
 
 class Engine:
@@ -80,7 +83,9 @@ class Engine:
             InputError: The file cannot be used.
             FileNotFoundError: The upload has expired.
         """
-        return self.store.get((session.token,), lambda: self.matting.open(Path(session.path)))
+        return self.store.get(
+            (session.token,), lambda: self.matting.open(read_photo(session.path, self.matting.max_pixels))
+        )
 
     def segment(self, session: Session, ops: tuple[Op, ...]) -> Segment:
         """Return SAM's segment for the operations on one object; each correction starts from the segment before it.
@@ -156,6 +161,16 @@ class Engine:
         mask, (x, y) = main().mask, ops[1].xy
         h, w = mask.shape
         return 0 <= x <= w and 0 <= y <= h and not mask[min(int(y), h - 1), min(int(x), w - 1)]
+
+
+def read_photo(path: str, max_pixels: int) -> Photo:
+    """Read a visitor's photo; one of more than `max_pixels` is made smaller.
+
+    Raises:
+        InputError: The file cannot be used.
+        FileNotFoundError: It was deleted.
+    """
+    return open_photo(Path(path), _DECODED_AT_MOST * max_pixels).limit_pixels(max_pixels)
 
 
 def prompt_from(ops: tuple[Op, ...], previous: Segment | None) -> Prompt:

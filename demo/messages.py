@@ -11,13 +11,9 @@ from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
 
-from mam import MamError
+from demo.texts import ENGLISH, Texts
+from mam import ImageTooLarge, MamError
 
-NO_TEXT_MODEL = (
-    "This page runs without a text model; use a box, clicks or a scribble. "
-    "docs/models.md explains how its owner can add one."
-)
-EXPIRED = "This photo has expired here; please open it again."
 UNEXPECTED = "for an unexpected reason; the server's log has the details"
 UNSURE = 0.7
 """Predicted IoU below which visitors are asked to look at a result."""
@@ -29,9 +25,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def describe(error: Exception) -> str:
+def describe(error: Exception, texts: Texts = ENGLISH) -> str:
     """Return a text about one of the `EXPECTED_ERRORS`; a missing file is an upload that was deleted after its time."""
-    return EXPIRED if isinstance(error, FileNotFoundError) else str(error)
+    if isinstance(error, FileNotFoundError):
+        return texts("expired")
+    if isinstance(error, ImageTooLarge):
+        h, w = error.size
+        return texts("too_many_pixels", name=error.name, megapixels=round(h * w / 1e6), limit=round(error.limit / 1e6))
+    return str(error)
 
 
 def visitor_error(text: str, title: str = "Error") -> gr.Error:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import html
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from demo.canvas.protocol import PreviewRequest, Reply, limits_as_javascript
+from demo.texts import tables_as_javascript
 
 _HERE = Path(__file__).parent
 _SCRIPTS = ("state", "transport", "draw", "panels", "input")
@@ -17,31 +19,49 @@ _SCRIPTS = ("state", "transport", "draw", "panels", "input")
 class PromptCanvas(gr.HTML):
     """A canvas for boxes, points and scribbles on several objects of a photo.
 
-    Its event `uploaded` brings an `UploadMessage`, its event `prompt` a `PromptMessage`; its value is a `Reply`. See
-    `demo.canvas.protocol`.
+    Its event `uploaded` brings an `UploadMessage`, `example` an `ExampleMessage`, `prompt` a `PromptMessage`, `save`
+    nothing. Its value is a `Reply`. See `demo.canvas.protocol`.
 
     Args:
         mask_at: Called by the browser with a `PreviewRequest` while the pointer rests on the photo; returns a data URL
             of the mask that a click there would give, or None.
         value: The first reply.
+        examples: Data URLs of thumbnails by the names of photos that are offered while none is open.
         options: As for `gr.HTML`.
     """
 
     is_template = True  # Gradio renders it as a gr.HTML
 
-    def __init__(self, mask_at: Callable[[PreviewRequest], str | None], value: Reply, **options: Any) -> None:
+    def __init__(
+        self,
+        mask_at: Callable[[PreviewRequest], str | None],
+        value: Reply,
+        examples: Mapping[str, str],
+        **options: Any,
+    ) -> None:
         def preview(message: PreviewRequest) -> str | None:  # the browser calls it by this name
             return mask_at(message)
 
         super().__init__(
             value=value,
-            html_template=(_HERE / "template.html").read_text("utf-8"),
+            html_template=template(examples),
             css_template=(_HERE / "style.css").read_text("utf-8"),
             js_on_load=script(),
             server_functions=[preview],
             apply_default_css=False,
             **options,
         )
+        # Gradio sends the attribute of each argument to the page, and takes a missing one for an event.
+        self.examples, self.mask_at = list(examples), None
+
+
+def template(examples: Mapping[str, str]) -> str:
+    """Return the component's HTML, with a button per example."""
+    buttons = "".join(
+        f'<button type="button" data-example="{html.escape(name)}"><img src="{source}" alt=""></button>'
+        for name, source in examples.items()
+    )
+    return (_HERE / "template.html").read_text("utf-8").replace("<!-- examples -->", buttons)
 
 
 def script() -> str:
@@ -50,4 +70,5 @@ def script() -> str:
     Gradio calls it with `element`, the component's own part of the page; `props.value`; `server.preview`; `trigger`,
     which sends an event; and `watch`.
     """
-    return limits_as_javascript() + "\n".join((_HERE / "js" / f"{name}.js").read_text("utf-8") for name in _SCRIPTS)
+    scripts = ((_HERE / "js" / f"{name}.js").read_text("utf-8") for name in _SCRIPTS)
+    return limits_as_javascript() + tables_as_javascript() + "\n".join(scripts)

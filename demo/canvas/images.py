@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from demo.canvas.protocol import CandidateMessage, MatteMessage, PhotoMessage
 from mam import Matte, Segment
@@ -15,11 +16,12 @@ from mam.boxes import full_box, mask_bounds, pad_box
 from mam.composite import downsample
 from mam.contract import MASK_SIDE
 from mam.frames import SIDE, Frame
-from mam.images import Photo
+from mam.images import Photo, open_photo
 
 _LONGEST = 2048  # pixels of the photo on the canvas, enough to zoom in on hair
 _PREVIEW = 512
 _THUMBNAIL = 112
+_SAME = 0.9  # IoU from which two answers look the same
 _THUMBNAIL_MARGIN = 8  # pixels of the low-resolution masks
 
 
@@ -29,6 +31,12 @@ def photo_message(photo: Photo) -> PhotoMessage:
     image = Image.fromarray(downsample(photo.pixels, _LONGEST))
     source = _data_url(image, "JPEG", quality=92, subsampling=0, icc_profile=photo.icc_profile)
     return {"width": w, "height": h, "source": source}
+
+
+def thumbnail_url(path: Path, side: int) -> str:
+    """Return a data URL of a square thumbnail, cut from the middle of a photo."""
+    square = ImageOps.fit(Image.fromarray(open_photo(path).pixels), (side, side), Image.Resampling.LANCZOS)
+    return _data_url(square, "JPEG", quality=85)
 
 
 def matte_message(matte: Matte, key: str, *, with_pixels: bool, with_candidates: bool) -> MatteMessage:
@@ -54,24 +62,34 @@ def preview_url(segment: Segment) -> str:
 
 
 def _candidates(matte: Matte) -> list[CandidateMessage]:
-    """SAM's answers 1 to 3, each as a thumbnail of the part of the photo where any of them is."""
+    """Those of SAM's answers 1 to 3 that differ from the chosen one and from each other.
+
+    Each is a thumbnail of the part of the photo where any answer is. The chosen one is among them if it is one of 1 to
+    3, so that it can be chosen again.
+    """
     segment, (x0, y0, x1, y1) = matte.segment, matte.segment.crop
     h, w = (-(-v * MASK_SIDE // SIDE) for v in Frame.of((y1 - y0, x1 - x0)).input_size)
-    masks = segment.low_res_masks[1:, :h, :w] > 0
+    masks = segment.low_res_masks[:, :h, :w] > 0
     union = masks.any(0)
     left, top, right, bottom = pad_box(mask_bounds(union) or full_box(union.shape), _THUMBNAIL_MARGIN, union.shape)
     y_scale, x_scale = (y1 - y0) / h, (x1 - x0) / w
     part = matte.photo.pixels[
         y0 + int(top * y_scale) : y0 + round(bottom * y_scale), x0 + int(left * x_scale) : x0 + round(right * x_scale)
     ]
+    shown = [segment.chosen]
+    for k in (1, 2, 3):
+        if masks[k].any() and all(_overlap(masks[k], masks[other]) < _SAME for other in shown):
+            shown.append(k)
     return [
-        {
-            "index": k,
-            "score": round(float(segment.scores[k]), 3),
-            "source": _thumbnail_url(part, mask[top:bottom, left:right]),
-        }
-        for k, mask in enumerate(masks, 1)
+        {"index": k, "source": _thumbnail_url(part, masks[k][top:bottom, left:right])}
+        for k in sorted(shown)
+        if k > 0 and len(shown) > 1
     ]
+
+
+def _overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the IoU of two masks."""
+    return float((one & other).sum() / max(1, (one | other).sum()))
 
 
 def _thumbnail_url(pixels: np.ndarray, mask: np.ndarray) -> str:

@@ -103,6 +103,12 @@ class UploadMessage(TypedDict):
     path: str
 
 
+class ExampleMessage(TypedDict):
+    """The data of the event `example`: the name of the example that was chosen."""
+
+    name: str
+
+
 class PreviewRequest(TypedDict):
     """The argument of the server function `preview`: a click that was not made yet, on an object with these `ops`.
 
@@ -125,7 +131,6 @@ class NoPhoto(TypedDict):
     kind: Literal["no_photo"]
     text: str
     error: bool
-    status: str
 
 
 class Busy(TypedDict):
@@ -152,14 +157,17 @@ class PhotoMessage(TypedDict):
 
 
 class PhotoOpened(TypedDict):
-    """A photo to show; its document, if it has one, is what the browser sends back as its first turn."""
+    """A photo to show, and its document, which the browser sends back as its first turn if it has any prompts.
+
+    `note` states what was left out of the file; it stays in sight until the next change.
+    """
 
     kind: Literal["photo"]
     token: str
     photo: PhotoMessage
-    document: NotRequired[Document]
+    document: Document
+    note: str
     text: str
-    status: str
 
 
 class AskAgain(TypedDict):
@@ -170,10 +178,9 @@ class AskAgain(TypedDict):
 
 
 class CandidateMessage(TypedDict):
-    """One of SAM's other answers: its predicted quality and a data URL of a thumbnail."""
+    """One of SAM's other answers: a data URL of a thumbnail."""
 
     index: int
-    score: float
     source: str
 
 
@@ -195,7 +202,6 @@ class Mattes(TypedDict):
     mattes: dict[str, MatteMessage]
     text: str
     error: bool
-    status: NotRequired[str]
 
 
 class BoxMessage(TypedDict):
@@ -213,7 +219,6 @@ class TextBoxes(TypedDict):
     boxes: list[BoxMessage]
     text: str
     error: bool
-    status: NotRequired[str]
 
 
 Reply = NoPhoto | Busy | Failure | PhotoOpened | AskAgain | Mattes | TextBoxes

@@ -13,12 +13,14 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
+from gradio.components import Component
 from PIL import Image
 
 from demo.downloads import Downloads, safe_name
-from demo.engine import Engine
-from demo.messages import EXPECTED_ERRORS, NO_TEXT_MODEL, UNEXPECTED, UNSURE, show_errors, visitor_error
-from mam import MamError, Matte, Matting, NothingFound, PromptError, Scene
+from demo.engine import Engine, read_photo
+from demo.messages import EXPECTED_ERRORS, UNSURE, describe, show_errors, visitor_error
+from demo.texts import ENGLISH, Texts, label
+from mam import MamError, Matte, Matting, NothingFound, Scene
 from mam.composite import downsample
 from mam.image_files import SUFFIXES
 from mam.writing import write_image
@@ -33,10 +35,7 @@ Rule = Callable[[Scene, str], Matte | NothingFound]
 
 def cut_out_main_object(scene: Scene, text: str) -> Matte | NothingFound:
     """Cut out what is found without a prompt."""
-    matte = scene.matte()
-    if not matte:
-        raise PromptError("no main object was found; choose another rule, or cut it out in the first tab.")
-    return matte
+    return scene.matte()
 
 
 def cut_out_middle(scene: Scene, text: str) -> Matte | NothingFound:
@@ -50,10 +49,10 @@ def cut_out_text(scene: Scene, text: str) -> Matte | NothingFound:
     return scene.matte(text=text)
 
 
-MAIN_OBJECT, MIDDLE, TEXT = "The main object", "What is in the middle", "What I describe"
+MAIN_OBJECT, MIDDLE, TEXT = "rule_main", "rule_middle", "rule_text"
 RULES: dict[str, Rule] = {MAIN_OBJECT: cut_out_main_object, MIDDLE: cut_out_middle, TEXT: cut_out_text}
 
-CUTOUT, WHITE, ALPHA = "Cut-outs (PNG)", "On white (JPEG)", "Alphas (PNG)"
+CUTOUT, WHITE, ALPHA = "form_cutout", "form_white", "form_alpha"
 FORMS = {CUTOUT: "cutout", WHITE: "on", ALPHA: "alpha"}  # and how file names end
 
 
@@ -75,20 +74,26 @@ class Batch:
         """How many files are done or failed."""
         return len(self.done) + len(self.failed)
 
-    def report(self) -> str:
+    def report(self, texts: Texts = ENGLISH) -> str:
         """Return Markdown: how many are done, what to check, and what failed and why."""
-        lines = [f"**{self.finished} of {self.total}** done, {len(self.failed)} failed."]
+        lines = [f"**{texts('batch_done', done=len(self.done), total=self.total)}**"]
         if self.unsure:
-            lines.append(
-                "Please check: " + ", ".join("`{}`".format(name.replace("`", "'")) for name in self.unsure) + "\n"
-            )
-        for name, reason in self.failed:
-            lines.append("- `{}`: `{}`".format(name.replace("`", "'"), reason.replace("`", "'")))
-        return "\n".join(lines)
+            names = ", ".join(map(_quote, self.unsure))
+            lines.append(f"{texts('batch_check')} {names}")
+        if self.failed:
+            lines.append(texts("batch_failed", failed=len(self.failed)))
+        failures = [f"- {_quote(name)}: {_quote(reason)}" for name, reason in self.failed]
+        return "\n\n".join([*lines, "\n".join(failures)]).strip()
 
 
 def run_batch(
-    matting: Matting, files: Sequence[str], rule: str, form: str, archive: Path, text: str = ""
+    matting: Matting,
+    files: Sequence[str],
+    rule: str,
+    form: str,
+    archive: Path,
+    text: str = "",
+    texts: Texts = ENGLISH,
 ) -> Iterator[Batch]:
     """Cut one object out of each file into a ZIP archive; a file that fails is listed and the others continue.
 
@@ -99,6 +104,7 @@ def run_batch(
         form: A key of `FORMS`.
         archive: The file to write.
         text: For the rule `TEXT`.
+        texts: In the visitor's language.
 
     Yields:
         The same batch, after each file.
@@ -117,10 +123,10 @@ def run_batch(
         for file in files:
             name = Path(file).name
             try:
-                scene = matting.open(Path(file))
+                scene = matting.open(read_photo(file, matting.max_pixels))
                 matte = RULES[rule](scene, text)
                 if not matte:
-                    raise MamError(str(matte))
+                    raise MamError(texts("batch_nothing_main") if rule == MAIN_OBJECT else str(matte))
                 written = _write(matte, form, archive.parent / "one")
                 bundle.write(written, _unused_name(scene.photo.name, FORMS[form], written.suffix, used))
                 written.unlink()
@@ -129,43 +135,74 @@ def run_batch(
                     batch.unsure.append(name)
                 batch.done.append((Image.fromarray(downsample(matte.over_checkerboard(), _PREVIEW)), label))
             except EXPECTED_ERRORS as error:
-                batch.failed.append((name, str(error)))
+                batch.failed.append((name, describe(error, texts)))
             except Exception:  # a defect with one file must not cost the others
                 _log.exception("batch: %s", name)
-                batch.failed.append((name, f"could not be cut out, {UNEXPECTED}"))
+                batch.failed.append((name, texts("batch_unexpected")))
             yield batch
 
 
-def add_batch_tab(engine: Engine, downloads: Downloads) -> None:
+def add_batch_tab(engine: Engine, downloads: Downloads) -> BatchControls:
     """Lay out the tab inside an open `gr.Blocks` and connect its events."""
-    gr.Markdown(f"One rule for up to {MAX_IMAGES} images; files that fail are listed and the others continue.")
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             files = gr.File(
-                file_count="multiple", file_types=sorted(SUFFIXES), label="Pictures", elem_id="batch_files", height=220
+                file_count="multiple",
+                file_types=sorted(SUFFIXES),
+                label=label("photos"),
+                elem_id="batch_files",
+                height=200,
             )
-            rule = gr.Radio(list(RULES), value=MAIN_OBJECT, label="Cut out", elem_id="batch_rule")
-            text = gr.Textbox(label="Description", placeholder="the dog", visible=False, elem_id="batch_text")
-            form = gr.Radio(list(FORMS), value=CUTOUT, label="As")
+            rules = [MAIN_OBJECT, MIDDLE, *([TEXT] if engine.has_text_model else [])]
+            rule = gr.Radio(ENGLISH.choices(rules), value=MAIN_OBJECT, label=label("rule"), elem_id="batch_rule")
+            text = gr.Textbox(
+                label=label("description"), placeholder=label("describe_hint"), visible=False, elem_id="batch_text"
+            )
+            form = gr.Radio(ENGLISH.choices(FORMS), value=CUTOUT, label=label("save_as"), elem_id="batch_form")
             with gr.Row():
-                start = gr.Button("Start", variant="primary", elem_id="batch_start")
-                stop = gr.Button("Stop", elem_id="batch_stop")
+                start = gr.Button(label("begin"), variant="primary", elem_id="batch_start")
+                stop = gr.Button(label("stop"), elem_id="batch_stop")
         with gr.Column(scale=3, min_width=320):
-            report = gr.Markdown("", elem_id="batch_report")
-            gallery = gr.Gallery(label="Results", format="png", columns=4, height=420, elem_id="batch_gallery")
-            archive = gr.File(label="All results", elem_id="batch_zip")
+            report = gr.Markdown(label("batch_introduction"), elem_id="batch_report")
+            archive = gr.File(label=label("all_results"), elem_id="batch_zip", visible=False)
+            gallery = gr.Gallery(
+                label=label("results"),
+                format="png",
+                columns=4,
+                height="auto",
+                elem_id="batch_gallery",
+                visible=False,
+            )
 
     events = BatchEvents(engine, downloads)
     rule.input(lambda chosen: gr.update(visible=chosen == TEXT), rule, text, queue=False, api_visibility="private")
-    start.click(
+    outputs = [report, gallery, archive]
+    begun = start.click(events.begin, [files, rule], outputs, api_visibility="private", concurrency_limit=None)
+    begun.success(
         events.run,
         [files, rule, text, form],
-        [report, gallery, archive],
+        outputs,
         api_visibility="private",
         concurrency_id="batch",
         concurrency_limit=1,
     )
     stop.click(events.stop, queue=False, api_visibility="private")
+    return BatchControls(rule, form)
+
+
+@dataclass(frozen=True)
+class BatchControls:
+    """The controls whose choices Gradio does not translate."""
+
+    rule: gr.Radio
+    form: gr.Radio
+
+    def choices(self, texts: Texts) -> dict[Component, Any]:
+        """Return updates with the choices in a visitor's language."""
+        return {
+            control: gr.update(choices=texts.choices([key for _, key in control.choices]))
+            for control in (self.rule, self.form)
+        }
 
 
 class BatchEvents:
@@ -173,13 +210,24 @@ class BatchEvents:
 
     def __init__(self, engine: Engine, downloads: Downloads) -> None:
         self.engine, self.downloads = engine, downloads
-        self._running: set[str] = set()  # visitors
+        self._begun: set[str] = set()  # visitors whose photos wait or are worked on
         self._stopping: set[str] = set()  # those of them who pressed Stop
+
+    @show_errors
+    def begin(self, files: list[str] | None, rule: str, request: gr.Request) -> tuple[Any, Any, Any]:
+        """Show that the photos wait: those of other visitors may come first."""
+        texts = Texts.of(request)
+        if rule == TEXT and not self.engine.has_text_model:
+            raise visitor_error(texts("no_text_model"))
+        if not files:
+            raise visitor_error(texts("choose_photos"))
+        self._begun.add(request.session_hash)
+        return texts("batch_done", done=0, total=len(files)), gr.update(visible=False), gr.update(visible=False)
 
     @show_errors
     def run(
         self,
-        files: list[str] | None,
+        files: list[str],
         rule: str,
         text: str,
         form: str,
@@ -187,32 +235,34 @@ class BatchEvents:
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio recognises this default
     ) -> Iterator[tuple[Any, Any, Any]]:
         """Yield a report, the previews and, at the end, the archive."""
-        if rule == TEXT and not self.engine.has_text_model:
-            raise visitor_error(NO_TEXT_MODEL, "No text model")
-        if not files:
-            raise visitor_error("Choose some images first.", "Nothing to do")
-        archive, visitor = self.downloads.path("mattes", ".zip"), request.session_hash
+        archive, visitor, texts = self.downloads.path("mattes", ".zip"), request.session_hash, Texts.of(request)
         shown: list[tuple[str, str]] = []
-        self._running.add(visitor)
+        batch = Batch(len(files))
         try:
-            with contextlib.closing(run_batch(self.engine.matting, files, rule, form, archive, text)) as steps:
-                for batch in steps:
-                    progress((batch.finished, batch.total), unit="images")
+            steps = run_batch(self.engine.matting, files, rule, form, archive, text, texts)
+            with contextlib.closing(steps):
+                while visitor not in self._stopping and (finished := next(steps, None)) is not None:
+                    batch = finished
+                    progress((batch.finished, batch.total), unit="")
                     # As files: images would be written again, while the browser reads them, with every report.
-                    for image, label in batch.done[len(shown) :]:
-                        shown.append((self.downloads.png(np.asarray(image), label, "preview"), label))
-                    yield batch.report(), shown, None
-                    if visitor in self._stopping:
-                        break
+                    for image, name in batch.done[len(shown) :]:
+                        shown.append((self.downloads.png(np.asarray(image), name, "preview"), name))
+                    yield batch.report(texts), gr.update(value=shown, visible=bool(shown)), gr.skip()
         finally:
-            self._running.discard(visitor)
+            self._begun.discard(visitor)
             self._stopping.discard(visitor)
-        yield batch.report(), gr.skip(), str(archive) if batch.done else None
+        made = gr.update(value=str(archive), visible=True) if batch.done else gr.update(visible=False)
+        yield batch.report(texts), gr.skip(), made
 
     def stop(self, request: gr.Request) -> None:
-        """End a visitor's batch after the current file."""
-        if request.session_hash in self._running:
+        """End a visitor's batch after the current file, or before it has started."""
+        if request.session_hash in self._begun:
             self._stopping.add(request.session_hash)
+
+
+def _quote(text: str) -> str:
+    """Return a text as Markdown's code, so that nothing in it is formatted."""
+    return "`{}`".format(text.replace("`", "'"))
 
 
 def _write(matte: Matte, form: str, path: Path) -> Path:

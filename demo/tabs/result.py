@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,19 +18,13 @@ from demo.engine import Engine
 from demo.messages import EXPECTED_ERRORS, describe, show_errors
 from demo.session import SceneObject, Session, has_foreground
 from demo.tabs.style import StyleControls, Values
-from mam import Matte, PromptError
-from mam.composition import Composition, Style
+from demo.texts import ENGLISH, Texts, label, load_tables
+from mam import Guidance, Matte, PromptError, Style
+from mam.composite import fit_image
+from mam.composition import Composition
 from mam.images import Photo
 
-GUIDANCE = {"One object": "alpha", "One of several": "mask"}
-ALL, SELECTED = "All visible objects", "The selected object"
-DOWNLOADS = {
-    "png": "Download",
-    "jpeg": "JPEG",
-    "cutout": "Without background, PNG",
-    "alpha": "Alpha, PNG",
-    "zip": "All objects, ZIP",
-}
+FORMATS = ("format_png", "format_jpeg", "format_cutout", "format_alpha", "format_zip")
 LONGEST = 1280  # pixels of a preview
 _QUEUE = {"api_visibility": "private", "show_progress": "hidden", "concurrency_id": "result", "concurrency_limit": 2}
 _START_DOWNLOAD = """(file) => {
@@ -38,54 +34,89 @@ _START_DOWNLOAD = """(file) => {
   link.download = file.orig_name;
   link.click();
 }"""
+# A browser allows it on https and localhost, and some only as long as the click is fresh.
+_COPY = """async (file) => {
+  if (!file) return '';
+  const tables = TABLES, texts = tables[document.documentElement.lang.split('-')[0]] || tables.en;
+  try {
+    const image = await (await fetch(file.url)).blob();
+    await navigator.clipboard.write([new ClipboardItem({ 'image/png': image })]);
+    return texts.copied;
+  } catch (error) {
+    return texts.copy_refused;
+  }
+}"""
 
 
-def add_result(engine: Engine, downloads: Downloads, session: gr.State, guidance: gr.Radio) -> ResultEvents:
+def add_result(engine: Engine, downloads: Downloads, session: gr.State) -> ResultEvents:
     """Lay out the result inside an open `gr.Blocks` and connect its controls.
 
     Args:
         engine: Computes the mattes.
         downloads: Where files are written.
         session: The visitor's session.
-        guidance: Which guidance was chosen.
 
     Returns:
-        The handlers; `redraw_after` connects the canvas's events.
+        The handlers; `redraw_after` and `save_after` connect the canvas's events.
     """
-    with gr.Tab("Result"):
-        cutout = _image("Result", "cutout")
-    with gr.Tab("Before / after"):
-        compare = gr.ImageSlider(
-            label="Before / after", elem_id="compare", type="filepath", height=300, interactive=False
-        )
-    with gr.Tab("Alpha"):
-        alpha = _image("Alpha matte", "alpha")
-    buttons = {"png": gr.Button(DOWNLOADS["png"], variant="primary", interactive=False, elem_id="save_png")}
-    with gr.Row():
-        for kind in [kind for kind in DOWNLOADS if kind not in buttons]:
-            buttons[kind] = gr.Button(
-                DOWNLOADS[kind], interactive=False, elem_id=f"save_{kind}", size="sm", min_width=120
+    with gr.Tabs(elem_id="previews"):
+        with gr.Tab(label("cutout")):
+            cutout = _image("cutout")
+        with gr.Tab(label("compare")):
+            compare = gr.ImageSlider(
+                label=label("compare"), show_label=False, elem_id="compare", type="filepath", interactive=False
             )
-    style = StyleControls()
-    which = gr.Radio([ALL, SELECTED], value=ALL, label="What is shown and saved", elem_id="which")
+        with gr.Tab(label("alpha")):
+            alpha = _image("alpha")
+    with gr.Row(elem_id="saving"):
+        download = gr.Button(label("download"), variant="primary", interactive=False, elem_id="download", min_width=140)
+        form = gr.Dropdown(
+            ENGLISH.choices(FORMATS),
+            value=FORMATS[0],
+            label=label("format"),
+            container=False,
+            filterable=False,
+            elem_id="format",
+            min_width=140,
+        )
+        copy = gr.Button(label("copy"), interactive=False, elem_id="copy", min_width=80)
     problem = gr.Markdown(elem_id="problem")
-    file = gr.File(visible="hidden", elem_id="file")
+    with gr.Tabs(elem_id="styles"):
+        style = StyleControls()
+    only_selected = gr.Checkbox(False, label=label("only_selected"), elem_id="only_selected", visible=False)
+    file, copied = gr.File(visible="hidden", elem_id="file"), gr.File(visible="hidden")
 
-    controls = ResultControls(session, guidance, which, style)
-    previews = Previews(compare, cutout, alpha, problem, tuple(buttons.values()))
-    events = ResultEvents(engine, downloads, controls, previews)
-    for control in (which, *style.all):
+    controls = ResultControls(session, form, only_selected, style)
+    previews = Previews(compare, cutout, alpha, problem, only_selected, (download, copy))
+    events = ResultEvents(engine, downloads, controls, previews, file)
+    for control in (only_selected, *style.all):
         name = {gr.Slider: "release", gr.UploadButton: "upload"}.get(type(control), "input")
         getattr(control, name)(events.draw, controls.all, previews.all, trigger_mode="always_last", **_QUEUE)
-    for kind, button in buttons.items():
-        saved = button.click(events.saver(kind), controls.all, file, **_QUEUE)
-        saved.success(None, file, None, js=_START_DOWNLOAD, api_visibility="private")
+    events.save_after(download.click)
+    copying = copy.click(events.copy, controls.all, copied, **_QUEUE)
+    copying.success(None, copied, problem, js=_COPY.replace("TABLES", _copy_texts()), api_visibility="private")
     return events
 
 
-def _image(label: str, elem_id: str) -> gr.Image:
+def _copy_texts() -> str:
+    """Return what the script says in each language, as JSON."""
+    keys = ("copied", "copy_refused")
+    return json.dumps({name: {key: table[key] for key in keys} for name, table in load_tables().items()})
+
+
+def guidance(touching: bool) -> Guidance:
+    """Return the guidance of refinement for an object that touches others, or for one that does not."""
+    return "mask" if touching else "alpha"
+
+
+def _image(name: str) -> gr.Image:
     return gr.Image(
-        label=label, elem_id=elem_id, type="filepath", height=300, interactive=False, buttons=["fullscreen"]
+        label=label(name),
+        show_label=False,
+        elem_id=name,
+        type="filepath",
+        interactive=False,
+        buttons=["fullscreen"],
     )
 
 
@@ -94,14 +125,18 @@ class ResultControls:
     """All controls that the result depends on; handlers get a dict of their values."""
 
     session: gr.State
-    guidance: gr.Radio
-    which: gr.Radio
+    form: gr.Dropdown
+    only_selected: gr.Checkbox
     style: StyleControls
 
     @property
     def all(self) -> set[Component]:
         """The inputs of a handler."""
-        return {self.session, self.guidance, self.which, *self.style.all}
+        return {self.session, self.form, self.only_selected, self.style.touching, *self.style.all}
+
+    def choices(self, texts: Texts) -> dict[Component, Any]:
+        """Return updates of the controls whose choices Gradio does not translate."""
+        return {self.form: gr.update(choices=texts.choices(FORMATS)), **self.style.choices(texts)}
 
 
 @dataclass(frozen=True)
@@ -112,15 +147,16 @@ class Previews:
     cutout: gr.Image
     alpha: gr.Image
     problem: gr.Markdown
+    only_selected: gr.Checkbox
     buttons: tuple[gr.Button, ...]
 
     @property
     def all(self) -> list[Component]:
         """The outputs of a handler."""
-        return [self.compare, self.cutout, self.alpha, self.problem, *self.buttons]
+        return [self.compare, self.cutout, self.alpha, self.problem, self.only_selected, *self.buttons]
 
     def buttons_update(self, interactive: bool) -> dict[Component, Any]:
-        """Return the new values of the download buttons."""
+        """Return the new values of the buttons that save."""
         return {button: gr.update(interactive=interactive) for button in self.buttons}
 
 
@@ -132,10 +168,16 @@ class ResultEvents:
     downloads: Downloads
     controls: ResultControls
     previews: Previews
+    file: gr.File
 
     def redraw_after(self, event: gr.events.Dependency) -> None:
         """Draw a new result when an event of the canvas is done."""
         event.then(self.draw, self.controls.all, self.previews.all, trigger_mode="always_last", **_QUEUE)
+
+    def save_after(self, event: Callable[..., gr.events.Dependency]) -> None:
+        """Start a download at an event, such as `button.click`."""
+        saved = event(self.download, self.controls.all, self.file, **_QUEUE)
+        saved.success(None, self.file, None, js=_START_DOWNLOAD, api_visibility="private")
 
     def draw(self, values: dict, request: gr.Request) -> dict[Component, Any]:
         """Return new previews, unless a newer result for the same visitor was begun meanwhile."""
@@ -143,24 +185,26 @@ class ResultEvents:
         try:
             new = self._draw(values)
         except EXPECTED_ERRORS as error:
-            new = {self.previews.problem: f"**{describe(error)}**"}
+            new = {self.previews.problem: f"**{describe(error, Texts.of(request))}**"}
         return new if is_newest() else {self.previews.problem: gr.skip()}
 
-    def saver(self, kind: str) -> Any:
-        """Return the handler of a download button."""
+    @show_errors
+    def download(self, values: dict, request: gr.Request) -> str:
+        """Write the file in the chosen form; returns its path."""
+        return self.save(values[self.controls.form], values, Texts.of(request))
 
-        @show_errors
-        def save(values: dict) -> str:
-            return self.save(kind, values)
+    @show_errors
+    def copy(self, values: dict, request: gr.Request) -> str:
+        """Write the finished image for the clipboard, as PNG; returns its path."""
+        return self.save("format_png", values, Texts.of(request))
 
-        return save
-
-    def save(self, kind: str, values: Values) -> str:
+    def save(self, form: str, values: Values, texts: Texts = ENGLISH) -> str:
         """Write a full-size download, named after the visitor's photo; returns its path.
 
         Args:
-            kind: A key of `DOWNLOADS`.
+            form: One of `FORMATS`.
             values: Of all `ResultControls`.
+            texts: In the visitor's language.
 
         Raises:
             PromptError: There is nothing to save.
@@ -169,19 +213,19 @@ class ResultEvents:
         session: Session | None = values[self.controls.session]
         mattes = [] if session is None else self._mattes(session, values)
         if not mattes:
-            raise PromptError("nothing is cut out yet.")
+            raise PromptError(texts("nothing_cut_out"))
         photo, name = self.engine.scene(session).photo, session.name
-        needs_background = kind in ("png", "jpeg")
-        style = self._style(values) if needs_background else self.controls.style.edges(values)
-        if kind == "zip":
+        is_finished = form in ("format_png", "format_jpeg")
+        style = self._style(values) if is_finished else self.controls.style.edges(values)
+        if form == "format_zip":
             return self._save_objects(photo, mattes, style, name)
         composition = Composition.of(photo, [matte.alpha for _, matte in mattes], style)
-        if kind == "alpha":
+        if form == "format_alpha":
             return self.downloads.png(composition.alpha_uint8(), name, "alpha")
-        if kind == "cutout":
+        if form == "format_cutout":
             return self.downloads.png(composition.cutout(), name, "cutout", photo.icc_profile)
         pixels = composition.pixels()
-        if kind == "png":
+        if form == "format_png":
             return self.downloads.png(pixels, name, "result", photo.icc_profile)
         if pixels.shape[2] == 4:  # JPEG cannot store transparency
             pixels = composition.over("white")
@@ -199,28 +243,30 @@ class ResultEvents:
             }
         photo, style = self.engine.scene(session).photo, self._style(values)
         composition = Composition.of(photo, [matte.alpha for _, matte in mattes], style, LONGEST)
-        squares = composition.over_checkerboard()
-        after = squares if style.background is None else composition.pixels()
+        after = composition.over_checkerboard() if style.background is None else composition.pixels()
+        result = self._preview(after, "result", photo)
+        before = fit_image(composition.photo.pixels, after.shape[:2], whole=True)
         return {
-            compare: (self._preview(composition.photo.pixels, "before", photo), self._preview(after, "after", photo)),
-            cutout: self._preview(after, "result", photo),
+            cutout: result,
+            compare: (self._preview(before, "before", photo), result),
             alpha: self.downloads.png(composition.alpha_uint8(), photo.name, "alpha"),
             self.previews.problem: "",
+            self.previews.only_selected: gr.update(visible=len(session.objects) > 1),
             **self.previews.buttons_update(True),
         }
 
     def _preview(self, pixels: np.ndarray, name: str, photo: Photo) -> str:
-        write = self.downloads.jpeg if name == "before" else self.downloads.png
-        return write(pixels, photo.name, name, photo.icc_profile)
+        return self.downloads.jpeg(pixels, photo.name, name, photo.icc_profile)
 
     def _style(self, values: Values) -> Style:
         return self.controls.style.style(values, self.engine.matting.max_pixels)
 
     def _mattes(self, session: Session, values: Values) -> list[tuple[SceneObject, Matte]]:
         """Return the objects that are shown, with their mattes; those for which nothing was found are left out."""
-        guidance, which = GUIDANCE[values[self.controls.guidance]], values[self.controls.which]
-        shown = (one for one in session.objects if (one.visible if which == ALL else one.id == session.active))
-        mattes = [(one, self.engine.matte(session, one.ops, guidance)) for one in shown if has_foreground(one.ops)]
+        chosen = guidance(values[self.controls.style.touching])
+        only_selected = values[self.controls.only_selected] and len(session.objects) > 1
+        shown = (one for one in session.objects if (one.id == session.active if only_selected else one.visible))
+        mattes = [(one, self.engine.matte(session, one.ops, chosen)) for one in shown if has_foreground(one.ops)]
         return [(one, matte) for one, matte in mattes if isinstance(matte, Matte)]
 
     def _save_objects(self, photo: Photo, mattes: list[tuple[SceneObject, Matte]], style: Style, name: str) -> str:

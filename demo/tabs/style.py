@@ -1,4 +1,4 @@
-"""Controls for the background, the edges and the shadow, read as a `mam.composition.Style`."""
+"""Controls for the background, the frame, the edges and the shadow, read as a `mam.Style`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,24 @@ from typing import Any
 
 import gradio as gr
 
-from mam.composition import Background, Blur, Gradient, Style
+from demo.canvas.images import thumbnail_url
+from demo.texts import ENGLISH, Texts, label
+from mam import Background, Blur, Gradient, Placement, Style
 from mam.image_files import SUFFIXES
 from mam.images import open_photo
 
 BACKGROUNDS = Path(__file__).parents[1] / "backgrounds"
+_THUMBNAIL = 96  # pixels
 
-TRANSPARENT, COLOUR, GRADIENT, BLUR = "Transparent", "Colour", "Gradient", "Blur"
-SHIPPED, OWN = "Picture", "Your own picture"
-KINDS = [TRANSPARENT, COLOUR, GRADIENT, BLUR, SHIPPED, OWN]
-_IMAGES = (SHIPPED, OWN)
+NONE, WHITE, COLOUR, GRADIENT, BLUR, OWN = "none", "white", "colour", "gradient", "blur", "own"
+SHAPES = {
+    "shape_photo": None,
+    "shape_square": 1.0,
+    "shape_portrait": 4 / 5,
+    "shape_story": 9 / 16,
+    "shape_wide": 16 / 9,
+}
+"""Aspect ratios of the finished image by the key of their name; None for the photo's own."""
 Values = Mapping[gr.components.Component, Any]
 
 
@@ -28,41 +36,50 @@ class StyleControls:
 
     Attributes:
         all: The controls; handlers that read a style have them among their inputs.
+        touching: Whether the object touches others; the model needs it, not the style.
     """
 
     def __init__(self) -> None:
-        self.kind = gr.Radio(KINDS, value=TRANSPARENT, label="Background", elem_id="kind")
-        with gr.Row():
-            self.colour = gr.ColorPicker("#20a0ff", label="Colour", visible=False)
-            self.lower_colour = gr.ColorPicker("#f5f5f5", label="Lower colour", visible=False)
-        self.blur = gr.Slider(2, 60, 20, step=1, label="Blur", visible=False)
-        names = list_backgrounds()
-        self.shipped = gr.Radio(names, value=names[0], label="Picture", visible=False)
-        self.own = gr.UploadButton(
-            "Choose your picture", file_types=sorted(SUFFIXES), visible=False, elem_id="own", size="sm"
-        )
-        self.whole = gr.Checkbox(False, label="Show all of it (fit) instead of filling the frame", visible=False)
-        with gr.Row():
-            self.x = gr.Slider(0, 100, 50, step=1, label="Left - right", visible=False, min_width=120)
-            self.y = gr.Slider(0, 100, 50, step=1, label="Up - down", visible=False, min_width=120)
-        with gr.Accordion("Edges and shadow", open=False):
-            self.softness = gr.Slider(-100, 100, 0, step=5, label="Harder - softer", elem_id="softness")
-            self.grow = gr.Slider(-5, 5, 0, step=0.5, label="Shrink - grow", elem_id="grow")
-            self.clean = gr.Checkbox(
-                True, label="Clean colours: remove the old background from soft edges", elem_id="clean"
+        pictures = list_backgrounds()
+        kinds = [NONE, WHITE, COLOUR, GRADIENT, BLUR, *pictures, OWN]
+        with gr.Tab(label("background")):
+            self.kind = gr.Radio(
+                ENGLISH.choices(kinds), value=NONE, label=label("background"), show_label=False, elem_id="kind"
             )
-            self.shadow = gr.Slider(0, 100, 0, step=5, label="Shadow", elem_id="shadow")
+            with gr.Row(elem_classes="settings"):
+                self.colour = gr.ColorPicker("#20a0ff", label=label("upper_colour"), visible=False)
+                self.lower_colour = gr.ColorPicker("#f5f5f5", label=label("lower_colour"), visible=False)
+                self.blur = gr.Slider(2, 60, 20, step=1, label=label("strength"), visible=False, elem_id="blur")
+                self.own = gr.UploadButton(
+                    label("choose_background"), file_types=sorted(SUFFIXES), visible=False, elem_id="own"
+                )
+                self.x = gr.Slider(0, 100, 50, step=1, label=label("left_right"), visible=False, min_width=100)
+                self.y = gr.Slider(0, 100, 50, step=1, label=label("up_down"), visible=False, min_width=100)
+                self.whole = gr.Checkbox(False, label=label("whole"), visible=False, min_width=100, elem_id="whole")
+        with gr.Tab(label("place")), gr.Row(elem_classes="settings"):
+            self.shape = gr.Dropdown(
+                ENGLISH.choices(SHAPES), value="shape_photo", label=label("shape"), elem_id="shape", filterable=False
+            )
+            self.size = gr.Slider(10, 300, 100, step=5, label=label("size"), elem_id="size", min_width=140)
+            self.shift_x = gr.Slider(-100, 100, 0, step=1, label=label("left_right"), elem_id="shift_x", min_width=140)
+            self.shift_y = gr.Slider(-100, 100, 0, step=1, label=label("up_down"), elem_id="shift_y", min_width=140)
+        with gr.Tab(label("edges")), gr.Row(elem_classes="settings"):
+            self.softness = gr.Slider(-100, 100, 0, step=5, label=label("softness"), elem_id="softness", min_width=140)
+            self.grow = gr.Slider(-5, 5, 0, step=0.5, label=label("grow"), elem_id="grow", min_width=140)
+            self.shadow = gr.Slider(0, 100, 0, step=5, label=label("shadow"), elem_id="shadow", min_width=140)
+            self.clean = gr.Checkbox(True, label=label("clean"), elem_id="clean", min_width=140)
+            self.touching = gr.Checkbox(False, label=label("touching"), elem_id="touching", min_width=140)
         self._shown_for = {
             self.colour: (COLOUR, GRADIENT),
             self.lower_colour: (GRADIENT,),
             self.blur: (BLUR,),
-            self.shipped: (SHIPPED,),
             self.own: (OWN,),
-            self.whole: _IMAGES,
-            self.x: _IMAGES,
-            self.y: _IMAGES,
+            self.x: (*pictures, OWN),
+            self.y: (*pictures, OWN),
+            self.whole: (*pictures, OWN),
         }
-        self.all = [self.kind, *self._shown_for, self.softness, self.grow, self.clean, self.shadow]
+        placement = [self.shape, self.size, self.shift_x, self.shift_y]
+        self.all = [self.kind, *self._shown_for, *placement, self.softness, self.grow, self.clean, self.shadow]
         self.kind.input(
             self._show_controls,
             self.kind,
@@ -72,11 +89,17 @@ class StyleControls:
             show_progress="hidden",
         )
 
+    def choices(self, texts: Texts) -> dict[gr.components.Component, Any]:
+        """Return updates of the controls whose choices Gradio does not translate."""
+        kinds = [value for _, value in self.kind.choices]
+        return {
+            self.kind: gr.update(choices=texts.choices(kinds)),
+            self.shape: gr.update(choices=texts.choices(SHAPES)),
+        }
+
     def edges(self, values: Values) -> Style:
-        """Return the chosen style without a background: all that a cut-out or an alpha needs."""
+        """Return the chosen style without background and frame: all that a cut-out or an alpha needs."""
         return Style(
-            fit="contain" if values[self.whole] else "cover",
-            position=(values[self.x] / 100, values[self.y] / 100),
             shadow=values[self.shadow] / 100,
             softness=values[self.softness] / 100,
             grow=values[self.grow],
@@ -84,7 +107,7 @@ class StyleControls:
         )
 
     def style(self, values: Values, max_pixels: int) -> Style:
-        """Return the chosen style with its background.
+        """Return the chosen style with its background and frame.
 
         Args:
             values: Each control's value.
@@ -93,21 +116,33 @@ class StyleControls:
         Raises:
             InputError: The visitor's own background cannot be used.
         """
-        return replace(self.edges(values), background=self._background(values, max_pixels))
+        return replace(
+            self.edges(values),
+            background=self._background(values, max_pixels),
+            fit="contain" if values[self.whole] else "cover",
+            position=(values[self.x] / 100, values[self.y] / 100),
+            placement=Placement(
+                SHAPES[values[self.shape]],
+                values[self.size] / 100,
+                (values[self.shift_x] / 100, values[self.shift_y] / 100),
+            ),
+        )
 
     def _background(self, values: Values, max_pixels: int) -> Background | None:
         kind = values[self.kind]
-        if kind == TRANSPARENT:
+        if kind == NONE:
             return None
+        if kind == WHITE:
+            return "white"
         if kind == COLOUR:
             return parse_colour(values[self.colour])
         if kind == GRADIENT:
             return Gradient(parse_colour(values[self.colour]), parse_colour(values[self.lower_colour]))
         if kind == BLUR:
             return Blur(values[self.blur])
-        if kind == SHIPPED:
-            return open_photo(BACKGROUNDS / f"{values[self.shipped]}.jpg", max_pixels)
-        return open_photo(Path(values[self.own]), max_pixels) if values[self.own] else "white"  # until one is chosen
+        if kind == OWN:  # white until a picture is chosen
+            return open_photo(Path(values[self.own]), max_pixels) if values[self.own] else "white"
+        return open_photo(BACKGROUNDS / f"{kind}.jpg", max_pixels)
 
     def _show_controls(self, kind: str) -> list[dict[str, Any]]:
         return [gr.update(visible=kind in kinds) for kinds in self._shown_for.values()]
@@ -122,3 +157,25 @@ def parse_colour(text: str) -> str | tuple[int, ...]:
 def list_backgrounds() -> list[str]:
     """Return the names of the backgrounds that come with the page."""
     return sorted(path.stem for path in BACKGROUNDS.glob("*.jpg"))
+
+
+def backgrounds_css() -> str:
+    """Return rules that show each background as the picture of its choice."""
+    checkers = "repeating-conic-gradient(#ccc 0 25%, #fff 0 50%) 0 / 16px 16px"
+    fills = {
+        NONE: checkers,
+        WHITE: "#fff",
+        COLOUR: "conic-gradient(#e33, #ec3, #3b6, #39e, #a4e, #e33)",
+        GRADIENT: "linear-gradient(#20a0ff, #f5f5f5)",
+        BLUR: "radial-gradient(circle at 30% 40%, #fa8, #8ac 60%, #567)",
+        **{
+            name: f"center / cover url({thumbnail_url(BACKGROUNDS / f'{name}.jpg', _THUMBNAIL)})"
+            for name in list_backgrounds()
+        },
+        OWN: "repeating-linear-gradient(45deg, #ddd 0 6px, #eee 6px 12px)",
+    }
+    rules = (
+        f"#kind label:nth-of-type({number})::before {{ background: {fill}; }}"
+        for number, fill in enumerate(fills.values(), 1)
+    )
+    return "\n".join(rules)

@@ -52,7 +52,7 @@ class Visitor:
             (ids["canvas"], "uploaded"),
             (ids["canvas"], "prompt"),
             (ids["softness"], "release"),
-            (ids["save_cutout"], "click"),
+            (ids["download"], "click"),
         ]
         self.events = {
             name: next(d for d in config["dependencies"] if list(target) in [list(t) for t in d["targets"]])

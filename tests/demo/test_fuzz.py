@@ -98,8 +98,8 @@ def test_parse_ops(listed) -> None:
 def test_the_canvas_always_gets_a_reply(engine, session, message) -> None:
     if isinstance(message, dict):
         message["token"] = session.token
-    request, event = gr.Request(session_hash="fuzz"), gr.EventData(None, message)
-    after, reply = CutOutEvents(engine).answer_prompts(replace(session), "One object", request, event)
+    request, event = gr.Request(session_hash="fuzz", headers={}), gr.EventData(None, message)
+    after, reply = CutOutEvents(engine).answer_prompts(replace(session), False, request, event)
     if not isinstance(message, dict):  # nothing that a canvas sends is passed over
         return
     assert reply["text"] and after.token == session.token

@@ -1,10 +1,11 @@
-"""Two complete visits on the embedded model: at a desk, and with a phone."""
+"""Complete visits on the embedded model: at a desk, with a phone, with many photos."""
 
 import io
 import os
 import time
 
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -22,8 +23,8 @@ def shot(visitor: Visitor, name: str) -> None:
 def test_at_a_desk(browser, page) -> None:
     tab = browser.new_page(viewport={"width": 1280, "height": 1200})
     visitor = Visitor(tab, page)
-    tab.locator("#examples img").nth(3).click()
-    visitor.wait_for_answer("Flower found")
+    tab.locator("#canvas [data-example=flower]").click()
+    visitor.wait_for_answer("found")
     visitor.size = (640, 427)
     visitor.tab.keyboard.down("Shift")
     visitor.click(340, 400)  # the bud below does not belong to it
@@ -36,7 +37,6 @@ def test_at_a_desk(browser, page) -> None:
     name, data = visitor.download("cutout")
     assert name == "flower_cutout.png" and np.array_equal(np.asarray(Image.open(io.BytesIO(data)))[..., 3], alpha)
     tab.locator("#kind").get_by_label("Blur").check()
-    expect(tab.locator("#canvas .status")).to_contain_text("Model tiny")
     shot(visitor, "page")
     assert visitor.problems == [] and visitor.outside == []
     tab.close()
@@ -73,4 +73,89 @@ def test_the_main_object_is_cut_out_when_a_photo_opens(browser, page) -> None:
     assert alpha[150:280, 250:375].mean() > 235 and alpha[:, :120].mean() < 8
     shot(visitor, "opened")
     assert visitor.problems == [] and visitor.outside == []
+    visitor.tab.close()
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1440, 900)])
+def test_one_screen_holds_everything_for_one_photo(browser, page, size) -> None:
+    tab = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    visitor = Visitor(tab, page)
+    shot(visitor, f"empty_{size[0]}")
+    visitor.open_and_wait()
+    visitor.wait_for_answer("found")
+    expect(tab.locator("#download")).to_be_enabled(timeout=30_000)
+    for panel in ("Background", "Size and place", "Edges and shadow"):
+        tab.get_by_role("tab", name=panel).click()
+        visitor.wait_until_idle()
+        shot(visitor, f"{panel}_{size[0]}")
+        for part in ("#canvas .bar", "#canvas .tools", "#canvas .message", "#cutout", "#download", "#format", "#copy"):
+            box = tab.locator(part).bounding_box()
+            assert box["y"] >= 0 and box["y"] + box["height"] <= size[1], (panel, part)
+        lowest = tab.locator("#styles fieldset:visible, #styles input:visible").evaluate_all(
+            "list => Math.max(...list.map((part) => part.getBoundingClientRect().bottom))"
+        )
+        assert lowest <= size[1], panel
+    tab.close()
+
+
+def test_the_page_answers_fast_and_says_how_fast(browser, page) -> None:
+    visitor = Visitor(browser.new_page(viewport={"width": 1280, "height": 720}), page)
+    visitor.open_and_wait()
+    visitor.wait_for_answer("found")
+    visitor.wait_until_idle()
+    start = time.perf_counter()
+    visitor.click(270, 200)
+    visitor.wait_for_answer("found")
+    canvas = time.perf_counter() - start
+    visitor.wait_until_idle()
+    print(f"from a click to its cut-out on the canvas: {canvas:.2f} s, beside it: {time.perf_counter() - start:.2f} s")
+    visitor.tab.close()
+
+
+def test_seven_photos_in_one_batch(browser, page, tmp_path) -> None:
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    visitor = Visitor(tab, page)
+    photo = Image.open(EXAMPLES / "redpanda.jpg")
+    for number in range(7):
+        photo.save(tmp_path / f"{number}.jpg")
+    tab.get_by_role("tab", name="Many photos").click()
+    tab.locator("#batch_files input[type=file]").set_input_files(sorted(tmp_path.iterdir()))
+    expect(tab.locator("#batch_files")).to_contain_text("6 .jpg", timeout=30_000)
+    start = time.perf_counter()
+    tab.locator("#batch_start").click()
+    expect(tab.locator("#batch_report")).to_contain_text("7 of 7 done", timeout=180_000)
+    expect(tab.locator("#batch_zip")).to_be_visible()
+    print(f"seven photos of 1360 x 765 pixels: {time.perf_counter() - start:.1f} s")
+    expect(tab.locator("#batch_gallery img")).to_have_count(7)
+    shot(visitor, "batch")
+    assert visitor.problems == []
+    tab.close()
+
+
+@pytest.mark.parametrize(
+    "language, download, found", [("de-DE", "Herunterladen", "gefunden"), ("ja-JP", "ダウンロード", "切り抜")]
+)
+def test_the_page_speaks_the_browsers_language(browser, page, language, download, found) -> None:
+    context = browser.new_context(locale=language, viewport={"width": 1280, "height": 720})
+    visitor = Visitor(context.new_page(), page)
+    visitor.open(EXAMPLES / "flower.jpg")
+    expect(visitor.message).to_contain_text(found, timeout=60_000)
+    expect(visitor.tab.locator("#download")).to_have_text(download)
+    expect(visitor.tab.locator("#kind")).not_to_contain_text("White")
+    shot(visitor, language)
+    context.close()
+
+
+def test_every_example_is_found(browser, page) -> None:
+    visitor = Visitor(browser.new_page(viewport={"width": 1280, "height": 720}), page)
+    examples = visitor.tab.locator("#canvas [data-example]")
+    assert examples.count() >= 4
+    for index in range(examples.count()):
+        examples.nth(index).click()
+        visitor.wait_for_answer("found. Click")
+        expect(visitor.tab.locator("#download")).to_be_enabled(timeout=30_000)
+        shot(visitor, f"example_{index}")
+        visitor.tab.reload()
+        expect(visitor.tab.locator("#canvas .choose")).to_be_visible(timeout=30_000)
+    assert visitor.outside == []
     visitor.tab.close()

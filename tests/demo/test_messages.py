@@ -5,13 +5,22 @@ import inspect
 import gradio as gr
 import pytest
 
-from demo.messages import EXPIRED, describe, show_errors
-from mam import PromptError
+from demo.messages import describe, show_errors
+from demo.texts import ENGLISH, Texts
+from mam import ImageTooLarge, PromptError
+
+EXPIRED = ENGLISH("expired")
 
 
 def test_a_missing_file_is_an_expired_photo() -> None:
     assert describe(FileNotFoundError(2, "No such file", "/tmp/secret.png")) == EXPIRED
     assert describe(PromptError("the box is reversed")) == "the box is reversed"
+
+
+def test_a_photo_that_is_too_large_is_no_matter_of_options() -> None:
+    error = ImageTooLarge("x.jpg", (20_000, 10_000), 120_000_000)
+    assert describe(error) == "x.jpg has 200 megapixels; at most 120 can be opened."
+    assert "200 Megapixel" in describe(error, Texts("de"))
 
 
 def fail(error: Exception) -> None:

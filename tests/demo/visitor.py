@@ -25,6 +25,15 @@ _TRANSFER = """async ([name, type, data, paste]) => {
 }"""
 
 
+FORMS = {
+    "png": "PNG",
+    "jpeg": "JPEG",
+    "cutout": "PNG without background",
+    "alpha": "Alpha as PNG",
+    "zip": "All objects as ZIP",
+}
+
+
 def is_on(alpha: np.ndarray, x: int, y: int) -> bool:
     """Whether a pixel of an alpha, (H, W) uint8, belongs to the object."""
     return bool(alpha[y, x] > 127)
@@ -59,9 +68,9 @@ class Visitor:
 
     def open(self, path: Path = EXAMPLES / "flower.jpg") -> None:
         """Choose a photo through the canvas."""
-        button = "#canvas .empty" if self.tab.locator("#canvas .empty").is_visible() else "#canvas [data-action=open]"
+        is_empty = self.tab.locator("#canvas .choose").is_visible()
         with self.tab.expect_file_chooser() as chooser:
-            self.tab.locator(button).first.click()
+            self.tab.locator("#canvas .choose" if is_empty else "#canvas .bar [data-action=open]").click()
         chooser.value.set_files(path)
 
     def open_and_wait(self, path: Path = EXAMPLES / "flower.jpg") -> tuple[int, int]:
@@ -74,7 +83,7 @@ class Visitor:
             timeout=30_000,
         )
         expect(self.tab.locator("#canvas .stage")).to_have_attribute("aria-busy", "false", timeout=60_000)
-        expect(self.message).to_contain_text(re.compile("Drag a box|found|Not sure"), timeout=30_000)
+        expect(self.message).to_contain_text(re.compile("Click on the object|found|Not sure"), timeout=30_000)
         self.size = Image.open(path).size
         return self.size
 
@@ -125,9 +134,12 @@ class Visitor:
         expect(self.message).to_contain_text(text, timeout=60_000)
 
     def download(self, kind: str) -> tuple[str, bytes]:
-        """Name and contents of what one of the download buttons gives."""
-        button = self.tab.locator(f"#save_{kind}")
+        """Name and contents of a download in one of the forms."""
+        button, form = self.tab.locator("#download"), self.tab.locator("#format input")
         expect(button).to_be_enabled(timeout=60_000)
+        if form.input_value() != FORMS[kind]:
+            form.click()
+            self.tab.get_by_role("option", name=FORMS[kind], exact=True).click()
         with self.tab.expect_download(timeout=60_000) as download:
             button.click()
         return download.value.suggested_filename, Path(download.value.path()).read_bytes()

@@ -2,7 +2,8 @@
 
 const COLOURS = ['#2563eb', '#db2777', '#16a34a', '#d97706', '#7c3aed', '#0891b2', '#dc2626', '#65a30d'];
 const FOREGROUND = '#16a34a', BACKGROUND = '#dc2626';
-const MAX_ZOOM = 16, MAX_TINTED = 24, LOUPE = 90; // its radius
+const MAX_ZOOM = 16, MAX_TINTED = 24, DIMMING = 0.6;
+const LOUPE = 90; // its radius
 
 const view = { scale: 1, x: 0, y: 0 }; // screen = photo * scale + (x, y)
 const tinted = new Map(); // by key and colour: a matte in the colour of its object
@@ -97,7 +98,7 @@ function dimAround(pen, shown) {
   for (const { overlay } of shown) dark.drawImage(overlay, 0, 0, width, height);
   pen.save();
   pen.setTransform(1, 0, 0, 1, 0, 0);
-  pen.globalAlpha = tools.dimming;
+  pen.globalAlpha = DIMMING;
   pen.drawImage(layer, 0, 0);
   pen.restore();
 }
@@ -193,8 +194,8 @@ function drawTextBox(pen, { xy: [x0, y0, x1, y1], label }, unit) {
   pen.fillText(label, x0 + 4 * unit, y0 + 13 * unit);
 }
 
-function drawLoupe() { // when it is on, or a finger covers what it draws
-  const { at, stroke } = pointer, shown = Boolean(at && (tools.loupe || (stroke && stroke.touch)));
+function drawLoupe() { // while a finger covers what it draws
+  const { at, stroke } = pointer, shown = Boolean(at && stroke && stroke.touch);
   loupe.hidden = !shown;
   if (!shown) return;
   const pen = loupe.getContext('2d'), factor = Math.max(4 * view.scale, 2), side = 2 * LOUPE;

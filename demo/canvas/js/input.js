@@ -26,7 +26,7 @@ canvas.addEventListener('pointerdown', (event) => {
     pointer.pinch = pointer.down.size === 2 ? measurePinch() : pointer.pinch;
     return draw();
   }
-  if (event.button === 1 || pointer.space) {
+  if (event.button === 1 || pointer.space || tools.kind === 'move') {
     pointer.pan = { x: event.clientX - view.x, y: event.clientY - view.y };
     canvas.classList.add('panning');
     return event.preventDefault();
@@ -73,7 +73,8 @@ function continueStroke(event) {
     if (Math.hypot(x - lastX, y - lastY) * view.scale > STROKE_STEP) extendScribble(x, y);
   } else {
     const distance = Math.hypot(event.clientX - stroke.screen[0], event.clientY - stroke.screen[1]);
-    if (distance > CLICK_DISTANCE) stroke.kind = 'box';
+    if (distance > CLICK_DISTANCE && stroke.touch && tools.kind === 'point') pointer.stroke = null; // a swipe
+    else if (distance > CLICK_DISTANCE) stroke.kind = 'box';
     stroke.xy = [...stroke.from, x, y];
   }
 }
@@ -108,6 +109,9 @@ canvas.addEventListener('pointerleave', () => {
   draw();
 });
 
+// Two fingers move and zoom the photo; the browser must not scroll the page with them.
+canvas.addEventListener('touchstart', (event) => { if (event.touches.length > 1) event.preventDefault(); }, { passive: false });
+
 canvas.addEventListener('contextmenu', (event) => event.preventDefault());
 
 canvas.addEventListener('wheel', (event) => {
@@ -137,14 +141,15 @@ function measurePinch() {
 
 const actions = {
   open: () => find('.file').click(),
-  sign: () => { tools.label = 1 - tools.label; refresh(); },
+  new: addObject,
+  save: () => trigger('save'),
+  sign: () => chooseSign(1 - tools.label),
   undo, redo, reset, fit,
   in: () => zoom(1.4),
   out: () => zoom(1 / 1.4),
-  loupe: () => { tools.loupe = !tools.loupe; refresh(); },
 };
-const ACTION_KEYS = { x: 'sign', z: 'undo', y: 'redo', '+': 'in', '=': 'in', '-': 'out', 0: 'fit', l: 'loupe' };
-const TOOL_KEYS = { b: 'box', p: 'point', s: 'scribble' };
+const ACTION_KEYS = { x: 'sign', n: 'new', z: 'undo', y: 'redo', '+': 'in', '=': 'in', '-': 'out', 0: 'fit' };
+const TOOL_KEYS = { b: 'box', p: 'point', s: 'scribble', m: 'move' };
 
 function chooseTool(kind) {
   tools.kind = kind;
@@ -152,10 +157,17 @@ function chooseTool(kind) {
   refresh();
 }
 
+function chooseSign(label) {
+  tools.label = label;
+  refresh();
+}
+
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (!button || !element.contains(button)) return;
   if (button.dataset.tool) chooseTool(button.dataset.tool);
+  else if (button.dataset.sign) chooseSign(Number(button.dataset.sign));
+  else if (button.dataset.example) trigger('example', { name: button.dataset.example });
   else if (button.dataset.action) actions[button.dataset.action]();
 });
 
@@ -192,24 +204,23 @@ function moveCross(key, fine) { // the first key shows it, in the middle or wher
   const screen = toScreen(pointer.at), margin = 20; // the cross stays in sight
   view.x += Math.max(0, margin - screen.x) - Math.max(0, screen.x - canvas.clientWidth + margin);
   view.y += Math.max(0, margin - screen.y) - Math.max(0, screen.y - canvas.clientHeight + margin);
-  announce(Math.round((100 * x) / width) + '% from the left, ' + Math.round((100 * y) / height) + '% from the top');
+  announce(text('position', { x: Math.round((100 * x) / width), y: Math.round((100 * y) / height) }));
   draw();
 }
 
 function pressAtCross(label) { // a point at once; a box or a scribble begins with one press and ends with the next
   if (!pointer.at || !pointer.cross) return moveCross('ArrowRight', true);
   const { kind } = tools, from = [pointer.at.x, pointer.at.y], { stroke } = pointer;
+  if (kind === 'move') return;
   if (kind === 'point') return addOp({ kind: 'point', label, xy: from });
   if (!stroke) {
     pointer.stroke = kind === 'box' ? { kind, from, xy: [...from, ...from] } : { kind, label, xy: [from] };
-    return announce(kind === 'box' ? 'First corner set. Move to the opposite corner and press Enter.' : 'Stroke begun. Move, then press Enter.');
+    return announce(text(kind === 'box' ? 'first_corner' : 'stroke_begun'));
   }
   pointer.stroke = null;
   if (stroke.kind === 'box') addBox(stroke.xy);
   else addOp({ kind: 'scribble', label: stroke.label, xy: stroke.xy });
 }
-
-find('.opacity input').addEventListener('input', (event) => { tools.dimming = event.target.value / 100; draw(); });
 
 // Files -----------------------------------------------------------------------------------------------------------------
 
@@ -225,5 +236,6 @@ stage.addEventListener('dragleave', () => stage.classList.remove('over'));
 stage.addEventListener('drop', (event) => { event.preventDefault(); stage.classList.remove('over'); upload(event.dataTransfer.files); });
 
 new ResizeObserver(() => (state.photo ? fit() : draw())).observe(stage);
+translate();
 refresh();
 queueReply();

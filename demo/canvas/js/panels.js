@@ -2,6 +2,7 @@
 
 function refresh() {
   find('.empty').hidden = Boolean(state.photo);
+  find('.bar').hidden = find('.tools').hidden = !state.photo;
   const busy = find('.busy');
   busy.hidden = !state.busy;
   busy.textContent = state.busy;
@@ -15,18 +16,32 @@ function refresh() {
 
 function refreshToolbar() {
   for (const button of element.querySelectorAll('[data-tool]')) setPressed(button, button.dataset.tool === tools.kind);
-  const sign = find('[data-action="sign"]');
-  sign.textContent = tools.label ? '+ Add' : '- Remove';
-  sign.classList.toggle('minus', !tools.label);
-  setPressed(find('[data-action="loupe"]'), tools.loupe);
-  find('[data-action="undo"]').disabled = !state.past.length;
-  find('[data-action="redo"]').disabled = !state.future.length;
-  find('[data-action="reset"]').disabled = !(state.textBoxes.length || hasPrompts());
+  for (const button of element.querySelectorAll('[data-sign]')) setPressed(button, Number(button.dataset.sign) === tools.label);
+  // On a touch screen the click tool leaves swipes to the page.
+  canvas.classList.toggle('scrolling', tools.kind === 'point');
+  canvas.classList.toggle('moving', tools.kind === 'move');
+  const enabled = {
+    undo: state.past.length, redo: state.future.length, reset: state.textBoxes.length || hasPrompts(),
+    new: state.photo && hasPrompts(), save: Object.keys(state.mattes).length,
+  };
+  for (const [action, on] of Object.entries(enabled)) {
+    for (const button of element.querySelectorAll('[data-action="' + action + '"]')) button.disabled = !on;
+  }
 }
 
-function announce(text, error) {
+function translate() { // the template's texts
+  for (const part of element.querySelectorAll('[data-text]')) part.textContent = text(part.dataset.text);
+  for (const part of element.querySelectorAll('[data-label], [data-name]')) part.setAttribute('aria-label', text(part.dataset.label || part.dataset.name));
+  for (const part of element.querySelectorAll('[data-hint]')) part.title = text(part.dataset.hint);
+  for (const part of element.querySelectorAll('[data-key-hint]')) {
+    part.title = text(part.dataset.name) + ' (' + part.dataset.keyHint + ')';
+  }
+  for (const part of element.querySelectorAll('[data-example]')) part.setAttribute('aria-label', text('example', { name: part.dataset.example }));
+}
+
+function announce(message, error) {
   const line = find('.message');
-  line.textContent = text || '';
+  line.textContent = (state.note + ' ' + message).trim();
   line.classList.toggle('error', Boolean(error));
   line.setAttribute('aria-live', error ? 'assertive' : 'polite');
 }
@@ -43,12 +58,20 @@ function createElement(tag, properties, ...children) {
   return made;
 }
 
-function createButton(key, text, label, onclick, pressed) { // `key` names the button across refreshes
-  const button = createElement('button', { type: 'button', title: label, onclick }, text);
+function createButton(key, content, label, onclick, pressed) { // `key` names the button across refreshes
+  const button = createElement('button', { type: 'button', title: label, onclick }, content);
   button.dataset.key = key;
   button.setAttribute('aria-label', label);
   if (pressed !== undefined) setPressed(button, pressed);
   return button;
+}
+
+function createIcon(path) { // for a part that is created here; the template has its own
+  const icon = document.createElementNS('http://www.w3.org/2000/svg', 'svg'), line = document.createElementNS(icon.namespaceURI, 'path');
+  icon.setAttribute('viewBox', '0 0 24 24');
+  line.setAttribute('d', path);
+  icon.append(line);
+  return icon;
 }
 
 function replaceParts(row, parts) { // the focus stays on the part with the same key
@@ -61,41 +84,43 @@ function replaceParts(row, parts) { // the focus stays on the part with the same
 
 // Lists ---------------------------------------------------------------------------------------------------------------
 
+const EYE = 'M2 12s4-7 10-7 10 7 10 7-4 7-10 7S2 12 2 12zM12 9a3 3 0 1 0 0 6 3 3 0 0 0 0-6z';
+const CROSSED_EYE = EYE + 'M4 4l16 16', BIN = 'M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13';
+
 function listTextBoxes() {
   const boxes = activeObject().ops.filter((op) => op.kind === 'box');
   const used = boxes.length ? String(boxes[boxes.length - 1].xy) : '';
-  replaceParts(find('.text-boxes'), state.textBoxes.map((box, i) =>
-    createButton('box' + i, box.label, 'Use place ' + (i + 1) + ', ' + box.label, () => useTextBox(box), String(box.xy) === used)));
-}
-
-function listCandidates() {
-  const matte = state.mattes[state.doc.active];
-  replaceParts(find('.candidates'), ((matte && matte.candidates) || []).map(({ index, source }) => {
-    const label = 'Answer ' + index + ' of 3';
-    const button = createButton('candidate' + index, String(index), label, () => chooseCandidate(index), index === matte.chosen);
-    button.prepend(createElement('img', { src: source, alt: '' }));
-    return button;
+  replaceParts(find('.text-boxes'), state.textBoxes.map((box, i) => {
+    const label = text('found_place', { number: i + 1, label: box.label });
+    return createButton('box' + i, box.label, label, () => useTextBox(box), String(box.xy) === used);
   }));
 }
 
-function listObjects() {
+function listCandidates() {
+  const matte = state.mattes[state.doc.active], candidates = (matte && matte.candidates) || [];
+  const buttons = candidates.map(({ index, source }) =>
+    createButton('candidate' + index, createElement('img', { src: source, alt: '' }), text('candidate', { number: index }),
+      () => chooseCandidate(index), index === matte.chosen));
+  replaceParts(find('.candidates'), buttons.length ? [createElement('span', {}, text('candidates')), ...buttons] : []);
+}
+
+function listObjects() { // one alone needs no list
   const row = find('.objects');
   if (row.contains(document.activeElement) && document.activeElement.tagName === 'INPUT') return; // a name is being typed
-  if (!state.photo) return replaceParts(row, []);
-  replaceParts(row, [...state.doc.objects.map(objectPart), createButton('add', '+ Add object', '+ Add object', addObject)]);
+  replaceParts(row, state.photo && state.doc.objects.length > 1 ? state.doc.objects.map(objectPart) : []);
 }
 
 function objectPart(object) { // its colour, its name, and what can be done with it
   const { id, name, visible } = object, active = id === state.doc.active;
   const field = createElement('input', { value: name, maxLength: LIMITS.name_length });
-  field.setAttribute('aria-label', 'Name of object ' + id);
+  field.setAttribute('aria-label', text('object_name', { number: id }));
   field.onchange = () => renameObject(object, field.value);
   field.onkeydown = (event) => { if (event.key === 'Enter') { field.blur(); canvas.focus(); } };
   const colour = createElement('span', { className: 'colour' });
   colour.style.background = colourOf(object);
-  const toggle = visible ? 'Hide' : 'Show';
-  return createElement('span', { className: 'object' + (active ? ' active' : '') }, colour, field,
-    createButton(id + ':select', 'Select', 'Select ' + name, () => selectObject(id), active),
-    createButton(id + ':toggle', toggle, toggle + ' ' + name, () => toggleObject(object)),
-    createButton(id + ':remove', 'Remove', 'Remove ' + name, () => removeObject(id)));
+  const toggle = text(visible ? 'hide' : 'show', { name });
+  return createElement('span', { className: 'object' + (active ? ' active' : '') },
+    createButton(id + ':select', colour, text('select', { name }), () => selectObject(id), active), field,
+    createButton(id + ':toggle', createIcon(visible ? EYE : CROSSED_EYE), toggle, () => toggleObject(object)),
+    createButton(id + ':delete', createIcon(BIN), text('delete', { name }), () => removeObject(id)));
 }

@@ -5,6 +5,10 @@ const find = (selector) => element.querySelector(selector);
 const canvas = find('canvas.photo'), loupe = find('canvas.loupe'), stage = find('.stage');
 const MAX_UNDO = 200;
 
+// The page's own language; Gradio sets it.
+const words = TEXTS[(document.documentElement.lang || navigator.language).split('-')[0]] || TEXTS.en;
+const text = (key, values) => words[key].replace(/[{]([a-z]+)[}]/g, (_, name) => values[name]);
+
 const state = {
   photo: null, // {token, width, height, image}
   doc: emptyDocument(), // {objects: [{id, name, visible, ops}], active}
@@ -14,17 +18,16 @@ const state = {
   overlays: new Map(), // by key: an image with the matte as its alpha channel
   textBoxes: [], // where a text was found: {xy, label}
   busy: '', // what the visitor waits for
+  note: '', // what was left out of the photo's file, shown until the first change
 };
 
 const tools = {
-  kind: 'point', // or 'box', 'scribble'
-  label: 1, // of new points and strokes: 1 adds to the object, 0 takes away
-  loupe: false,
-  dimming: 0.6, // of everything but the objects
+  kind: 'point', // or 'box', 'scribble', 'move'
+  label: 1, // of new points and strokes: 1 adds to the object, 0 removes from it
 };
 
 function emptyDocument() {
-  return { objects: [{ id: 1, name: 'Object 1', visible: true, ops: [] }], active: 1 };
+  return { objects: [{ id: 1, name: text('object', { number: 1 }), visible: true, ops: [] }], active: 1 };
 }
 
 function activeObject() {
@@ -42,6 +45,7 @@ function change(edit) { // every change can be undone, and is sent to the server
   state.past.push(JSON.stringify(state.doc));
   if (state.past.length > MAX_UNDO) state.past.shift();
   state.future = [];
+  state.note = '';
   edit();
   sendDocument();
 }
@@ -91,7 +95,7 @@ function chooseCandidate(index) {
 function addObject() {
   change(() => {
     const id = Math.max(...state.doc.objects.map((object) => object.id)) + 1;
-    state.doc.objects.push({ id, name: 'Object ' + id, visible: true, ops: [] });
+    state.doc.objects.push({ id, name: text('object', { number: id }), visible: true, ops: [] });
     state.doc.active = id;
   });
   canvas.focus();
@@ -104,7 +108,7 @@ function selectObject(id) { // not a change of the document, so there is nothing
 }
 
 function renameObject(object, name) {
-  change(() => { object.name = name.trim() || 'Object ' + object.id; });
+  change(() => { object.name = name.trim() || text('object', { number: object.id }); });
 }
 
 function toggleObject(object) {

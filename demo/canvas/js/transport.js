@@ -21,7 +21,7 @@ const preview = {
 
 function sendDocument() {
   request.turn += 1;
-  state.busy = 'Cutting out …';
+  state.busy = text('cutting_out');
   preview.mask = null;
   if (request.pending && Date.now() - request.pending.since < REQUEST_TIMEOUT) request.outdated = true;
   else requestMattes();
@@ -50,7 +50,6 @@ async function receive(reply) {
   if (!reply) return;
   const opens = reply.kind === 'photo' || reply.kind === 'no_photo';
   if (!opens && reply.token && (!state.photo || reply.token !== state.photo.token)) return; // about another photo
-  if (reply.status) find('.status').textContent = reply.status;
   await handlers[reply.kind](reply);
   refresh();
 }
@@ -58,9 +57,9 @@ async function receive(reply) {
 async function showPhoto(reply) {
   const hadFocus = element.contains(document.activeElement);
   state.photo = reply.photo ? { ...reply.photo, token: reply.token, image: await loadImage(reply.photo.source) } : null;
+  stage.style.setProperty('--aspect', state.photo ? state.photo.width / state.photo.height : 1);
   canvas.dataset.photo = state.photo ? state.photo.token : '';
-  const examples = document.getElementById('examples'); // the page's own
-  if (examples) examples.classList.toggle('photo-open', Boolean(state.photo));
+  document.body.classList.toggle('photo-open', Boolean(state.photo)); // the page shows its controls
   state.doc = reply.document || emptyDocument();
   Object.assign(state, { past: [], future: [], mattes: {}, textBoxes: [], busy: '' });
   Object.assign(request, { pending: null, outdated: false });
@@ -68,8 +67,9 @@ async function showPhoto(reply) {
   tinted.clear();
   fit();
   if (state.photo && (hadFocus || document.activeElement === document.body)) canvas.focus({ preventScroll: true });
-  announce(reply.text, reply.error);
-  if (reply.document) sendDocument();
+  state.note = reply.note || '';
+  announce(reply.text || text('no_photo'), reply.error);
+  if (hasPrompts()) sendDocument();
 }
 
 async function showMattes(reply) {
@@ -102,7 +102,7 @@ function showFailure(reply) {
   state.busy = '';
   request.pending = null;
   if (request.outdated) {
-    state.busy = 'Cutting out …';
+    state.busy = text('cutting_out');
     requestMattes();
   }
   announce(reply.text, true);
@@ -117,7 +117,7 @@ function loadImage(source) {
   return new Promise((resolve, reject) => {
     const image = new Image();
     image.onload = () => resolve(image);
-    image.onerror = () => reject(new Error('An image from the server cannot be shown.'));
+    image.onerror = () => reject(new Error(text('image_not_shown')));
     image.src = source;
   });
 }
@@ -160,22 +160,22 @@ let sending = null; // the request that carries a photo to the server
 function upload(files) { // a newer photo replaces one that is still on its way
   const file = files[0], limit = LIMITS.upload_megabytes;
   if (!file) return;
-  if (file.type && !file.type.startsWith('image/')) return announce(file.name + ' is not an image; choose a photo.', true);
+  if (file.type && !file.type.startsWith('image/')) return announce(text('not_an_image', { name: file.name }), true);
   if (file.size > limit * 1e6) {
-    return announce(file.name + ' has ' + Math.ceil(file.size / 1e6) + ' MB; at most ' + limit + ' are accepted.', true);
+    return announce(text('file_too_large', { name: file.name, size: Math.ceil(file.size / 1e6), limit }), true);
   }
   if (sending) sending.abort();
   const form = new FormData(), sent = new XMLHttpRequest();
   form.append('files', file);
   sent.upload.onprogress = ({ loaded, total }) => {
     if (!total) return;
-    state.busy = 'Sending ' + file.name + ' · ' + Math.floor(100 * loaded / total) + '%';
+    state.busy = text('sending', { name: file.name, percent: Math.floor(100 * loaded / total) });
     refresh();
   };
   sent.onload = () => finishUpload(sent, file.name);
-  sent.onerror = () => failUpload('The connection was lost before ' + file.name + ' had arrived; choose it again.');
+  sent.onerror = () => failUpload(text('connection_lost', { name: file.name }));
   sending = sent;
-  state.busy = 'Sending ' + file.name + ' …';
+  state.busy = text('sending', { name: file.name, percent: 0 });
   refresh();
   sent.open('POST', uploadAddress());
   sent.send(form);
@@ -187,16 +187,16 @@ function uploadAddress() { // behind a proxy, the page's root is not the server'
 }
 
 function finishUpload(sent, name) {
-  if (sent.status === 413) return failUpload(name + ' is too large for this server.');
-  if (sent.status !== 200) return failUpload(name + ' was refused by the server (status ' + sent.status + '); try again.');
+  if (sent.status === 413) return failUpload(text('refused_as_too_large', { name }));
+  if (sent.status !== 200) return failUpload(text('refused', { name, status: sent.status }));
   let path;
   try {
     [path] = JSON.parse(sent.responseText);
   } catch (error) { // a proxy's own page
-    return failUpload(name + ' did not reach the server; reload the page and try again.');
+    return failUpload(text('did_not_arrive', { name }));
   }
   sending = null;
-  state.busy = 'Opening ' + name + ' …';
+  state.busy = text('opening', { name });
   refresh();
   trigger('uploaded', { path });
 }

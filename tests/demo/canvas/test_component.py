@@ -14,7 +14,7 @@ def test_every_script_is_joined_once() -> None:
     assert len(files) == 5
     for file in files:
         assert joined.count(file.read_text("utf-8")) == 1
-    assert joined.startswith("const LIMITS = {")
+    assert joined.startswith("const LIMITS = {") and "\nconst TEXTS = {" in joined
 
 
 def test_scripts_are_short() -> None:

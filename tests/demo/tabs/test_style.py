@@ -10,6 +10,7 @@ from demo.tabs.style import StyleControls, list_backgrounds, parse_colour
 from mam import InputError
 from mam.composition import Blur, Gradient, Style
 from mam.images import Photo
+from mam.placement import Placement
 from tests.conftest import EXAMPLES
 
 LIMIT = 10_000_000
@@ -40,7 +41,7 @@ def test_backgrounds(controls) -> None:
     assert background(kind=style.COLOUR, colour="rgba(16.2, 32.4, 48, 1)") == (16, 32, 48)
     assert background(kind=style.GRADIENT) == Gradient("#20a0ff", "#f5f5f5")
     assert background(kind=style.BLUR, blur=9) == Blur(9)
-    assert isinstance(background(kind=style.SHIPPED), Photo)
+    assert isinstance(background(kind=list_backgrounds()[0]), Photo)
     assert background(kind=style.OWN) == "white"
     assert background(kind=style.OWN, own=str(EXAMPLES / "cat.png")).size == (300, 451)
     with pytest.raises(InputError):
@@ -48,12 +49,17 @@ def test_backgrounds(controls) -> None:
 
 
 def test_edges_need_no_background(controls) -> None:
-    chosen = values(
-        controls, kind=style.OWN, own="no picture", whole=True, x=0, shadow=20, softness=-50, grow=2, clean=False
-    )
+    chosen = values(controls, kind=style.OWN, own="no picture", shadow=20, softness=-50, grow=2, clean=False)
     made = controls.edges(chosen)
-    assert (made.background, made.fit, made.position, made.shadow) == (None, "contain", (0, 0.5), 0.2)
+    assert (made.background, made.placement, made.shadow) == (None, Placement(), 0.2)
     assert (made.softness, made.grow, made.clean_colours) == (-0.5, 2, False)
+
+
+def test_size_and_place(controls) -> None:
+    chosen = values(controls, shape="shape_square", size=50, shift_x=-25, shift_y=10, whole=True, x=0)
+    made = controls.style(chosen, LIMIT)
+    assert made.placement == Placement(1.0, 0.5, (-0.25, 0.1))
+    assert (made.fit, made.position) == ("contain", (0, 0.5))
 
 
 def test_colours_come_as_gradios_picker_sends_them() -> None:
