@@ -47,8 +47,7 @@ def clean_up(
     cells = np.clip(points // step, 0, np.array(coarse.shape[::-1]) - 1).astype(int)
     clicked = np.zeros((2, *coarse.shape), bool)
     clicked[labels.astype(int), cells[:, 1], cells[:, 0]] = True
-    colours = np.dstack([_pool(pixels[..., channel], step) for channel in range(3)])
-    holes = _find_holes(coarse, colours, _pool(mask, step), clicked[0])
+    holes = _find_holes(coarse, pixels, mask, clicked[0], step)
     specks = _find_specks(coarse, clicked[1])
     if holes.any():
         alpha = np.where(_enlarge(holes, step, alpha.shape), np.float32(1), alpha)
@@ -57,8 +56,8 @@ def clean_up(
     return alpha
 
 
-def _find_holes(alpha: np.ndarray, colours: np.ndarray, mask: np.ndarray, clicked: np.ndarray) -> np.ndarray:
-    """Return the cells to fill, bool."""
+def _find_holes(alpha: np.ndarray, pixels: np.ndarray, mask: np.ndarray, clicked: np.ndarray, step: int) -> np.ndarray:
+    """Return the cells to fill, bool; alpha and clicks are given by cells, pixels and mask at full size."""
     empty = alpha < 0.5
     labels = label_regions(empty)
     count = labels.max() + 1
@@ -69,10 +68,14 @@ def _find_holes(alpha: np.ndarray, colours: np.ndarray, mask: np.ndarray, clicke
     is_hole[0] = False
     outside = empty & ~is_hole[labels]
     is_hole &= areas < _LARGEST_HOLE * (~empty).sum()
-    is_hole &= np.bincount(labels.ravel(), mask.ravel(), count) > areas / 2
     is_hole[labels[clicked]] = False
+    if not is_hole.any():
+        return is_hole[labels]
+    covered = _pool(mask.astype(np.uint8) * 255, step) / 255
+    is_hole &= np.bincount(labels.ravel(), covered.ravel(), count) > areas / 2
     if not is_hole.any() or is_hole.sum() > _MOST_HOLES:
         return np.zeros_like(empty)
+    colours = _pool(pixels, step)
     seen = colours[outside][:: max(1, outside.sum() // 2000)]
     if len(seen):
         for number in np.flatnonzero(is_hole):
@@ -97,11 +100,8 @@ def _find_specks(alpha: np.ndarray, clicked: np.ndarray) -> np.ndarray:
 
 
 def _pool(values: np.ndarray, step: int) -> np.ndarray:
-    """Average (H, W) values over cells of step x step pixels, float32; cells at the end may be smaller."""
-    h, w = values.shape
-    rows, columns = np.arange(0, h, step), np.arange(0, w, step)
-    sums = np.add.reduceat(np.add.reduceat(values, rows, 0, dtype=np.float32), columns, 1)
-    return sums / np.outer(np.minimum(step, h - rows), np.minimum(step, w - columns)).astype(np.float32)
+    """Average (H, W) or (H, W, 3) values over cells of step x step pixels; cells at the end may be smaller."""
+    return np.asarray(Image.fromarray(values).reduce(step), np.float32)
 
 
 def _dilate(cells: np.ndarray, reach: int) -> np.ndarray:

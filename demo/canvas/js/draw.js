@@ -103,20 +103,34 @@ function dimAround(pen, shown) {
   pen.restore();
 }
 
-function outline(image, key, colour) { // the matte drawn around its own place, without the matte
+function outline(image, key, colour) { // a line around the matte, where it is half opaque: single hairs have none
   const name = key + 'outline' + colour;
   if (!tinted.has(name)) {
-    const filled = tint(image, key, colour), { width, height } = filled, reach = Math.max(1, Math.max(width, height) / 400);
+    const inside = silhouette(image, colour), { width, height } = inside, reach = Math.max(1, Math.max(width, height) / 500);
     const layer = new OffscreenCanvas(width, height), pen = layer.getContext('2d');
     for (let turn = 0; turn < 8; turn += 1) {
       const angle = (turn * Math.PI) / 4;
-      pen.drawImage(filled, reach * Math.cos(angle), reach * Math.sin(angle));
+      pen.drawImage(inside, reach * Math.cos(angle), reach * Math.sin(angle));
     }
     pen.globalCompositeOperation = 'destination-out';
-    pen.drawImage(image, 0, 0);
+    pen.drawImage(inside, 0, 0);
     tinted.set(name, layer);
   }
   return tinted.get(name);
+}
+
+function silhouette(image, colour) { // what is more than half opaque
+  const scale = Math.min(1, 1024 / Math.max(image.naturalWidth, image.naturalHeight));
+  const layer = new OffscreenCanvas(Math.max(1, Math.round(image.naturalWidth * scale)), Math.max(1, Math.round(image.naturalHeight * scale)));
+  const pen = layer.getContext('2d');
+  pen.drawImage(image, 0, 0, layer.width, layer.height);
+  const pixels = pen.getImageData(0, 0, layer.width, layer.height);
+  for (let i = 3; i < pixels.data.length; i += 4) pixels.data[i] = pixels.data[i] > 127 ? 255 : 0;
+  pen.putImageData(pixels, 0, 0);
+  pen.globalCompositeOperation = 'source-in';
+  pen.fillStyle = colour;
+  pen.fillRect(0, 0, layer.width, layer.height);
+  return layer;
 }
 
 function tint(image, key, colour) {
