@@ -1,7 +1,7 @@
 """Make an alpha obey the clicks that it was computed for.
 
 The mask already contradicts no click, but Mask-to-Matte may: it follows colours, and the clicked part can look like the
-other side. So the part of the image around such a click is set to what the click asks for.
+other side. So the part of the mask around such a click is set to what the click asks for.
 """
 
 from __future__ import annotations
@@ -15,14 +15,19 @@ _GRID = 256  # longest side in cells of the grid on which a part is found
 _EDGE = 1.0  # radius in pixels of the blur at a part's edge
 
 
-def obey_clicks(alpha: np.ndarray, pixels: np.ndarray, points: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def obey_clicks(
+    alpha: np.ndarray, pixels: np.ndarray, mask: np.ndarray, points: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
     """Correct the parts of an alpha that contradict clicks.
 
-    The part of a click is connected, similar in colour to the clicked place, and contradicts the click as well.
+    The part of a click is connected and similar in colour to the clicked place; there, the alpha contradicts the click
+    and the mask agrees with it. Without the mask's consent, a click beside an object of similar colour would take the
+    object away.
 
     Args:
         alpha: (H, W) float32 in [0, 1].
         pixels: (H, W, 3) uint8, the image.
+        mask: (H, W) bool, the mask that the alpha was made from.
         points: (N, 2) clicks, x and y in pixels of the image.
         labels: (N,) 1 foreground, 0 background; if clicks on one part contradict each other, the last one
             decides about the part, and the others only about their own pixels.
@@ -37,7 +42,7 @@ def obey_clicks(alpha: np.ndarray, pixels: np.ndarray, points: np.ndarray, label
         wrong = alpha < OPAQUE if label else alpha > CLEAR
         if not wrong[y, x]:
             continue
-        part = _find_part(pixels, wrong, x, y)
+        part = _find_part(pixels, wrong & (mask == bool(label)), x, y)
         soft = Image.fromarray(part.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(_EDGE))
         # The part itself is set entirely; the blur only softens its edge outwards.
         share = np.maximum(np.asarray(soft, np.float32) / 255, part)
@@ -49,7 +54,7 @@ def obey_clicks(alpha: np.ndarray, pixels: np.ndarray, points: np.ndarray, label
 
 
 def _find_part(pixels: np.ndarray, wrong: np.ndarray, x: int, y: int) -> np.ndarray:
-    """(H, W) bool: the connected pixels around (x, y) that are wrong and similar in colour."""
+    """(H, W) bool: the connected pixels around (x, y) that may be changed and are similar in colour."""
     h, w = wrong.shape
     near = pixels[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2].reshape(-1, 3).mean(0)
     similar = wrong.copy()

@@ -195,8 +195,8 @@ class Scene:
             guidance == "mask",
         )
         placed = crops.place_on_canvas(alpha[0, 0], segment.crop, self.photo.size)
-        cleaned = clean_up(placed, self.photo.pixels, segment.mask, segment.points, segment.labels)
-        obedient = obey_clicks(cleaned, self.photo.pixels, segment.points, segment.labels)
+        cues = self.photo.pixels, segment.mask, segment.points, segment.labels
+        obedient = obey_clicks(clean_up(placed, *cues), *cues)
         return Matte.of(self.photo, limit_alpha(obedient, self.photo), segment)
 
     def _segment(self, prompts: list[CheckedPrompt], recrop: bool) -> Iterator[tuple[int, Segment]]:

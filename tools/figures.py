@@ -20,12 +20,13 @@ from mam.training.synthetic_foregrounds import draw_foreground, soften
 ROOT = Path(__file__).resolve().parents[1]
 
 HEIGHT = 260
-# The photograph, its box, clicks (x, y, label), and the background: a colour, "blur", or one of the demo's images.
+# The photograph, its box, clicks (x, y, label), and the background: a colour, "blur", or one of the demo's images. The
+# prompts are those of demo/examples/prompts.json.
 ROWS = [
-    ("astronaut.png", (2, 5, 395, 510), [(200, 380, 1), (215, 90, 1), (40, 120, 0), (340, 80, 0)], "galaxies.jpg"),
-    ("cat.png", (0, 0, 390, 299), [], "#e8b04b"),
-    ("coffee.png", (72, 12, 482, 390), [(280, 230, 1), (90, 60, 0), (440, 215, 1)], "#31525b"),
-    ("flower.jpg", (178, 82, 450, 360), [], "blur"),
+    ("redpanda.jpg", None, [], "#e8b04b"),
+    ("flower.jpg", (168, 82, 450, 362), [], "blur"),
+    ("bowl.jpg", (232, 84, 1118, 752), [(336, 168, 0), (672, 560, 1), (480, 392, 1)], "#31525b"),
+    ("kitten.jpg", (500, 170, 1080, 808), [(600, 617, 1), (492, 650, 0), (550, 692, 0)], "galaxies.jpg"),
 ]
 
 
@@ -115,9 +116,13 @@ def _draw_prompts(pixels: np.ndarray, box: tuple | None, clicks: list[tuple]) ->
     draw = ImageDraw.Draw(marked)
     if box is not None:
         draw.rectangle(box, outline=(9, 132, 227), width=4)
+    radius = max(8, pixels.shape[0] // 50)
     for x, y, label in clicks:
         draw.ellipse(
-            (x - 8, y - 8, x + 8, y + 8), fill=(38, 166, 91) if label else (214, 48, 49), outline="white", width=2
+            (x - radius, y - radius, x + radius, y + radius),
+            fill=(38, 166, 91) if label else (214, 48, 49),
+            outline="white",
+            width=2,
         )
     return np.asarray(marked)
 

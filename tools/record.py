@@ -20,8 +20,8 @@ from tests.demo.visitor import Visitor
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-SIZE = {"width": 1280, "height": 900}
-WIDTH = 900  # pixels of the animation
+SIZE = {"width": 1280, "height": 720}
+WIDTH = 1000  # pixels of the animation
 FLOWER = (640, 427)
 
 
@@ -86,9 +86,7 @@ def record(address: str) -> None:
         film = Film(Visitor(tab, address))
         film.visitor.wait_until_idle()
         film.add_frame(900)
-        with tab.expect_file_chooser() as chooser:
-            tab.locator("#canvas .empty").click()
-        chooser.value.set_files(ROOT / "demo" / "examples" / "flower.jpg")
+        film.visitor.open(ROOT / "demo" / "examples" / "flower.jpg")
         film.visitor.wait_for_answer("found")
         film.wait_for_result()
         film.add_frame(2000)  # the main object, cut out at once
@@ -126,7 +124,13 @@ def record(address: str) -> None:
         tab.locator("#kind").get_by_label("Gradient").check()
         film.wait_for_result()
         film.add_frame(1300)
-        tab.locator("#kind").get_by_label("Picture", exact=True).check()
+        tab.locator("#kind").get_by_label("Palace").check()
+        film.wait_for_result()
+        film.add_frame(1300)
+        tab.get_by_role("tab", name="Size and place").click()
+        tab.locator("#size input[type=number]").fill("150")
+        tab.locator("#size input[type=number]").press("Enter")
+        tab.locator("#size input[type=range]").press("ArrowRight")
         film.wait_for_result()
         film.add_frame(2500)
         film.save("page")
