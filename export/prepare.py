@@ -9,6 +9,7 @@ from pathlib import Path
 
 from export.write import write_graphs
 from mam import contract, weights
+from mam.folders import BUNDLE
 from mam.nets import checkpoint
 from mam.variants import Variant
 
@@ -31,7 +32,9 @@ def prepare(variant: Variant, log: Log) -> Path:
         if not folder.exists():
             weights.require_manual_files(variant.checkpoints)  # before hours of download
             files = [weights.fetch(name, _log_progress(name, log)) for name in variant.checkpoints]
-            log(f"Reading {' and '.join(variant.checkpoints)}")
+            if variant.m2m_of:
+                files.append(BUNDLE / f"{variant.m2m_of}_m2m.pt")
+            log(f"Reading {' and '.join(file.name for file in files)}")
             model = checkpoint.load(variant, *files)
             partial = folder.with_name(f"{folder.name}.partial")
             shutil.rmtree(partial, ignore_errors=True)

@@ -24,7 +24,7 @@ from export.graphs import modules
 from export.trace import trace
 from mam.contract import IMAGE_ENCODER, Graph, metadata
 from mam.nets.mam import MattingAnything
-from mam.variants import SamM2M
+from mam.variants import SamM2M, ViT
 
 ONE_FILE = 1_000_000_000
 """Bytes of weights above which they are stored in a second file, NAME.onnx.data; protobuf ends at 2 GB."""
@@ -52,7 +52,8 @@ def write_graphs(
     """
     folder.mkdir(parents=True, exist_ok=True)
     stamp = metadata(model.variant.name, checkpoint_sha256, model.variant.policy)
-    is_vit = isinstance(model.variant.networks, SamM2M)
+    networks = model.variant.networks
+    is_vit = isinstance(networks, SamM2M) and isinstance(networks.encoder, ViT)
     for graph, (module, inputs) in modules(model.with_folded_spectral_norm()).items():
         path = folder / graph.file
         is_encoder = graph.name == IMAGE_ENCODER.name

@@ -113,7 +113,7 @@ def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
     state = unwrap(file, content)
     made_for = content.get("variant")
     # The sizes of the variant are compared tensor by tensor in `_fill`.
-    if isinstance(made_for, dict) and made_for.get("name") != variant.name:
+    if isinstance(made_for, dict) and made_for.get("name") not in (variant.name, variant.m2m_of):
         raise WeightsError(f"{file} was trained as {made_for.get('name')}; asked for {variant.name}.")
     return {
         name: value.float() if value.is_floating_point() else value
@@ -196,7 +196,7 @@ def save(
 def build_seeded(variant: Variant, seed: int) -> MattingAnything:
     """Build a network with random weights in eval mode, for measurements and tests without a checkpoint.
 
-    Parameters that the networks initialise to zero (relative positions, the last batch norm of a block, heads of
+    Parameters that the networks initialise to zero (biases of positions, the last batch norm of a block, heads of
     `tiny`) are random too, because zeros would hide errors in the layers that use them.
 
     Args:
@@ -207,7 +207,7 @@ def build_seeded(variant: Variant, seed: int) -> MattingAnything:
     model = MattingAnything(variant)
     with torch.no_grad():
         for name, tensor in model.named_parameters():
-            if "rel_pos" in name or name.endswith("pos_embed"):
+            if "rel_pos" in name or name.endswith(("pos_embed", "attention_biases")):
                 tensor.normal_(0, 0.1)
             elif re.fullmatch(r"m2m\.refine_OS\d\.weight|sam\.mask_decoder\.masks1\.weight", name):
                 tensor.normal_(0, 0.02)
