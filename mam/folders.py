@@ -11,7 +11,7 @@ from mam import contract
 from mam.errors import GraphError, WeightsError
 from mam.skeleton import is_skeleton, read_manifest
 from mam.variants import VARIANTS
-from mam.weights import Progress, fetch, graphs_folder
+from mam.weights import Progress, cache_folder, fetch, graphs_folder
 
 BUNDLE = Path(__file__).parent / "bundle"
 SKELETONS = Path(__file__).parent / "skeletons"
@@ -53,16 +53,31 @@ def find_model(
         WeightsError: a checkpoint cannot be downloaded.
     """
     name = str(graphs)
-    skeleton = SKELETONS / name
-    if name not in VARIANTS or Path(name).is_dir() or graphs_folder(name).exists() or not is_skeleton(skeleton):
+    if name not in VARIANTS or Path(name).is_dir() or graphs_folder(name).exists():
         return find_graphs(graphs)
-    parts = read_manifest(skeleton)
-    matte = parts.pop(contract.MATTE.name, None)
-    for file in dict.fromkeys(part.checkpoint for part in parts.values()):
+    skeleton = SKELETONS / name
+    if not is_skeleton(skeleton):
+        return find_graphs(graphs)
+    for file in required_checkpoints(skeleton):
         fetch(file, progress(file))
+    matte = read_manifest(skeleton).get(contract.MATTE.name)
     if matte is not None:
         try:
             fetch(matte.checkpoint, progress(matte.checkpoint))
         except WeightsError as error:  # the embedded Mask-to-Matte takes its place, as `OnnxGraphs.note` states
             _log.info("%s", error)
     return skeleton
+
+
+def is_ready(variant: str) -> bool:
+    """Return whether `find_model` needs no download for a variant."""
+    if variant == "tiny" or graphs_folder(variant).exists():
+        return True
+    skeleton = SKELETONS / variant
+    return is_skeleton(skeleton) and all((cache_folder() / file).exists() for file in required_checkpoints(skeleton))
+
+
+def required_checkpoints(skeleton: Path) -> list[str]:
+    """Return the names of the files without which a skeleton cannot be run: all but Mask-to-Matte's."""
+    parts = read_manifest(skeleton)
+    return list(dict.fromkeys(part.checkpoint for name, part in parts.items() if name != contract.MATTE.name))

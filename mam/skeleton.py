@@ -8,7 +8,7 @@ second copy on disk. `python -m export skeletons` writes such folders.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from mam import contract
 from mam.errors import GraphError, WeightsError
 from mam.onnx_bytes import DATA_TYPES, append_to_graph, cast_to_float32, external_initializer, inline_initializer
 from mam.providers import GraphInMemory
-from mam.weights import cache_folder, verified_path
+from mam.weights import cache_folder, find, verified_path
+from mam.weights.cache import how_to_get
 from mam.weights.checkpoint_reader import read_tensors
 from mam.weights.layout import abbreviate, describe, split_networks
 from mam.weights.tensors import ITEM_SIZES, StoredTensor
@@ -62,16 +63,13 @@ def read_manifest(folder: Path) -> dict[str, Part]:
         raise GraphError(f"{folder / MANIFEST} is damaged ({error!r}); install the package again.") from error
 
 
-def complete(
-    folder: Path, embedded_matte: Path, find: Callable[[str], Path] = verified_path
-) -> tuple[list[Path | GraphInMemory], str]:
+def complete(folder: Path, embedded_matte: Path) -> tuple[list[Path | GraphInMemory], str]:
     """Complete the graphs of a skeleton with the checkpoints in the cache.
 
     Args:
         folder: of the skeleton.
         embedded_matte: `matte.onnx` that does not see the embedding, used where the variant's own Mask-to-Matte is
             not in the cache, or it has none.
-        find: returns the verified path of a checkpoint.
 
     Returns:
         The graphs in the contract's order, and a sentence about the Mask-to-Matte if it is not the variant's own.
@@ -87,12 +85,15 @@ def complete(
         part = parts.get(graph.name)
         if graph.name == contract.MATTE.name and (part is None or not (cache_folder() / part.checkpoint).exists()):
             if part is not None:
-                note = f"{part.checkpoint} is not in {cache_folder()}, so Mask-to-Matte is the embedded model's."
+                note = (
+                    f"{part.checkpoint} is not in {cache_folder()}, so Mask-to-Matte is the embedded model's; "
+                    f"for the authors', {how_to_get(find(part.checkpoint))}."
+                )
             graphs.append(embedded_matte)
             continue
         if part is None:
             raise GraphError(f"{folder / MANIFEST} does not describe {graph.name}; install the package again.")
-        file = find(part.checkpoint).resolve()  # onnxruntime does not follow links out of the folder
+        file = verified_path(part.checkpoint).resolve()  # onnxruntime does not follow links out of the folder
         if part.checkpoint not in states:
             states[part.checkpoint] = _read_state(file)
         graphs.append(_complete_graph(folder / graph.file, part.shapes, states[part.checkpoint], file))

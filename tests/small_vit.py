@@ -1,18 +1,15 @@
-"""A small random SAM of Meta's layout instead of `vit_b`, and a folder instead of the download servers.
-
-`python -m tests.small_vit MIRROR prepare --variant vit_b` is `python -m export prepare` with that model.
-"""
+"""A small random SAM of Meta's layout instead of `vit_b`, and a folder instead of the download servers."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import sys
 from pathlib import Path
 
+import pytest
 import torch
 
-from mam import variants, weights
+from mam import folders, variants, weights
 from mam.nets import checkpoint
 from mam.variants import M2M, SamM2M, ViT
 
@@ -29,17 +26,11 @@ def write_mirror(folder: Path) -> None:
         torch.save(net.state_dict(), folder / name)
 
 
-def main(mirror: Path, *command: str) -> int:
-    """Run a command of `export` as if the files of the mirror were the published ones."""
-    from export.__main__ import main as export
-
-    variants.VARIANTS["vit_b"] = SMALL
+def publish(patch: pytest.MonkeyPatch, mirror: Path, skeletons: Path) -> None:
+    """Make `vit_b` the small model, and the files of the mirror the published ones."""
+    patch.setitem(variants.VARIANTS, "vit_b", SMALL)
+    patch.setattr(folders, "SKELETONS", skeletons)
     for name in SMALL.checkpoints:
         data = (mirror / name).read_bytes()
         facts = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        weights.REGISTRY[name] = dataclasses.replace(weights.REGISTRY[name], **facts)
-    return export(command)
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))
+        patch.setitem(weights.REGISTRY, name, dataclasses.replace(weights.REGISTRY[name], **facts))

@@ -10,6 +10,7 @@ mobile_sam/modeling/tiny_vit_sam.py.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +39,24 @@ class ConvBN(nn.Sequential):
         super().__init__()
         self.add_module("c", nn.Conv2d(cin, cout, kernel, stride, kernel // 2, groups=groups, bias=False))
         self.add_module("bn", nn.BatchNorm2d(cout))
+
+
+class PatchEmbed(nn.Module):
+    """The stem, which quarters height and width.
+
+    Args:
+        channels: of the output.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        half = channels // 2
+        self.seq = nn.Sequential(ConvBN(3, half, 3, 2), nn.GELU(), ConvBN(half, channels, 3, 2))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map (B, 3, H, W) -> (B, C, H / 4, W / 4)."""
+        features: Tensor = self.seq(image)
+        return features
 
 
 class MBConv(nn.Module):
@@ -172,7 +191,7 @@ class Stage(nn.Module):
         downsample: to the next stage; None after the last.
     """
 
-    def __init__(self, blocks: list[nn.Module], downsample: PatchMerging | None) -> None:
+    def __init__(self, blocks: Sequence[nn.Module], downsample: PatchMerging | None) -> None:
         super().__init__()
         self.blocks = nn.Sequential(*blocks)
         self.downsample = downsample
@@ -193,10 +212,7 @@ class TinyViTEncoder(nn.Module):
     def __init__(self, config: TinyViT) -> None:
         super().__init__()
         dims, last = config.embed_dims, len(config.embed_dims) - 1
-        self.patch_embed = nn.Module()
-        self.patch_embed.seq = nn.Sequential(
-            ConvBN(3, dims[0] // 2, 3, 2), nn.GELU(), ConvBN(dims[0] // 2, dims[0], 3, 2)
-        )
+        self.patch_embed = PatchEmbed(dims[0])
         stages = []
         for i, (channels, depth, heads, window) in enumerate(
             zip(dims, config.depths, config.num_heads, config.window_sizes, strict=True)
@@ -218,5 +234,5 @@ class TinyViTEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Encode normalised images, (B, 3, 16h, 16w) float32 -> (B, 256, h, w)."""
-        embeddings: Tensor = self.neck(self.layers(self.patch_embed.seq(image)))
+        embeddings: Tensor = self.neck(self.layers(self.patch_embed(image)))
         return embeddings

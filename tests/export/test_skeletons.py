@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from export import parity
 from export.skeletons import write_skeleton
 from export.torch_graphs import TorchGraphs
-from mam import GraphError, Matting, contract, folders, variants, weights
+from mam import GraphError, Matting, contract, weights
 from mam.errors import WeightsError
 from mam.nets import checkpoint
 from mam.nets.m2m import SpectralNorm
@@ -25,24 +25,20 @@ from tests.conftest import EXAMPLES
 NAMES = small_vit.SMALL.checkpoints
 
 
-@pytest.fixture(scope="module")
-def skeleton(tmp_path_factory):
-    """The skeleton of a small SAM, written from other weights than those of the tests."""
-    out = tmp_path_factory.mktemp("skeletons") / "vit_b"
-    write_skeleton(checkpoint.build_seeded(small_vit.SMALL, 17), out)
-    return out
+@pytest.fixture()
+def skeleton(small_skeletons):
+    return small_skeletons / "vit_b"
 
 
 @pytest.fixture()
-def cache(skeleton, tmp_path, monkeypatch):
-    """A cache with the checkpoints of the small SAM, and the library with its skeleton alone."""
+def cache(small_skeletons, tmp_path, monkeypatch):
+    """A cache with the checkpoints of the small SAM, whatever they hold, and the library with its skeleton alone."""
     monkeypatch.setenv("MAM_HOME", str(tmp_path))
     monkeypatch.setenv("MAM_OFFLINE", "1")
-    monkeypatch.setitem(variants.VARIANTS, "vit_b", small_vit.SMALL)
-    monkeypatch.setattr(folders, "SKELETONS", skeleton.parent)
+    small_vit.write_mirror(tmp_path)
+    small_vit.publish(monkeypatch, tmp_path, small_skeletons)
     for name in NAMES:
         monkeypatch.setitem(weights.REGISTRY, name, WeightFile(name, "a test", "none", "http://nowhere"))
-    small_vit.write_mirror(tmp_path)
     return tmp_path
 
 
@@ -138,7 +134,10 @@ def test_checkpoints_in_other_forms_give_the_same(form, cache, skeleton, small_s
 def test_without_the_authors_mask_to_matte_the_embedded_one_is_used(cache, skeleton, image) -> None:
     (cache / NAMES[1]).unlink()
     matting = Matting.load("vit_b", device="cpu")
-    assert matting.graphs.note == f"{NAMES[1]} is not in {cache}, so Mask-to-Matte is the embedded model's."
+    assert matting.graphs.note == (
+        f"{NAMES[1]} is not in {cache}, so Mask-to-Matte is the embedded model's; "
+        f"for the authors', get it with `mam weights get {NAMES[1]}`."
+    )
     assert matting.open(EXAMPLES / "flower.jpg").matte(box=(178, 82, 450, 360)) is not None
 
 
