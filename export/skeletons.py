@@ -28,21 +28,25 @@ from mam.nets.mam import MattingAnything
 from mam.skeleton import M2M_PREFIX, MANIFEST
 from mam.variants import Variant
 
+SEED = 0
+"""Of the weights that are traced; none of them is stored."""
+
 _PREFIXES = {"encoder.": "image_encoder.", "sam.": "", "model.m2m.": M2M_PREFIX}
 """Of the names of weights in the traced modules of `export.graphs`, and what they are in a checkpoint."""
 
 
-def write_skeleton(model: MattingAnything, folder: Path, on_file: Callable[[Path], None] = lambda path: None) -> None:
+def write_skeleton(variant: Variant, folder: Path, on_file: Callable[[Path], None] = lambda path: None) -> None:
     """Write the skeletons of a variant's graphs and their manifest.
 
     Args:
-        model: in eval mode, with any weights: none of them is stored.
+        variant: the sizes of the networks, and the names of the checkpoints.
         folder: created if missing.
         on_file: called with each path when the file is complete.
     """
+    model = _build_with_distinct_weights(variant)
     folder.mkdir(parents=True, exist_ok=True)
-    stamp = metadata(model.variant.name, _digests(model.variant), model.variant.policy)
-    checkpoint = dict(zip(("sam", "m2m"), model.variant.checkpoints, strict=False))
+    stamp = metadata(variant.name, _digests(variant), variant.policy)
+    checkpoint = dict(zip(("sam", "m2m"), variant.checkpoints, strict=False))
     manifest: dict[str, Any] = {}
     with _from_stored_weights(model):
         for graph, (module, inputs) in modules(model).items():
@@ -58,6 +62,16 @@ def write_skeleton(model: MattingAnything, folder: Path, on_file: Callable[[Path
     path = folder / MANIFEST
     path.write_text(json.dumps({"graphs": manifest}, indent=1) + "\n", "utf-8")
     on_file(path)
+
+
+def _build_with_distinct_weights(variant: Variant) -> MattingAnything:
+    """Build the networks with random weights everywhere: the exporter makes one tensor of two with equal numbers."""
+    torch.manual_seed(SEED)
+    model = MattingAnything(variant).eval()
+    for tensor in model.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.uniform_(0.5, 1.5)
+    return model
 
 
 def _digests(variant: Variant) -> str:

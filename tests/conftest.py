@@ -62,13 +62,12 @@ def graphs_folder(model, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def small_skeletons(tmp_path_factory) -> Path:
-    """A folder like `mam/skeletons`, with a small SAM as `vit_b`; written from other weights than those of tests."""
+    """A folder like `mam/skeletons`, with a small SAM as `vit_b`."""
     from export.skeletons import write_skeleton
-    from mam.nets.checkpoint import build_seeded
     from tests.small_vit import SMALL
 
     folder = tmp_path_factory.mktemp("skeletons")
-    write_skeleton(build_seeded(SMALL, 17), folder / "vit_b")
+    write_skeleton(SMALL, folder / "vit_b")
     return folder
 
 

@@ -11,7 +11,9 @@ import torch
 
 from mam import folders, variants, weights
 from mam.nets import checkpoint
-from mam.variants import M2M, SamM2M, ViT
+from mam.nets.m2m import SpectralNorm
+from mam.nets.mam import MattingAnything
+from mam.variants import M2M, SamM2M, Variant, ViT
 
 SMALL = dataclasses.replace(
     variants.VARIANTS["vit_b"],
@@ -19,9 +21,26 @@ SMALL = dataclasses.replace(
 )
 
 
+def build_distinct(variant: Variant, seed: int = 0) -> MattingAnything:
+    """A random model in which, as in a trained one, no two tensors are equal and spectral norms have converged."""
+    model = checkpoint.build_seeded(variant, seed)
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if name.endswith("running_var"):
+                tensor.uniform_(0.7, 1.3)
+            elif tensor.ndim == 1 and "weight_" not in name and tensor.is_floating_point():
+                tensor.add_(0.1 * torch.randn(tensor.shape))
+    for layer in model.modules():
+        if isinstance(layer, SpectralNorm):
+            for _ in range(20):
+                layer.train().weight()
+            layer.eval()
+    return model
+
+
 def write_mirror(folder: Path) -> None:
     """The two checkpoints of `vit_b`: Meta's layout, and Mask-to-Matte as it was cut out of the authors' file."""
-    model = checkpoint.build_seeded(SMALL, 0)
+    model = build_distinct(SMALL)
     for name, net in zip(SMALL.checkpoints, (model.sam, model.m2m), strict=True):
         torch.save(net.state_dict(), folder / name)
 
