@@ -5,12 +5,15 @@ import hashlib
 import io
 import subprocess
 import sys
+from collections import Counter
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
 from export.parity import relative_error
+from export.skeletons import write_skeleton
 from export.torch_graphs import TorchGraphs
 from mam import Matting, weights
 from mam.errors import WeightsError
@@ -51,6 +54,20 @@ def test_skeletons_are_small() -> None:
     assert sorted(folder.name for folder in SKELETONS.iterdir()) == sorted(LARGER)
     for folder in SKELETONS.iterdir():
         assert (folder / MANIFEST).is_file() and sum(file.stat().st_size for file in folder.iterdir()) < 3_500_000
+
+
+def test_the_export_gives_the_shipped_skeleton(tmp_path) -> None:
+    write_skeleton(VARIANTS["mobile_sam"], tmp_path)
+    shipped = SKELETONS / "mobile_sam"
+    assert (tmp_path / MANIFEST).read_text() == (shipped / MANIFEST).read_text()
+    assert {file.name for file in tmp_path.iterdir()} == {file.name for file in shipped.iterdir()}
+    for file in tmp_path.glob("*.onnx"):
+        operators, stamps = [], []
+        for folder in (tmp_path, shipped):
+            proto = onnx.load(folder / file.name)
+            operators.append(Counter(node.op_type for node in proto.graph.node))
+            stamps.append({entry.key: entry.value for entry in proto.metadata_props})
+        assert operators[0] == operators[1] and stamps[0] == stamps[1]
 
 
 @pytest.fixture(scope="module")
