@@ -29,9 +29,9 @@ from demo.tabs.batch import add_batch_tab
 from demo.tabs.cut_out import add_cut_out_tab
 from demo.tabs.style import backgrounds_css
 from demo.texts import ENGLISH, Texts, i18n, label
-from mam import GraphError, Grounding, MamError, Matting, weights
+from mam import GraphError, Grounding, MamError, Matting
 from mam.cli.values import parse_positive
-from mam.folders import BUNDLE
+from mam.folders import BUNDLE, find_model, is_ready
 from mam.variants import VARIANTS
 
 TITLE = "Matting Anything"
@@ -128,7 +128,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "variant",
         "tiny",
         choices=list(VARIANTS),
-        help="which model; all but tiny are downloaded and exported on first use",
+        help="which model; all but tiny are downloaded on first use",
     )
     add_option("graphs", type=Path, help="a folder of exported graphs; default: the embedded model")
     add_option(
@@ -154,7 +154,7 @@ def load(arguments: argparse.Namespace) -> tuple[Matting, FirstUse | None]:
 
     Raises:
         GraphError: The model or the given text model cannot be run, or the graphs are of another variant.
-        WeightsError: The model needs a file that has to be downloaded by hand.
+        WeightsError: A file of the model is damaged.
     """
     variant, graphs, first_use = arguments.variant, arguments.graphs, None
 
@@ -171,10 +171,9 @@ def load(arguments: argparse.Namespace) -> tuple[Matting, FirstUse | None]:
         )
 
     if graphs is None and variant != "tiny":
-        if weights.graphs_folder(variant).exists():
-            graphs = weights.graphs_folder(variant)
+        if is_ready(variant):
+            graphs = find_model(variant)
         else:
-            weights.require_manual_files(VARIANTS[variant].checkpoints)
             first_use = FirstUse(variant, load_model)
     matting = load_model(graphs)
     if graphs is not None and "tiny" != variant != matting.graphs.variant:

@@ -1,13 +1,10 @@
-"""First use of a full-size model: another process downloads and exports it, while the page works on `tiny`."""
+"""First use of a larger model: its weights are downloaded while the page works on `tiny`."""
 
 from __future__ import annotations
 
-import atexit
 import logging
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,27 +13,25 @@ import gradio as gr
 from demo.engine import Engine
 from demo.messages import UNEXPECTED
 from mam import MamError, Matting, weights
+from mam.folders import find_model
 
-ROOT = Path(__file__).resolve().parents[1]
 _log = logging.getLogger(__name__)
-PREPARE = (sys.executable, "-m", "export", "prepare", "--variant")
 
 
 class FirstUse:
     """Preparation of the chosen model in the background, until it replaces the one that the page runs on.
 
     Attributes:
-        progress: The last line that the other process printed, or how it ended.
+        progress: How far the download is, or how it ended.
         done: The model is in use, or its preparation failed.
 
     Args:
         variant: The model's name.
         load: Loads it from its folder of graphs.
-        command: Prepares a variant; the variant's name is appended.
     """
 
-    def __init__(self, variant: str, load: Callable[[Path], Matting], command: Sequence[str] = PREPARE) -> None:
-        self.variant, self.load, self.command = variant, load, [*command, variant]
+    def __init__(self, variant: str, load: Callable[[Path], Matting]) -> None:
+        self.variant, self.load = variant, load
         self.progress, self.done = f"{variant} is being prepared", False
 
     def start(self, engine: Engine) -> None:
@@ -51,9 +46,10 @@ class FirstUse:
 
     def _run(self, engine: Engine) -> None:
         try:
-            self._prepare()
-            loaded = self.load(weights.graphs_folder(self.variant))
+            loaded = self.load(find_model(self.variant, lambda name: weights.log_progress(name, self._report)))
             engine.matting = replace(loaded, grounding=engine.matting.grounding)  # which may be in memory already
+            if loaded.graphs.note:
+                print(loaded.graphs.note, flush=True)
             self._report(f"{self.variant} is ready: photos that you open from now on use it.")
         except MamError as error:
             self._report(f"{self.variant} could not be prepared ({error}). This page stays on `tiny`.")
@@ -62,23 +58,6 @@ class FirstUse:
             self._report(f"{self.variant} could not be prepared, {UNEXPECTED}. This page stays on `tiny`.")
         finally:
             self.done = True
-
-    def _prepare(self) -> None:
-        # In a process of its own, so that torch's memory is freed at the end and the page stays responsive.
-        process = subprocess.Popen(
-            self.command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-        )
-        atexit.register(process.kill)  # closing the page ends the download
-        for line in process.stdout or ():
-            if line.strip():
-                self._report(line.strip())
-        status = process.wait()
-        if status < 0:
-            raise MamError(
-                f"signal {-status} ended it after: {self.progress}; signal 9 means that the machine ran out of memory"
-            )
-        if status:
-            raise MamError(self.progress)
 
     def _report(self, line: str) -> None:
         self.progress = line

@@ -1,4 +1,4 @@
-"""The command line `python -m export graphs | check | flavour | bench | prepare | grounding`.
+"""The command line `python -m export graphs | skeletons | check | flavour | bench | prepare | grounding`.
 
 Each command has its parser beside its function, and imports what it needs only when it runs.
 """
@@ -62,7 +62,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Command line -> namespace with `run`, the function of the command."""
     parser = argparse.ArgumentParser(prog="python -m export", description="torch checkpoints to ONNX graphs")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_graphs, add_check, add_flavour, add_bench, add_prepare, add_grounding):
+    for add in (add_graphs, add_skeletons, add_check, add_flavour, add_bench, add_prepare, add_grounding):
         add(commands)
     arguments = parser.parse_args(argv)
     if hasattr(arguments, "seed") and (arguments.checkpoint is None) == (arguments.seed is None):
@@ -87,6 +87,26 @@ def run_graphs(arguments: argparse.Namespace) -> int:
 
     model, digest = _load_model(arguments)
     write_graphs(model, digest, arguments.out, plain=arguments.plain, on_file=_print_size)
+    return 0
+
+
+def add_skeletons(commands: Any) -> None:
+    """Add the command `skeletons`."""
+    skeletons = commands.add_parser(
+        "skeletons", help="write a variant's graphs without weights, as the library has them"
+    )
+    skeletons.set_defaults(run=run_skeletons)
+    skeletons.add_argument("--out", type=Path, required=True, help="folder for a folder per variant")
+    names = [name for name, variant in VARIANTS.items() if variant.checkpoints]
+    skeletons.add_argument("--variant", choices=names, nargs="+", default=names, help="default: all")
+
+
+def run_skeletons(arguments: argparse.Namespace) -> int:
+    """Write skeletons; prints each file with its size."""
+    from export.skeletons import write_skeleton
+
+    for name in arguments.variant:
+        write_skeleton(VARIANTS[name], arguments.out / name, on_file=_print_size)
     return 0
 
 

@@ -56,9 +56,8 @@ def modules(model: MattingAnything) -> dict[Graph, tuple[nn.Module, tuple[Tensor
     """The three graphs of a model, each with its module and example inputs to trace it with.
 
     Args:
-        model: in eval mode; it is not changed.
+        model: in eval mode, without spectral norms (`MattingAnything.with_folded_spectral_norm`).
     """
-    folded = model.with_folded_spectral_norm()
     generator = torch.Generator().manual_seed(0)
 
     def noise(*shape: int) -> Tensor:
@@ -72,16 +71,16 @@ def modules(model: MattingAnything) -> dict[Graph, tuple[nn.Module, tuple[Tensor
     masks[0, :, 60:150, 80:120] = 1.0
     masks[1, :, 100:140, 90:180] = 1.0
     sizes = torch.tensor([700, 1024]), torch.tensor([525, 768])
-    seen = (image, embeddings) if folded.m2m.uses_embeddings else (image,)
+    seen = (image, embeddings) if model.m2m.uses_embeddings else (image,)
     features = (embeddings, *(noise(*shape) for shape in high_res.values()))
     return {
-        IMAGE_ENCODER.having(high_res): (ImageEncoder(folded), (image,)),
+        IMAGE_ENCODER.having(high_res): (ImageEncoder(model), (image,)),
         MASK_DECODER.having(high_res): (
-            MaskDecoder(folded),
+            MaskDecoder(model),
             (*features, points, labels, masks, torch.tensor([1.0, 0.0])),
         ),
-        MATTE.having({"image_embeddings"} if folded.m2m.uses_embeddings else set()): (
-            Matte(folded),
+        MATTE.having({"image_embeddings"} if model.m2m.uses_embeddings else set()): (
+            Matte(model),
             (*seen, masks, *sizes, torch.tensor(True)),
         ),
     }

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from export.write import write_graphs
 from mam import contract, weights
+from mam.folders import BUNDLE
 from mam.nets import checkpoint
 from mam.variants import Variant
 
 Log = Callable[[str], None]
-_STEP = 5  # percent of a download between two lines
 
 
 def prepare(variant: Variant, log: Log) -> Path:
@@ -30,8 +30,10 @@ def prepare(variant: Variant, log: Log) -> Path:
     with weights.exclusive_lock(folder):
         if not folder.exists():
             weights.require_manual_files(variant.checkpoints)  # before hours of download
-            files = [weights.fetch(name, _log_progress(name, log)) for name in variant.checkpoints]
-            log(f"Reading {' and '.join(variant.checkpoints)}")
+            files = [weights.fetch(name, weights.log_progress(name, log)) for name in variant.checkpoints]
+            if variant.m2m_of:
+                files.append(BUNDLE / f"{variant.m2m_of}_m2m.pt")
+            log(f"Reading {' and '.join(file.name for file in files)}")
             model = checkpoint.load(variant, *files)
             partial = folder.with_name(f"{folder.name}.partial")
             shutil.rmtree(partial, ignore_errors=True)
@@ -40,17 +42,3 @@ def prepare(variant: Variant, log: Log) -> Path:
             os.replace(partial, folder)
     log(f"{variant.name} is ready in {folder}")
     return folder
-
-
-def _log_progress(name: str, log: Log) -> weights.Progress:
-    """Return a callback that logs a line for every 5% of a download."""
-    last = -_STEP
-
-    def progress(have: int, expected: int) -> None:
-        nonlocal last
-        percent = 100 * have // expected if expected else 0
-        if percent >= last + _STEP:
-            last = percent - percent % _STEP
-            log(f"Downloading {name}: {percent}% of {expected / 1e6:.0f} MB")
-
-    return progress

@@ -24,7 +24,7 @@ from export.graphs import modules
 from export.trace import trace
 from mam.contract import IMAGE_ENCODER, Graph, metadata
 from mam.nets.mam import MattingAnything
-from mam.variants import SamM2M
+from mam.variants import SamM2M, ViT
 
 ONE_FILE = 1_000_000_000
 """Bytes of weights above which they are stored in a second file, NAME.onnx.data; protobuf ends at 2 GB."""
@@ -52,8 +52,9 @@ def write_graphs(
     """
     folder.mkdir(parents=True, exist_ok=True)
     stamp = metadata(model.variant.name, checkpoint_sha256, model.variant.policy)
-    is_vit = isinstance(model.variant.networks, SamM2M)
-    for graph, (module, inputs) in modules(model).items():
+    networks = model.variant.networks
+    is_vit = isinstance(networks, SamM2M) and isinstance(networks.encoder, ViT)
+    for graph, (module, inputs) in modules(model.with_folded_spectral_norm()).items():
         path = folder / graph.file
         is_encoder = graph.name == IMAGE_ENCODER.name
         with use_fused_attention(model.sam.image_encoder) if is_encoder and not plain else contextlib.nullcontext():
@@ -62,15 +63,15 @@ def write_graphs(
             options = {"training": preserve, "do_constant_folding": False, "export_params": False}
             trace(graph, module.eval(), inputs, path, fixed=("C0", "C1"), **options)
         # A fused operator is not standard; SAM's encoder has few other constants, and they are large.
-        proto = onnx.load(path) if is_encoder and is_vit else _fold_constants(path)
+        proto = onnx.load(path) if is_encoder and is_vit else fold_constants(path)
         onnx.helper.set_model_props(proto, {**stamp, "mam_graph": graph.name})
-        _declare_shapes(proto, graph)
+        declare_shapes(proto, graph)
         _store_weights(proto, module.state_dict(), path, one_file)
         onnx.checker.check_model(path, full_check=True)
         on_file(path)
 
 
-def _declare_shapes(proto: onnx.ModelProto, graph: Graph) -> None:
+def declare_shapes(proto: onnx.ModelProto, graph: Graph) -> None:
     """Write the contract's shapes into the outputs, where the exporter knows less."""
     for value, tensor in zip(proto.graph.output, graph.outputs, strict=True):
         for dimension, size in zip(value.type.tensor_type.shape.dim, tensor.shape, strict=True):
@@ -80,7 +81,7 @@ def _declare_shapes(proto: onnx.ModelProto, graph: Graph) -> None:
                 dimension.dim_param = size
 
 
-def _fold_constants(path: Path) -> onnx.ModelProto:
+def fold_constants(path: Path) -> onnx.ModelProto:
     """Return a traced graph with constant expressions evaluated, which removes most computations of sizes."""
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC  # standard operators only

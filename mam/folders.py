@@ -1,19 +1,26 @@
-"""Where a model's graphs are: a folder, the embedded `tiny`, or a variant that was exported before."""
+"""Where a model's graphs are: a folder, the embedded `tiny`, an exported variant, or a skeleton and its checkpoints."""
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from mam.errors import GraphError
+from mam import contract
+from mam.errors import GraphError, WeightsError
+from mam.skeleton import is_skeleton, read_manifest
 from mam.variants import VARIANTS
-from mam.weights import graphs_folder
+from mam.weights import Progress, cache_folder, fetch, graphs_folder
 
 BUNDLE = Path(__file__).parent / "bundle"
+SKELETONS = Path(__file__).parent / "skeletons"
+
+_log = logging.getLogger(__name__)
 
 
 def find_graphs(graphs: str | os.PathLike[str] | None) -> Path:
-    """Return the folder of the graphs for `Matting.load`; an existing folder comes before a variant of the same name.
+    """Return the folder of complete graphs; an existing folder comes before a variant of the same name.
 
     Args:
         graphs: a folder, a variant's name, or None for the embedded model.
@@ -30,3 +37,47 @@ def find_graphs(graphs: str | os.PathLike[str] | None) -> Path:
             f"{name} is not ready in {folder}; `python -m export prepare --variant {name}` downloads and exports it."
         )
     return folder
+
+
+def find_model(
+    graphs: str | os.PathLike[str] | None, progress: Callable[[str], Progress | None] = lambda name: None
+) -> Path:
+    """Return the folder of the graphs for `Matting.load`, and download the checkpoints that they need.
+
+    Args:
+        graphs: as for `find_graphs`; a variant that was not exported is run from its skeleton.
+        progress: called with the name of each file, returns what is called during its download.
+
+    Raises:
+        GraphError: there is no skeleton of this variant either.
+        WeightsError: a checkpoint cannot be downloaded.
+    """
+    name = str(graphs)
+    if name not in VARIANTS or Path(name).is_dir() or graphs_folder(name).exists():
+        return find_graphs(graphs)
+    skeleton = SKELETONS / name
+    if not is_skeleton(skeleton):
+        return find_graphs(graphs)
+    for file in required_checkpoints(skeleton):
+        fetch(file, progress(file))
+    matte = read_manifest(skeleton).get(contract.MATTE.name)
+    if matte is not None:
+        try:
+            fetch(matte.checkpoint, progress(matte.checkpoint))
+        except WeightsError as error:  # the embedded Mask-to-Matte takes its place, as `OnnxGraphs.note` states
+            _log.info("%s", error)
+    return skeleton
+
+
+def is_ready(variant: str) -> bool:
+    """Return whether `find_model` needs no download for a variant."""
+    if variant == "tiny" or graphs_folder(variant).exists():
+        return True
+    skeleton = SKELETONS / variant
+    return is_skeleton(skeleton) and all((cache_folder() / file).exists() for file in required_checkpoints(skeleton))
+
+
+def required_checkpoints(skeleton: Path) -> list[str]:
+    """Return the names of the files without which a skeleton cannot be run: all but Mask-to-Matte's."""
+    parts = read_manifest(skeleton)
+    return list(dict.fromkeys(part.checkpoint for name, part in parts.items() if name != contract.MATTE.name))

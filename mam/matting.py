@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mam.folders import find_graphs
+from mam.folders import find_model
 from mam.grounding import Grounding, GroundingLoader, load_default
 from mam.images import MAX_PIXELS, ImageSource, open_photo
 from mam.providers import Device
@@ -50,8 +50,8 @@ class Matting:
         """Load a set of graphs, by default the embedded `tiny`.
 
         Args:
-            graphs: a folder that `python -m export graphs` wrote, or the name of a variant exported by
-                `python -m export prepare`; None for the embedded model.
+            graphs: a folder that `python -m export graphs` wrote, or the name of a variant, with checkpoints that
+                are downloaded on first use; None for the embedded model.
             device: "auto", "cpu" or "cuda".
             threads: CPU threads per graph; None lets onnxruntime choose.
             max_pixels: larger images are refused before they are decoded.
@@ -59,8 +59,9 @@ class Matting:
 
         Raises:
             GraphError: the folder is not a complete set of this contract, or CUDA was requested and is not available.
+            WeightsError: a checkpoint cannot be downloaded, or is damaged.
         """
-        loaded = load_graphs(find_graphs(graphs), device, threads)
+        loaded = load_graphs(find_model(graphs), device, threads)
         return cls(loaded, max_pixels, GroundingLoader(grounding, device, threads))
 
     def open(self, image: ImageSource) -> Scene:

@@ -6,6 +6,7 @@ import ctypes
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,6 +24,21 @@ Device = Literal["auto", "cpu", "cuda"]
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 # Mattes differ in size, and the default would search all convolution algorithms again for each size.
 _PROVIDER_OPTIONS: dict[str, dict[str, Any]] = {CPU: {}, CUDA: {"cudnn_conv_algo_search": "HEURISTIC"}}
+
+
+@dataclass(frozen=True)
+class GraphInMemory:
+    """A graph that is in no ONNX file as it is loaded.
+
+    Attributes:
+        path: the file that it was made from.
+        model: as bytes of an ONNX file.
+        data_folder: holds the files that the graph's external tensors are in.
+    """
+
+    path: Path
+    model: bytes
+    data_folder: Path
 
 
 def onnxruntime() -> ModuleType:
@@ -84,12 +100,12 @@ def choose_providers(device: Device) -> tuple[list[str], str]:
 
 
 def open_sessions(
-    paths: Sequence[Path], device: Device, threads: int | None
+    graphs: Sequence[Path | GraphInMemory], device: Device, threads: int | None
 ) -> tuple[list[ort.InferenceSession], str, str]:
     """Load graphs that run on the same device.
 
     Args:
-        paths: ONNX files.
+        graphs: ONNX files, or graphs made of them.
         device: "cpu"; "cuda", an error if it is not available; "auto", CUDA if there is a driver for it, else the CPU.
         threads: CPU threads per graph; None lets onnxruntime choose, within a container's quota.
 
@@ -103,10 +119,12 @@ def open_sessions(
     if threads is not None and (not isinstance(threads, int) or threads < 1):
         raise GraphError(f"threads is {threads!r}; expected a number of at least 1, or None.")
     providers, note = choose_providers(device)
-    opened = [_open_session(path, providers, threads) for path in paths]
+    opened = [_open_session(graph, providers, threads) for graph in graphs]
     sessions = [session for session, _ in opened]
     on_cpu = [
-        path.name for path, session in zip(paths, sessions, strict=True) if session.get_providers()[0] != providers[0]
+        path_of(graph).name
+        for graph, session in zip(graphs, sessions, strict=True)
+        if session.get_providers()[0] != providers[0]
     ]
     if not on_cpu:
         return sessions, providers[0], note
@@ -143,7 +161,14 @@ def run_options() -> ort.RunOptions:
     return options
 
 
-def _open_session(path: Path, providers: list[str], threads: int | None) -> tuple[ort.InferenceSession, str]:
+def path_of(graph: Path | GraphInMemory) -> Path:
+    """Return the ONNX file that a graph is, or was made from."""
+    return graph.path if isinstance(graph, GraphInMemory) else graph
+
+
+def _open_session(
+    graph: Path | GraphInMemory, providers: list[str], threads: int | None
+) -> tuple[ort.InferenceSession, str]:
     """Open a session on the first provider that accepts the graph; also return the error of an earlier provider."""
     ort = onnxruntime()
     options = ort.SessionOptions()
@@ -155,13 +180,17 @@ def _open_session(path: Path, providers: list[str], threads: int | None) -> tupl
         threads = cpu_quota()
     if threads is not None:
         options.intra_op_num_threads = threads
+    model: str | bytes = str(graph)
+    if isinstance(graph, GraphInMemory):
+        model = graph.model
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(graph.data_folder))
     try:
         with_options = [(name, _PROVIDER_OPTIONS[name]) for name in providers]
-        return ort.InferenceSession(str(path), options, providers=with_options), ""
+        return ort.InferenceSession(model, options, providers=with_options), ""
     except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
         if len(providers) > 1:
-            session, _ = _open_session(path, providers[1:], threads)
+            session, _ = _open_session(graph, providers[1:], threads)
             return session, str(error).strip()
         raise GraphError(
-            f"{path} cannot be loaded ({error}); it may be incomplete: export or download it again."
+            f"{path_of(graph)} cannot be loaded ({error}); it may be incomplete: export or download it again."
         ) from error

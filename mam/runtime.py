@@ -12,7 +12,9 @@ import numpy as np
 
 from mam import contract
 from mam.errors import GraphError
-from mam.providers import CUDA, Device, open_sessions, run_options
+from mam.folders import BUNDLE
+from mam.providers import CUDA, Device, GraphInMemory, open_sessions, path_of, run_options
+from mam.skeleton import complete, is_skeleton
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -192,24 +194,26 @@ def load_graphs(folder: str | os.PathLike[str], device: Device = "auto", threads
     """Load and check a folder of graphs.
 
     Args:
-        folder: contains `image_encoder.onnx`, `mask_decoder.onnx` and `matte.onnx` of one export.
+        folder: contains `image_encoder.onnx`, `mask_decoder.onnx` and `matte.onnx` of one export, or a skeleton of
+            them (`mam.skeleton`) with its checkpoints in the cache.
         device: "cpu"; "cuda", an error if it is not available; "auto", CUDA if there is a driver for it, else the CPU.
         threads: CPU threads per graph; None lets onnxruntime choose.
 
     Raises:
         GraphError: a file is missing or broken, the three do not belong together, or CUDA was requested and is not
             available.
+        WeightsError: a checkpoint of a skeleton is missing or damaged, or holds another network.
     """
     folder = Path(folder)
-    missing = [graph.file for graph in contract.GRAPHS if not (folder / graph.file).is_file()]
-    if missing:
-        raise GraphError(
-            f"{folder} lacks {', '.join(missing)}; expected the three files that "
-            "`python -m export graphs --out FOLDER` writes."
-        )
-    opened, provider, note = open_sessions([folder / graph.file for graph in contract.GRAPHS], device, threads)
+    graphs, about_matte = complete(folder, BUNDLE / contract.MATTE.file) if is_skeleton(folder) else _files(folder)
+    opened, provider, note = open_sessions(graphs, device, threads)
     sessions = dict(zip((graph.name for graph in contract.GRAPHS), opened, strict=True))
-    stamps = {graph.file: _check_graph(graph, sessions[graph.name], folder) for graph in contract.GRAPHS}
+    stamps = {}
+    for graph, source in zip(contract.GRAPHS, graphs, strict=True):
+        path = path_of(source)
+        stamp = _check_graph(graph, sessions[graph.name], path)
+        if path.parent == folder:  # not the embedded Mask-to-Matte
+            stamps[graph.file] = stamp
     _check_one_set(stamps, folder)
     stamp = stamps[contract.IMAGE_ENCODER.file]
     lacking = contract.metadata("", "").keys() - stamp.keys()
@@ -218,12 +222,24 @@ def load_graphs(folder: str | os.PathLike[str], device: Device = "auto", threads
             f"the graphs in {folder} lack the metadata {', '.join(sorted(lacking))}. Export the set again."
         )
     policy = contract.InferencePolicy.from_stamp(stamp)
+    note = f"{note} {about_matte}".strip()
     return OnnxGraphs(stamp["mam_variant"], folder, provider, note, policy, sessions, device, threads)
 
 
-def _check_graph(graph: contract.Graph, session: ort.InferenceSession, folder: Path) -> dict[str, str]:
+def _files(folder: Path) -> tuple[list[Path | GraphInMemory], str]:
+    """Return the files of a set in the contract's order, and nothing to note."""
+    missing = [graph.file for graph in contract.GRAPHS if not (folder / graph.file).is_file()]
+    if missing:
+        raise GraphError(
+            f"{folder} lacks {', '.join(missing)}; expected the three files that "
+            "`python -m export graphs --out FOLDER` writes."
+        )
+    return [folder / graph.file for graph in contract.GRAPHS], ""
+
+
+def _check_graph(graph: contract.Graph, session: ort.InferenceSession, path: Path) -> dict[str, str]:
     """Compare a file with the contract; return its metadata that must be equal in all three files."""
-    path, stamp = folder / graph.file, session.get_modelmeta().custom_metadata_map
+    stamp = session.get_modelmeta().custom_metadata_map
     if stamp.get("mam_graph") != graph.name:
         raise GraphError(
             f"{path} is {stamp.get('mam_graph') or 'no graph of this project'}; expected {graph.name}. "

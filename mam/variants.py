@@ -23,6 +23,26 @@ class ViT:
 
 
 @dataclass(frozen=True)
+class TinyViT:
+    """MobileSAM's image encoder; the sizes of its four stages. The defaults are MobileSAM's.
+
+    Source: ChaoningZhang/MobileSAM, mobile_sam/build_sam.py.
+    """
+
+    embed_dims: tuple[int, ...] = (64, 128, 160, 320)
+    depths: tuple[int, ...] = (2, 2, 6, 2)
+    num_heads: tuple[int, ...] = (2, 4, 5, 10)
+    window_sizes: tuple[int, ...] = (7, 7, 14, 7)
+
+
+@dataclass(frozen=True)
+class UNetM2M:
+    """The Mask-to-Matte of `tiny`, which does not see SAM's embedding: channels at output strides 2, 4, 8 and 16."""
+
+    widths: tuple[int, int, int, int] = (24, 64, 128, 192)
+
+
+@dataclass(frozen=True)
 class M2M:
     """Widths of the Mask-to-Matte network. The defaults are the authors' (2,714,619 parameters)."""
 
@@ -34,11 +54,11 @@ class M2M:
 
 @dataclass(frozen=True)
 class SamM2M:
-    """The paper's networks: SAM with a ViT, and Mask-to-Matte."""
+    """SAM and Mask-to-Matte: with a ViT and `M2M`, the paper's networks."""
 
-    encoder: ViT
+    encoder: ViT | TinyViT
     decoder_mlp: int = 2048
-    m2m: M2M = M2M()
+    m2m: M2M | UNetM2M = M2M()
 
 
 @dataclass(frozen=True)
@@ -48,22 +68,32 @@ class Tiny:
     Attributes:
         high_res: channels of `high_res_feats_0` and `high_res_feats_1`.
         decoder: channels of the mask decoder at 64, 32 and 16 cells per side.
-        matte: channels of Mask-to-Matte at output strides 2, 4, 8 and 16.
+        matte: channels of Mask-to-Matte, as of `UNetM2M`.
     """
 
     high_res: tuple[int, int] = (16, 32)
     decoder: tuple[int, int, int] = (64, 128, 192)
-    matte: tuple[int, int, int, int] = (24, 64, 128, 192)
+    matte: tuple[int, int, int, int] = UNetM2M().widths
 
 
 @dataclass(frozen=True)
 class Variant:
-    """The facts of one model: networks, inference policy, checkpoints (names in `mam.weights`) and licence."""
+    """The facts of one model.
+
+    Attributes:
+        name: of the variant.
+        networks: their sizes.
+        policy: how inference uses them.
+        checkpoints: names in `mam.weights` of the files of SAM and of Mask-to-Matte.
+        m2m_of: the variant that its Mask-to-Matte is taken from; empty if it has its own.
+        licence: of the weights.
+    """
 
     name: str
     networks: SamM2M | Tiny
     policy: InferencePolicy = field(default_factory=InferencePolicy)
     checkpoints: tuple[str, ...] = ()
+    m2m_of: str = ""
     licence: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,6 +111,13 @@ VARIANTS: dict[str, Variant] = {
             Tiny(),
             policy=InferencePolicy(crop_margin=0.2, multimask=False, main_object=True),
             licence="MIT code; weights for research and demonstration, see mam/bundle/README.md",
+        ),
+        Variant(
+            "mobile_sam",
+            SamM2M(TinyViT(), m2m=UNetM2M()),
+            checkpoints=("mobile_sam.pt",),
+            m2m_of="tiny",
+            licence="MobileSAM (Apache-2.0) and the Mask-to-Matte of `tiny`, see mam/bundle/README.md",
         ),
         Variant(
             "vit_b",

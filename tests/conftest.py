@@ -61,6 +61,17 @@ def graphs_folder(model, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def small_skeletons(tmp_path_factory) -> Path:
+    """A folder like `mam/skeletons`, with a small SAM as `vit_b`."""
+    from export.skeletons import write_skeleton
+    from tests.small_vit import SMALL
+
+    folder = tmp_path_factory.mktemp("skeletons")
+    write_skeleton(SMALL, folder / "vit_b")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def matting():
     """The embedded model."""
     from mam import Matting

@@ -1,20 +1,19 @@
-"""A small random SAM of Meta's layout instead of `vit_b`, and a folder instead of the download servers.
-
-`python -m tests.small_vit MIRROR prepare --variant vit_b` is `python -m export prepare` with that model.
-"""
+"""A small random SAM of Meta's layout instead of `vit_b`, and a folder instead of the download servers."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import sys
 from pathlib import Path
 
+import pytest
 import torch
 
-from mam import variants, weights
+from mam import folders, variants, weights
 from mam.nets import checkpoint
-from mam.variants import M2M, SamM2M, ViT
+from mam.nets.m2m import SpectralNorm
+from mam.nets.mam import MattingAnything
+from mam.variants import M2M, SamM2M, Variant, ViT
 
 SMALL = dataclasses.replace(
     variants.VARIANTS["vit_b"],
@@ -22,24 +21,35 @@ SMALL = dataclasses.replace(
 )
 
 
+def build_distinct(variant: Variant, seed: int = 0) -> MattingAnything:
+    """A random model in which, as in a trained one, no two tensors are equal and spectral norms have converged."""
+    model = checkpoint.build_seeded(variant, seed)
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if name.endswith("running_var"):
+                tensor.uniform_(0.7, 1.3)
+            elif tensor.ndim == 1 and "weight_" not in name and tensor.is_floating_point():
+                tensor.add_(0.1 * torch.randn(tensor.shape))
+    for layer in model.modules():
+        if isinstance(layer, SpectralNorm):
+            for _ in range(20):
+                layer.train().weight()
+            layer.eval()
+    return model
+
+
 def write_mirror(folder: Path) -> None:
     """The two checkpoints of `vit_b`: Meta's layout, and Mask-to-Matte as it was cut out of the authors' file."""
-    model = checkpoint.build_seeded(SMALL, 0)
+    model = build_distinct(SMALL)
     for name, net in zip(SMALL.checkpoints, (model.sam, model.m2m), strict=True):
         torch.save(net.state_dict(), folder / name)
 
 
-def main(mirror: Path, *command: str) -> int:
-    """Run a command of `export` as if the files of the mirror were the published ones."""
-    from export.__main__ import main as export
-
-    variants.VARIANTS["vit_b"] = SMALL
+def publish(patch: pytest.MonkeyPatch, mirror: Path, skeletons: Path) -> None:
+    """Make `vit_b` the small model, and the files of the mirror the published ones."""
+    patch.setitem(variants.VARIANTS, "vit_b", SMALL)
+    patch.setattr(folders, "SKELETONS", skeletons)
     for name in SMALL.checkpoints:
         data = (mirror / name).read_bytes()
         facts = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        weights.REGISTRY[name] = dataclasses.replace(weights.REGISTRY[name], **facts)
-    return export(command)
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))
+        patch.setitem(weights.REGISTRY, name, dataclasses.replace(weights.REGISTRY[name], **facts))

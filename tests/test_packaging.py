@@ -71,7 +71,9 @@ def test_the_wheel_works_in_an_empty_environment(tmp_path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"mam"}
-    assert {"mam/py.typed", "mam/bundle/matte.onnx", "mam/cli/matte.py"} <= set(names)
+    assert {"mam/py.typed", "mam/bundle/matte.onnx", "mam/cli/matte.py", "mam/skeletons/vit_b/skeleton.json"} <= set(
+        names
+    )
     assert not [name for name in names if name.endswith(".pt")]
 
     venv = tmp_path / "venv"

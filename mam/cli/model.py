@@ -18,8 +18,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--graphs",
         type=Path,
-        help="a folder of exported graphs, or a model exported by `python -m export prepare`; "
-        "default: the embedded one",
+        help="a folder of exported graphs, or a variant, such as mobile_sam, that is downloaded on first use; "
+        "default: the embedded model",
     )
     parser.add_argument(
         "--grounding", type=Path, help="the folder of an exported grounding model; default: the export's default folder"
@@ -31,11 +31,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 def load_model(arguments: argparse.Namespace) -> Matting:
     """Load the model that the options select; a note about the device is printed to standard error."""
+    from mam.cli.weights import show_progress
+    from mam.folders import find_model
     from mam.images import MAX_PIXELS
     from mam.matting import Matting
 
     matting = Matting.load(
-        arguments.graphs,
+        find_model(arguments.graphs, show_progress),
         device=arguments.device,
         threads=arguments.threads,
         max_pixels=arguments.max_pixels or MAX_PIXELS,

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from mam.errors import MamError
+
+if TYPE_CHECKING:
+    from mam.weights import Progress
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -53,15 +57,23 @@ def _print_registry() -> None:
 
 
 def _get(name: str) -> None:
-    from tqdm import tqdm
-
     from mam import weights
 
-    with tqdm(unit="B", unit_scale=True, unit_divisor=1000, desc=name) as bar:
+    print(weights.fetch(name, show_progress(name)))
 
-        def progress(have: int, expected: int) -> None:
-            bar.total = expected or None
-            bar.update(have - bar.n)
 
-        path = weights.fetch(name, progress)
-    print(path)
+def show_progress(name: str) -> Progress:
+    """Return a callback for `mam.weights.fetch` that shows a bar on standard error while a file is downloaded."""
+    from tqdm import tqdm
+
+    bar = None
+
+    def progress(have: int, expected: int) -> None:
+        nonlocal bar
+        if bar is None:
+            bar = tqdm(unit="B", unit_scale=True, unit_divisor=1000, desc=name, total=expected or None)
+        bar.update(have - bar.n)
+        if have == expected:
+            bar.close()
+
+    return progress

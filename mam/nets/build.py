@@ -6,7 +6,7 @@ from mam.nets.m2m import MaskToMatte
 from mam.nets.sam import Sam
 from mam.nets.tiny.matte import MatteUNet
 from mam.nets.tiny.segmenter import Segmenter
-from mam.variants import SamM2M, Variant
+from mam.variants import SamM2M, UNetM2M, Variant
 
 
 def build_sam(variant: Variant) -> Sam | Segmenter:
@@ -18,6 +18,7 @@ def build_sam(variant: Variant) -> Sam | Segmenter:
 
 def build_m2m(variant: Variant) -> MaskToMatte | MatteUNet:
     """Build the variant's Mask-to-Matte network with random weights."""
-    if isinstance(variant.networks, SamM2M):
-        return MaskToMatte(variant.networks.m2m)
-    return MatteUNet(variant.networks.matte)
+    if not isinstance(variant.networks, SamM2M):
+        return MatteUNet(variant.networks.matte)
+    config = variant.networks.m2m
+    return MatteUNet(config.widths) if isinstance(config, UNetM2M) else MaskToMatte(config)

@@ -24,8 +24,7 @@ from mam.nets.sam import Sam
 from mam.nets.tiny.matte import MatteUNet
 from mam.nets.tiny.segmenter import Segmenter
 from mam.variants import Variant
-
-_SAM_PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
+from mam.weights.layout import abbreviate, describe, describe_other_file, split_networks, unwrap
 
 
 def load(variant: Variant, *files: Path) -> MattingAnything:
@@ -85,36 +84,12 @@ def load_m2m(variant: Variant, *files: Path) -> MaskToMatte | MatteUNet:
     return m2m.eval()
 
 
-def describe(state: dict[str, Tensor]) -> str:
-    """Describe a checkpoint by the names and shapes of its tensors, for error messages."""
-    names = {name.removeprefix("seg_model.") for name in state}
-    position = state.get("image_encoder.pos_embed", state.get("seg_model.image_encoder.pos_embed"))
-    known = {768: "SAM ViT-B", 1024: "SAM ViT-L", 1280: "SAM ViT-H"}
-    found = []
-    if position is not None:
-        found.append(known.get(position.shape[-1], f"a SAM of width {position.shape[-1]}"))
-    elif any(name.startswith("image_encoder.") for name in names):
-        found.append("a small SAM of this project")
-    if any(name.removeprefix("m2m.").startswith("refine_OS") for name in names):
-        found.append("a Mask-to-Matte network")
-    if found:
-        return " and ".join(found)
-    return f"no network of this method (its tensors are called {_abbreviate(sorted(state))})"
-
-
 def _read_parts(variant: Variant, files: Sequence[Path]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Read the tensors of SAM and of M2M from the files, separated by their names."""
-    sam: dict[str, Tensor] = {}
-    m2m: dict[str, Tensor] = {}
+    state: dict[str, Tensor] = {}
     for file in files:
-        for name, tensor in read_state(file, variant).items():
-            if name.startswith("seg_model."):
-                sam[name.removeprefix("seg_model.")] = tensor
-            elif name.startswith(_SAM_PARTS):
-                sam[name] = tensor
-            else:
-                m2m[name.removeprefix("m2m.")] = tensor
-    return sam, m2m
+        state |= read_state(file, variant)
+    return split_networks(state)
 
 
 def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
@@ -135,19 +110,13 @@ def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
         raise WeightsError(
             f"{file} {_describe_unreadable(file, error)}; expected a .pt or .pth file of tensors."
         ) from error
-    if not isinstance(content, dict):
-        raise WeightsError(f"{file} holds a {type(content).__name__}; expected a dictionary of tensors.")
+    state = unwrap(file, content)
     made_for = content.get("variant")
     # The sizes of the variant are compared tensor by tensor in `_fill`.
-    if isinstance(made_for, dict) and made_for.get("name") != variant.name:
+    if isinstance(made_for, dict) and made_for.get("name") not in (variant.name, variant.m2m_of):
         raise WeightsError(f"{file} was trained as {made_for.get('name')}; asked for {variant.name}.")
-    state = content.get("state_dict", content)
-    if not isinstance(state, dict):
-        raise WeightsError(
-            f"{file} holds a {type(state).__name__} as its state_dict; expected a dictionary of tensors."
-        )
     return {
-        str(name).removeprefix("module."): value.float() if value.is_floating_point() else value
+        name: value.float() if value.is_floating_point() else value
         for name, value in state.items()
         if isinstance(value, Tensor)
     }
@@ -155,20 +124,12 @@ def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
 
 def _describe_unreadable(file: Path, error: Exception) -> str:
     """Describe a file that torch cannot load, by its first bytes and torch's error."""
-    if file.is_dir():
-        return "is a folder"
-    if isinstance(error, PermissionError):
-        return "may not be read by this user"
+    if other := describe_other_file(file):
+        return other
     with open(file, "rb") as stream:
         head = stream.read(512)
-    if not head:
-        return "is empty: download it again"
     if head[8:10] == b'{"':
         return "is a safetensors file"
-    if head.lstrip().startswith(b"<"):
-        return "is a web page, such as a login page or Google Drive's notice for large files: download it in a browser"
-    if head.startswith(b"version https://git-lfs"):
-        return "is a Git LFS pointer instead of the file it stands for: run `git lfs pull`"
     if code := re.search(r"GLOBAL (\S+)", str(error)):
         return f"asks for {code[1]} when it is opened, which could be harmful code (nothing was run)"
     if head.startswith(b"PK") and not zipfile.is_zipfile(file):
@@ -201,16 +162,12 @@ def _fill(net: nn.Module, state: dict[str, Tensor], files: Sequence[Path], whole
     if missing or unexpected or shapes:
         raise WeightsError(
             f"{names} does not hold a {type(net).__name__} of this variant: "
-            f"{len(missing)} tensors missing ({_abbreviate(missing)}), "
-            f"{len(unexpected)} unexpected ({_abbreviate(unexpected)}), "
-            f"{len(shapes)} of another shape ({_abbreviate(shapes)}). "
+            f"{len(missing)} tensors missing ({abbreviate(missing)}), "
+            f"{len(unexpected)} unexpected ({abbreviate(unexpected)}), "
+            f"{len(shapes)} of another shape ({abbreviate(shapes)}). "
             f"It seems to hold {describe(whole)}."
         )
     net.load_state_dict({name: state[name].to(like.dtype) for name, like in expected.items()}, assign=True)
-
-
-def _abbreviate(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "") if names else "none"
 
 
 def save(
@@ -239,7 +196,7 @@ def save(
 def build_seeded(variant: Variant, seed: int) -> MattingAnything:
     """Build a network with random weights in eval mode, for measurements and tests without a checkpoint.
 
-    Parameters that the networks initialise to zero (relative positions, the last batch norm of a block, heads of
+    Parameters that the networks initialise to zero (biases of positions, the last batch norm of a block, heads of
     `tiny`) are random too, because zeros would hide errors in the layers that use them.
 
     Args:
@@ -250,7 +207,7 @@ def build_seeded(variant: Variant, seed: int) -> MattingAnything:
     model = MattingAnything(variant)
     with torch.no_grad():
         for name, tensor in model.named_parameters():
-            if "rel_pos" in name or name.endswith("pos_embed"):
+            if "rel_pos" in name or name.endswith(("pos_embed", "attention_biases")):
                 tensor.normal_(0, 0.1)
             elif re.fullmatch(r"m2m\.refine_OS\d\.weight|sam\.mask_decoder\.masks1\.weight", name):
                 tensor.normal_(0, 0.02)

@@ -8,7 +8,6 @@ Source: Li, Jain and Shi 2023, section 3.2; SHI-Labs/Matting-Anything, networks/
 from __future__ import annotations
 
 import copy
-import itertools
 
 import torch
 from torch import Tensor, nn
@@ -95,16 +94,27 @@ def _subpixel_convolution(weight: Tensor) -> nn.Module:
         weight: (in, out, 4, 4) float32.
     """
     cin, cout = weight.shape[:2]
-    kernels = weight.new_zeros(cout, 2, 2, cin, 3, 3)
-    for a, b in itertools.product(range(2), repeat=2):
-        # Input j contributes to output 2i + a by the tap 2(i - j) + a + 1, if that is one of 0..3.
-        for d, e in itertools.product((a - 1, a), (b - 1, b)):
-            kernels[:, a, b, :, d + 1, e + 1] = weight[:, :, a + 1 - 2 * d, b + 1 - 2 * e].T
     plain = nn.Conv2d(cin, 4 * cout, 3, padding=1, bias=False)
-    plain.weight = nn.Parameter(kernels.reshape(4 * cout, cin, 3, 3))
+    plain.weight = nn.Parameter(subpixel_kernels(weight))
     arrange = nn.ConvTranspose2d(4 * cout, cout, 2, 2, bias=False)
-    arrange.weight = nn.Parameter(torch.eye(4 * cout).reshape(4 * cout, cout, 2, 2))
+    arrange.weight = nn.Parameter(subpixel_arrangement(cout))
     return nn.Sequential(plain, arrange)
+
+
+def subpixel_kernels(weight: Tensor) -> Tensor:
+    """Compute the kernels of the four output pixels, (in, out, 4, 4) -> (4 * out, in, 3, 3)."""
+    cin, cout = weight.shape[:2]
+    # Input j contributes to output 2i + a by the tap 2(i - j) + a + 1, if that is one of 0..3: the taps 3 and 1 of
+    # inputs i - 1 and i for a = 0, the taps 2 and 0 of i and i + 1 for a = 1.
+    taps = (torch.tensor([3, 1]), (0, 1)), (torch.tensor([2, 0]), (1, 0))
+    rows = [F.pad(weight.index_select(2, chosen), (0, 0, *padding)) for chosen, padding in taps]
+    kernels = [F.pad(row.index_select(3, chosen), padding) for row in rows for chosen, padding in taps]
+    return torch.stack(kernels, 2).permute(1, 2, 0, 3, 4).reshape(4 * cout, cin, 3, 3)
+
+
+def subpixel_arrangement(channels: int) -> Tensor:
+    """Return the weight of the transposed convolution that arranges four output pixels, (4 * out, out, 2, 2)."""
+    return torch.eye(4 * channels).reshape(4 * channels, channels, 2, 2)
 
 
 def fold_spectral_norm(model: nn.Module) -> nn.Module:

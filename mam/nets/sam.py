@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from mam.frames import SIDE
-from mam.variants import SamM2M, ViT
+from mam.variants import SamM2M, TinyViT, ViT
 
 CELL = 16  # pixels of the input frame per cell of the embedding, in each direction
 
@@ -177,7 +177,11 @@ class Sam(nn.Module):
         return best_mask(low_res_masks, iou_predictions) if self.multimask else low_res_masks[:, :1]
 
 
-def _image_encoder(config: ViT) -> nn.Module:
+def _image_encoder(config: ViT | TinyViT) -> nn.Module:
+    if isinstance(config, TinyViT):
+        from mam.nets.tiny_vit import TinyViTEncoder  # which imports this module
+
+        return TinyViTEncoder(config)
     return segment_anything_modeling().ImageEncoderViT(
         depth=config.depth,
         embed_dim=config.embed_dim,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 """Called with the number of bytes received and the number expected (0 if unknown)."""
 
+_STEP = 5  # percent of a download between two lines
 RETRY_DELAYS = (1.0, 2.0, 4.0, 8.0)  # seconds before the second attempt, the third, ...
 
 
@@ -69,6 +70,25 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
             with contextlib.suppress(FileNotFoundError):  # without a record the file is verified once more
                 os.replace(verification_record(partial), verification_record(file))
     return verified_path(name)
+
+
+def log_progress(name: str, log: Callable[[str], None]) -> Progress:
+    """Return a callback for `fetch` that logs a line for every 5% of a download.
+
+    Args:
+        name: of the file.
+        log: called with one line at a time.
+    """
+    last = -_STEP
+
+    def progress(have: int, expected: int) -> None:
+        nonlocal last
+        percent = 100 * have // expected if expected else 0
+        if percent >= last + _STEP:
+            last = percent - percent % _STEP
+            log(f"Downloading {name}: {percent}% of {expected / 1e6:.0f} MB")
+
+    return progress
 
 
 def _source(weights: WeightFile) -> tuple[str, dict[str, str]]:

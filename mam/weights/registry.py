@@ -39,6 +39,14 @@ REGISTRY: dict[str, WeightFile] = {
     file.name: file
     for file in (
         WeightFile(
+            "mobile_sam.pt",
+            "MobileSAM: SAM with a TinyViT encoder",
+            "Apache-2.0",
+            "hf://dhkim2810/MobileSAM/mobile_sam.pt",
+            40728226,
+            "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+        ),
+        WeightFile(
             "sam_vit_b_01ec64.pth",
             "SAM ViT-B, Meta",
             "Apache-2.0",

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from demo import app
-from mam import GraphError, WeightsError
+from mam import GraphError
 
 
 def test_options_come_from_the_environment_too(monkeypatch) -> None:
@@ -31,14 +31,10 @@ def test_a_wrong_environment_is_refused(monkeypatch, capsys, name, value) -> Non
     assert value in capsys.readouterr().err
 
 
-def test_missing_models_are_prepared_or_refused(graphs_folder, tmp_path, monkeypatch) -> None:
+def test_missing_models_are_downloaded_or_refused(graphs_folder, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MAM_HOME", str(tmp_path))
     matting, first_use = app.load(app.parse(["--variant", "vit_b"]))
     assert matting.graphs.variant == "tiny" and first_use.variant == "vit_b"
-    with pytest.raises(
-        WeightsError, match=r"mam_vitl\.pth is not in .*; open https://drive\.google\.com.* and put it into"
-    ):
-        app.load(app.parse(["--variant", "vit_l"]))
     with pytest.raises(GraphError, match=r"lacks grounding\.onnx and tokenizer\.json"):
         app.load(app.parse(["--grounding", str(graphs_folder)]))
     with pytest.raises(GraphError, match="holds mini; asked for vit_b"):

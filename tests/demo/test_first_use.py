@@ -1,9 +1,8 @@
-"""`python demo/app.py --variant vit_b` on a machine without models: download and export while the page works."""
+"""`python demo/app.py --variant vit_b` on a machine without models: download while the page works."""
 
 import functools
 import http.server
 import os
-import sys
 import threading
 import time
 from pathlib import Path
@@ -35,22 +34,18 @@ class Mirror(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture()
-def nothing_there(tmp_path, monkeypatch):
+def nothing_there(small_skeletons, tmp_path, monkeypatch):
     """A machine without models, and a mirror with a small one; returns the folder of the mirror."""
     files, home = tmp_path / "mirror", tmp_path / "home"
     files.mkdir()
     small_vit.write_mirror(files)
+    small_vit.publish(monkeypatch, files, small_skeletons)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Mirror, directory=files))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("MAM_HOME", str(home))
     monkeypatch.setenv("MAM_MIRROR", f"http://127.0.0.1:{server.server_port}")
     yield files
     server.shutdown()
-
-
-def prepare_from(mirror: Path) -> list[str]:
-    """The command that prepares the small model which the mirror has."""
-    return [sys.executable, "-m", "tests.small_vit", str(mirror), "prepare", "--variant"]
 
 
 def wait_for(file: Path) -> None:
@@ -61,7 +56,7 @@ def wait_for(file: Path) -> None:
 def test_a_visitor_works_on_tiny_until_the_model_takes_over(browser, nothing_there, tmp_path) -> None:
     matting, chosen = app.load(app.parse(["--variant", "vit_b", "--device", "cpu"]))
     worked = tmp_path / "worked"  # on a busy machine too, the model is not ready before the visitor has an answer
-    first = FirstUse("vit_b", lambda folder: wait_for(worked) or chosen.load(folder), prepare_from(nothing_there))
+    first = FirstUse("vit_b", lambda folder: wait_for(worked) or chosen.load(folder))
     demo = app.build_demo(matting, first)
     _, address, _ = demo.launch(server_port=free_port(), prevent_thread_lock=True, quiet=True, **app.LAUNCH)
     tab = browser.new_page(viewport={"width": 1280, "height": 1200})
@@ -91,9 +86,9 @@ def test_a_visitor_works_on_tiny_until_the_model_takes_over(browser, nothing_the
     )
 
 
-def failed_status(matting: Matting, command: list[str], load=Matting.load) -> str:
+def failed_status(matting: Matting, load=Matting.load) -> str:
     """How a first use that fails ends; the page stays as it is."""
-    engine, first = Engine(matting), FirstUse("vit_b", load, command)
+    engine, first = Engine(matting), FirstUse("vit_b", load)
     first.start(engine)
     while not first.done:
         time.sleep(0.1)
@@ -101,18 +96,29 @@ def failed_status(matting: Matting, command: list[str], load=Matting.load) -> st
     return first.status()
 
 
-def test_a_failed_download_is_reported(matting, nothing_there) -> None:
-    (nothing_there / "mam.pth").write_bytes(b"<html>please sign in</html>")
-    status = failed_status(matting, prepare_from(nothing_there))
-    assert "vit_b could not be prepared (export: " in status
-    assert "mam.pth is a web page, such as a login page" in status
+def test_a_file_that_is_not_the_published_one_is_reported(matting, nothing_there, tmp_path) -> None:
+    file = nothing_there / "sam_vit_b_01ec64.pth"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    status = failed_status(matting)
+    assert "vit_b could not be prepared (" in status and "it is damaged or another file" in status
+    assert not (tmp_path / "home" / file.name).exists()
 
 
-def python(code: str) -> list[str]:
-    return [sys.executable, "-c", code]
+def test_a_server_without_the_file_is_reported(matting, nothing_there) -> None:
+    (nothing_there / "sam_vit_b_01ec64.pth").unlink()
+    assert "the server answered 404" in failed_status(matting)
 
 
-def test_unexpected_failures_are_reported(matting) -> None:
-    assert UNEXPECTED in failed_status(matting, python("print('all is well')"), lambda folder: 1 / 0)
-    assert "signal 9 ended it" in failed_status(matting, python("import os; os.kill(os.getpid(), 9)"))
-    assert UNEXPECTED in failed_status(matting, ["/no/such/python"])
+def test_without_the_authors_mask_to_matte_the_model_takes_over_all_the_same(matting, nothing_there, capsys) -> None:
+    (nothing_there / "mam.pth").unlink()
+    engine, first = Engine(matting), FirstUse("vit_b", lambda folder: Matting.load(folder, device="cpu"))
+    first.start(engine)
+    while not first.done:
+        time.sleep(0.1)
+    assert engine.matting.graphs.variant == "vit_b" and "vit_b is ready" in first.status()
+    printed = capsys.readouterr().out
+    assert "Downloading sam_vit_b_01ec64.pth: 100%" in printed and "Mask-to-Matte is the embedded model's" in printed
+
+
+def test_unexpected_failures_are_reported(matting, nothing_there) -> None:
+    assert UNEXPECTED in failed_status(matting, lambda folder: 1 / 0)

@@ -5,6 +5,7 @@ import pytest
 from export import prepare
 from mam import GraphError, Matting, variants, weights
 from mam.errors import WeightsError
+from mam.folders import find_graphs
 from mam.variants import VARIANTS
 from tests import small_vit
 
@@ -23,7 +24,7 @@ def without_graphs(tmp_path, monkeypatch):
 
 def test_prepared_models_are_found_by_name_and_exported_once(without_graphs) -> None:
     with pytest.raises(GraphError, match=r"vit_b is not ready in .*; `python -m export prepare --variant vit_b`"):
-        Matting.load("vit_b")
+        find_graphs("vit_b")
     lines = []
     folder = prepare.prepare(VARIANTS["vit_b"], lines.append)
     assert without_graphs in folder.parents and sum("Exported" in line for line in lines) == 3

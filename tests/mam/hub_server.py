@@ -22,6 +22,7 @@ FILES = (
     "/conrevo/Segment-Anything-A1111/resolve/main/mam.pth",
     "/spaces/shi-labs/Matting-Anything/resolve/main/checkpoints/mam_sam_vitb.pth",
     "/owner/gated/resolve/main/model.pth",
+    "/dhkim2810/MobileSAM/resolve/main/mobile_sam.pt",
 )
 
 

@@ -24,7 +24,6 @@ MAY_USE: dict[str, set[str]] = {
 
 # Where code starts another folder's program, or opens its files. Everything else is a hidden dependency.
 REFERENCES = {
-    ("demo/first_use.py", "export"): "downloads and exports a full-size model, in a process that may load torch",
     ("tools/compare_outputs.py", "demo"): "its example photographs",
     ("tools/figures.py", "demo"): "its example photographs and backgrounds",
     ("tools/figures.py", "docs"): "writes the figures",

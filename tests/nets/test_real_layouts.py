@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from mam.errors import WeightsError
+from mam.folders import BUNDLE
 from mam.nets import checkpoint
 from mam.nets.mam import MattingAnything
 from mam.nets.sam import Sam
@@ -141,6 +142,19 @@ def test_metas_file_loads_with_every_file_of_the_authors_m2m(sam, m2m, folder) -
         checkpoint.load(VIT_B, meta)
     with pytest.raises(WeightsError, match=r"of another shape \(image_encoder.*It seems to hold SAM ViT-B\.$"):
         checkpoint.load_sam(VARIANTS["vit_l"], meta)
+
+
+def test_mobile_sams_file_loads_with_the_mask_to_matte_of_tiny(folder) -> None:
+    variant = VARIANTS["mobile_sam"]
+    sam = checkpoint.build_seeded(variant, 0).sam
+    torch.save(sam.state_dict(), folder / "mobile_sam.pt")
+    model = checkpoint.load(variant, folder / "mobile_sam.pt", BUNDLE / "tiny_m2m.pt")
+    assert_filled(model.sam, sam.state_dict())
+    assert not model.m2m.uses_embeddings
+    with pytest.raises(WeightsError, match=r"was trained as tiny; asked for vit_b"):
+        checkpoint.load_m2m(VIT_B, BUNDLE / "tiny_m2m.pt")
+    with pytest.raises(WeightsError, match=r"It seems to hold a MobileSAM"):
+        checkpoint.load_sam(VIT_B, folder / "mobile_sam.pt")
 
 
 def test_files_from_before_zip_archives_load(m2m, tmp_path) -> None:

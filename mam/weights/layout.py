@@ -1,0 +1,108 @@
+"""What checkpoints of this method contain: wrappers, prefixes of names, and descriptions of other files for errors.
+
+The readers with and without torch share it; a tensor here is anything with a `shape`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from mam.errors import WeightsError
+
+_SAM_PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
+
+
+class HasShape(Protocol):
+    """A tensor of torch, an array of numpy, or a `mam.weights.tensors.StoredTensor`."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """Sizes of its axes."""
+
+
+T = TypeVar("T")
+
+
+def unwrap(file: Path, content: Any) -> dict[str, Any]:
+    """Return the dictionary of tensors in what a checkpoint holds, without the prefix `module.`.
+
+    Args:
+        file: the checkpoint, for error messages.
+        content: a dictionary of tensors, or one that holds it as `state_dict`.
+
+    Raises:
+        WeightsError: there is no such dictionary.
+    """
+    if not isinstance(content, dict):
+        raise WeightsError(f"{file} holds a {type(content).__name__}; expected a dictionary of tensors.")
+    state = content.get("state_dict", content)
+    if not isinstance(state, dict):
+        raise WeightsError(
+            f"{file} holds a {type(state).__name__} as its state_dict; expected a dictionary of tensors."
+        )
+    return {str(name).removeprefix("module."): value for name, value in state.items()}
+
+
+def split_networks(state: Mapping[str, T]) -> tuple[dict[str, T], dict[str, T]]:
+    """Separate SAM from Mask-to-Matte by the names of their tensors, and remove the authors' prefixes.
+
+    Returns:
+        The tensors of SAM, and those of Mask-to-Matte.
+    """
+    sam: dict[str, T] = {}
+    m2m: dict[str, T] = {}
+    for name, tensor in state.items():
+        if name.startswith("seg_model."):
+            sam[name.removeprefix("seg_model.")] = tensor
+        elif name.startswith(_SAM_PARTS):
+            sam[name] = tensor
+        else:
+            m2m[name.removeprefix("m2m.")] = tensor
+    return sam, m2m
+
+
+def describe(state: Mapping[str, HasShape]) -> str:
+    """Describe a checkpoint by the names and shapes of its tensors, for error messages."""
+    names = {name.removeprefix("seg_model.") for name in state}
+    position = state.get("image_encoder.pos_embed", state.get("seg_model.image_encoder.pos_embed"))
+    known = {768: "SAM ViT-B", 1024: "SAM ViT-L", 1280: "SAM ViT-H"}
+    found = []
+    if position is not None:
+        width = position.shape[-1]
+        found.append(known.get(width, f"a SAM of width {width}"))
+    elif any(name.startswith("image_encoder.layers.") for name in names):
+        found.append("a MobileSAM")
+    elif any(name.startswith("image_encoder.") for name in names):
+        found.append("a small SAM of this project")
+    if any(name.removeprefix("m2m.").startswith("refine_OS") for name in names):
+        found.append("a Mask-to-Matte network")
+    if found:
+        return " and ".join(found)
+    return f"no network of this method (its tensors are called {abbreviate(sorted(state))})"
+
+
+def describe_other_file(file: Path) -> str | None:
+    """Describe a folder or a file that is no checkpoint by its first bytes; None if they might be a checkpoint's."""
+    if file.is_dir():
+        return "is a folder"
+    try:
+        with open(file, "rb") as stream:
+            head = stream.read(512)
+    except PermissionError:
+        return "may not be read by this user"
+    if not head:
+        return "is empty: download it again"
+    if head[8:10] == b'{"':  # safetensors; its first byte may be "<"
+        return None
+    if head.lstrip().startswith(b"<"):
+        return "is a web page, such as a login page or Google Drive's notice for large files: download it in a browser"
+    if head.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer instead of the file it stands for: run `git lfs pull`"
+    return None
+
+
+def abbreviate(names: Sequence[str]) -> str:
+    """Join the first three names, for error messages."""
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "") if names else "none"
