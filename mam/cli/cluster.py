@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,9 @@ from mam.distributed.dataset import require_ray
 from mam.distributed.storage import is_stored, list_images
 from mam.errors import MamError
 from mam.fetch import is_address, name_of
+
+_ROWS = 8  # images per task: what a lost worker computes again
+_BLOCKS = 20_000  # tasks at most, because Ray's own work grows with them
 
 
 def run_on_ray(arguments: argparse.Namespace) -> int:
@@ -41,7 +45,7 @@ def run_on_ray(arguments: argparse.Namespace) -> int:
     ray.init(ignore_reinit_error=True)
     has_gpus = ray.cluster_resources().get("GPU", 0) > 0
     dataset = matte_dataset(
-        ray.data.from_items(rows),
+        ray.data.from_items(rows, override_num_blocks=min(math.ceil(len(rows) / _ROWS), _BLOCKS)),
         graphs=_absolute(arguments.graphs),
         grounding=_absolute(arguments.grounding),
         rendering=rendering,

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 # Ray would send usage data to its makers. It reads this variable when a cluster starts; 1 allows it.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
-_ROWS = 8  # images per task: what is computed again when a worker is lost
-
 
 def require_ray() -> ModuleType:
     """Import Ray with its datasets when it is first needed.
@@ -51,7 +49,9 @@ def matte_dataset(
     """Cut one object out of each image of a dataset; lazy, as all of Ray's transformations.
 
     Each actor loads the graphs once and works on one image at a time in a child process, so that an image which ends
-    the process costs its own row only. Ray restarts lost actors and repeats their tasks, of 8 images at most.
+    the process costs its own row only. Ray restarts lost actors and repeats their tasks. A task is a block of the
+    dataset: where blocks are large, `dataset.repartition(target_num_rows_per_block=8)` before makes the loss small. It
+    needs a core that the actors do not reserve.
 
     Args:
         dataset: one image per row. Columns:
@@ -87,7 +87,7 @@ def matte_dataset(
     job = Job(graphs, device, threads, grounding, max_pixels, rendering or Rendering(), skip_existing)
     least, most = (actors, actors) if isinstance(actors, int) else actors or (1, None)
     resources: dict[str, Any] = {"num_gpus": gpus} if gpus else {"num_cpus": cpus}
-    return dataset.repartition(target_num_rows_per_block=_ROWS).map(
+    return dataset.map(
         Isolated,
         fn_constructor_args=(job.load, fail_for_death),
         compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
