@@ -87,8 +87,9 @@ def matte_dataset(
     job = Job(graphs, device, threads, grounding, max_pixels, rendering or Rendering(), skip_existing)
     least, most = (actors, actors) if isinstance(actors, int) else actors or (1, None)
     resources: dict[str, Any] = {"num_gpus": gpus} if gpus else {"num_cpus": cpus}
+    worker: Any = Isolated  # Ray's types know functions only
     return dataset.map(
-        Isolated,
+        worker,
         fn_constructor_args=(job.load, fail_for_death),
         compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
         **resources,
