@@ -78,7 +78,7 @@ def describe(model: onnx.ModelProto, graph: Graph, batch: int) -> str:
     if batch:
         lines.append(f"dynamic_batching {{ max_queue_delay_microseconds: {_QUEUE_MICROSECONDS} }}")
     lines.append(f"instance_group {{ kind: KIND_AUTO count: {_INSTANCES[graph.name]} }}")
-    lines.append(f'model_warmup {{ name: "one prompt" batch_size: {1 if batch else 0}')
+    lines.append('model_warmup { name: "one prompt" batch_size: 1')  # also without batching, or Triton leaves it out
     files = _warmup_values(graph)
     for value in model.graph.input:
         dims = [_WARMUP_SIZES.get(str(size), size) for size in _sizes(value, batch)]

@@ -44,11 +44,11 @@ def test_the_warm_up_runs(repository, name) -> None:
 
     model = Model(repository / name)
     (warmup,) = model.config.model_warmup
-    assert set(warmup.inputs) == {tensor.name for tensor in model.config.input}
+    assert warmup.batch_size == 1 and set(warmup.inputs) == {tensor.name for tensor in model.config.input}
     feeds = {}
     for key, sent in warmup.inputs.items():
         dtype = triton_to_np_dtype(schema.DataType.Name(sent.data_type).removeprefix("TYPE_"))
-        shape = [*([warmup.batch_size] if warmup.batch_size else []), *sent.dims]
+        shape = [*([1] if model.config.max_batch_size else []), *sent.dims]
         feeds[key] = np.zeros(shape, dtype)
         if sent.input_data_file:
             file = repository / name / "warmup" / sent.input_data_file
