@@ -18,6 +18,8 @@ from mam.distributed.dataset import require_ray
 from mam.distributed.storage import is_stored, list_images
 from mam.errors import MamError
 from mam.fetch import is_address, name_of
+from mam.folders import find_graphs
+from mam.runtime import load_graphs
 
 _ROWS = 8  # images per task: what a lost worker computes again
 _BLOCKS = 20_000  # tasks at most, because Ray's own work grows with them
@@ -30,12 +32,13 @@ def run_on_ray(arguments: argparse.Namespace) -> int:
         The exit status: 0, or 1 if an image failed.
 
     Raises:
-        MamError: Ray is not installed, or options exclude each other.
+        MamError: Ray is not installed, options exclude each other, or the graphs cannot be loaded.
     """
     inputs, notes = find_images(arguments.images)
     prompts = Prompts(arguments)
     results = choose_results(inputs, arguments.out, f".{arguments.format}", arguments.force)
-    rendering = make_rendering(arguments, {Path(name_of_file).suffix.lower() for name_of_file in results})
+    rendering = make_rendering(arguments, {Path(result).suffix.lower() for result in results})
+    load_graphs(find_graphs(arguments.graphs), "cpu")  # fails now rather than in every actor
     for note in [*notes, *prompts.notes(inputs)]:
         print(note, file=sys.stderr)
     pairs = zip(inputs, results, strict=True)

@@ -77,8 +77,10 @@ class Cutter:
             return fail(row, f"{type(error).__name__}: {error}")
 
     def _cut_out(self, row: Row) -> Row:
-        result = row.get("result")
-        if result is not None:
+        result: Any = row.get("result")
+        if "result" in row:
+            if result is None:
+                raise InputError("the row has no result; expected a path or an address in the column `result`.")
             file_format = format_of(result)  # fails before the work
             if self.skip_existing and storage.exists(result):
                 return _answer(row, "exists")
@@ -89,7 +91,7 @@ class Cutter:
         matte = scene.matte(**prompt)
         if not isinstance(matte, Matte):
             raise PromptError(str(matte))
-        if result is not None:
+        if "result" in row:
             storage.write(self.rendering.encode(matte, file_format), result)
             return _answer(row, "done", score=matte.score)
         return _answer(row, "done", score=matte.score, matte=matte)
@@ -109,7 +111,7 @@ def _answer(row: Row, status: str, reason: str = "", score: float = math.nan, ma
     """Return a row; the columns are the same for every status, because Ray joins rows into tables."""
     kept = {name: None if isinstance(value, bytes) else value for name, value in row.items()}
     files: Row = {}
-    if row.get("result") is None:
+    if "result" not in row:
         files = {
             "alpha": None if matte is None else Rendering(alpha=True).encode(matte, "PNG"),
             "cutout": None if matte is None else Rendering().encode(matte, "PNG"),

@@ -57,7 +57,7 @@ def matte_dataset(
         dataset: one image per row. Columns:
 
             - `image`: a path that all nodes can read, an address (`s3://`, `gs://`, `abfs://`, `hdfs://`, `file://`,
-              `http(s)://`), or the bytes of a file of at most 100 MB;
+              `http(s)://`) of a file of at most 100 MB, or the bytes of a file;
             - `result`, optional: the path or address to write to, ending in .png, .webp or .jpg. Credentials come
               from the environment, as for `pyarrow.fs`;
             - `box`, `points`, `labels`, `scribbles`, `scribble_labels`, `mask` (as `image`), `text`, `guidance`,

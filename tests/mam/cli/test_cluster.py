@@ -64,7 +64,9 @@ def test_answers_are_printed(capsys) -> None:
     assert printed.err == "b: why\nc left out: c.png exists\n2 of 3 images done\n"
 
 
-def test_what_is_no_background_is_refused_before_the_cluster_starts(capsys, tmp_path) -> None:
+def test_mistakes_are_found_before_the_cluster_starts(capsys, tmp_path) -> None:
     command = ["matte", str(EXAMPLES / "flower.jpg"), "--engine", "ray", "-o", str(tmp_path)]
     assert main([*command, "--background", "whiite"]) == 1
     assert "--background whiite is no image file" in capsys.readouterr().err
+    assert main([*command, "--graphs", str(tmp_path)]) == 1
+    assert "lacks image_encoder.onnx" in capsys.readouterr().err

@@ -66,6 +66,7 @@ def test_a_mask_from_bytes(cutter) -> None:
         ({"image": b"no image"}, "not an image that can be read"),
         ({"image": "/nowhere/a.jpg"}, "No such file"),
         ({"image": None}, "the row has no image"),
+        ({"image": FLOWER, "result": None}, "the row has no result"),
         ({"image": FLOWER, "box": [900.0, 900.0, 910.0, 910.0]}, "does not cover a pixel"),
         ({"image": FLOWER, "result": "a.bmp"}, "ends in none of"),
         ({"image": FLOWER, "result": "https://example.org/a.png"}, "cannot be written to"),
