@@ -1,4 +1,4 @@
-"""The command line `python -m export graphs | skeletons | check | flavour | bench | prepare | grounding`.
+"""The command line `python -m export graphs | skeletons | check | flavour | bench | prepare | grounding | triton`.
 
 Each command has its parser beside its function, and imports what it needs only when it runs.
 """
@@ -62,7 +62,16 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Command line -> namespace with `run`, the function of the command."""
     parser = argparse.ArgumentParser(prog="python -m export", description="torch checkpoints to ONNX graphs")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (add_graphs, add_skeletons, add_check, add_flavour, add_bench, add_prepare, add_grounding):
+    for add in (
+        add_graphs,
+        add_skeletons,
+        add_check,
+        add_flavour,
+        add_bench,
+        add_prepare,
+        add_grounding,
+        add_triton,
+    ):
         add(commands)
     arguments = parser.parse_args(argv)
     if hasattr(arguments, "seed") and (arguments.checkpoint is None) == (arguments.seed is None):
@@ -235,6 +244,25 @@ def run_grounding(arguments: argparse.Namespace) -> int:
     source = Source.in_folder(arguments.source) if arguments.source else Source.download(name)
     for path in write_grounding(source, arguments.out or graphs_folder(name), arguments.side):
         _print_size(path)
+    return 0
+
+
+def add_triton(commands: Any) -> None:
+    """Add the command `triton`."""
+    triton = commands.add_parser("triton", help="write a model repository for Triton Inference Server")
+    triton.set_defaults(run=run_triton)
+    triton.add_argument(
+        "--graphs", type=Path, help="a folder of graphs, or a prepared model; default: the embedded one"
+    )
+    triton.add_argument("--out", type=Path, required=True, help="folder for the three models")
+
+
+def run_triton(arguments: argparse.Namespace) -> int:
+    """Write the repository; prints each graph with its size."""
+    from export.triton import write_repository
+    from mam.folders import find_graphs
+
+    write_repository(find_graphs(arguments.graphs), arguments.out, on_file=_print_size)
     return 0
 
 

@@ -85,8 +85,15 @@ def write_image(
         InputError: the name ends in another suffix.
         MamError: the file cannot be written.
     """
-    path = Path(path)
-    content = encode_image(pixels, format_of(path), icc_profile, metadata)
+    return write_content(encode_image(pixels, format_of(path), icc_profile, metadata), Path(path))
+
+
+def write_content(content: bytes, path: Path) -> Path:
+    """Write a file that is complete or not there -> its path.
+
+    Raises:
+        MamError: the file cannot be written.
+    """
     with _replace_when_complete(path) as partial:
         partial.write_bytes(content)
     return path

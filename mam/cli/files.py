@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,16 +121,27 @@ def choose_outputs(
         return [Path(out)]
     folder = Path(out or ".")
     here = os.path.realpath(folder)
-    taken = {_comparable(path.name) for path in read if os.path.dirname(os.path.realpath(path)) == here}
-    outputs: list[Path | None] = []
+    taken = [path.name for path in read if os.path.dirname(os.path.realpath(path)) == here]
+    return [folder / name for name in choose_names(inputs, suffix, taken)]
+
+
+def choose_names(inputs: Sequence[Input], suffix: str, taken: Iterable[str] = ()) -> list[str]:
+    """Return a file name per image, NAME_matte.SUFFIX, numbered if taken.
+
+    Args:
+        inputs: the images.
+        suffix: of the files, with its dot.
+        taken: names that are not chosen.
+    """
+    used, names = {_comparable(name) for name in taken}, []
     for image in inputs:
         name, number = fit_name(image.name, ENDING + suffix), 1
-        while _comparable(name) in taken:
+        while _comparable(name) in used:
             number += 1
             name = fit_name(image.name, f"{ENDING}_{number}{suffix}")
-        taken.add(_comparable(name))
-        outputs.append(folder / name)
-    return outputs
+        used.add(_comparable(name))
+        names.append(name)
+    return names
 
 
 def fit_name(stem: str, ending: str) -> str:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from mam.cli.files import STANDARD, Input, choose_outputs, find_inputs, require_writable
 from mam.cli.model import add_model_options, load_model
-from mam.cli.prompts import PromptFile
+from mam.cli.prompts import Prompts
+from mam.cli.results import make_rendering
 from mam.cli.values import parse_box, parse_point, parse_scribble, parse_text
 from mam.errors import MamError, PromptError
 
 if TYPE_CHECKING:
-    from mam.images import Photo
-    from mam.matte import Matte
     from mam.matting import Matting
+    from mam.rendering import Rendering
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -80,20 +80,34 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     result.add_argument("--skip-existing", action="store_true", help="leave out images that have a result already")
     result.add_argument("--force", action="store_true", help="allow overwriting an image that is read")
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="local: this process (default); ray: actors of a Ray cluster, or of a local one with all cores",
+    )
     add_model_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Cut one object out of each image; after a failure, report it and continue with the other images."""
+    if arguments.engine == "ray":
+        from mam.cli.cluster import run_on_ray
+
+        return run_on_ray(arguments)
+    return _run_here(arguments)
+
+
+def _run_here(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     inputs, notes = find_inputs(arguments.images)
-    prompts = _Prompts(arguments)
+    prompts = Prompts(arguments)
     also_read = [Path(name) for name in (arguments.mask, arguments.background) if name and Path(name).is_file()]
     also_read += prompts.files()
     outputs = choose_outputs(inputs, arguments.out, f".{arguments.format}", arguments.force, also_read)
-    _check_results(arguments, outputs)
-    background = _open_background(arguments)
+    suffixes = {f".{arguments.format}" if out is None else out.suffix.lower() for out in outputs}
+    rendering = make_rendering(arguments, suffixes)
     for folder in {path.parent for path in outputs if path is not None}:
         require_writable(folder)
     for note in [*notes, *prompts.notes(inputs)]:
@@ -115,7 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
     bar = tqdm(todo, unit="image", disable=len(todo) == 1)
     for image, out in bar:
         try:
-            note = _write_matte(matting, image, out, prompts.of(image), arguments, background)
+            note = _write_matte(matting, image, out, prompts.of(image), rendering, arguments.format)
             if note:
                 bar.write(note, file=sys.stderr)
             if out is not None:
@@ -132,117 +146,21 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-class _Prompts:
-    """The prompt of each image: its own in the file of prompts, else that of the command line."""
-
-    def __init__(self, arguments: argparse.Namespace) -> None:
-        from mam.images import MAX_PIXELS, open_mask
-
-        self.file = None if arguments.prompts is None else PromptFile(arguments.prompts)
-        self.common: dict[str, Any] = {
-            "text": arguments.text,
-            "box": arguments.box,
-            "points": [place for place, _ in arguments.point],
-            "labels": [label for _, label in arguments.point],
-            "scribbles": [stroke for stroke, _ in arguments.scribble],
-            "scribble_labels": [label for _, label in arguments.scribble],
-            "mask": None,
-            "guidance": arguments.guidance,
-        }
-        if arguments.mask is not None:
-            self.common["mask"] = open_mask(arguments.mask, arguments.max_pixels or MAX_PIXELS)
-        labels = [*self.common["labels"], *self.common["scribble_labels"]]
-        given = arguments.text is not None or arguments.box is not None or arguments.mask is not None
-        if labels and not any(labels) and not given:
-            raise PromptError("all points are on the background; give one on the object, a box or a mask.")
-
-    def files(self) -> list[Path]:
-        """Return the files that are read for prompts."""
-        return [] if self.file is None else [self.file.path, *self.file.masks()]
-
-    def notes(self, inputs: list[Input]) -> list[str]:
-        """Return a note if prompts of the file belong to none of the images."""
-        unused = [] if self.file is None else self.file.unused(inputs)
-        return [f"{len(unused)} prompts belong to no image, such as that of {unused[0]}."] if unused else []
-
-    def of(self, image: Input) -> dict[str, Any]:
-        """Return the arguments of `mam.Scene.matte` for an image."""
-        own = None if self.file is None else self.file.prompt_for(image)
-        return self.common if own is None else {"guidance": self.common["guidance"], **own}
-
-
-def _open_background(arguments: argparse.Namespace) -> Photo | str | None:
-    """Check the background before the work, and open it if it is an image."""
-    from mam.composite import is_colour
-    from mam.images import MAX_PIXELS, open_photo
-
-    background: str | None = arguments.background
-    if background is None or background == "blur" or (is_colour(background) and not Path(background).is_file()):
-        return background
-    try:
-        return open_photo(background, arguments.max_pixels or MAX_PIXELS)
-    except FileNotFoundError:
-        raise MamError(
-            f"--background {background} is no image file and no colour; expected a file, a name like 'white', "
-            "a code like '#20a0ff', or blur."
-        ) from None
-
-
-def _check_results(arguments: argparse.Namespace, outputs: list[Path | None]) -> None:
-    suffixes = {f".{arguments.format}" if out is None else out.suffix.lower() for out in outputs}
-    if arguments.alpha and arguments.background is not None:
-        raise MamError("--alpha and --background exclude each other; choose one.")
-    if arguments.bits == 16 and not arguments.alpha:
-        raise MamError("--bits 16 is for --alpha; colours have 8 bits.")
-    if arguments.bits == 16 and suffixes != {".png"}:
-        raise MamError("16 bits need PNG; choose a .png name or --format png.")
-    if arguments.trim is not None and arguments.trim < 0:
-        raise MamError(f"--trim {arguments.trim} is negative; expected a margin in pixels.")
-
-
 def _write_matte(
-    matting: Matting,
-    image: Input,
-    out: Path | None,
-    prompt: dict[str, Any],
-    arguments: argparse.Namespace,
-    background: Photo | str | None,
+    matting: Matting, image: Input, out: Path | None, prompt: dict[str, Any], rendering: Rendering, file_format: str
 ) -> str:
     """Cut out one image and write the result -> a note about what could not be read, or nothing."""
     from mam.matte import NothingFound
-    from mam.writing import encode_image, format_of, write_image
+    from mam.writing import FORMATS, write_content
 
     content = sys.stdin.buffer.read() if image.source == STANDARD else image.source
     scene = matting.open(content)
     matte = scene.matte(**prompt)
     if isinstance(matte, NothingFound):
         raise PromptError(str(matte))
-    file_format = arguments.format.upper().replace("JPG", "JPEG") if out is None else format_of(out)
-    pixels, profile = _pixels(matte, arguments, background, file_format)
-    metadata = scene.photo.metadata if arguments.keep_metadata else None
     if out is None:
-        sys.stdout.buffer.write(encode_image(pixels, file_format, profile, metadata))
+        sys.stdout.buffer.write(rendering.encode(matte, FORMATS[f".{file_format}"]))
         sys.stdout.buffer.flush()
     else:
-        write_image(pixels, out, profile, metadata)
+        write_content(rendering.encode(matte, FORMATS[out.suffix.lower()]), out)
     return scene.photo.note
-
-
-def _pixels(
-    matte: Matte, arguments: argparse.Namespace, background: Photo | str | None, file_format: str
-) -> tuple[Any, bytes | None]:
-    """Return the pixels to write, and their colour profile."""
-    if arguments.alpha:
-        pixels, profile = matte.alpha_uint16() if arguments.bits == 16 else matte.alpha_uint8(), None
-    else:
-        if background is None and file_format == "JPEG":
-            background = "white"
-        profile = matte.photo.icc_profile
-        if background is None:
-            pixels = matte.cutout()
-        else:
-            pixels = matte.over_blur() if background == "blur" else matte.over(background)
-    if arguments.trim is not None:
-        x0, y0, x1, y1 = matte.bounds(arguments.trim)
-        pixels = pixels[y0:y1, x0:x1]
-    return pixels, profile

@@ -1,4 +1,4 @@
-"""A file with one prompt per image, for `mam matte --prompts`: JSON or CSV."""
+"""The prompts of `mam matte`: those of the command line, and those of a file with one per image, JSON or CSV."""
 
 from __future__ import annotations
 
@@ -75,6 +75,45 @@ class PromptFile:
             return [_key(str(image.source)), _key(image.name)]
         relative = os.path.relpath(image.path, self.path.parent)
         return [_key(str(name)) for name in (image.path, os.path.realpath(image.path), relative, image.path.name)]
+
+
+class Prompts:
+    """The prompt of each image: its own in the file of prompts, else that of the command line."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        from mam.images import MAX_PIXELS, open_mask
+
+        self.file = None if arguments.prompts is None else PromptFile(arguments.prompts)
+        self.common: dict[str, Any] = {
+            "text": arguments.text,
+            "box": arguments.box,
+            "points": [place for place, _ in arguments.point],
+            "labels": [label for _, label in arguments.point],
+            "scribbles": [stroke for stroke, _ in arguments.scribble],
+            "scribble_labels": [label for _, label in arguments.scribble],
+            "mask": None,
+            "guidance": arguments.guidance,
+        }
+        if arguments.mask is not None:
+            self.common["mask"] = open_mask(arguments.mask, arguments.max_pixels or MAX_PIXELS)
+        labels = [*self.common["labels"], *self.common["scribble_labels"]]
+        given = arguments.text is not None or arguments.box is not None or arguments.mask is not None
+        if labels and not any(labels) and not given:
+            raise PromptError("all points are on the background; give one on the object, a box or a mask.")
+
+    def files(self) -> list[Path]:
+        """Return the files that are read for prompts."""
+        return [] if self.file is None else [self.file.path, *self.file.masks()]
+
+    def notes(self, inputs: list[Input]) -> list[str]:
+        """Return a note if prompts of the file belong to none of the images."""
+        unused = [] if self.file is None else self.file.unused(inputs)
+        return [f"{len(unused)} prompts belong to no image, such as that of {unused[0]}."] if unused else []
+
+    def of(self, image: Input) -> dict[str, Any]:
+        """Return the arguments of `mam.Scene.matte` for an image."""
+        own = None if self.file is None else self.file.prompt_for(image)
+        return self.common if own is None else {"guidance": self.common["guidance"], **own}
 
 
 def _key(name: str) -> str:

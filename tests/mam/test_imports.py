@@ -28,8 +28,10 @@ REFERENCES = {
     ("tools/figures.py", "demo"): "its example photographs and backgrounds",
     ("tools/figures.py", "docs"): "writes the figures",
     ("tools/parity.py", "demo"): "its example photographs",
+    ("tools/ray_speed.py", "mam"): "the command that it compares with",
     ("tools/record.py", "demo"): "its example photographs",
     ("tools/record.py", "docs"): "writes the recordings",
+    ("tools/stages.py", "demo"): "its example photographs",
 }
 
 # Functions that start processes or import modules by name.

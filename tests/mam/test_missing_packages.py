@@ -19,6 +19,7 @@ _RUN = "import sys; sys.modules[{package!r}] = None; from mam.cli import main; s
         ("scipy", ["evaluate", "."], "pip install scipy"),
         ("torch", ["train", "tiny-segment", "--data", ".", "--out", "."], "pip install -r export/requirements.txt"),
         ("httpx", ["weights", "get", "sam_vit_b_01ec64.pth"], "pip install httpx filelock huggingface_hub"),
+        ("ray", ["matte", FLOWER, "--engine", "ray", "-o", "{out}"], 'pip install "ray[data]"'),
     ],
 )
 def test_the_message_has_the_line_that_installs_it(

@@ -1,0 +1,59 @@
+"""The options of `mam matte` that decide what is written."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mam.errors import MamError
+
+if TYPE_CHECKING:
+    from mam.images import Photo
+    from mam.rendering import Rendering
+
+
+def make_rendering(arguments: argparse.Namespace, suffixes: Collection[str]) -> Rendering:
+    """Return what the options ask for, with the background opened.
+
+    Args:
+        arguments: of `mam matte`.
+        suffixes: of the files that will be written, in lower case.
+
+    Raises:
+        MamError: options exclude each other, the formats cannot hold the result, or the background is no image.
+    """
+    from mam.rendering import Rendering
+
+    _check(arguments, suffixes)
+    background = _open_background(arguments)
+    return Rendering(arguments.alpha, arguments.bits, background, arguments.trim, arguments.keep_metadata)
+
+
+def _open_background(arguments: argparse.Namespace) -> Photo | str | None:
+    """Check the background before the work, and open it if it is an image."""
+    from mam.composite import is_colour
+    from mam.images import MAX_PIXELS, open_photo
+
+    background: str | None = arguments.background
+    if background is None or background == "blur" or (is_colour(background) and not Path(background).is_file()):
+        return background
+    try:
+        return open_photo(background, arguments.max_pixels or MAX_PIXELS)
+    except FileNotFoundError:
+        raise MamError(
+            f"--background {background} is no image file and no colour; expected a file, a name like 'white', "
+            "a code like '#20a0ff', or blur."
+        ) from None
+
+
+def _check(arguments: argparse.Namespace, suffixes: Collection[str]) -> None:
+    if arguments.alpha and arguments.background is not None:
+        raise MamError("--alpha and --background exclude each other; choose one.")
+    if arguments.bits == 16 and not arguments.alpha:
+        raise MamError("--bits 16 is for --alpha; colours have 8 bits.")
+    if arguments.bits == 16 and set(suffixes) != {".png"}:
+        raise MamError("16 bits need PNG; choose a .png name or --format png.")
+    if arguments.trim is not None and arguments.trim < 0:
+        raise MamError(f"--trim {arguments.trim} is negative; expected a margin in pixels.")
