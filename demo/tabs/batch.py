@@ -192,7 +192,7 @@ def add_batch_tab(engine: Engine, downloads: Downloads) -> BatchControls:
 
 @dataclass(frozen=True)
 class BatchControls:
-    """The controls whose choices Gradio does not translate."""
+    """The controls with choices, which Gradio does not translate."""
 
     rule: gr.Radio
     form: gr.Radio
@@ -210,7 +210,7 @@ class BatchEvents:
 
     def __init__(self, engine: Engine, downloads: Downloads) -> None:
         self.engine, self.downloads = engine, downloads
-        self._begun: set[str] = set()  # visitors whose photos wait or are worked on
+        self._begun: set[str] = set()  # visitors with photos that wait or are worked on
         self._stopping: set[str] = set()  # those of them who pressed Stop
 
     @show_errors

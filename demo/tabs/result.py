@@ -99,7 +99,7 @@ def add_result(engine: Engine, downloads: Downloads, session: gr.State) -> Resul
 
 
 def _copy_texts() -> str:
-    """Return what the script says in each language, as JSON."""
+    """Return the script's texts in each language, as JSON."""
     keys = ("copied", "copy_refused")
     return json.dumps({name: {key: table[key] for key in keys} for name, table in load_tables().items()})
 
@@ -135,7 +135,7 @@ class ResultControls:
         return {self.session, self.form, self.only_selected, self.style.touching, *self.style.all}
 
     def choices(self, texts: Texts) -> dict[Component, Any]:
-        """Return updates of the controls whose choices Gradio does not translate."""
+        """Return updates of the controls with choices, which Gradio does not translate."""
         return {self.form: gr.update(choices=texts.choices(FORMATS)), **self.style.choices(texts)}
 
 

@@ -1,4 +1,4 @@
-"""What the page says, in each language: one JSON file per language, all with the same keys.
+"""The page's texts in each language: one JSON file per language, all with the same keys.
 
 Gradio translates labels in the browser (`label`), the canvas its own texts (`tables_as_javascript`), and handlers their
 replies (`Texts.of`). All take the browser's first language, and English where there is no table for it. Messages of the
