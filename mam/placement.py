@@ -57,15 +57,24 @@ class Placement:
         if self.aspect is not None:
             largest = (1 - 2 * _MARGIN) * np.array(frame) / (np.ptp(y_range), np.ptp(x_range))
             scale *= min(1.0, float(largest.min()))
-        resized = Image.fromarray(cutout).resize(
-            (max(1, round(w * scale)), max(1, round(h * scale))), Image.Resampling.BILINEAR
-        )
-        left, top = (
+        starts = [
             round(_start(span, side, room, scale, self.aspect is not None) + shift * room)
             for span, side, room, shift in zip((x_range, y_range), (w, h), frame[::-1], self.offset, strict=True)
-        )
+        ]
+        # Only what is inside the frame is resized: enlarged photos would need many times the memory.
+        edges = [
+            (max(0, start), min(room, start + round(side * scale)))
+            for start, side, room in zip(starts, (w, h), frame[::-1], strict=True)
+        ]
         placed = Image.new("RGBA", frame[::-1])
-        placed.paste(resized, (left, top))
+        if all(end > begin for begin, end in edges):
+            (left, right), (top, bottom) = edges
+            part = tuple(
+                min(side, (edge - start) / scale)
+                for edge, start, side in zip((left, top, right, bottom), starts * 2, (w, h) * 2, strict=True)
+            )
+            size = right - left, bottom - top
+            placed.paste(Image.fromarray(cutout).resize(size, Image.Resampling.BILINEAR, part), (left, top))
         return np.asarray(placed)
 
 

@@ -39,6 +39,12 @@ def test_objects_stand_where_they_are_put(placement, where, size, expected) -> N
     assert tuple(placed[placed[..., 3] == 255][0][:3]) == (200, 10, 10)  # no dark edges
 
 
+def test_what_leaves_the_frame_is_cut_off() -> None:
+    placed = Placement(scale=3.0, offset=(0.5, 0.0)).place(cutout(80, 40, 120, 60))
+    assert bounds(placed) == (140, 20, 200, 80) and placed[50, 190, 3] == 255
+    assert not Placement(offset=(1.0, 0.0)).place(cutout(20, 30, 60, 50)).any()
+
+
 def test_nothing_gives_an_empty_frame() -> None:
     assert not Placement(1.0).place(np.zeros((100, 200, 4), np.uint8)).any()
 
