@@ -263,6 +263,16 @@ def test_a_tap_is_a_click_and_the_page_fits_a_phone(phone) -> None:
     assert is_on(phone.alpha(), 200, 200)
 
 
+def test_the_bar_at_the_bottom_saves(phone) -> None:
+    save = phone.tab.locator("#canvas [data-action=save]")
+    expect(save).to_be_disabled()
+    phone.tab.touchscreen.tap(*phone.place(200, 200))
+    phone.wait_for_answer()
+    with phone.tab.expect_download() as download:
+        save.tap()
+    assert download.value.suggested_filename == "flower_result.png"
+
+
 def test_one_finger_scrolls_until_a_tool_is_chosen(phone) -> None:
     x, y = phone.place(320, 300)
     phone.tab.evaluate("window.scrollTo(0, 0)")

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 from PIL import Image
+from playwright.sync_api import expect
 
 from tests.conftest import EXAMPLES
 from tests.demo.visitor import is_on
@@ -66,6 +67,39 @@ def test_a_jpeg_without_a_background_is_on_white(visitor) -> None:
     visitor.wait_for_answer()
     name, data = visitor.download("jpeg")
     assert name == "flower_result.jpg" and min(Image.open(io.BytesIO(data)).getpixel((5, 5))) > 250
+
+
+def test_another_shape_size_and_place(visitor) -> None:
+    tab = visitor.tab
+    visitor.press("b")
+    visitor.drag((100, 80), (400, 320))
+    visitor.wait_for_answer()
+    tab.locator("#kind").get_by_label("White").check()
+    tab.get_by_role("tab", name="Size and place").click()
+    tab.locator("#shape input").click()
+    tab.get_by_role("option", name="Square 1:1").click()
+    picture = Image.open(io.BytesIO(visitor.download("png")[1]))
+    assert picture.size == (640, 640) and picture.getpixel((10, 10)) == (255, 255, 255)
+    before = np.asarray(picture)
+    tab.locator("#shift_x input[type=range]").press("ArrowRight")
+    visitor.wait_until(lambda: not np.array_equal(result(visitor), before))
+    assert visitor.alpha().shape == (427, 640)  # cut-outs and alphas keep the photo's frame
+
+
+def result(visitor) -> np.ndarray:
+    """The finished image as downloaded."""
+    return np.asarray(Image.open(io.BytesIO(visitor.download("png")[1])))
+
+
+def test_copying_puts_the_finished_image_on_the_clipboard(visitor) -> None:
+    tab = visitor.tab
+    tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visitor.click(200, 200)
+    visitor.wait_for_answer()
+    expect(tab.locator("#copy")).to_be_enabled(timeout=30_000)
+    tab.locator("#copy").click()
+    expect(tab.locator("#problem")).to_have_text("Copied.", timeout=30_000)
+    assert tab.evaluate("navigator.clipboard.read().then((items) => items[0].types)") == ["image/png"]
 
 
 def test_results_are_of_the_last_answer(slow_visitor) -> None:
