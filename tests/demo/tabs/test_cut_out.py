@@ -3,7 +3,6 @@
 import io
 import re
 import struct
-import time
 import zipfile
 import zlib
 
@@ -243,14 +242,23 @@ def test_another_guidance_asks_again(visitor) -> None:
 
 
 def test_the_pages_own_share_of_an_answer(visitor) -> None:
-    times = []
-    for x in (100, 200, 300, 400, 500):  # the mock model takes no time
-        start = time.perf_counter()
+    visitor.tab.evaluate(
+        """() => {
+          const stage = document.querySelector('#canvas .stage');
+          let start = 0;
+          window.times = [];
+          new MutationObserver(() => {
+            if (stage.getAttribute('aria-busy') === 'true') start = performance.now();
+            else window.times.push(performance.now() - start);
+          }).observe(stage, { attributeFilter: ['aria-busy'] });
+        }"""
+    )
+    for x in (100, 200, 300, 400, 500):
         visitor.click(x, 200)
-        expect(visitor.tab.locator("#canvas .stage")).to_have_attribute("aria-busy", "false")
-        times.append(time.perf_counter() - start)
+        visitor.wait_for_answer()
         visitor.wait_until_idle()
-    print(f"from a click to its answer without a model: {1000 * min(times):.0f} ms")
+    fastest = min(visitor.tab.evaluate("window.times"))  # the mock model takes almost no time
+    print(f"from a click to its answer on the canvas, without a model: {fastest:.0f} ms")
 
 
 def test_a_slow_model_locks_nothing_and_the_last_change_wins(slow_visitor) -> None:
