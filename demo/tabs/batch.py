@@ -238,6 +238,7 @@ class BatchEvents:
         archive, visitor, texts = self.downloads.path("mattes", ".zip"), request.session_hash, Texts.of(request)
         shown: list[tuple[str, str]] = []
         batch = Batch(len(files))
+        self._begun.add(visitor)  # an earlier batch of the same visitor may have removed it
         try:
             steps = run_batch(self.engine.matting, files, rule, form, archive, text, texts)
             with contextlib.closing(steps):

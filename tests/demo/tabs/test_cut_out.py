@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.conftest import EXAMPLES
-from tests.demo.visitor import is_on
+from tests.demo.visitor import Visitor, is_on
 
 
 def test_a_file_that_cannot_be_opened_costs_nothing(visitor, tmp_path) -> None:
@@ -218,16 +218,27 @@ def test_only_taking_away_asks_for_more(visitor) -> None:
     expect(visitor.tab.locator("#download")).to_be_disabled()
 
 
-def test_axe_finds_nothing_serious(visitor) -> None:
-    visitor.click(200, 200)
-    visitor.wait_for_answer()
-    visitor.wait_until_idle()
-    # Buttons fade in; until then their contrast is too low.
-    visitor.tab.wait_for_function("() => getComputedStyle(document.querySelector('#copy')).opacity === '1'")
-    # Gradio gives the button around an image no name.
-    report = Axe().run(visitor.tab, context={"exclude": [["#cutout"]]}).response
-    serious = [one for one in report["violations"] if one["impact"] in ("serious", "critical")]
-    assert [node["html"] for one in serious for node in one["nodes"]] == []
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(browser, mock_page, scheme) -> None:
+    context = browser.new_context(color_scheme=scheme, viewport={"width": 1280, "height": 720})
+    visitor = Visitor(context.new_page(), mock_page)
+    for panel in (None, "Background", "Size and place", "Edges and shadow"):
+        if panel is None:
+            visitor.tab.wait_for_timeout(500)
+        elif panel == "Background":
+            visitor.open_and_wait()
+            visitor.click(200, 200)
+            visitor.wait_for_answer()
+            visitor.wait_until_idle()
+            # Buttons fade in; until then their contrast is too low.
+            visitor.tab.wait_for_function("() => getComputedStyle(document.querySelector('#copy')).opacity === '1'")
+        else:
+            visitor.tab.get_by_role("tab", name=panel).click()
+        # Gradio gives the button around an image no name.
+        report = Axe().run(visitor.tab, context={"exclude": [["#cutout"]]}).response
+        serious = [one for one in report["violations"] if one["impact"] in ("serious", "critical")]
+        assert [(one["id"], node["html"]) for one in serious for node in one["nodes"]] == [], panel
+    context.close()
 
 
 def test_another_guidance_asks_again(visitor) -> None:
