@@ -3,7 +3,7 @@
     python demo/app.py                  # in one terminal, with the embedded model
     python -m tools.record [ADDRESS]    # in another; default http://127.0.0.1:7860/
 
-Writes docs/page.webp, animated, and docs/page.png, its last frame.
+Writes docs/page.webp.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Film:
         return addresses
 
     def save(self, name: str) -> None:
-        """Write the animation and its last frame."""
+        """Write the animation."""
         images, times = zip(*self.frames, strict=True)
         images[0].save(
             DOCS / f"{name}.webp",
@@ -73,7 +73,6 @@ class Film:
             quality=70,
             method=6,
         )
-        self.tab.screenshot(path=DOCS / f"{name}.png")
 
 
 def record(address: str) -> None:
