@@ -81,8 +81,9 @@ def _find_holes(alpha: np.ndarray, pixels: np.ndarray, mask: np.ndarray, clicked
         for number in np.flatnonzero(is_hole):
             distances = np.abs(seen - colours[labels == number].mean(0)).max(1)
             is_hole[number] = np.mean(distances < _SIMILAR) < _SHARE
-    # The soft edge of a hole reaches into the cells around it; cells beside the real outside keep their alpha.
-    return _dilate(is_hole[labels], 2) & ~_dilate(outside, 1)
+    # The soft edge of a hole reaches into the cells around it; cells beside what stays empty keep their alpha.
+    filled = is_hole[labels]
+    return _dilate(filled, 2) & ~_dilate(empty & ~filled, 1)
 
 
 def _find_specks(alpha: np.ndarray, clicked: np.ndarray) -> np.ndarray:

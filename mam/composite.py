@@ -220,9 +220,27 @@ def blur_background(pixels: np.ndarray, alpha: np.ndarray, strength: float) -> n
     behind = (np.dstack([pixels * (1 - alpha[..., None]), 255 * (1 - alpha)]) + 0.5).astype(np.uint8)
     soft = np.asarray(Image.fromarray(behind, "RGBA").filter(ImageFilter.GaussianBlur(radius)), np.float32)
     weight = soft[..., 3:] / 255
-    # Far inside the object the weight is too small to divide by; the object covers those pixels.
-    colours = np.where(weight > 0.02, soft[..., :3] / np.maximum(weight, 0.02), soft[..., :3])
+    # Far inside the object the weight is too small to divide by; colours from farther away are continued there, because
+    # a moved object uncovers those pixels.
+    share = np.clip((weight - 0.02) / 0.04, 0, 1)
+    colours = share * soft[..., :3] / np.maximum(weight, 0.02) + (1 - share) * _continue_colours(behind)
     return np.clip(colours, 0, 255).astype(np.uint8)
+
+
+def _continue_colours(behind: np.ndarray) -> np.ndarray:
+    """Average (H, W, 4) uint8 premultiplied colours over ever larger areas, until each has some; (H, W, 3) float32."""
+    h, w = behind.shape[:2]
+    scale = min(1.0, 64 / max(h, w))
+    size = max(1, round(w * scale)), max(1, round(h * scale))
+    small = Image.fromarray(behind, "RGBA")
+    small = Image.merge("RGBA", [band.resize(size, Image.Resampling.BOX) for band in small.split()])
+    filled = np.zeros((size[1], size[0], 3), np.float32)
+    for radius in (64, 16, 4):  # the nearest colours last
+        soft = np.asarray(small.filter(ImageFilter.GaussianBlur(radius)), np.float32)
+        weight = soft[..., 3:] / 255
+        filled = np.where(weight > 0.02, soft[..., :3] / np.maximum(weight, 0.02), filled)
+    colours = Image.fromarray(np.clip(filled, 0, 255).astype(np.uint8)).resize((w, h), Image.Resampling.BILINEAR)
+    return np.asarray(colours, np.float32)
 
 
 def checkerboard(size: tuple[int, int], cell: int | None = None) -> np.ndarray:

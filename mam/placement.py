@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
+
+from mam.errors import InputError
 
 _MARGIN = 0.05  # of the frame, kept free around objects that are made smaller to fit
 _VISIBLE = 8  # of 255; fainter pixels do not count for the objects' bounding box
@@ -26,13 +29,29 @@ class Placement:
     scale: float = 1.0
     offset: tuple[float, float] = (0.0, 0.0)
 
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            InputError: the aspect ratio or the scale is not a positive number, or the offset is not finite.
+        """
+        for name, value in (("aspect", self.aspect), ("scale", self.scale)):
+            if value is not None and not 0 < value < math.inf:
+                raise InputError(f"{name} of the placement is {value}; expected a positive number.")
+        if not all(math.isfinite(value) for value in self.offset):
+            raise InputError(f"the offset of the placement is {self.offset}; expected two finite numbers.")
+
     def frame(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return the frame's size (H, W) for a photo of a size (H, W); both have the same longest side."""
+        """Return the frame's size (H, W) for a photo of a size (H, W).
+
+        Both have the same longest side, unless the frame would have more than twice the photo's pixels.
+        """
         if self.aspect is None:
             return size
         longest = max(size)
         h, w = (longest / self.aspect, longest) if self.aspect >= 1 else (longest, longest * self.aspect)
-        return max(1, round(h)), max(1, round(w))
+        shrink = min(1.0, (2 * size[0] * size[1] / (h * w)) ** 0.5)
+        return max(1, round(h * shrink)), max(1, round(w * shrink))
 
     def place(self, cutout: np.ndarray) -> np.ndarray:
         """Place a cut-out in the frame.

@@ -221,6 +221,8 @@ class BatchEvents:
             raise visitor_error(texts("no_text_model"))
         if not files:
             raise visitor_error(texts("choose_photos"))
+        if request.session_hash in self._begun:  # Gradio would drop the second run
+            raise visitor_error(texts("batch_begun"))
         self._begun.add(request.session_hash)
         return texts("batch_done", done=0, total=len(files)), gr.update(visible=False), gr.update(visible=False)
 

@@ -90,7 +90,7 @@ def add_result(engine: Engine, downloads: Downloads, session: gr.State) -> Resul
     previews = Previews(compare, cutout, alpha, problem, only_selected, (download, copy))
     events = ResultEvents(engine, downloads, controls, previews, file)
     for control in (only_selected, *style.all):
-        name = {gr.Slider: "release", gr.UploadButton: "upload"}.get(type(control), "input")
+        name = {gr.UploadButton: "upload"}.get(type(control), "input")
         getattr(control, name)(events.draw, controls.all, previews.all, trigger_mode="always_last", **_QUEUE)
     events.save_after(download.click)
     copying = copy.click(events.copy, controls.all, copied, **_QUEUE)
@@ -245,7 +245,9 @@ class ResultEvents:
         composition = Composition.of(photo, [matte.alpha for _, matte in mattes], style, LONGEST)
         after = composition.over_checkerboard() if style.background is None else composition.pixels()
         result = self._preview(after, "result", photo)
-        before = fit_image(composition.photo.pixels, after.shape[:2], whole=True)
+        before = composition.photo.pixels
+        if after.shape != before.shape:
+            before = fit_image(before, after.shape[:2], whole=True)
         return {
             cutout: result,
             compare: (self._preview(before, "before", photo), result),

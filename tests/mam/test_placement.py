@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mam import Placement
+from mam import Blur, InputError, Placement
 from mam.composition import Composition, Style
 from mam.images import Photo
 
@@ -37,6 +37,27 @@ def test_objects_stand_where_they_are_put(placement, where, size, expected) -> N
     assert placed.shape == (*size, 4) and placement.frame((100, 200)) == size
     assert np.abs(np.subtract(bounds(placed), expected)).max() <= 1
     assert tuple(placed[placed[..., 3] == 255][0][:3]) == (200, 10, 10)  # no dark edges
+
+
+def test_a_panorama_gets_no_huge_frame() -> None:
+    h, w = Placement(1.0).frame((240, 100_000))
+    assert h == w and h * w <= 2 * 240 * 100_000 * 1.01
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"aspect": 0}, {"scale": -1.0}, {"scale": float("nan")}, {"offset": (0, float("inf"))}]
+)
+def test_numbers_are_checked(wrong) -> None:
+    with pytest.raises(InputError, match="placement"):
+        Placement(**wrong)
+
+
+def test_a_moved_object_uncovers_a_blurred_background_without_a_hole() -> None:
+    photo = Photo(np.full((400, 600, 3), 200, np.uint8))
+    alpha = np.zeros((400, 600), np.float32)
+    alpha[100:300, 150:450] = 1
+    made = Composition.of(photo, [alpha], Style(Blur(), placement=Placement(scale=0.3, offset=(0.3, 0.0))))
+    assert made.pixels().min() > 170  # weights of 8 bits are coarse
 
 
 def test_what_leaves_the_frame_is_cut_off() -> None:
