@@ -63,12 +63,16 @@ LAUNCH: dict[str, Any] = {
     "footer_links": ["api"],
     "state_session_capacity": 100,
 }
-# Gradio gives each radio button a group of its own, so that arrow keys would not move between them.
-_GROUP_RADIOS = """() => {
+# Gradio gives each radio button a group of its own, so that arrow keys would not move between them, and announces no
+# changes of Markdown.
+_ACCESSIBILITY = """() => {
   const group = () => document.querySelectorAll('fieldset').forEach((set, i) =>
     set.querySelectorAll('input[type=radio]').forEach((radio) => { radio.name = 'group' + i; }));
-  new MutationObserver(group).observe(document.body, { childList: true, subtree: true });
-  group();
+  const announce = () => document.querySelectorAll('#problem, #batch_report').forEach((line) =>
+    line.setAttribute('role', 'status'));
+  const improve = () => { group(); announce(); };
+  new MutationObserver(improve).observe(document.body, { childList: true, subtree: true });
+  improve();
 }"""
 
 
@@ -98,7 +102,7 @@ def build_demo(matting: Matting, first_use: FirstUse | None = None) -> gr.Blocks
             return {**result.controls.choices(texts), **batch.choices(texts)}
 
         translated = [*result.controls.choices(ENGLISH), *batch.choices(ENGLISH)]
-        demo.load(translate, None, translated, js=_GROUP_RADIOS, api_visibility="private", show_progress="hidden")
+        demo.load(translate, None, translated, js=_ACCESSIBILITY, api_visibility="private", show_progress="hidden")
 
         def forget(request: gr.Request) -> None:
             engine.forget(request.session_hash)
@@ -139,7 +143,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_option("device", "auto", choices=DEVICES)
     add_option("threads", type=parse_positive, help="CPU threads per graph; default: all, within a container's quota")
     add_option("root-path", help="the path under which a proxy serves the page, such as /matting")
-    add_option("max-pixels", 24_000_000, type=parse_positive, help="larger photos are made smaller")
+    add_option("max-pixels", 24_000_000, type=parse_positive, help="larger photos are made smaller; refused by the API")
     add_switch("share", "a public address through Gradio's servers")
     add_switch("mcp", "offer the API to language models too, through the Model Context Protocol")
     arguments = parser.parse_args(argv)

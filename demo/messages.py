@@ -6,7 +6,7 @@ import contextlib
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
@@ -35,10 +35,10 @@ def describe(error: Exception, texts: Texts = ENGLISH) -> str:
     return str(error)
 
 
-def visitor_error(text: str, title: str = "Error") -> gr.Error:
+def visitor_error(text: str, texts: Texts = ENGLISH) -> gr.Error:
     """Return an error for a visitor; the server's log gets one line, not a traceback, because nothing is defective."""
-    _log.warning("%s: %s", title, text)
-    return gr.Error(text, title=title, print_exception=False)
+    _log.warning("%s: %s", ENGLISH("error_title"), text)
+    return gr.Error(text, title=texts("error_title"), print_exception=False)
 
 
 def show_errors(handler: Callable[P, R]) -> Callable[P, R]:
@@ -51,22 +51,24 @@ def show_errors(handler: Callable[P, R]) -> Callable[P, R]:
 
         @functools.wraps(handler)
         def generate(*args: Any, **options: Any) -> Iterator[Any]:
-            with _raise_for_gradio():
+            with _raise_for_gradio((*args, *options.values())):
                 yield from handler(*args, **options)
 
         return generate  # type: ignore[return-value] - the handler is a generator function
 
     @functools.wraps(handler)
     def call(*args: P.args, **options: P.kwargs) -> R:
-        with _raise_for_gradio():
+        with _raise_for_gradio((*args, *options.values())):
             return handler(*args, **options)
 
     return call
 
 
 @contextlib.contextmanager
-def _raise_for_gradio() -> Iterator[None]:
+def _raise_for_gradio(arguments: Iterable[object]) -> Iterator[None]:
+    """Convert expected errors, in the language of the request among a handler's arguments."""
     try:
         yield
     except EXPECTED_ERRORS as error:
-        raise visitor_error(describe(error), "That did not work") from error
+        texts = Texts.of(next((one for one in arguments if isinstance(one, gr.Request)), None))
+        raise visitor_error(describe(error, texts), texts) from error

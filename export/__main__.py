@@ -62,16 +62,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Command line -> namespace with `run`, the function of the command."""
     parser = argparse.ArgumentParser(prog="python -m export", description="torch checkpoints to ONNX graphs")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (
-        add_graphs,
-        add_skeletons,
-        add_check,
-        add_flavour,
-        add_bench,
-        add_prepare,
-        add_grounding,
-        add_triton,
-    ):
+    skeletons_and_graphs = (add_graphs, add_skeletons, add_check, add_flavour, add_bench)
+    for add in (*skeletons_and_graphs, add_prepare, add_grounding, add_triton):
         add(commands)
     arguments = parser.parse_args(argv)
     if hasattr(arguments, "seed") and (arguments.checkpoint is None) == (arguments.seed is None):

@@ -117,18 +117,16 @@ class Composition:
         # Where the image was transparent already, its own colours are known.
         return np.where((photo.alpha < 255)[..., None], photo.straight, colours)
 
-    @functools.cached_property
-    def placed(self) -> np.ndarray:
-        """The objects in the frame of the style's placement, (H', W', 4) uint8 RGBA, not premultiplied."""
-        return self.style.placement.place(self.cutout())
-
     def alpha_uint8(self) -> np.ndarray:
-        """Return the alpha as (H, W) uint8, rounded."""
-        return composite.to_uint8(self.alpha)
+        """Return the alpha of the placed objects as (H', W') uint8, rounded."""
+        alpha = composite.to_uint8(self.alpha)
+        return (
+            alpha if self.style.placement == Placement() else self.style.placement.place(np.dstack([alpha] * 4))[..., 3]
+        )
 
     def cutout(self) -> np.ndarray:
-        """Return the objects in the photo's frame, (H, W, 4) uint8 RGBA, not premultiplied."""
-        return np.dstack([self.foreground, self.alpha_uint8()])
+        """Return the placed objects as (H', W', 4) uint8 RGBA, not premultiplied."""
+        return self.style.placement.place(np.dstack([self.foreground, composite.to_uint8(self.alpha)]))
 
     def over(self, background: Background) -> np.ndarray:
         """Compose the placed objects over a background, with the style's fit, position and shadow.
@@ -154,18 +152,19 @@ class Composition:
         return composite.over(foreground, alpha, self._to_photo_profile(composite.checkerboard(alpha.shape)))
 
     def pixels(self) -> np.ndarray:
-        """Compose the finished image: `over` the style's background, or `placed` if it has none.
+        """Compose the finished image: `over` the style's background, or `cutout` if it has none.
 
         Raises:
             InputError: the background is neither a colour nor an image.
         """
-        return self.placed if self.style.background is None else self.over(self.style.background)
+        return self.cutout() if self.style.background is None else self.over(self.style.background)
 
     def _placed_layers(self) -> tuple[np.ndarray, np.ndarray]:
         """Colours (H', W', 3) uint8 and alpha (H', W') float32 in [0, 1] of the placed objects."""
         if self.style.placement == Placement():
             return self.foreground, self.alpha  # not rounded
-        return self.placed[..., :3], self.placed[..., 3] / np.float32(255)
+        placed = self.cutout()
+        return placed[..., :3], placed[..., 3] / np.float32(255)
 
     def _background_pixels(self, background: Background, size: tuple[int, int]) -> np.ndarray:
         """Make the background, (H', W', 3) uint8 of a size (H', W') in the photo's colour profile."""

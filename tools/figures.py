@@ -9,6 +9,8 @@ docs/soft.jpg: soft foregrounds as the training makes them, here from the exampl
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +22,8 @@ from mam.training.synthetic_foregrounds import draw_foreground, soften
 ROOT = Path(__file__).resolve().parents[1]
 
 HEIGHT = 260
-# The photograph, its box, clicks (x, y, label), and the background: a colour, "blur", or one of the demo's images. The
-# prompts are those of demo/examples/prompts.json.
-ROWS = [
-    ("redpanda.jpg", None, [], "#e8b04b"),
-    ("flower.jpg", (168, 82, 450, 362), [], "blur"),
-    ("bowl.jpg", (232, 84, 1118, 752), [(336, 168, 0), (672, 560, 1), (480, 392, 1)], "#31525b"),
-    ("kitten.jpg", (500, 170, 1080, 808), [(600, 617, 1), (492, 650, 0), (550, 692, 0)], "galaxies.jpg"),
-]
+# Photographs of demo/examples/prompts.json, each with its background: a colour, "blur", or one of the demo's images.
+ROWS = {"redpanda.jpg": "#e8b04b", "flower.jpg": "blur", "bowl.jpg": "#31525b", "kitten.jpg": "galaxies.jpg"}
 
 
 # The photograph, a box or one click, and which part of it to show.
@@ -51,7 +47,10 @@ def main() -> None:
 def draw_strip(matting: Matting) -> list[Image.Image]:
     """Write docs/strip.jpg; returns the cut-outs, RGBA."""
     columns, cutouts = [], []
-    for name, box, clicks, background in ROWS:
+    prompts = json.loads((ROOT / "demo" / "examples" / "prompts.json").read_text("utf-8"))
+    for name, background in ROWS.items():
+        box = next((op["xy"] for op in prompts[name] if op["kind"] == "box"), None)
+        clicks = [(*op["xy"], op["label"]) for op in prompts[name] if op["kind"] == "point"]
         scene = matting.open(ROOT / "demo" / "examples" / name)
         matte = scene.matte(box=box)
         for count in range(1, len(clicks) + 1):  # round by round, as on the page
@@ -110,7 +109,7 @@ def draw_soft(cutouts: list[Image.Image]) -> None:
     _join(rows, axis=0).save(ROOT / "docs" / "soft.jpg", quality=88)
 
 
-def _draw_prompts(pixels: np.ndarray, box: tuple | None, clicks: list[tuple]) -> np.ndarray:
+def _draw_prompts(pixels: np.ndarray, box: Sequence[float] | None, clicks: list[tuple]) -> np.ndarray:
     """Return the photograph with its prompts drawn in."""
     marked = Image.fromarray(pixels)
     draw = ImageDraw.Draw(marked)

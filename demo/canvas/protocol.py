@@ -24,8 +24,9 @@ Four rules keep a slow reply from replacing a newer one:
 - One request at a time. While one is on its way (`request` in transport.js), a change only marks the document as
   `outdated`; it is sent when the reply or a failure arrives, or with the next change after 30 seconds. So this event
   can have the trigger mode "multiple". Gradio's own "always_last" would repeat an event without its data.
-- Newest result. All other events (opening, text, result) have the mode "always_last". A result may overtake another on
-  the server, so each begins by `Visitors.begin_result` and is skipped unless it is still the newest when it is ready.
+- Newest photo and result. `Visitors.begin_opening` decides which of several photos stays open. Text and results have
+  the mode "always_last"; a result may overtake another on the server, so each begins by `Visitors.begin_result` and is
+  skipped unless it is still the newest when it is ready.
 """
 
 from __future__ import annotations

@@ -177,7 +177,7 @@ def add_batch_tab(engine: Engine, downloads: Downloads) -> BatchControls:
     events = BatchEvents(engine, downloads)
     rule.input(lambda chosen: gr.update(visible=chosen == TEXT), rule, text, queue=False, api_visibility="private")
     outputs = [report, gallery, archive]
-    begun = start.click(events.begin, [files, rule], outputs, api_visibility="private", concurrency_limit=None)
+    begun = start.click(events.begin, [files, rule, text], outputs, api_visibility="private", concurrency_limit=None)
     begun.success(
         events.run,
         [files, rule, text, form],
@@ -214,15 +214,17 @@ class BatchEvents:
         self._stopping: set[str] = set()  # those of them who pressed Stop
 
     @show_errors
-    def begin(self, files: list[str] | None, rule: str, request: gr.Request) -> tuple[Any, Any, Any]:
+    def begin(self, files: list[str] | None, rule: str, text: str, request: gr.Request) -> tuple[Any, Any, Any]:
         """Show that the photos wait: those of other visitors may come first."""
         texts = Texts.of(request)
         if rule == TEXT and not self.engine.has_text_model:
-            raise visitor_error(texts("no_text_model"))
+            raise visitor_error(texts("no_text_model"), texts)
+        if rule == TEXT and not text.strip():
+            raise visitor_error(texts("describe_first"), texts)
         if not files:
-            raise visitor_error(texts("choose_photos"))
+            raise visitor_error(texts("choose_photos"), texts)
         if request.session_hash in self._begun:  # Gradio would drop the second run
-            raise visitor_error(texts("batch_begun"))
+            raise visitor_error(texts("batch_begun"), texts)
         self._begun.add(request.session_hash)
         return texts("batch_done", done=0, total=len(files)), gr.update(visible=False), gr.update(visible=False)
 
@@ -249,7 +251,9 @@ class BatchEvents:
                     progress((batch.finished, batch.total), unit="")
                     # As files: images would be written again, while the browser reads them, with every report.
                     for image, name in batch.done[len(shown) :]:
-                        shown.append((self.downloads.png(np.asarray(image), name, "preview"), name))
+                        # In the archive's folder, which every photo renews: a long batch keeps its previews.
+                        path = archive.parent / f"preview_{len(shown)}.png"
+                        shown.append((str(write_image(np.asarray(image), path)), name))
                     yield batch.report(texts), gr.update(value=shown, visible=bool(shown)), gr.skip()
         finally:
             self._begun.discard(visitor)

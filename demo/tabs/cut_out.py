@@ -171,8 +171,8 @@ class CutOutEvents:
 
     def _open(self, path: Path | None, ops: tuple[Op, ...], request: gr.Request) -> Iterator[tuple[Any, Any]]:
         visitor, texts = request.session_hash, Texts.of(request)
-        if path is None:
-            yield None, self.no_photo()
+        if path is None:  # no page sends this
+            yield gr.skip(), self._failure(texts("failed"))
             return
         yield gr.skip(), {"kind": "busy", "text": texts("opening", name=path.name)}
         try:

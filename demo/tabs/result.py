@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from demo.messages import EXPECTED_ERRORS, describe, show_errors
 from demo.session import SceneObject, Session, has_foreground
 from demo.tabs.style import StyleControls, Values
 from demo.texts import ENGLISH, Texts, label, load_tables
-from mam import Guidance, Matte, PromptError, Style
+from mam import Guidance, Matte, Placement, PromptError, Style
 from mam.composite import fit_image
 from mam.composition import Composition
 from mam.images import Photo
@@ -218,7 +218,7 @@ class ResultEvents:
         is_finished = form in ("format_png", "format_jpeg")
         style = self._style(values) if is_finished else self.controls.style.edges(values)
         if form == "format_zip":
-            return self._save_objects(photo, mattes, style, name)
+            return self._save_objects(photo, mattes, replace(style, placement=Placement()), name)
         composition = Composition.of(photo, [matte.alpha for _, matte in mattes], style)
         if form == "format_alpha":
             return self.downloads.png(composition.alpha_uint8(), name, "alpha")
@@ -272,7 +272,7 @@ class ResultEvents:
         return [(one, matte) for one, matte in mattes if isinstance(matte, Matte)]
 
     def _save_objects(self, photo: Photo, mattes: list[tuple[SceneObject, Matte]], style: Style, name: str) -> str:
-        """Return a cut-out and an alpha of each object in one archive."""
+        """Return a cut-out and an alpha of each object in one archive, as layers in the photo's frame."""
         path = self.downloads.path(name, "_objects.zip")
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # PNGs are compressed already
             for one, matte in mattes:

@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from demo.canvas.images import thumbnail_url
+from demo.engine import read_photo
 from demo.texts import ENGLISH, Texts, label
 from mam import Background, Blur, Gradient, Placement, Style
 from mam.image_files import SUFFIXES
@@ -98,20 +99,24 @@ class StyleControls:
         }
 
     def edges(self, values: Values) -> Style:
-        """Return the chosen style without background and frame: all that a cut-out or an alpha needs."""
+        """Return the chosen edges and frame, without background and shadow: all that a cut-out or an alpha needs."""
         return Style(
-            shadow=values[self.shadow] / 100,
             softness=values[self.softness] / 100,
             grow=values[self.grow],
             clean_colours=values[self.clean],
+            placement=Placement(
+                SHAPES[values[self.shape]],
+                values[self.size] / 100,
+                (values[self.shift_x] / 100, values[self.shift_y] / 100),
+            ),
         )
 
     def style(self, values: Values, max_pixels: int) -> Style:
-        """Return the chosen style with its background and frame.
+        """Return the whole chosen style.
 
         Args:
             values: Each control's value.
-            max_pixels: Larger background images are refused.
+            max_pixels: A larger background image is made smaller.
 
         Raises:
             InputError: The visitor's own background cannot be used.
@@ -121,11 +126,7 @@ class StyleControls:
             background=self._background(values, max_pixels),
             fit="contain" if values[self.whole] else "cover",
             position=(values[self.x] / 100, values[self.y] / 100),
-            placement=Placement(
-                SHAPES[values[self.shape]],
-                values[self.size] / 100,
-                (values[self.shift_x] / 100, values[self.shift_y] / 100),
-            ),
+            shadow=values[self.shadow] / 100,
         )
 
     def _background(self, values: Values, max_pixels: int) -> Background | None:
@@ -141,7 +142,7 @@ class StyleControls:
         if kind == BLUR:
             return Blur(values[self.blur])
         if kind == OWN:  # white until a picture is chosen
-            return open_photo(Path(values[self.own]), max_pixels) if values[self.own] else "white"
+            return read_photo(values[self.own], max_pixels) if values[self.own] else "white"
         return open_photo(BACKGROUNDS / f"{kind}.jpg", max_pixels)
 
     def _show_controls(self, kind: str) -> list[dict[str, Any]]:

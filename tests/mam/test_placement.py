@@ -76,5 +76,6 @@ def test_a_composition_has_the_frame_of_its_placement() -> None:
     made = Composition.of(photo, [alpha], Style("white", placement=Placement(1.0)))
     assert made.pixels().shape == made.over_checkerboard().shape == (200, 200, 3)
     assert tuple(made.pixels()[100, 100]) == (200, 10, 10) and tuple(made.pixels()[5, 5]) == (255, 255, 255)
-    assert made.cutout().shape == (100, 200, 4) and made.alpha_uint8().shape == (100, 200)
+    assert made.cutout().shape == (200, 200, 4)
+    assert np.array_equal(made.alpha_uint8(), made.cutout()[..., 3])
     assert Composition.of(photo, [alpha], Style(placement=Placement(1.0))).pixels().shape == (200, 200, 4)

@@ -2,7 +2,7 @@
 
 const COLOURS = ['#2563eb', '#db2777', '#16a34a', '#d97706', '#7c3aed', '#0891b2', '#dc2626', '#65a30d'];
 const FOREGROUND = '#16a34a', BACKGROUND = '#dc2626';
-const MAX_ZOOM = 16, MAX_TINTED = 24, DIMMING = 0.6;
+const MAX_ZOOM = 16, MAX_TINTED = 48, DIMMING = 0.6;
 const LOUPE = 90; // its radius
 
 const view = { scale: 1, x: 0, y: 0 }; // screen = photo * scale + (x, y)
@@ -114,9 +114,14 @@ function outline(image, key, colour) { // a line around the matte, where it is h
     }
     pen.globalCompositeOperation = 'destination-out';
     pen.drawImage(inside, 0, 0);
-    tinted.set(name, layer);
+    keepTinted(name, layer);
   }
   return tinted.get(name);
+}
+
+function keepTinted(name, layer) { // without the oldest ones
+  tinted.set(name, layer);
+  while (tinted.size > MAX_TINTED) tinted.delete(tinted.keys().next().value);
 }
 
 function silhouette(image, colour) { // what is more than half opaque
@@ -136,13 +141,12 @@ function silhouette(image, colour) { // what is more than half opaque
 function tint(image, key, colour) {
   const name = key + colour;
   if (!tinted.has(name)) {
-    if (tinted.size > MAX_TINTED) tinted.clear();
     const layer = new OffscreenCanvas(image.naturalWidth, image.naturalHeight), pen = layer.getContext('2d');
     pen.drawImage(image, 0, 0);
     pen.globalCompositeOperation = 'source-in';
     pen.fillStyle = colour;
     pen.fillRect(0, 0, layer.width, layer.height);
-    tinted.set(name, layer);
+    keepTinted(name, layer);
   }
   return tinted.get(name);
 }

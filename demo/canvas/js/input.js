@@ -157,6 +157,11 @@ function chooseTool(kind) {
   refresh();
 }
 
+function runAction(name) { // unless its button is disabled
+  const button = find('[data-action="' + name + '"]');
+  if (!button || !button.disabled) actions[name]();
+}
+
 function chooseSign(label) {
   tools.label = label;
   refresh();
@@ -181,7 +186,7 @@ function onKeyDown(event) {
   if (command && key !== 'z' && key !== 'y') return;
   if (command && key === 'z' && event.shiftKey) redo();
   else if (key === 'Escape') { pointer.stroke = null; preview.mask = null; draw(); }
-  else if (ACTION_KEYS[key]) actions[ACTION_KEYS[key]]();
+  else if (ACTION_KEYS[key]) runAction(ACTION_KEYS[key]);
   else if (TOOL_KEYS[key]) chooseTool(TOOL_KEYS[key]);
   else if (onPhoto && key === ' ') pointer.space = true;
   else if (onPhoto && key.startsWith('Arrow')) moveCross(key, event.shiftKey);

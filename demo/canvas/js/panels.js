@@ -2,6 +2,8 @@
 
 function refresh() {
   find('.empty').hidden = Boolean(state.photo);
+  canvas.tabIndex = state.photo ? 0 : -1;
+  canvas.setAttribute('aria-hidden', String(!state.photo));
   find('.bar').hidden = find('.tools').hidden = !state.photo;
   const busy = find('.busy');
   busy.hidden = !state.busy;
@@ -114,7 +116,7 @@ function objectPart(object) { // its colour, its name, and what can be done with
   const { id, name, visible } = object, active = id === state.doc.active;
   const field = createElement('input', { value: name, maxLength: LIMITS.name_length });
   field.setAttribute('aria-label', text('object_name', { number: id }));
-  field.onchange = () => renameObject(object, field.value);
+  field.onchange = () => renameObject(id, field.value);
   field.onkeydown = (event) => { if (event.key === 'Enter') { field.blur(); canvas.focus(); } };
   const colour = createElement('span', { className: 'colour' });
   colour.style.background = colourOf(object);

@@ -17,6 +17,7 @@ const state = {
   mattes: {}, // by object id: {key, chosen, candidates}
   overlays: new Map(), // by key: an image with the matte as its alpha channel
   textBoxes: [], // where a text was found: {xy, label}
+  searched: 1, // id of the object that a text is searched for
   busy: '', // what the visitor waits for
   note: '', // what was left out of the photo's file, shown until the first change
 };
@@ -71,6 +72,11 @@ function reset() {
 }
 
 function addOp(op) {
+  const count = state.doc.objects.reduce((sum, object) => sum + object.ops.length, 0);
+  if (activeObject().ops.length >= LIMITS.ops_per_object || count >= LIMITS.ops) {
+    announce(text('too_many_prompts'), true);
+    return draw();
+  }
   change(() => activeObject().ops.push(op));
 }
 
@@ -93,6 +99,8 @@ function chooseCandidate(index) {
 }
 
 function addObject() {
+  if (state.doc.objects.length >= LIMITS.objects) return announce(text('too_many_objects', { limit: LIMITS.objects }), true);
+  state.textBoxes = [];
   change(() => {
     const id = Math.max(...state.doc.objects.map((object) => object.id)) + 1;
     state.doc.objects.push({ id, name: text('object', { number: id }), visible: true, ops: [] });
@@ -103,12 +111,14 @@ function addObject() {
 
 function selectObject(id) { // not a change of the document, so there is nothing to undo
   state.doc.active = id;
+  state.textBoxes = [];
   preview.mask = null;
   sendDocument();
 }
 
-function renameObject(object, name) {
-  change(() => { object.name = name.trim() || text('object', { number: object.id }); });
+function renameObject(id, name) {
+  const object = state.doc.objects.find((one) => one.id === id);
+  if (object) change(() => { object.name = name.trim() || text('object', { number: object.id }); });
 }
 
 function toggleObject(object) {

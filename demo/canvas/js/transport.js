@@ -39,7 +39,7 @@ function requestMattes() {
 const handlers = {
   no_photo: showPhoto,
   photo: showPhoto,
-  busy: (reply) => { state.busy = reply.text; },
+  busy: (reply) => { state.busy = reply.text; state.searched = state.doc.active; },
   failure: showFailure,
   ask_again: () => { if (state.photo && hasPrompts()) sendDocument(); },
   mattes: showMattes,
@@ -94,6 +94,7 @@ async function showMattes(reply) {
 function showTextBoxes(reply) {
   state.textBoxes = reply.boxes;
   state.busy = '';
+  if (state.doc.objects.some((object) => object.id === state.searched)) state.doc.active = state.searched;
   if (reply.boxes.length) useTextBox(reply.boxes[0]);
   announce(reply.text, reply.error);
 }

@@ -83,7 +83,7 @@ def test_another_shape_size_and_place(visitor) -> None:
     before = np.asarray(picture)
     tab.locator("#shift_x input[type=range]").press("ArrowRight")
     visitor.wait_until(lambda: not np.array_equal(result(visitor), before))
-    assert visitor.alpha().shape == (427, 640)  # cut-outs and alphas keep the photo's frame
+    assert visitor.alpha().shape == (640, 640)
 
 
 def result(visitor) -> np.ndarray:

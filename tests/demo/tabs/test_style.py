@@ -51,7 +51,7 @@ def test_backgrounds(controls) -> None:
 def test_edges_need_no_background(controls) -> None:
     chosen = values(controls, kind=style.OWN, own="no picture", shadow=20, softness=-50, grow=2, clean=False)
     made = controls.edges(chosen)
-    assert (made.background, made.placement, made.shadow) == (None, Placement(), 0.2)
+    assert (made.background, made.placement, made.shadow) == (None, Placement(), 0)
     assert (made.softness, made.grow, made.clean_colours) == (-0.5, 2, False)
 
 
