@@ -119,10 +119,8 @@ class Composition:
 
     def alpha_uint8(self) -> np.ndarray:
         """Return the alpha of the placed objects as (H', W') uint8, rounded."""
-        alpha = composite.to_uint8(self.alpha)
-        return (
-            alpha if self.style.placement == Placement() else self.style.placement.place(np.dstack([alpha] * 4))[..., 3]
-        )
+        alpha, placement = composite.to_uint8(self.alpha), self.style.placement
+        return alpha if placement == Placement() else placement.place(np.dstack([alpha] * 4))[..., 3]
 
     def cutout(self) -> np.ndarray:
         """Return the placed objects as (H', W', 4) uint8 RGBA, not premultiplied."""
