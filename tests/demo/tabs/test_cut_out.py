@@ -92,11 +92,11 @@ def test_a_slow_upload_shows_its_progress_and_no_false_alarm(visitor, tmp_path) 
 
 
 def test_a_lost_connection_is_said(visitor, tmp_path) -> None:
-    visitor.wait_until_idle()  # Gradio reloads the page if it loses one of its own requests
-    visitor.tab.context.set_offline(True)
+    # The upload alone fails: Gradio reloads the page when it loses one of its own requests.
+    visitor.tab.route("**/gradio_api/upload**", lambda route: route.abort("internetdisconnected"))
     visitor.open(EXAMPLES / "cat.png")
     expect(visitor.message).to_contain_text("The connection was lost before cat.png had arrived")
-    visitor.tab.context.set_offline(False)
+    visitor.tab.unroute("**/gradio_api/upload**")
     visitor.problems.clear()  # the browser's own report of the failed request
     visitor.open_and_wait(EXAMPLES / "cat.png")
 
