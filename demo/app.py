@@ -1,4 +1,4 @@
-"""Web page that cuts anything out of a photo, on the embedded model: `python demo/app.py`."""
+"""Web page that cuts anything out of a photo: `python demo/app.py`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from demo.api import add_api
 from demo.canvas.protocol import LIMITS
 from demo.downloads import Downloads
 from demo.engine import Engine
-from demo.first_use import FirstUse, add_first_use
+from demo.first_use import BETTER, FirstUse, add_first_use, may_use
 from demo.tabs.batch import add_batch_tab
 from demo.tabs.cut_out import add_cut_out_tab
 from demo.tabs.style import backgrounds_css
@@ -35,6 +35,7 @@ from mam.folders import BUNDLE, find_model, is_ready
 from mam.variants import VARIANTS
 
 TITLE = "Matting Anything"
+AUTO = "auto"
 DEVICES = ("auto", "cpu", "cuda")
 # Fonts of the visitor's own system: none are fetched from another server.
 THEME = gr.themes.Default(
@@ -88,9 +89,9 @@ def build_demo(matting: Matting, first_use: FirstUse | None = None) -> gr.Blocks
         with gr.Row(elem_id="header"):
             gr.Markdown(f"# {TITLE}")
             gr.Markdown(label("introduction"))
-        if first_use is not None:
-            add_first_use(first_use)
-            first_use.start(engine)
+            if first_use is not None:
+                add_first_use(demo, first_use)
+                first_use.start(engine)
         with gr.Tab(label("tab_cut_out")):
             result = add_cut_out_tab(engine, downloads)
         with gr.Tab(label("tab_batch")):
@@ -130,9 +131,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_option("port", type=int, help="default: the first free one from 7860")
     add_option(
         "variant",
-        "tiny",
-        choices=list(VARIANTS),
-        help="which model; all but tiny are downloaded on first use",
+        AUTO,
+        choices=[AUTO, *VARIANTS],
+        help=f"which model; all but tiny are downloaded on first use. {AUTO}: tiny at once, {BETTER} when it is downloaded",
     )
     add_option("graphs", type=Path, help="a folder of exported graphs; default: the embedded model")
     add_option(
@@ -148,7 +149,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_switch("mcp", "offer the API to language models too, through the Model Context Protocol")
     arguments = parser.parse_args(argv)
     # argparse does not check defaults
-    if arguments.device not in DEVICES or arguments.variant not in VARIANTS:
+    if arguments.device not in DEVICES or arguments.variant not in (AUTO, *VARIANTS):
         parser.error(f"MAM_DEVICE={arguments.device} or MAM_VARIANT={arguments.variant} is not a choice")
     return arguments
 
@@ -174,13 +175,15 @@ def load(arguments: argparse.Namespace) -> tuple[Matting, FirstUse | None]:
             grounding=arguments.grounding,
         )
 
-    if graphs is None and variant != "tiny":
-        if is_ready(variant):
-            graphs = find_model(variant)
-        else:
-            first_use = FirstUse(variant, load_model)
+    if graphs is None and variant == AUTO:
+        if may_use(BETTER):
+            first_use = FirstUse(BETTER, load_model)
+    elif graphs is None and is_ready(variant):
+        graphs = find_model(variant)
+    elif graphs is None:
+        first_use = FirstUse(variant, load_model)
     matting = load_model(graphs)
-    if graphs is not None and "tiny" != variant != matting.graphs.variant:
+    if graphs is not None and variant not in (AUTO, matting.graphs.variant):
         raise GraphError(f"{graphs} holds {matting.graphs.variant}; asked for {variant}.")
     if arguments.grounding is not None:
         matting.grounding()  # fails now rather than at a visitor's first text

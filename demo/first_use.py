@@ -11,19 +11,29 @@ from pathlib import Path
 import gradio as gr
 
 from demo.engine import Engine
-from demo.messages import UNEXPECTED
+from demo.texts import Texts
 from mam import MamError, Matting, weights
-from mam.folders import find_model
+from mam.folders import find_model, is_ready
+
+BETTER = "mobile_sam"
+"""The model that takes over where none was chosen: it is small enough to be downloaded without a question."""
 
 _log = logging.getLogger(__name__)
 
 
+def may_use(variant: str) -> bool:
+    """Return whether a model is on this machine or may be downloaded."""
+    return is_ready(variant) or not weights.is_offline()
+
+
 class FirstUse:
-    """Preparation of the chosen model in the background, until it replaces the one that the page runs on.
+    """Preparation of a model in the background, until it replaces the one that the page runs on.
+
+    The page shows its state to visitors in few words; the server's output has the details.
 
     Attributes:
-        progress: How far the download is, or how it ended.
         done: The model is in use, or its preparation failed.
+        failed: Its preparation failed; the page stays as it is.
 
     Args:
         variant: The model's name.
@@ -32,44 +42,63 @@ class FirstUse:
 
     def __init__(self, variant: str, load: Callable[[Path], Matting]) -> None:
         self.variant, self.load = variant, load
-        self.progress, self.done = f"{variant} is being prepared", False
+        self.done = self.failed = False
+        self._received, self._expected = 0, 0
 
     def start(self, engine: Engine) -> None:
         """Start the preparation; the engine gets the model when it is ready."""
         threading.Thread(target=self._run, args=[engine], daemon=True).start()
 
-    def status(self) -> str:
-        """Return the progress as Markdown for visitors."""
+    def status(self, texts: Texts) -> str:
+        """Return the state in a visitor's language."""
+        if self.failed:
+            return texts("better_failed")
         if self.done:
-            return self.progress
-        return f"**{self.progress}** … Until {self.variant} is ready, this page runs on `tiny`."
+            return texts("better_ready")
+        if not self._expected:
+            return texts("better_begun")
+        percent, megabytes = 100 * self._received // self._expected, max(1, round(self._expected / 1e6))
+        return texts("better_loading", megabytes=megabytes, percent=percent)
 
     def _run(self, engine: Engine) -> None:
         try:
-            loaded = self.load(find_model(self.variant, lambda name: weights.log_progress(name, self._report)))
+            loaded = self.load(find_model(self.variant, self._progress))
             engine.matting = replace(loaded, grounding=engine.matting.grounding)  # which may be in memory already
-            if loaded.graphs.note:
-                print(loaded.graphs.note, flush=True)
-            self._report(f"{self.variant} is ready: photos that you open from now on use it.")
+            print(f"{self.variant} on {loaded.graphs.provider} is in use. {loaded.graphs.note}".strip(), flush=True)
         except MamError as error:
-            self._report(f"{self.variant} could not be prepared ({error}). This page stays on `tiny`.")
+            self.failed = True
+            print(f"{self.variant} could not be prepared: {error} The page stays on tiny.", flush=True)
         except Exception:  # no caller would see it, so it is reported here
-            _log.exception("first use of %s", self.variant)
-            self._report(f"{self.variant} could not be prepared, {UNEXPECTED}. This page stays on `tiny`.")
+            self.failed = True
+            _log.exception("%s could not be prepared; the page stays on tiny", self.variant)
         finally:
             self.done = True
 
-    def _report(self, line: str) -> None:
-        self.progress = line
-        print(line, flush=True)
+    def _progress(self, name: str) -> weights.Progress:
+        log = weights.log_progress(name, lambda line: print(line, flush=True))
+
+        def progress(received: int, expected: int) -> None:
+            self._received, self._expected = received, expected
+            log(received, expected)
+
+        return progress
 
 
-def add_first_use(first_use: FirstUse) -> None:
-    """Show the progress inside an open `gr.Blocks`, until the model is ready or has failed."""
-    line = gr.Markdown(first_use.status(), elem_id="first_use")
+def add_first_use(page: gr.Blocks, first_use: FirstUse) -> None:
+    """Show the state inside an open page: progress while the model is prepared, then how that ended.
+
+    Visitors who come after the model is ready see nothing.
+    """
+    line = gr.Markdown("", elem_id="first_use")
     timer = gr.Timer(2)
 
-    def refresh() -> tuple[str, gr.Timer]:
-        return first_use.status(), gr.Timer(active=not first_use.done)
+    def refresh(request: gr.Request) -> tuple[str, gr.Timer]:
+        return first_use.status(Texts.of(request)), gr.Timer(active=not first_use.done)
 
-    timer.tick(refresh, None, [line, timer], show_progress="hidden", api_visibility="private")
+    def begin(request: gr.Request) -> tuple[str, gr.Timer]:
+        is_ready = first_use.done and not first_use.failed
+        return "" if is_ready else first_use.status(Texts.of(request)), gr.Timer(active=not first_use.done)
+
+    quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    timer.tick(refresh, None, [line, timer], **quiet)
+    page.load(begin, None, [line, timer], **quiet)

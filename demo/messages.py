@@ -14,7 +14,6 @@ import gradio as gr
 from demo.texts import ENGLISH, Texts
 from mam import ImageTooLarge, MamError
 
-UNEXPECTED = "for an unexpected reason; the server's log has the details"
 UNSURE = 0.7
 """Predicted IoU below which visitors are asked to look at a result."""
 EXPECTED_ERRORS = (MamError, FileNotFoundError)

@@ -11,10 +11,12 @@ Calls do not depend on earlier ones: a correction takes the previous `Matte` as 
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from mam.automatic import embedded_graphs
 from mam.folders import find_model
 from mam.grounding import Grounding, GroundingLoader, load_default
 from mam.images import MAX_PIXELS, ImageSource, open_photo
@@ -31,11 +33,14 @@ class Matting:
         graphs: the three steps of the model.
         max_pixels: larger images are refused before they are decoded.
         grounding: returns the model for text prompts.
+        proposer: returns a model that proposes the main object to `graphs` that cannot find it, by default the embedded
+            one; None if such graphs shall need a prompt.
     """
 
     graphs: Graphs
     max_pixels: int = MAX_PIXELS
     grounding: Callable[[], Grounding] = field(default=load_default, repr=False)
+    proposer: Callable[[], Graphs] | None = field(default=embedded_graphs, repr=False)
 
     @classmethod
     def load(
@@ -62,7 +67,8 @@ class Matting:
             WeightsError: a checkpoint cannot be downloaded, or is damaged.
         """
         loaded = load_graphs(find_model(graphs), device, threads)
-        return cls(loaded, max_pixels, GroundingLoader(grounding, device, threads))
+        proposer = functools.partial(embedded_graphs, threads)
+        return cls(loaded, max_pixels, GroundingLoader(grounding, device, threads), proposer)
 
     def open(self, image: ImageSource) -> Scene:
         """Open an image and encode it: the slow step, done once for all prompts.
@@ -73,4 +79,4 @@ class Matting:
         Raises:
             InputError, ImageTooLarge, FileNotFoundError: the image cannot be used.
         """
-        return Scene(self.graphs, open_photo(image, self.max_pixels), self.grounding)
+        return Scene(self.graphs, open_photo(image, self.max_pixels), self.grounding, self.proposer)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
+
 from mam import crops
-from mam.automatic import find_main_object
-from mam.boxes import PixelBox, full_box
+from mam.automatic import embedded_graphs, find_main_object
+from mam.boxes import PixelBox, full_box, mask_bounds
 from mam.cleanup import clean_up
 from mam.clicks import obey_clicks
 from mam.composition import limit_alpha
@@ -37,11 +40,18 @@ class Scene:
         photo: the image, (H, W, 3) uint8 RGB in `photo.pixels`.
         whole: the whole image, encoded.
         grounding: returns the model for text prompts.
+        proposer: returns a model that proposes the main object to `graphs` that cannot find it; None if there is none.
     """
 
-    def __init__(self, graphs: Graphs, photo: Photo, grounding: Callable[[], Grounding] = load_default) -> None:
+    def __init__(
+        self,
+        graphs: Graphs,
+        photo: Photo,
+        grounding: Callable[[], Grounding] = load_default,
+        proposer: Callable[[], Graphs] | None = embedded_graphs,
+    ) -> None:
         """Encode a photo."""
-        self.graphs, self.photo, self.grounding = graphs, photo, grounding
+        self.graphs, self.photo, self.grounding, self.proposer = graphs, photo, grounding, proposer
         encode = functools.partial(EncodedCrop.encode, graphs, photo.pixels)
         self.whole = encode(full_box(photo.size))
         # Two threads that need the same new crop at the same time both encode it; no harm but the time.
@@ -51,7 +61,7 @@ class Scene:
         return f"Scene({self.photo!r}, {self.graphs.variant})"
 
     def __reduce__(self) -> tuple[type[Scene], tuple[Any, ...]]:
-        return Scene, (self.graphs, self.photo, self.grounding)
+        return Scene, (self.graphs, self.photo, self.grounding, self.proposer)
 
     @property
     def nbytes(self) -> int:
@@ -168,9 +178,31 @@ class Scene:
         segments = dict(self._segment(check_prompts(prompts, self.photo.size), recrop))
         return [segments[i] for i in range(len(prompts))]
 
+    @property
+    def needs_prompt(self) -> bool:
+        """Whether neither the model nor a proposer finds the main object."""
+        return not self.graphs.policy.main_object and self.proposer is None
+
     def find_main_object(self) -> Segment:
-        """Return the mask of the main object, which needs no prompt; it is empty if there is none."""
-        return find_main_object(self.graphs, self.whole)
+        """Return the mask of the main object, which needs no prompt; it is empty if there is none.
+
+        A model that cannot find it segments the box that the proposer gives. Then the score is at most the proposer's,
+        as a good mask of the wrong object is no good answer.
+
+        Raises:
+            PromptError: the model cannot find it, and there is no proposer.
+        """
+        if self.graphs.policy.main_object:
+            return find_main_object(self.graphs, self.whole)
+        if self.proposer is None:
+            raise PromptError("this model needs a prompt: a box, points, scribbles, a mask or a text.")
+        proposer = self.proposer()
+        proposal = find_main_object(proposer, replace(self.whole, features=proposer.encode(self.whole.input_image)))
+        box = mask_bounds(proposal.mask)
+        if box is None:
+            return proposal
+        (segment,) = self.segment([Prompt(box)])
+        return replace(segment, scores=np.minimum(segment.scores, proposal.score))
 
     def alternatives(self, segment: Segment) -> list[Segment]:
         """Return the decoder's four candidates for one prompt: the single answer, a part, a larger part, the whole."""
@@ -210,8 +242,13 @@ class Scene:
                 yield i, self._zoom_on_click(prompts[i], segment) if recrop else segment
 
     def _zoom_on_click(self, prompt: CheckedPrompt, found: Segment) -> Segment:
-        """Segment a single click in a crop around it too, as its object may be small; keep the higher score."""
-        if self.graphs.policy.crop_margin is None or not prompt.is_ambiguous or prompt.box is not None:
+        """Segment a single click in a crop around it too, as its object may be small; keep the higher score.
+
+        Not with SAM's three masks: in a crop, a part of the object often has a higher score than the object in the
+        whole image.
+        """
+        policy = self.graphs.policy
+        if policy.crop_margin is None or policy.multimask or not prompt.is_ambiguous or prompt.box is not None:
             return found
         crop = crops.crop_around_click(prompt.points[0], self.photo.size)
         (zoomed,) = self._decode([prompt], crop)

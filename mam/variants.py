@@ -115,6 +115,7 @@ VARIANTS: dict[str, Variant] = {
         Variant(
             "mobile_sam",
             SamM2M(TinyViT(), m2m=UNetM2M()),
+            policy=InferencePolicy(crop_margin=0.2),  # its Mask-to-Matte was trained on such crops
             checkpoints=("mobile_sam.pt",),
             m2m_of="tiny",
             licence="MobileSAM (Apache-2.0) and the Mask-to-Matte of `tiny`, see mam/bundle/README.md",

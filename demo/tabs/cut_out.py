@@ -177,8 +177,8 @@ class CutOutEvents:
         yield gr.skip(), {"kind": "busy", "text": texts("opening", name=path.name)}
         try:
             session = self.engine.open(str(path), visitor)
-            photo = self.engine.scene(session).photo
-            message = photo_message(photo)
+            scene = self.engine.scene(session)
+            photo, message = scene.photo, photo_message(scene.photo)
         except EXPECTED_ERRORS as error:
             if self.engine.visitors.token(visitor) is None:
                 yield None, self.no_photo(describe(error, texts), error=True)
@@ -189,7 +189,7 @@ class CutOutEvents:
             yield gr.skip(), gr.skip()
             return
         if not ops:
-            ops = MAIN_OBJECT if self.engine.matting.graphs.policy.main_object else ()
+            ops = () if scene.needs_prompt else MAIN_OBJECT
         session = replace(session, objects=(SceneObject(1, texts("object", number=1), ops),))
         reply: PhotoOpened = {
             "kind": "photo",

@@ -63,7 +63,8 @@ def serve(command: list[str], port: int) -> Iterator[str]:
 def page(python) -> Iterator[str]:
     """Address of a running `python demo/app.py --mcp` on the embedded model."""
     port = free_port()
-    yield from serve([python, "demo/app.py", "--port", str(port), "--device", "cpu", "--mcp"], port)
+    command = [python, "demo/app.py", "--variant", "tiny", "--port", str(port), "--device", "cpu", "--mcp"]
+    yield from serve(command, port)
 
 
 @pytest.fixture()

@@ -8,4 +8,5 @@ from tests.mock_graphs import MockGraphs, MockGrounding
 
 if __name__ == "__main__":
     graphs = MockGraphs(float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)
-    build_demo(Matting(graphs, grounding=MockGrounding)).launch(server_port=int(sys.argv[1]), **LAUNCH)
+    matting = Matting(graphs, grounding=MockGrounding, proposer=None)
+    build_demo(matting).launch(server_port=int(sys.argv[1]), **LAUNCH)

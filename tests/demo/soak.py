@@ -186,7 +186,9 @@ def main() -> int:
     arguments = parser.parse_args()
     address = f"http://127.0.0.1:{arguments.port}/"
     server = subprocess.Popen(
-        [sys.executable, "demo/app.py", "--port", str(arguments.port)], cwd=ROOT, stdout=subprocess.DEVNULL
+        [sys.executable, "demo/app.py", "--variant", "tiny", "--port", str(arguments.port)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
     )
     for _ in range(200):
         try:

@@ -33,7 +33,7 @@ def replicas(python) -> Iterator[list[int]]:
     ports = [free_port(), free_port()]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", "/nonexistent")
-        servers = [serve([python, "demo/app.py", "--port", str(port), "--device", "cpu"], port) for port in ports]
+        servers = [serve([python, "demo/app.py", "--variant", "tiny", "--port", str(port)], port) for port in ports]
         for server in servers:
             next(server)
     yield ports

@@ -1,10 +1,12 @@
 """The main object without a prompt."""
 
 import numpy as np
+import pytest
 
-from mam import Matting
-from mam.automatic import find_main_object
+from mam import Matting, PromptError
+from mam.automatic import embedded_graphs
 from mam.boxes import mask_bounds
+from tests.conftest import EXAMPLES
 from tests.mock_graphs import MockGraphs
 
 
@@ -15,19 +17,21 @@ def test_the_flower_is_found_without_a_prompt(flower) -> None:
     assert w * h / ((x1 - x0) * (y1 - y0) + 272 * 278 - w * h) > 0.6
 
 
-def test_a_model_without_an_answer_to_the_empty_prompt_is_asked_by_a_grid_of_clicks() -> None:
-    scene = Matting(MockGraphs()).open(np.zeros((900, 1800, 3), np.uint8))
-    mask = find_main_object(scene.graphs, scene.whole).mask
-    x0, y0, x1, y1 = mask_bounds(mask)
-    # Discs of radius 20/256 of the longest side around the grid's clicks.
-    assert mask.shape == (900, 1800)
-    assert 260 <= x1 - x0 <= 300 and 200 <= y1 - y0 <= 300
+def test_a_model_that_cannot_find_it_segments_the_box_of_the_embedded_model(flower) -> None:
+    scene = Matting(MockGraphs()).open(EXAMPLES / "flower.jpg")
+    proposal, segment = flower.find_main_object(), scene.find_main_object()
+    # The mock fills boxes, on a grid of 256 along the longest side of 640.
+    assert np.abs(np.subtract(mask_bounds(segment.mask), mask_bounds(proposal.mask))).max() <= 3
+    assert segment.score == pytest.approx(min(0.95, proposal.score))
+    assert embedded_graphs() is embedded_graphs()
 
 
-def test_a_mask_of_nearly_everything_is_no_object() -> None:
-    class Background(MockGraphs):
-        def decode(self, features, coords, labels, mask_input, has_mask):
-            masks, scores = super().decode(features, coords, labels, mask_input, has_mask)
-            return np.where((labels == 1).any(1)[:, None, None, None], np.full_like(masks, 8.0), masks), scores
+def test_nothing_is_proposed_on_a_blank_image() -> None:
+    scene = Matting(MockGraphs()).open(np.zeros((90, 120, 3), np.uint8))
+    assert scene.find_main_object().score < 0.7
 
-    assert not Matting(Background()).open(np.zeros((90, 120, 3), np.uint8)).matte()
+
+def test_without_a_proposer_a_prompt_is_needed() -> None:
+    scene = Matting(MockGraphs(), proposer=None).open(np.zeros((90, 120, 3), np.uint8))
+    with pytest.raises(PromptError, match="this model needs a prompt"):
+        scene.matte()
