@@ -133,7 +133,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "variant",
         AUTO,
         choices=[AUTO, *VARIANTS],
-        help=f"which model; all but tiny are downloaded on first use. {AUTO}: tiny at once, {BETTER} when it is downloaded",
+        help=f"all but tiny are downloaded on first use; {AUTO}: tiny at once, {BETTER} when it is downloaded",
     )
     add_option("graphs", type=Path, help="a folder of exported graphs; default: the embedded model")
     add_option(

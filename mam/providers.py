@@ -184,6 +184,8 @@ def _open_session(
     if isinstance(graph, GraphInMemory):
         model = graph.model
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(graph.data_folder))
+        # The mapped weights are used in place; packed copies would take half as much again and save 2% of the time.
+        options.add_session_config_entry("session.disable_prepacking", "1")
     try:
         with_options = [(name, _PROVIDER_OPTIONS[name]) for name in providers]
         return ort.InferenceSession(model, options, providers=with_options), ""
