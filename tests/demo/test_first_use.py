@@ -125,11 +125,11 @@ def failed_status(matting: Matting, load=Matting.load) -> str:
     while not first.done:
         time.sleep(0.1)
     assert engine.matting is matting and first.failed
-    assert first.status(Texts("de")).startswith("Das bessere Modell konnte nicht geladen werden")
+    assert first.status(Texts("de")).startswith("Das bessere Modell ist nicht verfügbar")
     return first.status(ENGLISH)
 
 
-FAILED = "The better model could not be loaded; this page works with the built-in one."
+FAILED = "The better model is not available."
 
 
 def test_a_file_that_is_not_the_published_one_is_reported(matting, nothing_there, tmp_path, capsys) -> None:
