@@ -87,7 +87,8 @@ class MattingAnything(nn.Module):
             alpha (B, 1, H, W) float32 in [0, 1]; zero where a mask is empty.
         """
         logits, alphas = self.predict_alphas(image, image_embeddings, mask_logits, input_size, original_size)
-        return refine(logits > 0, *alphas, mask_guidance)
+        os8, os4, os1 = alphas
+        return refine(logits > 0, os8, os4, os1, mask_guidance)
 
     def predict_alphas(
         self,

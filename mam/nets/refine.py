@@ -61,7 +61,7 @@ def dilate(mask: Tensor, size: int) -> Tensor:
 
 
 def _any_of_window(mask: Tensor, size: int, axis: int) -> Tensor:
-    """Return for each pixel whether one of `size` pixels along an axis, from itself on, is true; shorter by size - 1."""
+    """Return whether any of `size` pixels along an axis, from each on, is true; the axis is shorter by size - 1."""
     width = 1
     while width < size:
         step = min(width, size - width)
