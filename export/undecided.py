@@ -70,7 +70,8 @@ def undecided_pixels(
     slope = (F.max_pool2d(logits, 3, 1, 1) + F.max_pool2d(-logits, 3, 1, 1)) / 2  # logits per pixel
     near = _dilate(logits.abs() < LOGIT_ROUNDING * logits.abs().amax() + PLACE_ROUNDING * slope, _MASK_REACH)
     for threshold in (LOW, HIGH):
-        doubtful = ((alphas[:, :2] - threshold).abs() < ALPHA_ROUNDING).any(1, keepdim=True)
+        doubtful = (torch.cat(alphas[:2], 1) - threshold).abs() < ALPHA_ROUNDING
+        doubtful = doubtful.any(1, keepdim=True)
         near = near | _dilate(doubtful, _ALPHA_REACH)
     crossing = _dilate(low_res.abs() < LOGIT_ROUNDING * low_res.abs().amax(), _NETWORK_REACH)
     seen = F.interpolate(crossing.float(), SIDE, mode="nearest")[..., : input_size[0], : input_size[1]]

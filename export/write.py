@@ -82,11 +82,15 @@ def declare_shapes(proto: onnx.ModelProto, graph: Graph) -> None:
 
 
 def fold_constants(path: Path) -> onnx.ModelProto:
-    """Return a traced graph with constant expressions evaluated, which removes most computations of sizes."""
+    """Return a traced graph with constant expressions evaluated and padding merged into convolutions."""
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC  # standard operators only
     options.optimized_model_filepath = str(path)
-    ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    proto = onnx.load(path)
+    for node in proto.graph.node:
+        while node.input and not node.input[-1]:  # onnxruntime merges a Pad into its convolution only without these
+            node.input.pop()
+    ort.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
     proto = onnx.load(path)
     used = [domain for domain in proto.opset_import if domain.domain in {node.domain for node in proto.graph.node}]
     del proto.opset_import[:]  # onnxruntime lists every operator set that it knows

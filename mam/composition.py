@@ -123,8 +123,15 @@ class Composition:
         return alpha if placement == Placement() else placement.place(np.dstack([alpha] * 4))[..., 3]
 
     def cutout(self) -> np.ndarray:
-        """Return the placed objects as (H', W', 4) uint8 RGBA, not premultiplied."""
-        return self.style.placement.place(np.dstack([self.foreground, composite.to_uint8(self.alpha)]))
+        """Return the placed objects as (H', W', 4) uint8 RGBA, not premultiplied.
+
+        With clean colours, invisible pixels are black, which halves the file; else they keep the photo's colours.
+        """
+        alpha = composite.to_uint8(self.alpha)
+        rgba = np.dstack([self.foreground, alpha])
+        if self.style.clean_colours:
+            rgba.view(np.uint32)[..., 0] *= alpha > 0
+        return self.style.placement.place(rgba)
 
     def over(self, background: Background) -> np.ndarray:
         """Compose the placed objects over a background, with the style's fit, position and shadow.

@@ -3,6 +3,9 @@
 Source: Germer et al. 2020, "Fast Multi-Level Foreground Estimation". This is the algorithm of pymatting's
 `estimate_foreground_ml` in numpy: pymatting's kernels are compiled by numba, which does not survive a fork, needs a
 writable folder for its cache, and takes seconds at the first call.
+
+Large images are solved at a smaller size, because Mask-to-Matte's frame gives their alphas no finer detail; one last
+step at full size fits the colours to each pixel.
 """
 
 from __future__ import annotations
@@ -13,7 +16,12 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from mam.boxes import mask_bounds, pad_box
+from mam.composite import downsample, to_uint8
 
+_LARGE = 1536  # pixels of the longest side, above which images are solved at a smaller size
+_SOLVED = 768  # their longest side then
+_ROWS = 256  # that are fitted at a time, to save memory
+_BILINEAR = Image.Resampling.BILINEAR
 _CONTEXT = 16  # pixels around soft edges from which the edges' colours are estimated
 _REGULARIZATION = np.float32(1e-5)
 _SMALL_SIDE, _SMALL_ITERATIONS, _ITERATIONS = 32, 10, 2
@@ -31,23 +39,64 @@ def foreground_colours(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     Returns:
         (H, W, 3) uint8; the image's own pixels where alpha is 0 or 1.
     """
-    alpha = np.rint(alpha * 255) / np.float32(255)  # as it is stored; fainter than that, nothing is to be cleaned
-    soft = (alpha > 0) & (alpha < 1)
+    alpha = to_uint8(alpha)  # as it is stored; fainter than that, nothing is to be cleaned
+    soft = (alpha > 0) & (alpha < 255)
     bounds = mask_bounds(soft)
     if bounds is None:
         return pixels
     # Colours are unknown only where alpha is fractional; they are estimated from the pixels around.
-    x0, y0, x1, y1 = pad_box(bounds, _CONTEXT, alpha.shape)
+    x0, y0, x1, y1 = pad_box(bounds, _CONTEXT, (alpha.shape[0], alpha.shape[1]))
     window = slice(y0, y1), slice(x0, x1)
-    part = _estimate(pixels[window].astype(np.float32) / 255, alpha[window].astype(np.float32))
+    image, alpha, soft = pixels[window], alpha[window], soft[window]
+    longest = _SOLVED if max(image.shape) > _LARGE else _LARGE
+    small = downsample(image, longest), downsample(alpha, longest)
+    front, back = (to_uint8(layer) for layer in _estimate(*(values / np.float32(255) for values in small)))
     colours = pixels.copy()
-    estimated = (part * 255 + 0.5).astype(np.uint8)
-    colours[window] = np.where(soft[window][..., None], estimated, pixels[window])
+    if longest == _LARGE:
+        colours[window][soft] = front[soft]
+        return colours
+    h, w = soft.shape
+    front, back = (np.asarray(Image.fromarray(layer).resize((w, h), _BILINEAR)) for layer in (front, back))
+    for top in range(0, h, _ROWS):
+        y, x = soft[top : top + _ROWS].nonzero()
+        y += top
+        a, *around = (
+            alpha[rows, columns] / np.float32(255)
+            for rows, columns in (
+                (y, x),
+                (np.maximum(y - 1, 0), x),
+                (np.minimum(y + 1, h - 1), x),
+                (y, np.maximum(x - 1, 0)),
+                (y, np.minimum(x + 1, w - 1)),
+            )
+        )
+        weight = sum((np.abs(a - neighbour) for neighbour in around), np.zeros_like(a))
+        colours[window][y, x] = _fit(image[y, x], a, weight, front[y, x], back[y, x])
     return colours
 
 
-def _estimate(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Estimate the foreground of (h, w, 3) float32 in [0, 1], coarse to fine; exact only near soft alphas."""
+def _fit(image: np.ndarray, alpha: np.ndarray, weight: np.ndarray, front: np.ndarray, back: np.ndarray) -> np.ndarray:
+    """Return the F of N pixels for which alpha F + (1 - alpha) B is nearest to the image, and F and B to an estimate.
+
+    It is one step of `_relax`, with the estimate for what the neighbours say.
+
+    Args:
+        image: (N, 3) uint8.
+        alpha: (N,) float32 in [0, 1].
+        weight: (N,) float32, of the estimate.
+        front: (N, 3) uint8, the estimate of F.
+        back: (N, 3) uint8, the estimate of B.
+
+    Returns:
+        (N, 3) uint8.
+    """
+    a = alpha[:, None]
+    missing = image - a * front - (1 - a) * back
+    return (np.clip(front + a / (a * a + (1 - a) ** 2 + weight[:, None]) * missing, 0, 255) + 0.5).astype(np.uint8)
+
+
+def _estimate(image: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Estimate F and B of (h, w, 3) float32 in [0, 1] from coarse to fine; they are exact only near soft alphas."""
     height, width = alpha.shape
     front, back = _mean_colour(image, alpha > 0.9), _mean_colour(image, alpha < 0.1)
     levels = math.ceil(math.log2(max(width, height, 2)))
@@ -64,7 +113,7 @@ def _estimate(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
             front = np.where((alpha_here == 1)[..., None], image_here, front)
             back = np.where((alpha_here == 0)[..., None], image_here, back)
         _relax(image_here, alpha_here, front, back, wanted, iterations)
-    return front
+    return front, back
 
 
 def _relax(

@@ -87,7 +87,8 @@ class MattingAnything(nn.Module):
             alpha (B, 1, H, W) float32 in [0, 1]; zero where a mask is empty.
         """
         logits, alphas = self.predict_alphas(image, image_embeddings, mask_logits, input_size, original_size)
-        return refine(logits > 0, alphas[:, 0:1], alphas[:, 1:2], alphas[:, 2:3], mask_guidance)
+        os8, os4, os1 = alphas
+        return refine(logits > 0, os8, os4, os1, mask_guidance)
 
     def predict_alphas(
         self,
@@ -96,11 +97,11 @@ class MattingAnything(nn.Module):
         mask_logits: Tensor,
         input_size: Tensor,
         original_size: Tensor,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, list[Tensor]]:
         """Compute the inputs of refinement, at the original size; arguments as for `matte`.
 
         Returns:
-            SAM's logits (B, 1, H, W), and alpha_os8, alpha_os4, alpha_os1 as channels of (B, 3, H, W), float32.
+            SAM's logits, and alpha_os8, alpha_os4, alpha_os1, all (B, 1, H, W) float32.
         """
         b = mask_logits.shape[0]
         h, w = input_size[0], input_size[1]
@@ -111,13 +112,15 @@ class MattingAnything(nn.Module):
         if self.m2m.uses_embeddings:
             assert image_embeddings is not None
             inputs = image_embeddings[:, :, y0:y1, x0:x1].expand(b, -1, -1, -1), *inputs
-        # The alphas are channels of one tensor, which is padded, cropped and resized once.
+        # The alphas are channels of one tensor, which is padded and cropped once.
         alphas = torch.cat(self.m2m(*inputs), dim=1)
         cells = SIDE // CELL
         padding = (x0 * CELL, (cells - x1) * CELL, y0 * CELL, (cells - y1) * CELL)
         alphas = F.pad(alphas, padding)  # type: ignore[arg-type]  # tensors, so that a trace stays dynamic
-        alphas = _resize(alphas[:, :, :h, :w], size)
-        return _resize(resample(mask_logits, 4)[:, :, :h, :w], size), alphas
+        alphas = alphas[:, :, :h, :w]
+        logits = _resize(resample(mask_logits, 4)[:, :, :h, :w], size)
+        # Resized one by one, so that onnxruntime has no more of them in memory than refinement needs at a time.
+        return logits, [_resize(alphas[:, i : i + 1], size) for i in range(3)]
 
     def with_folded_spectral_norm(self) -> MattingAnything:
         """Copy the network with plain convolutions in M2M, for inference and export; both share SAM."""

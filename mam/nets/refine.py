@@ -5,6 +5,9 @@ Source: Li, Jain and Shi 2023, section 3.3; SHI-Labs/Matting-Anything, utils/uti
 
 from __future__ import annotations
 
+import functools
+import itertools
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -32,19 +35,46 @@ def ellipse(size: int) -> Tensor:
     return torch.stack([((columns >= a) & (columns <= b)).float() for a, b in _ELLIPSES[size]])
 
 
-def dilate(x: Tensor, size: int) -> Tensor:
+def dilate(mask: Tensor, size: int) -> Tensor:
     """Dilate a mask by `ellipse(size)`, with the same result as cv2.dilate.
 
+    Only bools are shifted and combined: a convolution takes five times as long in onnxruntime, and 16 times the memory.
+
     Args:
-        x: (B, 1, H, W) float32 of 0 and 1.
+        mask: (B, 1, H, W) bool.
         size: 5 or 10 pixels.
 
     Returns:
         (B, 1, H, W) bool.
     """
     before, after = size // 2, size - 1 - size // 2  # OpenCV's anchor is at (size // 2, size // 2)
-    padded = F.pad(x, (before, after, before, after))
-    return F.conv2d(padded, ellipse(size).to(x).reshape(1, 1, size, size)) > 0
+    padded = F.pad(mask, (before, after, before, after))
+    parts = []
+    # Rows of the ellipse with the same columns form a rectangle.
+    for (first, last), group in itertools.groupby(range(size), key=_ELLIPSES[size].__getitem__):
+        rows = list(group)
+        part = _any_of_window(padded, last + 1 - first, 3)
+        part = _shorten(part, first, size - 1 - last, 3)
+        part = _shorten(part, rows[0], size - 1 - rows[-1], 2)
+        parts.append(_any_of_window(part, len(rows), 2))
+    return functools.reduce(torch.logical_or, parts)
+
+
+def _any_of_window(mask: Tensor, size: int, axis: int) -> Tensor:
+    """Return whether any of `size` pixels along an axis, from each on, is true; the axis is shorter by size - 1."""
+    width = 1
+    while width < size:
+        step = min(width, size - width)
+        mask = _shorten(mask, 0, step, axis) | _shorten(mask, step, 0, axis)
+        width += step
+    return mask
+
+
+def _shorten(x: Tensor, start: int, end: int, axis: int) -> Tensor:
+    """Cut off pixels at both ends of an axis of (B, 1, H, W)."""
+    kept = [slice(None)] * 4
+    kept[axis] = slice(start, -end if end else None)
+    return x[tuple(kept)]
 
 
 def refine(mask: Tensor, os8: Tensor, os4: Tensor, os1: Tensor, mask_guidance: Tensor) -> Tensor:
@@ -62,26 +92,32 @@ def refine(mask: Tensor, os8: Tensor, os4: Tensor, os1: Tensor, mask_guidance: T
         alpha (B, 1, H, W) float32 in [0, 1].
     """
     binary = mask.to(os8.dtype)
-    band = dilate(binary, 5) & ~mask
-    from_mask = torch.where(band, os8, binary)
-    from_alpha = torch.where(_box_interior(mask), os8, binary)
-    alpha = torch.where(mask_guidance, from_mask, from_alpha)
+    band = dilate(mask, 5) & ~mask
+    inside = _box_interior(binary)
+    alpha = torch.where((band & mask_guidance) | (inside & ~mask_guidance), os8, binary)
     alpha = torch.where(_uncertain_band(alpha, 10), os4, alpha)
     return torch.where(_uncertain_band(alpha, 5), os1, alpha)
 
 
 def _uncertain_band(alpha: Tensor, size: int) -> Tensor:
     """Return the pixels that are not foreground and lie within the dilation of those that are not background."""
-    return dilate((~(alpha < LOW)).to(alpha.dtype), size) & ~(alpha > HIGH)
+    return dilate(~(alpha < LOW), size) & ~(alpha > HIGH)
 
 
-def _box_interior(mask: Tensor) -> Tensor:
-    """Return the mask's bounding box without its last row and column, which the authors' slices exclude too."""
-    inside = torch.ones_like(mask)
-    for axis in (2, 3):
-        hit = mask.any(dim=5 - axis, keepdim=True).to(torch.float32)
-        # A row or column is inside if the mask has pixels in it or before it, and in one after it.
-        before = hit.cumsum(axis) > 0
-        after = hit.sum(axis, keepdim=True) - hit.cumsum(axis) > 0
-        inside = inside & before & after
-    return inside
+def _box_interior(binary: Tensor) -> Tensor:
+    """Return the mask's bounding box without its last row and column, which the authors' slices exclude too.
+
+    Args:
+        binary: (B, 1, H, W) float32 of 0 and 1, the mask.
+    """
+    h, w = binary.shape[2:]
+    # Matrix products count the pixels of each row and column; onnxruntime computes them faster than reductions.
+    rows, columns = binary @ binary.new_ones(w, 1), binary.new_ones(1, h) @ binary
+    return _after_first_before_last(rows, 2) & _after_first_before_last(columns, 3)
+
+
+def _after_first_before_last(counts: Tensor, axis: int) -> Tensor:
+    """Return where there are pixels here or before, and pixels after, along an axis."""
+    hit = (counts > 0).to(counts.dtype)
+    until = hit.cumsum(axis)
+    return (until > 0) & (hit.sum(axis, keepdim=True) - until > 0)

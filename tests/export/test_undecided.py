@@ -11,7 +11,7 @@ class Fixed:
     """A network with given mask logits and alphas."""
 
     def __init__(self, logits: np.ndarray, alphas: np.ndarray) -> None:
-        self.predict_alphas = lambda *_: (torch.from_numpy(logits), torch.from_numpy(alphas))
+        self.predict_alphas = lambda *_: (torch.from_numpy(logits), torch.from_numpy(alphas).split(1, 1))
 
 
 def undecided(logits=8.0, alpha=0.5, low_res=8.0):

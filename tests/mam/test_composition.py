@@ -91,4 +91,10 @@ def test_edges_never_make_a_transparent_photo_opaque() -> None:
             composition = Composition.of(photo, [alpha / np.float32(255)], style, longest)
             limit = composition.photo.alpha
             assert (composition.alpha_uint8() <= limit).all() and composition.alpha_uint8().max() > 200
-    assert (Composition(photo, alpha / np.float32(255)).cutout()[0, 0] == (9, 9, 9, 0)).all()
+
+
+@pytest.mark.parametrize(("clean", "invisible"), [(True, 0), (False, 9)])
+def test_invisible_pixels_keep_their_colours_only_if_asked_to(clean: bool, invisible: int) -> None:
+    pixels, alpha = np.full((2, 2, 3), 9, np.uint8), np.float32([[0, 1], [1, 0.4 / 255]])
+    cutout = Composition(Photo(pixels), alpha, Style(clean_colours=clean)).cutout()
+    assert cutout[..., 0].tolist() == [[invisible, 9], [9, invisible]] and cutout[..., 3].tolist() == [[0, 255], [255, 0]]

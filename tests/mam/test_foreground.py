@@ -12,21 +12,33 @@ from mam.foreground import foreground_colours
 from tests.conftest import EXAMPLES, ROOT
 
 
-def red_on_green() -> tuple[np.ndarray, np.ndarray]:
+def red_on_green(side: int = 120) -> tuple[np.ndarray, np.ndarray]:
     """A red disc with a wide soft edge, photographed on green, and its alpha."""
-    distance = np.hypot(*np.mgrid[-60:60, -60:60])
+    distance = np.hypot(*(np.mgrid[:side, :side] * (120 / side) - 60))
     alpha = np.clip((45 - distance) / 20, 0, 1).astype(np.float32)
-    red, green = (np.broadcast_to(np.uint8(colour), (120, 120, 3)) for colour in ([220, 30, 30], [20, 200, 40]))
+    red, green = (np.broadcast_to(np.uint8(colour), (side, side, 3)) for colour in ([220, 30, 30], [20, 200, 40]))
     return over(red, alpha, green), alpha
 
 
-def test_foreground_colours_exclude_the_background() -> None:
-    photo, alpha = red_on_green()
+@pytest.mark.parametrize("side", [120, 2400])  # the soft edge of the second reaches over more than 1536 pixels
+def test_foreground_colours_exclude_the_background(side: int) -> None:
+    photo, alpha = red_on_green(side)
     colours = foreground_colours(photo, alpha)
     soft = (alpha > 0.2) & (alpha < 0.8)
     assert np.abs(photo[soft].astype(int) - (220, 30, 30)).mean() > 50
     assert np.abs(colours[soft].astype(int) - (220, 30, 30)).mean() < 15
-    assert np.array_equal(colours[alpha == 1], photo[alpha == 1])
+    known = np.isin(np.rint(alpha * 255), (0, 255))  # as alpha is stored
+    assert np.array_equal(colours[known], photo[known])
+
+
+def test_a_large_image_keeps_the_texture_of_its_own_pixels() -> None:
+    photo, alpha = red_on_green(2400)
+    noisy = np.clip(photo + np.random.default_rng(0).normal(0, 8, photo.shape), 0, 255).astype(np.uint8)
+    colours = foreground_colours(noisy, alpha).astype(float)
+    opaque = (alpha > 0.8) & (alpha < 0.95)
+    seen = noisy[opaque].astype(float) - photo[opaque]
+    kept = colours[opaque] - foreground_colours(photo, alpha)[opaque]
+    assert np.corrcoef(seen.ravel(), kept.ravel())[0, 1] > 0.95  # colours from a smaller image alone have none of it
 
 
 def test_a_hard_alpha_needs_no_estimate() -> None:

@@ -84,8 +84,8 @@ def test_ellipse_equals_opencv(size: int) -> None:
 
 
 def test_dilation_of_one_pixel_is_the_mirrored_ellipse() -> None:
-    point = torch.zeros(1, 1, 21, 21)
-    point[..., 10, 10] = 1
+    point = torch.zeros(1, 1, 21, 21, dtype=torch.bool)
+    point[..., 10, 10] = True
     # Anchored at 5: a pixel is hit by the element's cells that reach it, from 4 below to 5 above.
     expected = ellipse(10).flip(0, 1).bool()
     assert torch.equal(dilate(point, 10)[0, 0, 6:16, 6:16], expected)
