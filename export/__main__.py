@@ -1,4 +1,4 @@
-"""The command line `python -m export graphs | skeletons | check | flavour | bench | prepare | grounding | triton`.
+"""The command line `python -m export graphs | edge | check | flavour | bench | prepare | grounding | ...`.
 
 Each command has its parser beside its function, and imports what it needs only when it runs.
 """
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 SAMPLE = Path(__file__).with_name("sample.jpg")
 """The photograph that commands use when none is given: a cup by Rachel Michetti, scikit-image's `coffee.png`, CC0."""
+
+TARGETS = ("openvino", "mobile", "tensorrt")
+"""What `edge` writes files for."""
 
 REQUIRED = ("torch", "onnx", "onnxruntime", "segment_anything", "transformers", "tokenizers", "safetensors", "tqdm")
 """Packages of export/requirements.txt, by the names under which they are imported."""
@@ -62,8 +65,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Command line -> namespace with `run`, the function of the command."""
     parser = argparse.ArgumentParser(prog="python -m export", description="torch checkpoints to ONNX graphs")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    skeletons_and_graphs = (add_graphs, add_skeletons, add_check, add_flavour, add_bench)
-    for add in (*skeletons_and_graphs, add_prepare, add_grounding, add_triton):
+    of_graphs = (add_graphs, add_edge, add_skeletons, add_check, add_flavour, add_bench)
+    for add in (*of_graphs, add_prepare, add_grounding, add_triton):
         add(commands)
     arguments = parser.parse_args(argv)
     if hasattr(arguments, "seed") and (arguments.checkpoint is None) == (arguments.seed is None):
@@ -88,6 +91,31 @@ def run_graphs(arguments: argparse.Namespace) -> int:
 
     model, digest = _load_model(arguments)
     write_graphs(model, digest, arguments.out, plain=arguments.plain, on_file=_print_size)
+    return 0
+
+
+def add_edge(commands: Any) -> None:
+    """Add the command `edge`."""
+    edge = commands.add_parser("edge", help="write a model's graphs for other runtimes, with static shapes")
+    edge.set_defaults(run=run_edge)
+    edge.add_argument("--for", dest="target", choices=TARGETS, required=True, help="what is going to run them")
+    edge.add_argument("--out", type=Path, required=True, help="folder for the files")
+    edge.add_argument(
+        "--points",
+        type=int,
+        nargs="+",
+        default=[],
+        help="numbers of points to write mask decoders for; default: 16, and of SAM's 2 and 3 (not with --for sam)",
+    )
+    _add_model_options(edge)
+
+
+def run_edge(arguments: argparse.Namespace) -> int:
+    """Export a model for a runtime; prints each file with its size."""
+    from export.edge import write_edge
+
+    model, digest = _load_model(arguments)
+    write_edge(model, digest, arguments.target, arguments.out, arguments.points, on_file=_print_size)
     return 0
 
 
