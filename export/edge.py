@@ -93,11 +93,11 @@ def write_edge(
         on_file: called with each path when the file is complete.
 
     Raises:
-        GraphError: a number of points is not positive, or the model is too large for the format.
+        GraphError: a number of points is less than 2, or the model is too large for the format.
     """
     settings = TARGETS[target]
-    if any(n < 1 for n in points):
-        raise GraphError(f"points are {' '.join(map(str, points))}; a decoder takes at least 1.")
+    if any(n < 2 for n in points):
+        raise GraphError(f"points are {' '.join(map(str, points))}; a box, or a click with its padding, has 2.")
     nbytes = sum(tensor.nbytes for tensor in model.sam.image_encoder.state_dict().values())
     if settings.ort_format and nbytes > ONE_FILE:
         raise GraphError(

@@ -112,9 +112,14 @@ class EdgeGraphs:
             alphas.append(self._run("refinement", {**found, **logits, **sizes})["alpha"])
         return np.concatenate(alphas)
 
+    @property
+    def points(self) -> list[int]:
+        """The numbers of points that there are decoders for."""
+        return sorted(int(name.rpartition("_")[2]) for name in self.files if name.startswith(MASK_DECODER.name))
+
     def _decoder(self, points: int) -> tuple[str, int]:
         """Return the decoder for a number of points, and how many padding points it needs."""
-        written = sorted(int(name.rpartition("_")[2]) for name in self.files if name.startswith(MASK_DECODER.name))
+        written = self.points
         fitting = [n for n in written if n == points or (n > points and self.manifest["points"]["fill_up"])]
         if not fitting:
             raise GraphError(
