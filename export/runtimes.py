@@ -66,7 +66,7 @@ class Comparison:
 
     @property
     def ok(self) -> bool:
-        """Whether the differences are within `LIMIT`: of alphas the share counts, as a flipped pixel may differ by 1."""
+        """Whether the differences are within `LIMIT`; of alphas the share counts, as a single pixel may flip."""
         return self.error <= LIMIT if np.isnan(self.share) else self.share <= LIMIT
 
 
@@ -89,8 +89,8 @@ def compare_runtime(folder: Path, runtime: str, images: Sequence[Path], repeats:
     paths = [path for ending in ("onnx", "ort") for path in sorted(folder.glob(f"*.{ending}"))]
     for path in paths:
         refuse(path, runtime)
-    feeds = record_edge_feeds(folder, images) if is_edge_folder(folder) else record_feeds(folder, images)
     with RUNTIMES[runtime]() as measure:
+        feeds = record_edge_feeds(folder, images) if is_edge_folder(folder) else record_feeds(folder, images)
         for name, calls in feeds.items():
             (path,) = (path for path in paths if path.stem == name)
             native, other = run_natively(path, calls, repeats), measure(path, calls, repeats)
@@ -214,10 +214,12 @@ def _mnn() -> Iterator[Measure]:
                 settings = ({"backend": "CPU", "numThread": 1, "precision": "high"},)
                 manager = MNN.nn.create_runtime_manager(settings)
                 net = MNN.nn.load_module_from_file(str(target), *names, runtime_manager=manager)
-                return lambda feed: [
-                    np.array(output.read())
-                    for output in net.forward([_mnn_value(MNN, feed[name]) for name in names[0]])
-                ]
+
+                def run(feed: Feed) -> list[np.ndarray]:
+                    outputs = net.forward([_mnn_value(MNN, feed[name]) for name in names[0]])
+                    return [np.array(output.read()) for output in outputs]
+
+                return run
 
             return _time(load, feeds, repeats)
 
@@ -254,7 +256,7 @@ def _ort_web() -> Iterator[Measure]:
 
 
 def _run_in_node(script: Path, job: Path, path: Path, feeds: Sequence[Feed], repeats: int) -> Result:
-    described = []
+    described: list[dict[str, Any]] = []
     for i, feed in enumerate(feeds):
         described.append({})
         for name, values in feed.items():

@@ -15,7 +15,6 @@ Source: segment_anything/utils/onnx.py, `SamOnnxModel`; samexporter/onnx_utils.p
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,8 +83,7 @@ def write_sam(
 def declare_graphs(model: MattingAnything) -> tuple[Graph, Graph, Graph]:
     """Return the two encoders and the decoder, with Meta's names; `x` is osam's name, `input_image` samexporter's."""
     name, (_, rows, columns) = model.variant.name, EMBEDDING
-    numbers = sum(math.prod(shape) for shape in high_res_features(model.variant).values())
-    channels = EMBEDDING[0] + numbers // (rows * columns)
+    channels = EMBEDDING[0] + sum(channels * side**2 for channels, side in _blocks(model))
     embeddings = Declared("image_embeddings", "float32", (1, channels, rows, columns))
     image = Declared("x", "float32", (1, 3, SIDE, SIDE))
     picture = Declared("input_image", "float32", ("image_height", "image_width", 3))
@@ -108,19 +106,25 @@ def declare_graphs(model: MattingAnything) -> tuple[Graph, Graph, Graph]:
     )
 
 
+def _blocks(model: MattingAnything) -> list[tuple[int, int]]:
+    """Return the channels of each high-resolution feature, and its cells per cell of the embedding along a side."""
+    return [(shape[1], shape[2] // EMBEDDING[1]) for shape in high_res_features(model.variant).values()]
+
+
 class SamEncoder(nn.Module):
     """`VARIANT.encoder.onnx`."""
 
     def __init__(self, model: MattingAnything) -> None:
         super().__init__()
         self.encoder = model.sam.image_encoder
+        self.blocks = _blocks(model)
 
     def forward(self, x: Tensor) -> Tensor:
         """(1, 3, 1024, 1024) float32, normalised and padded -> all features as one (1, C, 64, 64)."""
         found = self.encoder(x)
         features: tuple[Tensor, ...] = (found,) if isinstance(found, Tensor) else found
-        side = EMBEDDING[-1]
-        return torch.cat([features[0], *(F.pixel_unshuffle(f, f.shape[-1] // side) for f in features[1:])], 1)
+        packed = [F.pixel_unshuffle(f, side) for f, (_, side) in zip(features[1:], self.blocks, strict=True)]
+        return torch.cat([features[0], *packed], 1)
 
 
 class SamEncoderHWC(SamEncoder):
@@ -144,7 +148,7 @@ class SamDecoder(nn.Module):
     def __init__(self, model: MattingAnything) -> None:
         super().__init__()
         self.sam = model.sam
-        self.high_res = [shape[1:] for shape in high_res_features(model.variant).values()]
+        self.blocks = _blocks(model)
         self.multimask = isinstance(model.sam, Sam) and model.sam.multimask
 
     def forward(
@@ -175,10 +179,9 @@ class SamDecoder(nn.Module):
     def _unpack(self, packed: Tensor) -> list[Tensor]:
         """Undo what `SamEncoder` does with the high-resolution features."""
         features, first = [packed[:, : EMBEDDING[0]]], EMBEDDING[0]
-        for channels, rows, _ in self.high_res:
-            block = rows // EMBEDDING[1]
-            features.append(F.pixel_shuffle(packed[:, first : first + channels * block**2], block))
-            first += channels * block**2
+        for channels, side in self.blocks:
+            features.append(F.pixel_shuffle(packed[:, first : first + channels * side**2], side))
+            first += channels * side**2
         return features
 
     def _select(self, scores: Tensor, points: Any) -> Tensor:
