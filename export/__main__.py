@@ -1,4 +1,4 @@
-"""The command line `python -m export graphs | skeletons | check | flavour | bench | prepare | grounding | triton`.
+"""The command line `python -m export graphs | edge | check | flavour | bench | prepare | grounding | ...`.
 
 Each command has its parser beside its function, and imports what it needs only when it runs.
 """
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 SAMPLE = Path(__file__).with_name("sample.jpg")
 """The photograph that commands use when none is given: a cup by Rachel Michetti, scikit-image's `coffee.png`, CC0."""
+
+TARGETS = ("openvino", "mobile", "tensorrt", "sam")
+"""What `edge` writes files for."""
+
+RUNTIMES = ("openvino", "mnn", "ort-web")
+"""What `check` compares with onnxruntime."""
 
 REQUIRED = ("torch", "onnx", "onnxruntime", "segment_anything", "transformers", "tokenizers", "safetensors", "tqdm")
 """Packages of export/requirements.txt, by the names under which they are imported."""
@@ -62,10 +68,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Command line -> namespace with `run`, the function of the command."""
     parser = argparse.ArgumentParser(prog="python -m export", description="torch checkpoints to ONNX graphs")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    skeletons_and_graphs = (add_graphs, add_skeletons, add_check, add_flavour, add_bench)
-    for add in (*skeletons_and_graphs, add_prepare, add_grounding, add_triton):
+    of_graphs = (add_graphs, add_edge, add_skeletons, add_check, add_flavour, add_bench)
+    for add in (*of_graphs, add_prepare, add_grounding, add_triton):
         add(commands)
     arguments = parser.parse_args(argv)
+    if getattr(arguments, "runtime", None):
+        return arguments
+    if hasattr(arguments, "variant") and arguments.variant is None:
+        parser.error("give --variant, the model that the graphs were made from, or --runtime")
     if hasattr(arguments, "seed") and (arguments.checkpoint is None) == (arguments.seed is None):
         parser.error("give either --checkpoint, or --seed for random weights")
     return arguments
@@ -91,6 +101,37 @@ def run_graphs(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def add_edge(commands: Any) -> None:
+    """Add the command `edge`."""
+    edge = commands.add_parser("edge", help="write a model's graphs for other runtimes, with static shapes")
+    edge.set_defaults(run=run_edge)
+    edge.add_argument("--for", dest="target", choices=TARGETS, required=True, help="what is going to run them")
+    edge.add_argument("--out", type=Path, required=True, help="folder for the files")
+    edge.add_argument(
+        "--points",
+        type=int,
+        nargs="+",
+        default=[],
+        help="numbers of points to write mask decoders for; default: 16, and of SAM's 2 and 3 (not with --for sam)",
+    )
+    _add_model_options(edge)
+
+
+def run_edge(arguments: argparse.Namespace) -> int:
+    """Export a model for a runtime; prints each file with its size."""
+    from export.edge import write_edge
+    from export.sam import write_sam
+
+    if arguments.target == "sam" and arguments.points:
+        raise MamError("--points has no meaning with --for sam: its decoder takes any number of points.")
+    model, digest = _load_model(arguments)
+    if arguments.target == "sam":
+        write_sam(model, digest, arguments.out, on_file=_print_size)
+        return 0
+    write_edge(model, digest, arguments.target, arguments.out, arguments.points, on_file=_print_size)
+    return 0
+
+
 def add_skeletons(commands: Any) -> None:
     """Add the command `skeletons`."""
     skeletons = commands.add_parser(
@@ -113,15 +154,34 @@ def run_skeletons(arguments: argparse.Namespace) -> int:
 
 def add_check(commands: Any) -> None:
     """Add the command `check`."""
-    check = commands.add_parser("check", help="compare exported graphs with torch on photographs")
+    check = commands.add_parser(
+        "check", help="compare exported graphs with torch on photographs, or another runtime with onnxruntime"
+    )
     check.set_defaults(run=run_check)
-    check.add_argument("--graphs", type=Path, required=True, help="folder of graphs made from the same checkpoint")
+    check.add_argument("--graphs", type=Path, required=True, help="folder of `graphs`, or with --runtime of `edge`")
+    check.add_argument(
+        "--runtime", choices=RUNTIMES, help="run the graphs there and in onnxruntime; needs no --variant or weights"
+    )
     _add_images_option(check)
-    _add_model_options(check)
+    _add_model_options(check, required=False)
 
 
 def run_check(arguments: argparse.Namespace) -> int:
     """Print the parity table; 1 when a limit is exceeded."""
+    return _check_runtime(arguments) if arguments.runtime else _check_parity(arguments)
+
+
+def _check_runtime(arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from export.runtimes import compare_runtime, table
+
+    rows = list(tqdm(compare_runtime(arguments.graphs, arguments.runtime, arguments.images), unit="graph"))
+    print(table(rows, arguments.runtime))
+    return 0 if rows and all(row.ok for row in rows) else 1
+
+
+def _check_parity(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from export.parity import compare, summary
@@ -262,8 +322,8 @@ def _add_images_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, nargs="+", default=[SAMPLE], help="photographs; default: a small one")
 
 
-def _add_model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--variant", choices=sorted(VARIANTS), required=True)
+def _add_model_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    parser.add_argument("--variant", choices=sorted(VARIANTS), required=required)
     parser.add_argument(
         "--checkpoint",
         type=Path,

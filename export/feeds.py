@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 
+from export.edge_graphs import EdgeGraphs, Feed, Runner
 from mam.contract import GRAPHS, Graph
 from mam.images import open_photo
 from mam.matting import Matting
 from mam.prompts import Prompt
 from mam.runtime import DeviceArray, Features, OnnxGraphs, load_graphs, to_numpy
-
-Feed = dict[str, np.ndarray]
-"""The inputs of one call, by the contract's names."""
 
 
 def record_feeds(folder: Path, images: Sequence[Path]) -> dict[str, list[Feed]]:
@@ -32,9 +31,41 @@ def record_feeds(folder: Path, images: Sequence[Path]) -> dict[str, list[Feed]]:
     for path in images:
         scene = Matting(recording).open(open_photo(path).pixels)
         h, w = scene.photo.size
-        for prompt in (Prompt(box=(0.2 * w, 0.1 * h, 0.85 * w, 0.95 * h)), Prompt(points=[(w / 2, h / 2)])):
+        for prompt in (_box(h, w), Prompt(points=[(w / 2, h / 2)])):
             scene.mattes([prompt], recrop=False)
     return recording.feeds
+
+
+def record_edge_feeds(folder: Path, images: Sequence[Path]) -> dict[str, list[Feed]]:
+    """Record the same of a folder of `export edge`, by the files' names without ending, for each of its decoders.
+
+    Raises:
+        GraphError: the folder is not complete.
+    """
+    feeds: dict[str, list[Feed]] = {}
+
+    def load(path: Path) -> Runner:
+        session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+        def run(feed: Feed) -> list[np.ndarray]:
+            feeds.setdefault(path.stem, []).append(feed)
+            outputs: list[np.ndarray] = session.run(None, feed)
+            return outputs
+
+        return run
+
+    graphs = EdgeGraphs(folder, load)
+    for path in images:
+        scene = Matting(graphs).open(open_photo(path).pixels)
+        h, w = scene.photo.size
+        for n in graphs.points:
+            clicks = [((0.3 + 0.4 * k / n) * w, h / 2) for k in range(n - 2)]
+            scene.mattes([replace(_box(h, w), points=clicks)], recrop=False)
+    return feeds
+
+
+def _box(h: int, w: int) -> Prompt:
+    return Prompt(box=(0.2 * w, 0.1 * h, 0.85 * w, 0.95 * h))
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ import onnxruntime as ort
 from onnx import numpy_helper
 
 from export.feeds import Feed, record_feeds
+from export.manifest import write_manifest
 from mam.contract import GRAPHS, IMAGE_ENCODER, MASK_DECODER, MATTE, Graph
 from mam.errors import GraphError
 from mam.providers import CPU
@@ -73,13 +74,16 @@ def convert_graphs(
     load_graphs(folder, "cpu")  # raises unless the three belong together
     feeds = record_feeds(folder, images) if precision == "int8" else {}
     out.mkdir(parents=True, exist_ok=True)
+    written = []
     for graph in GRAPHS:
         target = out / graph.file
         target.with_name(f"{target.name}.data").unlink(missing_ok=True)  # onnx would append to it
         CONVERTERS[precision](graph, folder / graph.file, target, feeds.get(graph.name, []), one_file)
         _stamp(folder / graph.file, target, precision)
         onnx.checker.check_model(target)
+        written.append(target)
         on_file(target)
+    on_file(write_manifest(out, _metadata(out / GRAPHS[0].file), "graphs", written, precision=precision))
 
 
 def _half(graph: Graph, source: Path, target: Path, feeds: list[Feed], one_file: int) -> None:
@@ -225,9 +229,12 @@ def _fold(source: Path, target: Path, apart: bool) -> None:
 
 def _stamp(source: Path, target: Path, precision: str) -> None:
     model = onnx.load(target, load_external_data=False)
-    stamp = {entry.key: entry.value for entry in onnx.load(source, load_external_data=False).metadata_props}
-    onnx.helper.set_model_props(model, {**stamp, "precision": precision})
+    onnx.helper.set_model_props(model, {**_metadata(source), "precision": precision})
     onnx.save(model, target)
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    return {entry.key: entry.value for entry in onnx.load(path, load_external_data=False).metadata_props}
 
 
 def _save(model: onnx.ModelProto, target: Path, one_file: int) -> None:

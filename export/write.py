@@ -21,8 +21,9 @@ from onnx import numpy_helper
 
 from export.attention import use_fused_attention
 from export.graphs import modules
+from export.manifest import write_manifest
 from export.trace import trace
-from mam.contract import IMAGE_ENCODER, Graph, metadata
+from mam.contract import GRAPHS, IMAGE_ENCODER, Graph, metadata
 from mam.nets.mam import MattingAnything
 from mam.variants import SamM2M, ViT
 
@@ -39,7 +40,7 @@ def write_graphs(
     one_file: int = ONE_FILE,
     on_file: Callable[[Path], None] = lambda path: None,
 ) -> None:
-    """Write `image_encoder.onnx`, `mask_decoder.onnx` and `matte.onnx`.
+    """Write `image_encoder.onnx`, `mask_decoder.onnx`, `matte.onnx` and `manifest.json`.
 
     Args:
         model: in eval mode; it is not changed.
@@ -52,23 +53,51 @@ def write_graphs(
     """
     folder.mkdir(parents=True, exist_ok=True)
     stamp = metadata(model.variant.name, checkpoint_sha256, model.variant.policy)
-    networks = model.variant.networks
-    is_vit = isinstance(networks, SamM2M) and isinstance(networks.encoder, ViT)
     for graph, (module, inputs) in modules(model.with_folded_spectral_norm()).items():
         path = folder / graph.file
-        is_encoder = graph.name == IMAGE_ENCODER.name
-        with use_fused_attention(model.sam.image_encoder) if is_encoder and not plain else contextlib.nullcontext():
-            # PRESERVE (the module is in eval mode) keeps batch norms as they are; onnxruntime folds them when it loads.
-            preserve = torch.onnx.TrainingMode.PRESERVE
-            options = {"training": preserve, "do_constant_folding": False, "export_params": False}
-            trace(graph, module.eval(), inputs, path, fixed=("C0", "C1"), **options)
-        # A fused operator is not standard; SAM's encoder has few other constants, and they are large.
-        proto = onnx.load(path) if is_encoder and is_vit else fold_constants(path)
-        onnx.helper.set_model_props(proto, {**stamp, "mam_graph": graph.name})
-        declare_shapes(proto, graph)
-        _store_weights(proto, module.state_dict(), path, one_file)
-        onnx.checker.check_model(path, full_check=True)
+        fused = graph.name == IMAGE_ENCODER.name and not plain
+        with use_fused_attention(model.sam.image_encoder) if fused else contextlib.nullcontext():
+            write_graph(graph, module, inputs, path, stamp, fold=not is_vit_encoder(graph, model), one_file=one_file)
         on_file(path)
+    on_file(write_manifest(folder, stamp, "graphs", [folder / graph.file for graph in GRAPHS]))
+
+
+def is_vit_encoder(graph: Graph, model: MattingAnything) -> bool:
+    """Whether a graph is SAM's own image encoder. Its constants are few and large, and are not folded."""
+    networks = model.variant.networks
+    return graph.name == IMAGE_ENCODER.name and isinstance(networks, SamM2M) and isinstance(networks.encoder, ViT)
+
+
+def write_graph(
+    graph: Graph,
+    module: torch.nn.Module,
+    inputs: tuple[torch.Tensor, ...],
+    path: Path,
+    stamp: dict[str, str],
+    *,
+    fold: bool = True,
+    one_file: int = ONE_FILE,
+) -> None:
+    """Write one module as a graph.
+
+    Args:
+        graph: names of the tensors, and shapes, in which a name is a dynamic size.
+        module: what the graph computes.
+        inputs: examples, in the graph's order.
+        path: the file to write.
+        stamp: metadata; `mam_graph` is added.
+        fold: evaluate constant expressions.
+        one_file: as for `write_graphs`.
+    """
+    # PRESERVE (the module is in eval mode) keeps batch norms as they are; onnxruntime folds them when it loads.
+    preserve = torch.onnx.TrainingMode.PRESERVE
+    options = {"training": preserve, "do_constant_folding": False, "export_params": False}
+    trace(graph, module.eval(), inputs, path, fixed=("C0", "C1"), **options)
+    proto = fold_constants(path) if fold else onnx.load(path)
+    onnx.helper.set_model_props(proto, {**stamp, "mam_graph": graph.name})
+    declare_shapes(proto, graph)
+    _store_weights(proto, module.state_dict(), path, one_file)
+    onnx.checker.check_model(path, full_check=True)
 
 
 def declare_shapes(proto: onnx.ModelProto, graph: Graph) -> None:

@@ -22,6 +22,7 @@ from mam.frames import PIXEL_MEAN, PIXEL_STD, SIDE
 VERSION = "3"
 EMBEDDING = (256, 64, 64)
 MASK_SIDE = 256
+POINT_LABELS = {"background": 0, "foreground": 1, "box_top_left": 2, "box_bottom_right": 3, "padding": -1}
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from mam.contract import MASK_SIDE
 from mam.frames import SIDE, Frame
 from mam.segment import Segment
 
-_MIN_ZOOM = 1.25  # a crop that enlarges an object by less is not worth another encoding
-_MIN_SIDE = 16  # of a crop, in pixels
-_CLICK_SIDE = 0.35  # side of the crop around one click, as a fraction of the image's longest side
-_EDGE_CONTACT = 0.15  # an object that covers more than this fraction of an edge continues beyond it
-_UNSEEN_LOGIT = -8.0  # of pixels that an earlier crop did not contain
+MIN_ZOOM = 1.25  # a crop that enlarges an object by less is not worth another encoding
+MIN_SIDE = 16  # of a crop, in pixels
+CLICK_SIDE = 0.35  # side of the crop around one click, as a fraction of the image's longest side
+EDGE_CONTACT = 0.15  # an object that covers more than this fraction of an edge continues beyond it
+UNSEEN_LOGIT = -8.0  # of pixels that an earlier crop did not contain
 
 
 def choose_crop(
@@ -51,7 +51,7 @@ def choose_crop(
     if box is None and (mask is None or not mask.any()):
         return full
     x0, y0, x1, y1 = _bounds(box, mask, points)
-    grow = max(margin * max(x1 - x0, y1 - y0), (_MIN_SIDE - min(x1 - x0, y1 - y0)) / 2)
+    grow = max(margin * max(x1 - x0, y1 - y0), (MIN_SIDE - min(x1 - x0, y1 - y0)) / 2)
     h, w = size
     crop = (
         max(0, int(x0 - grow)),
@@ -60,13 +60,13 @@ def choose_crop(
         min(h, int(np.ceil(y1 + grow))),
     )
     zoom = max(size) / max(crop[2] - crop[0], crop[3] - crop[1])
-    return crop if zoom >= _MIN_ZOOM else full
+    return crop if zoom >= MIN_ZOOM else full
 
 
 def crop_around_click(point: np.ndarray, size: tuple[int, int]) -> PixelBox:
     """Return a square crop around one click (x, y), moved to lie inside an image of this (H, W)."""
     h, w = size
-    side = max(_MIN_SIDE, int(_CLICK_SIDE * max(size)))
+    side = max(MIN_SIDE, int(CLICK_SIDE * max(size)))
     x0, y0 = (int(np.clip(v - side / 2, 0, max(0, s - side))) for v, s in zip(point, (w, h), strict=True))
     return x0, y0, min(w, x0 + side), min(h, y0 + side)
 
@@ -81,7 +81,7 @@ def is_cut_off(mask: np.ndarray, crop: PixelBox, size: tuple[int, int]) -> bool:
     """
     h, w = size
     inner = ((crop[1] > 0, mask[0]), (crop[3] < h, mask[-1]), (crop[0] > 0, mask[:, 0]), (crop[2] < w, mask[:, -1]))
-    return any(edge.mean() > _EDGE_CONTACT for is_inner, edge in inner if is_inner)
+    return any(edge.mean() > EDGE_CONTACT for is_inner, edge in inner if is_inner)
 
 
 def transfer_logits(logits: np.ndarray, source: PixelBox, target: PixelBox) -> np.ndarray:
@@ -94,9 +94,9 @@ def transfer_logits(logits: np.ndarray, source: PixelBox, target: PixelBox) -> n
     c, f = (target[0] - source[0]) * sx, (target[1] - source[1]) * sy
     padded = logits.copy()
     h, w = Frame.of((source[3] - source[1], source[2] - source[0])).input_size
-    padded[-(-h * MASK_SIDE // SIDE) :] = padded[:, -(-w * MASK_SIDE // SIDE) :] = _UNSEEN_LOGIT
+    padded[-(-h * MASK_SIDE // SIDE) :] = padded[:, -(-w * MASK_SIDE // SIDE) :] = UNSEEN_LOGIT
     moved = Image.fromarray(padded).transform(
-        logits.shape, Image.Transform.AFFINE, (a, 0, c, 0, e, f), Image.Resampling.BILINEAR, fillcolor=_UNSEEN_LOGIT
+        logits.shape, Image.Transform.AFFINE, (a, 0, c, 0, e, f), Image.Resampling.BILINEAR, fillcolor=UNSEEN_LOGIT
     )
     return np.asarray(moved, np.float32)
 

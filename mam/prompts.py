@@ -12,14 +12,14 @@ from PIL import Image
 
 from mam import crops
 from mam.boxes import PixelBox, mask_bounds
-from mam.contract import MASK_SIDE
+from mam.contract import MASK_SIDE, POINT_LABELS
 from mam.errors import InputError, PromptError
 from mam.frames import SIDE, Frame
 from mam.images import MAX_PIXELS, ImageSource, open_mask
 from mam.segment import Segment
 
 MAX_POINTS = 256
-_MASK_LOGIT = 8.0  # of the pixels of a mask that the user gives
+MASK_LOGIT = 8.0  # of the pixels of a mask that the user gives
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,10 +127,10 @@ class CheckedPrompt:
         points, labels = self.points[inside], self.labels[inside]
         if self.box is None:
             coords = np.concatenate([frame.to_input(points - (x0, y0)), np.zeros((1, 2), np.float32)])
-            labels = np.append(labels, -1)
+            labels = np.append(labels, POINT_LABELS["padding"])
         else:
             coords = frame.to_input(np.concatenate([points, self.box.reshape(2, 2)]) - (x0, y0))
-            labels = np.append(labels, (2, 3))
+            labels = np.append(labels, (POINT_LABELS["box_top_left"], POINT_LABELS["box_bottom_right"]))
         mask_input = np.zeros((1, MASK_SIDE, MASK_SIDE), np.float32)
         if self.previous is not None:
             mask_input[0] = crops.transfer_logits(self.previous.logits, self.previous.crop, crop)
@@ -254,6 +254,6 @@ def _mask_to_logits(mask: np.ndarray, frame: Frame) -> np.ndarray:
     scale = MASK_SIDE / SIDE
     inner = (max(1, round(w * scale)), max(1, round(h * scale)))
     share = Image.fromarray(mask.astype(np.float32)).resize(inner, Image.Resampling.BOX)
-    logits = np.full((MASK_SIDE, MASK_SIDE), -_MASK_LOGIT, np.float32)
-    logits[: inner[1], : inner[0]] = (2 * np.asarray(share) - 1) * _MASK_LOGIT
+    logits = np.full((MASK_SIDE, MASK_SIDE), -MASK_LOGIT, np.float32)
+    logits[: inner[1], : inner[0]] = (2 * np.asarray(share) - 1) * MASK_LOGIT
     return logits

@@ -117,16 +117,34 @@ class MattingAnything(nn.Module):
         cells = SIDE // CELL
         padding = (x0 * CELL, (cells - x1) * CELL, y0 * CELL, (cells - y1) * CELL)
         alphas = F.pad(alphas, padding)  # type: ignore[arg-type]  # tensors, so that a trace stays dynamic
-        alphas = alphas[:, :, :h, :w]
-        logits = _resize(resample(mask_logits, 4)[:, :, :h, :w], size)
-        # Resized one by one, so that onnxruntime has no more of them in memory than refinement needs at a time.
-        return logits, [_resize(alphas[:, i : i + 1], size) for i in range(3)]
+        return to_original_frame(mask_logits, alphas, (h, w), size)
 
     def with_folded_spectral_norm(self) -> MattingAnything:
         """Copy the network with plain convolutions in M2M, for inference and export; both share SAM."""
         folded = copy.copy(self)
         folded._modules = self._modules | {"m2m": fold_spectral_norm(self.m2m)}
         return folded
+
+
+def to_original_frame(
+    mask_logits: Tensor, alphas: Tensor, input_size: tuple[Tensor, Tensor], original_size: tuple[Tensor, Tensor]
+) -> tuple[Tensor, list[Tensor]]:
+    """Take SAM's logits and M2M's alphas from the input frame to the original one, bilinearly.
+
+    Args:
+        mask_logits: (B, 1, 256, 256) float32.
+        alphas: (B, 3, 1024, 1024) float32.
+        input_size: h and w, () int64, of the image in the input frame.
+        original_size: H and W, likewise, in the original frame.
+
+    Returns:
+        The logits, and the three alphas, all (B, 1, H, W).
+    """
+    h, w = input_size
+    alphas = alphas[:, :, :h, :w]
+    logits = _resize(resample(mask_logits, 4)[:, :, :h, :w], original_size)
+    # Resized one by one, so that onnxruntime has no more of them in memory than refinement needs at a time.
+    return logits, [_resize(alphas[:, i : i + 1], original_size) for i in range(3)]
 
 
 def _resize(x: Tensor, size: tuple[Tensor, Tensor]) -> Tensor:

@@ -1,11 +1,13 @@
 """The embedded model at other precisions: smaller files, graphs that run, and errors as measured."""
 
+import json
 import shutil
 
 import numpy as np
 import onnx
 import pytest
 
+from export import manifest
 from export.__main__ import main
 from export.precision import CONVERTERS, convert_graphs, graph_bytes
 from mam import GraphError, Matting
@@ -36,9 +38,9 @@ def test_converted_graphs_are_a_whole_set_with_nearly_the_same_mattes(converted)
     box = (72, 12, 482, 390)
     expected = Matting.load(device="cpu").open(COFFEE).matte(box=box)
     got = Matting(graphs).open(COFFEE).matte(box=box)
-    # Measured on this image: 5.7e-5, 0 and 9.1e-3; the limits are larger, for other processors.
-    # A wrong scale or a lost layer gives 0.1.
-    assert np.abs(got.alpha - expected.alpha).mean() < {"fp16": 1e-3, "fp16_weights": 6e-6, "int8": 0.025}[precision]
+    (limit,) = manifest.LIMITS[precision].values()
+    assert np.abs(got.alpha - expected.alpha).mean() < limit
+    assert json.loads((folder / manifest.MANIFEST).read_text())["precision"] == precision
 
 
 def test_converted_graphs_are_smaller(converted) -> None:

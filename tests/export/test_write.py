@@ -9,6 +9,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 
+from export.manifest import MANIFEST
 from export.parity import relative_error
 from export.torch_graphs import TorchGraphs
 from export.write import write_graphs
@@ -43,7 +44,7 @@ def test_export_gives_the_shipped_graphs(tmp_path) -> None:
     before = [tensor.clone() for tensor in model.state_dict().values()]
     paths = []
     write_graphs(model, weights.sha256(*TINY_CHECKPOINTS), tmp_path, on_file=paths.append)
-    assert paths == [tmp_path / graph.file for graph in contract.GRAPHS]
+    assert paths == [*(tmp_path / graph.file for graph in contract.GRAPHS), tmp_path / MANIFEST]
     for graph in contract.GRAPHS:
         got, shipped = onnx.load(tmp_path / graph.file), onnx.load(BUNDLE / graph.file)
         assert Counter(node.op_type for node in got.graph.node) == Counter(node.op_type for node in shipped.graph.node)
