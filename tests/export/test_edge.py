@@ -119,7 +119,7 @@ def test_ort_format_keeps_the_half_weights_and_lists_the_operators(exported, tin
     write_edge(tiny, "0" * 64, "openvino", tmp_path)
     for path in folder.glob("*.ort"):
         # The containers differ; weights in single precision would double the three large files.
-        assert path.stat().st_size < 1.1 * (tmp_path / f"{path.stem}.onnx").stat().st_size + 40_000
+        assert path.stat().st_size < 1.1 * (tmp_path / f"{path.stem}.onnx").stat().st_size + 60_000
     operators = (folder / OPERATORS).read_text()
     assert "Conv" in operators and "MLFloat16" in operators and "com.microsoft" not in operators
     assert str(folder) not in operators
