@@ -227,7 +227,7 @@ def run_options(gpu: int | None = None) -> ort.RunOptions:
     """Return the options of every run: free memory afterwards, which halves a process's size for 10% of the time.
 
     Args:
-        gpu: number of the CUDA device whose memory is freed too; None if there is none.
+        gpu: number of the CUDA device, to free its memory too; None if there is none.
     """
     options = onnxruntime().RunOptions()
     arenas = "cpu:0" if gpu is None else f"cpu:0;gpu:{gpu}"
