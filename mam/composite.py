@@ -11,7 +11,7 @@ from mam.errors import InputError
 
 Colour = str | Sequence[int]
 
-_FINE_BLUR = 8.0  # pixels of radius, above which a smaller image blurred by this much looks the same
+_FINE_BLUR = 8.0  # pixels of radius, above which a smaller image that is blurred by this much gives the same picture
 
 
 def to_uint8(alpha: np.ndarray) -> np.ndarray:
@@ -221,8 +221,8 @@ def blur_background(pixels: np.ndarray, alpha: np.ndarray, strength: float) -> n
     longest = max(h, w)
     radius = strength / 1000 * longest
     if radius > _FINE_BLUR:
-        small = (downsample(values, max(1, round(longest * _FINE_BLUR / radius))) for values in (pixels, alpha))
-        blurred = Image.fromarray(blur_background(*small, strength))
+        side = max(1, round(longest * _FINE_BLUR / radius))
+        blurred = Image.fromarray(blur_background(downsample(pixels, side), downsample(alpha, side), strength))
         return np.asarray(blurred.resize((w, h), Image.Resampling.BILINEAR))
     # Premultiplied by the background's own weight, 1 - alpha, so that the blur averages the background only.
     behind = (np.dstack([pixels * (1 - alpha[..., None]), 255 * (1 - alpha)]) + 0.5).astype(np.uint8)

@@ -41,7 +41,7 @@ def test_other_backgrounds_are_refused(background) -> None:
         fill(background, (2, 2))
 
 
-def test_a_strong_blur_is_computed_at_a_smaller_size_and_looks_the_same(monkeypatch) -> None:
+def test_a_strong_blur_is_computed_at_a_smaller_size_with_the_same_result(monkeypatch) -> None:
     rng = np.random.default_rng(0)
     pixels = np.kron(rng.integers(0, 256, (12, 16, 3)), np.ones((50, 50, 1))).astype(np.uint8)
     alpha = np.zeros((600, 800), np.float32)
