@@ -30,13 +30,13 @@ from demo.tabs.cut_out import add_cut_out_tab
 from demo.tabs.style import backgrounds_css
 from demo.texts import ENGLISH, Texts, i18n, label
 from mam import GraphError, Grounding, MamError, Matting
-from mam.cli.values import parse_positive
+from mam.cli.values import parse_device, parse_positive
 from mam.folders import BUNDLE, find_model, is_ready
+from mam.providers import PROVIDERS
 from mam.variants import VARIANTS
 
 TITLE = "Matting Anything"
 AUTO = "auto"
-DEVICES = ("auto", "cpu", "cuda")
 # Fonts of the visitor's own system: none are fetched from another server.
 THEME = gr.themes.Default(
     primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
@@ -141,7 +141,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         type=Path,
         help="a folder that `python -m export grounding` wrote, for text prompts; default: where it writes",
     )
-    add_option("device", "auto", choices=DEVICES)
+    add_option("device", "auto", type=parse_device, help=f"auto, {', '.join(PROVIDERS)}, or cuda:1 for the second GPU")
     add_option("threads", type=parse_positive, help="CPU threads per graph; default: all, within a container's quota")
     add_option("root-path", help="the path under which a proxy serves the page, such as /matting")
     add_option("max-pixels", 24_000_000, type=parse_positive, help="larger photos are made smaller; refused by the API")
@@ -149,8 +149,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_switch("mcp", "offer the API to language models too, through the Model Context Protocol")
     arguments = parser.parse_args(argv)
     # argparse does not check defaults
-    if arguments.device not in DEVICES or arguments.variant not in (AUTO, *VARIANTS):
-        parser.error(f"MAM_DEVICE={arguments.device} or MAM_VARIANT={arguments.variant} is not a choice")
+    if arguments.variant not in (AUTO, *VARIANTS):
+        parser.error(f"MAM_VARIANT={arguments.variant} is not a choice")
     return arguments
 
 

@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mam.cli.values import parse_device
 from mam.errors import MamError
+from mam.providers import PROVIDERS
 from mam.variants import VARIANTS
 
 if TYPE_CHECKING:
@@ -233,7 +235,7 @@ def add_bench(commands: Any) -> None:
         nargs="+",
         help="folders of graphs, or names of prepared models; the others are compared with the first",
     )
-    bench.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    bench.add_argument("--device", type=parse_device, default="auto", help=f"auto, {', '.join(PROVIDERS)} or cuda:1")
     bench.add_argument("--threads", type=int, help="CPU threads per graph")
     _add_images_option(bench)
 

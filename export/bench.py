@@ -74,7 +74,7 @@ def bench(
     Args:
         folders: sets of graphs; the first is the reference of the others' error.
         images: photographs.
-        device: "auto", "cpu" or "cuda", as for `mam.Matting.load`.
+        device: as for `mam.Matting.load`.
         threads: CPU threads per graph; None lets onnxruntime choose.
         repeats: how often each call is timed.
 
@@ -160,7 +160,7 @@ def measure(
         # Bound as in the library: copies to and from a GPU do not count as the graph's time.
         binding = session.io_binding()
         for name, value in feed.items():
-            binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(value), where))
+            binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(np.asarray(value, order="C"), where))
         for _ in range(repeats + 1):
             for output in session.get_outputs():
                 binding.bind_output(output.name, where)

@@ -11,6 +11,8 @@ from mam.errors import InputError
 
 Colour = str | Sequence[int]
 
+_FINE_BLUR = 8.0  # pixels of radius, above which a smaller image that is blurred by this much gives the same picture
+
 
 def to_uint8(alpha: np.ndarray) -> np.ndarray:
     """Convert floats in [0, 1] to uint8, rounded."""
@@ -215,7 +217,13 @@ def blur_background(pixels: np.ndarray, alpha: np.ndarray, strength: float) -> n
     Returns:
         (H, W, 3) uint8.
     """
-    radius = strength / 1000 * max(alpha.shape)
+    h, w = alpha.shape
+    longest = max(h, w)
+    radius = strength / 1000 * longest
+    if radius > _FINE_BLUR:
+        side = max(1, round(longest * _FINE_BLUR / radius))
+        blurred = Image.fromarray(blur_background(downsample(pixels, side), downsample(alpha, side), strength))
+        return np.asarray(blurred.resize((w, h), Image.Resampling.BILINEAR))
     # Premultiplied by the background's own weight, 1 - alpha, so that the blur averages the background only.
     behind = (np.dstack([pixels * (1 - alpha[..., None]), 255 * (1 - alpha)]) + 0.5).astype(np.uint8)
     soft = np.asarray(Image.fromarray(behind, "RGBA").filter(ImageFilter.GaussianBlur(radius)), np.float32)

@@ -13,6 +13,8 @@ from mam.matting import Matting
 PACKAGES = (
     "onnxruntime",
     "onnxruntime-gpu",
+    "onnxruntime-openvino",
+    "onnxruntime-directml",
     "numpy",
     "pillow",
     "tokenizers",
@@ -36,12 +38,11 @@ def package_versions() -> dict[str, str | None]:
 
 
 def onnxruntime_conflict() -> str | None:
-    """Return a warning if both builds of onnxruntime are installed, which overwrite each other's files."""
-    if _version("onnxruntime") and _version("onnxruntime-gpu"):
-        return (
-            "onnxruntime and onnxruntime-gpu share one module and break each other; uninstall both, then install one."
-        )
-    return None
+    """Return a warning if several builds of onnxruntime are installed, which overwrite each other's files."""
+    builds = [package for package in PACKAGES if package.startswith("onnxruntime") and _version(package)]
+    if len(builds) < 2:
+        return None
+    return f"{' and '.join(builds)} share one module and break each other; uninstall all, then install one."
 
 
 def measure_scene(matting: Matting) -> Timing:

@@ -78,7 +78,7 @@ def foreground_colours(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 def _fit(image: np.ndarray, alpha: np.ndarray, weight: np.ndarray, front: np.ndarray, back: np.ndarray) -> np.ndarray:
     """Return the F of N pixels for which alpha F + (1 - alpha) B is nearest to the image, and F and B to an estimate.
 
-    It is one step of `_relax`, with the estimate for what the neighbours say.
+    It is one step of `_relax`, with the estimate in place of the neighbours.
 
     Args:
         image: (N, 3) uint8.

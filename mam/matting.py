@@ -57,13 +57,14 @@ class Matting:
         Args:
             graphs: a folder that `python -m export graphs` wrote, or the name of a variant, with checkpoints that
                 are downloaded on first use; None for the embedded model.
-            device: "auto", "cpu" or "cuda".
+            device: "auto", CUDA if there is a driver for it, else the CPU; "cpu", "cuda", "cuda:1" for the second GPU,
+                "tensorrt", "openvino", "coreml" or "directml".
             threads: CPU threads per graph; None lets onnxruntime choose.
             max_pixels: larger images are refused before they are decoded.
             grounding: a folder that `python -m export grounding` wrote, for text prompts; None for its default folder.
 
         Raises:
-            GraphError: the folder is not a complete set of this contract, or CUDA was requested and is not available.
+            GraphError: the folder is not a complete set of this contract, or the device is not available.
             WeightsError: a checkpoint cannot be downloaded, or is damaged.
         """
         loaded = load_graphs(find_model(graphs), device, threads)

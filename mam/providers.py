@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from mam.errors import GraphError
 
@@ -19,11 +20,52 @@ if TYPE_CHECKING:
 # By default onnxruntime collects usage data for Microsoft. It reads this variable when it is imported; 0 allows it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-Device = Literal["auto", "cpu", "cuda"]
+Device = str
+"""Where graphs run: "auto", a name in `PROVIDERS`, or "cuda:1" for the second GPU."""
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-# Mattes differ in size, and the default would search all convolution algorithms again for each size.
-_PROVIDER_OPTIONS: dict[str, dict[str, Any]] = {CPU: {}, CUDA: {"cudnn_conv_algo_search": "HEURISTIC"}}
+
+
+@dataclass(frozen=True)
+class Provider:
+    """An execution provider of onnxruntime.
+
+    Attributes:
+        name: onnxruntime's.
+        install: how to get an onnxruntime that has it.
+        options: for each session.
+        needs_nvidia: it works only with an NVIDIA driver.
+    """
+
+    name: str
+    install: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    needs_nvidia: bool = False
+
+
+# Mattes differ in size: by default CUDA would search all convolution algorithms again for each, and keep twice the
+# memory of the largest. TF32 has too few digits for the limits of `export check`.
+_CUDA_OPTIONS = {
+    "cudnn_conv_algo_search": "HEURISTIC",
+    "use_tf32": "0",
+    "arena_extend_strategy": "kSameAsRequested",
+}
+PROVIDERS = {
+    "cpu": Provider(CPU, "pip install onnxruntime"),
+    "cuda": Provider(CUDA, 'pip install "onnxruntime-gpu[cuda,cudnn]"', _CUDA_OPTIONS, needs_nvidia=True),
+    "tensorrt": Provider(
+        "TensorrtExecutionProvider", 'pip install "onnxruntime-gpu[cuda,cudnn]" tensorrt', needs_nvidia=True
+    ),
+    # Without "ACCURACY", processors with AMX compute in bfloat16.
+    "openvino": Provider(
+        "OpenVINOExecutionProvider",
+        "pip install onnxruntime-openvino",
+        {"device_type": "CPU", "precision": "ACCURACY"},
+    ),
+    "coreml": Provider("CoreMLExecutionProvider", "pip install onnxruntime on macOS", {"ModelFormat": "MLProgram"}),
+    "directml": Provider("DmlExecutionProvider", "pip install onnxruntime-directml on Windows"),
+}
+"""By the names that `device` may have."""
 
 
 @dataclass(frozen=True)
@@ -75,28 +117,52 @@ def cuda_driver() -> str | None:
     return None
 
 
-def choose_providers(device: Device) -> tuple[list[str], str]:
-    """Return the providers to try, in order, and a sentence that explains the choice (empty if it needs none).
+def check_device(device: Device) -> tuple[str, int]:
+    """Split the name of a device -> its name without a number, and the number, 0 if it has none.
 
     Raises:
-        GraphError: CUDA was requested and is not available, or the device is unknown.
+        GraphError: there is no such device.
     """
-    if device == "cpu":
-        return [CPU], ""
-    if device not in ("auto", "cuda"):
-        raise GraphError(f"device is {device!r}; expected 'auto', 'cpu' or 'cuda'.")
-    if CUDA not in available_providers():
-        why_not = "this onnxruntime is built without CUDA (install onnxruntime-gpu instead of onnxruntime)"
-    elif cuda_driver() is None:
-        if device == "auto":
-            return [CPU], ""
-        why_not = "there is no NVIDIA driver on this machine"
-    else:
+    match = re.fullmatch(r"([a-z]+)(?::(\d{1,3}))?", str(device))
+    name, number = match.groups() if match else ("", None)
+    if name not in ("auto", *PROVIDERS) or (number is not None and name != "cuda"):
+        raise GraphError(
+            f"device is {str(device)[:100]!r}; expected 'auto', {', '.join(map(repr, PROVIDERS))}, or 'cuda:1' for the "
+            "second GPU."
+        )
+    return name, int(number or 0)
+
+
+def missing_for(name: str) -> str:
+    """Return why a device of `PROVIDERS` cannot be used here and what to install, or an empty string if it can."""
+    provider = PROVIDERS[name]
+    if provider.name not in available_providers():
+        return (
+            f"this onnxruntime is built without {provider.name}; uninstall it, as all builds share one module, and "
+            f"install the right one: {provider.install}"
+        )
+    if provider.needs_nvidia and cuda_driver() is None:
+        return "there is no NVIDIA driver on this machine"
+    return ""
+
+
+def choose_providers(device: Device) -> tuple[list[str], str]:
+    """Return the names in `PROVIDERS` to try, in order, and a sentence that explains the choice, often empty.
+
+    Raises:
+        GraphError: the requested provider is not available, or the device is unknown.
+    """
+    requested, _ = check_device(device)
+    name = "cuda" if requested == "auto" else requested
+    missing = missing_for(name)
+    if missing and requested != "auto":
+        raise GraphError(f"device {device!r} was requested, but {missing}. Or use device='cpu' or device='auto'.")
+    if missing:
+        # Without a GPU there is nothing to explain.
+        return ["cpu"], f"Running on the CPU: {missing}." if cuda_driver() else ""
+    if PROVIDERS[name].needs_nvidia:
         onnxruntime().preload_dlls()
-        return [CUDA, CPU], ""
-    if device == "cuda":
-        raise GraphError(f"CUDA was requested, but {why_not}. Use device='cpu' or device='auto'.")
-    return [CPU], f"Running on the CPU: {why_not}."
+    return list(dict.fromkeys((name, *(["cuda"] if name == "tensorrt" else []), "cpu"))), ""
 
 
 def open_sessions(
@@ -106,7 +172,8 @@ def open_sessions(
 
     Args:
         graphs: ONNX files, or graphs made of them.
-        device: "cpu"; "cuda", an error if it is not available; "auto", CUDA if there is a driver for it, else the CPU.
+        device: a name in `PROVIDERS`, an error if it is not available; "auto", CUDA if there is a driver for it, else
+            the CPU.
         threads: CPU threads per graph; None lets onnxruntime choose, within a container's quota.
 
     Returns:
@@ -114,28 +181,30 @@ def open_sessions(
         the choice, empty if it needs none.
 
     Raises:
-        GraphError: a file is broken, or CUDA was requested and is not available.
+        GraphError: a file is broken, or the requested provider is not available.
     """
     if threads is not None and (not isinstance(threads, int) or threads < 1):
         raise GraphError(f"threads is {threads!r}; expected a number of at least 1, or None.")
-    providers, note = choose_providers(device)
-    opened = [_open_session(graph, providers, threads) for graph in graphs]
+    names, note = choose_providers(device)
+    number = check_device(device)[1]
+    wanted = PROVIDERS[names[0]].name
+    opened = [_open_session(graph, names, number, threads) for graph in graphs]
     sessions = [session for session, _ in opened]
-    on_cpu = [
-        path_of(graph).name
+    found = {
+        path_of(graph).name: session.get_providers()[0]
         for graph, session in zip(graphs, sessions, strict=True)
-        if session.get_providers()[0] != providers[0]
-    ]
-    if not on_cpu:
-        return sessions, providers[0], note
-    why = next((error for _, error in opened if error), "its CUDA libraries or memory were missing")
-    if device == "cuda":
+        if session.get_providers()[0] != wanted
+    }
+    if not found:
+        return sessions, wanted, note
+    runs = f"running {', '.join(found)} on {', '.join(dict.fromkeys(found.values()))}"
+    why = next((error for _, error in opened if error), "its libraries or memory were missing")
+    if device != "auto":
         raise GraphError(
-            f"CUDA was requested, but onnxruntime runs {', '.join(on_cpu)} on {CPU}: {why}. "
-            "Install onnxruntime-gpu[cuda,cudnn], or use device='cpu'. `mam doctor` lists the details."
+            f"device {device!r} was requested, but onnxruntime is {runs}: {why}. It needs: "
+            f"{PROVIDERS[names[0]].install}. Or use device='cpu'. `mam doctor` lists the details."
         )
-    note = f"There is an NVIDIA driver, but CUDA could not be used ({why}); running {', '.join(on_cpu)} on {CPU}."
-    return sessions, CPU, note
+    return sessions, CPU, f"There is an NVIDIA driver, but CUDA could not be used ({why}); {runs}."
 
 
 def cpu_quota() -> int | None:
@@ -154,10 +223,15 @@ def cpu_quota() -> int | None:
     return None
 
 
-def run_options() -> ort.RunOptions:
-    """Return the options of every run: free memory afterwards, which halves a process's size for 10% of the time."""
+def run_options(gpu: int | None = None) -> ort.RunOptions:
+    """Return the options of every run: free memory afterwards, which halves a process's size for 10% of the time.
+
+    Args:
+        gpu: number of the CUDA device, to free its memory too; None if there is none.
+    """
     options = onnxruntime().RunOptions()
-    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    arenas = "cpu:0" if gpu is None else f"cpu:0;gpu:{gpu}"
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", arenas)
     return options
 
 
@@ -167,7 +241,7 @@ def path_of(graph: Path | GraphInMemory) -> Path:
 
 
 def _open_session(
-    graph: Path | GraphInMemory, providers: list[str], threads: int | None
+    graph: Path | GraphInMemory, names: list[str], number: int, threads: int | None
 ) -> tuple[ort.InferenceSession, str]:
     """Open a session on the first provider that accepts the graph; also return the error of an earlier provider."""
     ort = onnxruntime()
@@ -186,13 +260,23 @@ def _open_session(
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(graph.data_folder))
         # The mapped weights are used in place; packed copies would take half as much again and save 2% of the time.
         options.add_session_config_entry("session.disable_prepacking", "1")
+    with_options = [(PROVIDERS[name].name, _options(name, number, threads)) for name in names]
     try:
-        with_options = [(name, _PROVIDER_OPTIONS[name]) for name in providers]
         return ort.InferenceSession(model, options, providers=with_options), ""
     except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
-        if len(providers) > 1:
-            session, _ = _open_session(graph, providers[1:], threads)
+        if len(names) > 1:
+            session, _ = _open_session(graph, names[1:], number, threads)
             return session, str(error).strip()
         raise GraphError(
             f"{path_of(graph)} cannot be loaded ({error}); it may be incomplete: export or download it again."
         ) from error
+
+
+def _options(name: str, number: int, threads: int | None) -> dict[str, str]:
+    """Return the options of a provider for the device with this number."""
+    options = dict(PROVIDERS[name].options)
+    if PROVIDERS[name].needs_nvidia:
+        options["device_id"] = str(number)
+    if name == "openvino" and threads is not None:
+        options["num_of_threads"] = str(threads)  # it has threads of its own
+    return options

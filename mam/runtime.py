@@ -13,7 +13,7 @@ import numpy as np
 from mam import contract
 from mam.errors import GraphError
 from mam.folders import BUNDLE
-from mam.providers import CUDA, Device, GraphInMemory, open_sessions, path_of, run_options
+from mam.providers import CPU, CUDA, Device, GraphInMemory, check_device, open_sessions, path_of, run_options
 from mam.skeleton import complete, is_skeleton
 
 if TYPE_CHECKING:
@@ -172,21 +172,23 @@ class OnnxGraphs:
         Its outputs stay on the device, and inputs that are on the device already are not copied.
         """
         session = self.sessions[graph.name]
+        gpu = check_device(self.device)[1] if self.provider == CUDA else None
         try:
             binding = session.io_binding()
             for tensor in session.get_inputs():
                 value = values[tensor.name]
                 if isinstance(value, np.ndarray):
-                    binding.bind_cpu_input(tensor.name, np.ascontiguousarray(value))
+                    # Unlike np.ascontiguousarray, this keeps a scalar a scalar, which OpenVINO insists on.
+                    binding.bind_cpu_input(tensor.name, np.asarray(value, order="C"))
                 else:
                     binding.bind_ortvalue_input(tensor.name, value)
             names = [tensor.name for tensor in session.get_outputs()]
             for name in names:
-                binding.bind_output(name, "cuda" if self.provider == CUDA else "cpu")
-            session.run_with_iobinding(binding, run_options())
+                binding.bind_output(name, "cpu" if gpu is None else "cuda", gpu or 0)
+            session.run_with_iobinding(binding, run_options(gpu))
             return dict(zip(names, binding.get_outputs(), strict=True))
         except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
-            advice = "; on the CPU (device='cpu') it may still run" if self.provider == CUDA else ""
+            advice = "; on the CPU (device='cpu') it may still run" if self.provider != CPU else ""
             raise GraphError(f"{self.folder / graph.file} failed on {self.provider}{advice}: {error}") from error
 
 
@@ -196,12 +198,13 @@ def load_graphs(folder: str | os.PathLike[str], device: Device = "auto", threads
     Args:
         folder: contains `image_encoder.onnx`, `mask_decoder.onnx` and `matte.onnx` of one export, or a skeleton of
             them (`mam.skeleton`) with its checkpoints in the cache.
-        device: "cpu"; "cuda", an error if it is not available; "auto", CUDA if there is a driver for it, else the CPU.
+        device: a name in `mam.providers.PROVIDERS`, an error if it is not available; "auto", CUDA if there is a driver
+            for it, else the CPU.
         threads: CPU threads per graph; None lets onnxruntime choose.
 
     Raises:
-        GraphError: a file is missing or broken, the three do not belong together, or CUDA was requested and is not
-            available.
+        GraphError: a file is missing or broken, the three do not belong together, or the requested
+            device is not available.
         WeightsError: a checkpoint of a skeleton is missing or damaged, or holds another network.
     """
     folder = Path(folder)

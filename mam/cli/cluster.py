@@ -16,7 +16,7 @@ from mam.cli.results import make_rendering
 from mam.distributed import matte_dataset
 from mam.distributed.dataset import require_ray
 from mam.distributed.storage import is_stored, list_images
-from mam.errors import MamError
+from mam.errors import GraphError, MamError
 from mam.fetch import is_address, name_of
 from mam.folders import find_graphs
 from mam.runtime import load_graphs
@@ -34,6 +34,8 @@ def run_on_ray(arguments: argparse.Namespace) -> int:
     Raises:
         MamError: Ray is not installed, options exclude each other, or the graphs cannot be loaded.
     """
+    if arguments.device not in ("auto", "cpu", "cuda"):
+        raise GraphError(f"device is {arguments.device!r}; actors run on 'cpu' or 'cuda', and Ray numbers the GPUs.")
     inputs, notes = find_images(arguments.images)
     prompts = Prompts(arguments)
     results = choose_results(inputs, arguments.out, f".{arguments.format}", arguments.force)

@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print versions, the requested and the actual device, and the times of two runs on a synthetic image."""
     import mam
     from mam.diagnostics import measure_scene, onnxruntime_conflict, package_versions
-    from mam.providers import available_providers, cuda_driver
+    from mam.providers import PROVIDERS, cuda_driver, missing_for
 
     print(f"mam {mam.__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} CPUs")
     for package, version in package_versions().items():
@@ -30,7 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     conflict = onnxruntime_conflict()
     if conflict:
         print(f"  WARNING: {conflict}")
-    print(f"compiled providers: {', '.join(available_providers())}")
+    for name in PROVIDERS:
+        print(f"device {name}: {missing_for(name) or 'available'}")
     print(f"NVIDIA driver: {cuda_driver() or 'none'}")
     start = time.perf_counter()
     matting = load_model(arguments)

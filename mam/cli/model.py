@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mam.cli.values import parse_positive
+from mam.cli.values import parse_device, parse_positive
+from mam.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from mam.matting import Matting
@@ -24,7 +25,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--grounding", type=Path, help="the folder of an exported grounding model; default: the export's default folder"
     )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument(
+        "--device",
+        type=parse_device,
+        default="auto",
+        help=f"auto, {', '.join(PROVIDERS)}, or cuda:1 for the second GPU",
+    )
     parser.add_argument("--threads", type=parse_positive, help="CPU threads per graph")
     parser.add_argument("--max-pixels", type=parse_positive, help="larger images are refused; default: 50,000,000")
 

@@ -6,6 +6,9 @@ import argparse
 import re
 from collections.abc import Sequence
 
+from mam.errors import GraphError
+from mam.providers import check_device
+
 _NEGATIVE = re.compile(r"-[\d.]")
 _COORDINATES = ("--box", "--point", "--scribble")
 
@@ -54,6 +57,15 @@ def parse_text(text: str) -> str:
     """Accept a description that has a letter."""
     if not any(character.isalpha() for character in text):
         raise argparse.ArgumentTypeError(f"{text!r} describes nothing; expected words")
+    return text
+
+
+def parse_device(text: str) -> str:
+    """Accept the name of a device; whether it is there is known when graphs are loaded."""
+    try:
+        check_device(text)
+    except GraphError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return text
 
 

@@ -20,7 +20,7 @@ class GroundingLoader:
 
     Attributes:
         folder: as for `Grounding.load`, like the other two.
-        device: "auto", "cpu" or "cuda".
+        device: as for `mam.Matting.load`.
         threads: CPU threads; None lets onnxruntime choose.
     """
 

@@ -54,12 +54,12 @@ class Grounding:
 
         Args:
             folder: contains `grounding.onnx` and `tokenizer.json`; None for the export's default folder.
-            device: "cpu"; "cuda", which is an error if CUDA is unavailable; or "auto", CUDA if there is a driver.
+            device: as for `mam.Matting.load`.
             threads: CPU threads; None lets onnxruntime choose.
 
         Raises:
-            GraphError: there is no model, it has another contract version, the package tokenizers is missing, or CUDA
-                is unavailable.
+            GraphError: there is no model, it has another contract version, the package tokenizers is missing, or the
+                device is unavailable.
         """
         folder = _default_folder() if folder is None else Path(folder)
         graph, vocabulary = folder / contract.GROUNDING.file, folder / TOKENIZER

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mam import composite
 from mam.composite import (
     add_shadow,
     adjust_edges,
@@ -38,6 +39,17 @@ def test_images_cover_the_frame_and_are_cropped_evenly() -> None:
 def test_other_backgrounds_are_refused(background) -> None:
     with pytest.raises(InputError, match="neither an image nor a colour"):
         fill(background, (2, 2))
+
+
+def test_a_strong_blur_is_computed_at_a_smaller_size_with_the_same_result(monkeypatch) -> None:
+    rng = np.random.default_rng(0)
+    pixels = np.kron(rng.integers(0, 256, (12, 16, 3)), np.ones((50, 50, 1))).astype(np.uint8)
+    alpha = np.zeros((600, 800), np.float32)
+    alpha[200:300, 300:400] = 1
+    small = blur_background(pixels, alpha, 40).astype(int)
+    monkeypatch.setattr(composite, "_FINE_BLUR", np.inf)
+    differs = np.abs(small - blur_background(pixels, alpha, 40))[alpha == 0]
+    assert differs.mean() < 1 and differs.max() <= 12  # of 255; Pillow's blur of boxes differs by the radius
 
 
 def test_blur_leaves_out_the_objects_colours() -> None:

@@ -97,4 +97,7 @@ def test_edges_never_make_a_transparent_photo_opaque() -> None:
 def test_invisible_pixels_keep_their_colours_only_if_asked_to(clean: bool, invisible: int) -> None:
     pixels, alpha = np.full((2, 2, 3), 9, np.uint8), np.float32([[0, 1], [1, 0.4 / 255]])
     cutout = Composition(Photo(pixels), alpha, Style(clean_colours=clean)).cutout()
-    assert cutout[..., 0].tolist() == [[invisible, 9], [9, invisible]] and cutout[..., 3].tolist() == [[0, 255], [255, 0]]
+    assert cutout[..., 0].tolist() == [[invisible, 9], [9, invisible]] and cutout[..., 3].tolist() == [
+        [0, 255],
+        [255, 0],
+    ]

@@ -29,11 +29,11 @@ def test_a_package_that_is_not_installed_has_no_version(installed) -> None:
     assert tuple(versions) == diagnostics.PACKAGES
 
 
-def test_both_builds_of_onnxruntime_are_a_conflict(installed) -> None:
+def test_two_builds_of_onnxruntime_are_a_conflict(installed) -> None:
     installed["onnxruntime"] = "1.21"
     assert diagnostics.onnxruntime_conflict() is None
     installed["onnxruntime-gpu"] = "1.21"
-    assert "uninstall both, then install one" in diagnostics.onnxruntime_conflict()
+    assert "onnxruntime and onnxruntime-gpu share one module" in diagnostics.onnxruntime_conflict()
 
 
 def test_the_times_of_both_steps_are_measured() -> None:

@@ -5,13 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnxruntime as ort
 import pytest
 
-from mam import GraphError, providers
-from mam.providers import CPU, CUDA
+from mam import GraphError, Matting, providers
+from mam.providers import CPU, CUDA, PROVIDERS
 from mam.runtime import load_graphs
-from tests.conftest import EXAMPLES, ROOT
+from tests.conftest import EXAMPLES, FLOWER_BOX, ROOT
 
 
 @pytest.fixture
@@ -39,21 +40,21 @@ def with_cuda(monkeypatch):
 def test_cuda_without_a_driver_is_an_error_if_requested_and_a_note_otherwise(graphs_folder, monkeypatch) -> None:
     monkeypatch.setattr(ort, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(providers, "cuda_driver", lambda: None)
-    with pytest.raises(GraphError, match="CUDA was requested, but there is no NVIDIA driver"):
+    with pytest.raises(GraphError, match="device 'cuda' was requested, but there is no NVIDIA driver"):
         load_graphs(graphs_folder, "cuda")
     assert load_graphs(graphs_folder, "auto").note == ""  # nothing is missing
 
 
 def test_cuda_without_a_build_for_it(graphs_folder, monkeypatch) -> None:
     monkeypatch.setattr(ort, "get_available_providers", lambda: [CPU])
-    with pytest.raises(GraphError, match="built without CUDA"):
+    with pytest.raises(GraphError, match=r"built without CUDAExec.*onnxruntime-gpu"):
         load_graphs(graphs_folder, "cuda")
 
 
 def test_a_silent_fallback_to_the_cpu_is_reported(graphs_folder, with_cuda) -> None:
     with_cuda()
     fallen = "image_encoder.onnx, mask_decoder.onnx, matte.onnx on CPUExecutionProvider"
-    with pytest.raises(GraphError, match=f"runs {fallen}"):
+    with pytest.raises(GraphError, match=f"is running {fallen}"):
         load_graphs(graphs_folder, "cuda")
     graphs = load_graphs(graphs_folder, "auto")
     assert graphs.provider == CPU
@@ -91,9 +92,76 @@ def test_onnxruntime_collects_no_usage_data(tmp_path) -> None:
     assert not list(tmp_path.rglob("*onnxruntime*"))
 
 
-def test_unknown_device(graphs_folder) -> None:
-    with pytest.raises(GraphError, match="expected 'auto', 'cpu' or 'cuda'"):
-        load_graphs(graphs_folder, "gpu")
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "cpu:1", "openvino:0", "", "CUDA"])
+def test_unknown_device(graphs_folder, device) -> None:
+    with pytest.raises(GraphError, match="expected 'auto', 'cpu', 'cuda'"):
+        load_graphs(graphs_folder, device)
+
+
+@pytest.fixture
+def every_build(monkeypatch):
+    """All providers and a driver; sessions record the providers that were asked for, and run on the CPU."""
+    asked: list[list[tuple[str, dict[str, str]]]] = []
+    real = ort.InferenceSession
+
+    class Session:
+        def __init__(self, path, options, providers) -> None:
+            asked.append(providers)
+            self.session = real(path, options, providers=[CPU])
+
+        def get_providers(self) -> list[str]:
+            return [name for name, _ in asked[-1]]
+
+        def __getattr__(self, name):
+            return getattr(self.session, name)
+
+    monkeypatch.setattr(providers, "cuda_driver", lambda: "libcuda.so.1")
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [entry.name for entry in PROVIDERS.values()])
+    monkeypatch.setattr(ort, "preload_dlls", lambda: None)
+    monkeypatch.setattr(ort, "InferenceSession", Session)
+    return asked
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_each_device_asks_for_its_own_provider_and_says_so(name, graphs_folder, every_build) -> None:
+    graphs = load_graphs(graphs_folder, name)
+    assert graphs.provider == PROVIDERS[name].name and graphs.note == ""
+    for asked in every_build:
+        assert asked[0][0] == PROVIDERS[name].name and asked[-1][0] == CPU
+        assert asked[0][1].items() >= PROVIDERS[name].options.items()
+
+
+def test_the_second_gpu_computes_without_tf32(graphs_folder, every_build) -> None:
+    load_graphs(graphs_folder, "cuda:1")
+    for (name, options), _ in every_build:
+        assert name == CUDA and options["device_id"] == "1" and options["use_tf32"] == "0"
+
+
+def test_openvino_computes_in_float32_with_the_requested_threads(graphs_folder, every_build) -> None:
+    load_graphs(graphs_folder, "openvino", 3)
+    assert every_build[0][0][1] == {"device_type": "CPU", "precision": "ACCURACY", "num_of_threads": "3"}
+
+
+@pytest.mark.parametrize("name", [name for name in PROVIDERS if name != "cpu"])
+def test_a_device_that_is_missing_is_an_error_with_what_to_install(name, graphs_folder, monkeypatch) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: [CPU])
+    with pytest.raises(GraphError, match=f"device {name!r} was requested") as error:
+        load_graphs(graphs_folder, name)
+    assert PROVIDERS[name].install in str(error.value)
+
+
+@pytest.mark.skipif(
+    PROVIDERS["openvino"].name not in ort.get_available_providers(), reason="needs pip install onnxruntime-openvino"
+)
+def test_openvino_gives_the_same_mattes() -> None:
+    alphas = {}
+    for device in ("cpu", "openvino"):
+        matting = Matting.load(device=device)
+        assert matting.graphs.provider == PROVIDERS[device].name
+        alphas[device] = matting.open(EXAMPLES / "flower.jpg").matte(box=FLOWER_BOX).alpha
+    differs = np.abs(alphas["openvino"] - alphas["cpu"])
+    # Sums are in another order; where that flips a threshold of refinement, a single pixel may differ more.
+    assert (differs > 1 / 255).mean() < 1e-4 and differs.mean() < 1e-5
 
 
 @pytest.mark.parametrize(
