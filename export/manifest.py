@@ -13,23 +13,12 @@ from typing import Any
 import onnx
 import onnxruntime as ort
 
-from export import parity
+from export.limits import OF_PRECISION
 from mam import contract, crops, frames, prompts
 from mam.contract import InferencePolicy
 from mam.weights import sha256
 
 MANIFEST = "manifest.json"
-
-_MEAN = "mean difference of alpha from float32"
-LIMITS: dict[str, dict[str, float]] = {
-    "float32": {what: limit.value for what, limit in parity.LIMITS.items()},
-    # Measured on one photograph: 5.7e-5, 0 and 9.1e-3; the rest is margin for other processors. A wrong scale or a
-    # lost layer gives 0.1.
-    "fp16": {_MEAN: 1e-3},
-    "fp16_weights": {_MEAN: 6e-6},
-    "int8": {_MEAN: 0.025},
-}
-"""How far answers may be from those of torch, by precision; `export check` and `pytest tests/export` hold to it."""
 
 _TYPES = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(int32)": "int32", "tensor(bool)": "bool"}
 
@@ -50,7 +39,7 @@ def write_manifest(
         stamp: metadata of the graphs, as `mam.contract.metadata` returns it.
         target: what the folder was written for.
         graphs: its graphs.
-        precision: a key of `LIMITS`.
+        precision: a key of `export.limits.OF_PRECISION`.
         fill_up: whether padding points may fill up a prompt that has fewer points than a decoder.
 
     Returns:
@@ -63,7 +52,7 @@ def write_manifest(
         "variant": stamp["mam_variant"],
         "checkpoint_sha256": stamp["mam_checkpoint_sha256"],
         "precision": precision,
-        "limits": LIMITS[precision],
+        "limits": OF_PRECISION[precision],
         "image": _image(),
         "points": _points(fill_up),
         "masks": _masks(policy),

@@ -3,7 +3,8 @@
 import hashlib
 import json
 
-from export.manifest import LIMITS, MANIFEST
+from export.limits import OF_PRECISION
+from export.manifest import MANIFEST
 from mam import contract, crops, frames
 from mam.runtime import load_graphs
 
@@ -16,7 +17,7 @@ def test_an_ordinary_set_has_the_facts_of_the_contract(mini, graphs_folder) -> N
     assert (image["side"], *image["mean"], *image["std"]) == (frames.SIDE, *frames.PIXEL_MEAN, *frames.PIXEL_STD)
     assert manifest["points"]["labels"] == contract.POINT_LABELS and not manifest["points"]["fill_up"]
     assert manifest["main_object"] is True and manifest["crop"] is None and manifest["masks"]["multimask"] is False
-    assert manifest["limits"] == LIMITS["float32"]
+    assert manifest["limits"] == OF_PRECISION["float32"]
 
 
 def test_sizes_follow_the_written_rule(graphs_folder) -> None:

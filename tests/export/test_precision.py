@@ -7,8 +7,9 @@ import numpy as np
 import onnx
 import pytest
 
-from export import manifest
 from export.__main__ import main
+from export.limits import OF_PRECISION
+from export.manifest import MANIFEST
 from export.precision import CONVERTERS, convert_graphs, graph_bytes
 from mam import GraphError, Matting
 from mam.contract import GRAPHS
@@ -38,9 +39,9 @@ def test_converted_graphs_are_a_whole_set_with_nearly_the_same_mattes(converted)
     box = (72, 12, 482, 390)
     expected = Matting.load(device="cpu").open(COFFEE).matte(box=box)
     got = Matting(graphs).open(COFFEE).matte(box=box)
-    (limit,) = manifest.LIMITS[precision].values()
+    (limit,) = OF_PRECISION[precision].values()
     assert np.abs(got.alpha - expected.alpha).mean() < limit
-    assert json.loads((folder / manifest.MANIFEST).read_text())["precision"] == precision
+    assert json.loads((folder / MANIFEST).read_text())["precision"] == precision
 
 
 def test_converted_graphs_are_smaller(converted) -> None:
