@@ -1,4 +1,4 @@
-"""The command line `python -m export graphs | skeletons | check | flavour | bench | prepare | grounding | triton`.
+"""The command line `python -m export graphs | skeletons | check | flavour | bench | prepare | grounding | triton | web`.
 
 Each command has its parser beside its function, and imports what it needs only when it runs.
 """
@@ -63,7 +63,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m export", description="torch checkpoints to ONNX graphs")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     skeletons_and_graphs = (add_graphs, add_skeletons, add_check, add_flavour, add_bench)
-    for add in (*skeletons_and_graphs, add_prepare, add_grounding, add_triton):
+    for add in (*skeletons_and_graphs, add_prepare, add_grounding, add_triton, add_web):
         add(commands)
     arguments = parser.parse_args(argv)
     if hasattr(arguments, "seed") and (arguments.checkpoint is None) == (arguments.seed is None):
@@ -255,6 +255,24 @@ def run_triton(arguments: argparse.Namespace) -> int:
     from mam.folders import find_graphs
 
     write_repository(find_graphs(arguments.graphs), arguments.out, on_file=_print_size)
+    return 0
+
+
+def add_web(commands: Any) -> None:
+    """Add the command `web`."""
+    web = commands.add_parser("web", help="write the whole tool as a folder of static files that run in a browser")
+    web.set_defaults(run=run_web)
+    web.add_argument("--graphs", type=Path, help="a folder of graphs, or a prepared model; default: the embedded one")
+    web.add_argument("--out", type=Path, required=True, help="folder for the site; an earlier one is replaced")
+
+
+def run_web(arguments: argparse.Namespace) -> int:
+    """Write the site; prints the sizes of its files and how to serve it."""
+    from export.web.build import build_site, table
+    from mam.folders import find_graphs
+
+    print(table(build_site(find_graphs(arguments.graphs), arguments.out)))
+    print(f"serve it: python -m http.server -d {arguments.out} 8000")
     return 0
 
 
