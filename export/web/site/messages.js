@@ -7,7 +7,7 @@ import { downsampledSize } from './photo.js';
 import { resize } from './pillow.js';
 import { encodePng } from './png.js';
 
-const LONGEST = 2048, PREVIEW = 512, THUMBNAIL = 112, SAME = 0.9, THUMBNAIL_MARGIN = 8;
+const LONGEST = 2048, MASK_LONGEST = 1024, PREVIEW = 512, THUMBNAIL = 112, SAME = 0.9, THUMBNAIL_MARGIN = 8;
 const MASK_SIZE = [MASK_SIDE, MASK_SIDE];
 
 export async function photoMessage({ bitmap, size: [height, width] }) {
@@ -26,6 +26,10 @@ export async function matteMessage(matte, photo, key, withPixels, withCandidates
   if (withPixels) message.overlay = await alphaImage(toUint8(matte.alpha.full()), photo.size, LONGEST);
   if (withCandidates) message.candidates = await candidateMessages(matte.segment, photo);
   return message;
+}
+
+export async function maskMessage(segment, key) {
+  return { key, chosen: segment.chosen, overlay: await alphaImage(segment.storedMask.full().map((value) => value * 255), segment.storedMask.size, MASK_LONGEST) };
 }
 
 export function previewImage(segment) {

@@ -29,6 +29,7 @@ const receivers = {
   broken: (message) => { find('#loading').hidden = true; showProblem(message.text); },
   reply: ({ reply }) => deliver(withAddresses(reply)),
   result: ({ previews }) => showResult(previews),
+  problem: (message) => showProblem(message.text),
   answer: (message) => { calls.get(message.id)(message); calls.delete(message.id); },
 };
 worker.onmessage = ({ data }) => receivers[data.kind](data);
@@ -106,6 +107,7 @@ function showForm() {
   if (results[form]) image.src = results[form];
   image.alt = text(form);
   find('#frame').classList.toggle('squares', form === 'cutout');
+  find('#background').disabled = form !== 'cutout';
 }
 
 async function finished() { // the file in the chosen form
@@ -151,6 +153,15 @@ function showProblem(words) {
   find('#problem').textContent = words;
 }
 
+function chooseBackground(event) {
+  const kind = find('#background').value, colour = find('#colour'), file = find('#own').files[0];
+  colour.hidden = kind !== 'colour';
+  if (kind === 'own' && (!file || event.target.id === 'background')) return find('#own').click();
+  return worker.postMessage({ kind: 'background', background: { none: null, white: '#ffffff', colour: colour.value, own: file || null }[kind] });
+}
+
+for (const control of ['#background', '#colour', '#own']) find(control).onchange = chooseBackground;
+for (const part of document.querySelectorAll('[data-page-name]')) part.setAttribute('aria-label', text(part.dataset.pageName));
 find('#download').onclick = download;
 find('#copy').onclick = copy;
 find('#touching').onchange = () => deliver({ kind: 'ask_again' });

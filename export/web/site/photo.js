@@ -19,7 +19,8 @@ export async function readPhoto(file, name, mostPixels) {
   return { ...smaller, note: text('made_smaller', { megapixels, limit: mostPixels / 1e6 }) };
 }
 
-async function decode(file, name) {
+// A file as a bitmap: upright and in sRGB.
+export async function decode(file, name) {
   try {
     return await createImageBitmap(file, { imageOrientation: 'from-image', premultiplyAlpha: 'none', colorSpaceConversion: 'default' });
   } catch (error) {

@@ -2,22 +2,23 @@
 //
 //   start    {mostPixels}            downloads the model; answers with `progress`, then `ready`
 //   open     {file | address, name, ops}   answers with a reply for the canvas (demo/canvas/protocol.py)
-//   prompt   a PromptMessage and `touching`; answers with a reply, then with previews of the result
+//   prompt   a PromptMessage and `touching`; answers with the masks, then the mattes, then with previews of the result
 //   preview  {id, message}           answers with an image or null
 //   save     {id, form}              answers with a file
+//   background {background}          null, a colour "#rrggbb" or a file; answers with new previews
 //
 // Answers to messages with an `id` repeat it. Images are Blobs.
 
 import { loadGraphs } from './graphs.js';
 import { PhotoError } from './photo.js';
-import { drawPreviews, save } from './result.js';
+import { drawPreviews, readBackground, save } from './result.js';
 import { Session } from './session.js';
 import { text } from './texts.js';
 
 const SLOW = 300; // ms; previews under the pointer that take longer would delay the click that follows
 
 let graphs = null, mostPixels = 0, session = null, shown = null; // shown: the objects of the last answer
-let token = 0, waiting = 0, previewTime = 0;
+let token = 0, waiting = 0, previewTime = 0, background = null;
 let queue = Promise.resolve();
 
 onmessage = ({ data }) => {
@@ -46,6 +47,13 @@ const handlers = {
 
   async prompt(message) {
     if (!session || message.token !== session.token || session.token !== String(token)) return;
+    const masks = await session.answerWithMasks(message);
+    if (masks) {
+      postMessage({ kind: 'reply', reply: masks });
+      postMessage({ kind: 'reply', reply: { kind: 'busy', text: text('refining') } });
+      await new Promise((resolve) => { setTimeout(resolve); }); // lets a newer message in
+      if (waiting) return;
+    }
     const reply = await session.answer(message);
     shown = { objects: message.objects, touching: message.touching };
     postMessage({ kind: 'reply', reply });
@@ -59,16 +67,21 @@ const handlers = {
     postMessage({ kind: 'answer', id, value: image });
   },
 
+  async background({ background: chosen }) {
+    background = await readBackground(chosen);
+    if (session && shown) await draw({ ...shown, token: session.token });
+  },
+
   async save({ id, form }) {
     const alphas = session && shown ? await session.alphas(shown.objects, shown.touching) : [];
-    postMessage({ kind: 'answer', id, value: alphas.length ? await save(session.photo, alphas, form) : null, name: session && session.photo.name });
+    postMessage({ kind: 'answer', id, value: alphas.length ? await save(session.photo, alphas, form, background) : null, name: session && session.photo.name });
   },
 };
 
 async function draw(message) { // unless something newer waits
   if (waiting || !session || message.token !== session.token) return;
   const alphas = await session.alphas(message.objects, message.touching);
-  const previews = alphas.length ? await drawPreviews(session.photo, alphas) : null;
+  const previews = alphas.length ? await drawPreviews(session.photo, alphas, background) : null;
   postMessage({ kind: 'result', previews });
 }
 
@@ -76,6 +89,7 @@ function report(error, { id, kind }) {
   const isExpected = error instanceof PhotoError;
   if (!isExpected) console.warn(error);
   if (id !== undefined) return postMessage({ kind: 'answer', id, value: null, error: text('failed') });
+  if (kind === 'background') return postMessage({ kind: 'problem', text: isExpected ? error.message : text('failed') });
   if (kind === 'start') return postMessage({ kind: 'broken', text: text('no_model') });
   const words = isExpected ? error.message : text('failed');
   if (kind === 'open' && session) token = Number(session.token); // the photo that is open stays
