@@ -1,4 +1,4 @@
-"""The command line `python -m export graphs | skeletons | check | flavour | bench | prepare | grounding | triton | web`.
+"""The command line `python -m export COMMAND`, from `graphs` to `web`.
 
 Each command has its parser beside its function, and imports what it needs only when it runs.
 """

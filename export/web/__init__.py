@@ -1,1 +1,1 @@
-"""The whole tool as a folder of static files: the graphs, onnxruntime-web, the canvas of `demo`, and scripts in `site/`."""
+"""The whole tool as static files: the graphs, onnxruntime-web, the canvas of `demo`, and the scripts in `site/`."""

@@ -179,7 +179,7 @@ def _write_service_worker(out: Path, model: list[str]) -> None:
     """Put the list of files, and a version that changes with them, in front of the service worker's script."""
     path = out / "service_worker.js"
     page = sorted(str(file.relative_to(out).as_posix()) for file in out.rglob("*") if file.is_file())
-    page = [name for name in page if name not in model and not name.endswith(("README.md", "LICENSE"))]
+    page = [name for name in page if name not in model and not _is_optional(name)]
     digest = hashlib.sha256()
     for name in page:
         digest.update(name.encode() + (out / name).read_bytes())
@@ -208,7 +208,10 @@ def _list_files(out: Path) -> list[SiteFile]:
             continue
         name, content = path.relative_to(out).as_posix(), path.read_bytes()
         is_packed = name.endswith((".packed", ".jpg", ".png"))
-        optional = name.startswith("examples/") or name in ("README.md", "LICENSE", "runtime/README.md")
         compressed = len(content) if is_packed else len(gzip.compress(content, 6))
-        files.append(SiteFile(name, len(content), compressed, optional))
+        files.append(SiteFile(name, len(content), compressed, _is_optional(name)))
     return sorted(files, key=lambda file: -file.compressed)
+
+
+def _is_optional(name: str) -> bool:
+    return name.startswith("examples/") or name in ("README.md", "LICENSE")

@@ -37,7 +37,7 @@ def read_package(members: Sequence[str]) -> dict[str, bytes]:
 
 
 def _download(archive: Path) -> bytes:
-    registry = os.environ.get("npm_config_registry", REGISTRY).rstrip("/")
+    registry = os.environ.get("npm_config_registry", REGISTRY).rstrip("/")  # noqa: SIM112 - npm's own name
     address = f"{registry}/{PACKAGE}/-/{archive.name}"
     try:
         content = fetch(address, _MAX_BYTES)

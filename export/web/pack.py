@@ -1,7 +1,7 @@
 """Compression of what a visitor downloads. Hosts seldom compress such files, so they are compressed here.
 
-A half-precision number has a byte of sign, exponent and leading digits, which repeats often, and a byte of random digits.
-Apart from each other, they take a tenth less after gzip than in turns. A packed file holds everything else, then the
+A half-precision number has a byte of sign, exponent and leading digits, which repeats often, and a byte of random
+digits. Apart from each other, they take a tenth less after gzip than in turns. A packed file holds everything else, then the
 high bytes of all such numbers, then their low bytes; `site/graphs.js` puts them together again.
 """
 
@@ -23,7 +23,7 @@ def pack(content: bytes, halves: list[tuple[int, int]]) -> bytes:
 
     Args:
         content: the file.
-        halves: (start, length) in bytes of its half-precision numbers, whose two bytes are separated.
+        halves: (start, length) in bytes of its half-precision numbers; their two bytes are separated.
     """
     values = np.frombuffer(content, np.uint8)
     pairs = [values[start : start + length].reshape(-1, 2) for start, length in halves]

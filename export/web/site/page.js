@@ -106,7 +106,6 @@ function showForm() {
   image.hidden = !results[form];
   if (results[form]) image.src = results[form];
   image.alt = text(form);
-  find('#frame').classList.toggle('squares', form === 'cutout');
   find('#background').disabled = form !== 'cutout';
 }
 

@@ -145,7 +145,8 @@ export function gaussianBlur(source, [h, w], radius) {
 
 function boxBlur(source, lines, length, lineStep, step, radius) {
   const target = new Uint8Array(source.length), reach = Math.floor(radius);
-  const inner = Math.floor(2 ** 24 / (Math.fround(radius * 2) + 1)), outer = Math.floor((2 ** 24 - (reach * 2 + 1) * inner) / 2);
+  const inner = Math.floor(Math.fround(2 ** 24 / Math.fround(radius * 2 + 1))); // Pillow divides in float32
+  const outer = Math.floor((2 ** 24 - (reach * 2 + 1) * inner) / 2);
   for (let line = 0; line < lines; line += 1) {
     const at = (i) => source[line * lineStep + Math.min(length - 1, Math.max(0, i)) * step];
     let sum = 0;

@@ -35,8 +35,9 @@ self.addEventListener('fetch', (event) => {
 async function answer(request) {
   const cache = await caches.open(PAGE), { pathname } = new URL(request.url);
   const address = pathname.endsWith('/') ? addressOf('index.html') : request.url;
-  const found = await cache.match(address, { ignoreSearch: true }) || await fetch(request);
+  const known = await cache.match(address, { ignoreSearch: true }), found = known || await fetch(request);
   if (!found.ok) return found;
+  if (!known && request.url.startsWith(addressOf('examples/'))) await cache.put(request.url, found.clone());
   const headers = new Headers(found.headers);
   for (const [name, value] of Object.entries(HEADERS)) headers.set(name, value);
   return new Response(found.body, { status: found.status, statusText: found.statusText, headers });
