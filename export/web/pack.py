@@ -1,8 +1,8 @@
 """Compression of what a visitor downloads. Hosts seldom compress such files, so they are compressed here.
 
 A half-precision number has a byte of sign, exponent and leading digits, which repeats often, and a byte of random
-digits. Apart from each other, they take a tenth less after gzip than in turns. A packed file holds everything else, then the
-high bytes of all such numbers, then their low bytes; `site/graphs.js` puts them together again.
+digits. Apart from each other, they take a tenth less after gzip than in turns. A packed file holds everything else,
+then the high bytes of all such numbers, then their low bytes; `site/graphs.js` puts them together again.
 """
 
 from __future__ import annotations

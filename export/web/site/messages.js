@@ -28,12 +28,17 @@ export async function matteMessage(matte, photo, key, withPixels, withCandidates
   return message;
 }
 
-export async function maskMessage(segment, key) {
-  return { key, chosen: segment.chosen, overlay: await alphaImage(segment.storedMask.full().map((value) => value * 255), segment.storedMask.size, MASK_LONGEST) };
+export async function maskMessage(segment, photo, key, withCandidates) {
+  const message = { key, chosen: segment.chosen, overlay: await maskImage(segment.storedMask, MASK_LONGEST) };
+  return withCandidates ? { ...message, candidates: await candidateMessages(segment, photo) } : message;
 }
 
 export function previewImage(segment) {
-  return alphaImage(segment.storedMask.full().map((value) => value * 255), segment.storedMask.size, PREVIEW);
+  return maskImage(segment.storedMask, PREVIEW);
+}
+
+function maskImage(mask, longest) {
+  return alphaImage(mask.full().map((value) => value * 255), mask.size, longest);
 }
 
 export function toUint8(alpha) {

@@ -45,7 +45,9 @@ function showProgress(share) {
 // The canvas ------------------------------------------------------------------------------------------------------------
 
 const props = { value: { kind: 'no_photo', text: '', error: false } }, watchers = [];
+const REST = 150; // ms
 let addresses = []; // of the images of the open photo
+let prompts = 0; // sent so far
 
 const events = {
   uploaded: ({ file }) => worker.postMessage({ kind: 'open', file, name: file.name, ops: [] }),
@@ -54,11 +56,17 @@ const events = {
     deliver({ kind: 'busy', text: text('opening', { name }) });
     worker.postMessage({ kind: 'open', address: new URL(file, import.meta.url).href, name: file.replace(/.*[/]/, ''), ops });
   },
-  prompt: (message) => worker.postMessage({ ...message, kind: 'prompt', touching: find('#touching').checked }),
+  prompt: (message) => {
+    prompts += 1;
+    worker.postMessage({ ...message, kind: 'prompt', touching: find('#touching').checked });
+  },
   save: () => download(),
 };
 const server = {
-  preview: async (message) => {
+  preview: async (message) => { // only when the pointer rests: the click itself would have to wait for the preview
+    const before = prompts;
+    await new Promise((resolve) => { setTimeout(resolve, REST); });
+    if (prompts !== before) return null;
     const { value } = await call({ kind: 'preview', message });
     return value && URL.createObjectURL(value);
   },

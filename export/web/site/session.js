@@ -11,6 +11,7 @@ const UNSURE = 0.7, KEPT_BYTES = 400e6;
 const MAIN_OBJECT = [{ kind: 'main' }];
 
 const hasForeground = (ops) => ops.some(({ kind, label }) => kind === 'main' || kind === 'box' || (kind !== 'candidate' && label === 1));
+const keyOf = (...parts) => JSON.stringify(parts);
 const isMainObject = (ops) => ops.length === 1 && ops[0].kind === 'main';
 
 export class Session {
@@ -32,7 +33,7 @@ export class Session {
 
   async segment(ops) {
     if (await this.isAnotherObject(ops)) return this.segment(ops.slice(1));
-    return this.keep(['segment', ops], async () => {
+    return this.keep(keyOf('segment', ops), async () => {
       const last = ops[ops.length - 1], earlier = ops.slice(0, -1);
       if (last.kind === 'main') return this.scene.findMainObject();
       if (last.kind === 'candidate') return this.scene.alternatives(await this.segment(earlier))[last.index];
@@ -42,7 +43,7 @@ export class Session {
   }
 
   async matte(ops, byMask) {
-    return this.keep(['matte', ops, byMask], async () => this.scene.refine(await this.segment(ops), byMask));
+    return this.keep(keyOf('matte', ops, byMask), async () => this.scene.refine(await this.segment(ops), byMask));
   }
 
   // What a click would give, as an image; null if there is nothing.
@@ -54,17 +55,23 @@ export class Session {
     return segment.isEmpty ? null : previewImage(segment);
   }
 
-  // The masks, without soft edges, in the form of `answer`; null if the mattes are there already. Masks take a fraction of the time.
-  async answerWithMasks({ objects, active, turn, touching }) {
-    const reply = { kind: 'mattes', token: this.token, turn, mattes: {}, text: '', error: false };
-    let isNew = false;
+  // As `answer`, with masks in place of the mattes that are not there yet; null if all are. A mask takes a fraction of the time.
+  async answerWithMasks({ objects, active, turn, have, touching }) {
+    const reply = { kind: 'mattes', token: this.token, turn, mattes: {}, text: '', error: false }, known = new Set(have);
+    let hasMasks = false;
     for (const { id, ops, visible } of objects) {
       if (!hasForeground(ops) || !(visible || id === active)) continue;
-      const segment = await this.segment(ops).catch(() => null); // `answer` reports it
-      isNew ||= !this.kept.has(JSON.stringify(['matte', ops, touching]));
-      if (segment && !segment.isEmpty) reply.mattes[id] = await maskMessage(segment, JSON.stringify([this.token, ops]));
+      const matte = this.kept.get(keyOf('matte', ops, touching)), key = keyOf(this.token, ops, touching), isSelected = id === active;
+      if (matte) {
+        reply.mattes[id] = await matteMessage(matte, this.photo, key, !known.has(key), isSelected);
+      } else if (matte === undefined) {
+        const segment = await this.segment(ops).catch(() => null); // `answer` reports it
+        if (!segment || segment.isEmpty) continue;
+        reply.mattes[id] = await maskMessage(segment, this.photo, keyOf(this.token, ops), isSelected);
+        hasMasks = true;
+      }
     }
-    return isNew && Object.keys(reply.mattes).length ? reply : null;
+    return hasMasks ? reply : null;
   }
 
   // Mattes of all visible objects, and a line about the selected one.
@@ -79,7 +86,7 @@ export class Session {
       if (!visible && !isSelected) continue;
       const [matte, line, failed] = await this.describe(name, ops, touching);
       if (matte) {
-        const key = JSON.stringify([this.token, ops, touching]);
+        const key = keyOf(this.token, ops, touching);
         reply.mattes[id] = await matteMessage(matte, this.photo, key, !known.has(key), isSelected);
       }
       if (isSelected) Object.assign(reply, { text: line, error: failed });
@@ -121,8 +128,8 @@ export class Session {
     }, this.photo.size);
   }
 
-  async keep(what, make) { // the newest values, so that undo answers at once
-    const key = JSON.stringify(what), known = this.kept.get(key);
+  async keep(key, make) { // the newest values, so that undo answers at once
+    const known = this.kept.get(key);
     const value = known === undefined ? await make() : known;
     this.kept.delete(key);
     this.kept.set(key, value);

@@ -42,6 +42,7 @@ const handlers = {
     if (own !== String(token)) return;
     session = opened;
     shown = null;
+    previewTime = 0;
     postMessage({ kind: 'reply', reply: session.opened(ops) });
   },
 

@@ -141,6 +141,10 @@ def test_the_cutout_has_clean_colours_and_nothing_hidden(visitor, matting) -> No
     difference = np.abs(found[..., :3].astype(int) - expected[..., :3]).max(-1)
     assert visible.mean() > 0.2 and (difference[visible] > 2).mean() <= 1e-3  # alphas that differ by a rounding
     assert not found[found[..., 3] == 0].any()
+    visitor.tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visitor.tab.locator("#copy").click()
+    expect(visitor.tab.locator("#problem")).to_have_text("Copied.")
+    assert visitor.tab.evaluate("() => navigator.clipboard.read().then(([item]) => item.types)") == ["image/png"]
 
 
 def test_a_colour_behind_the_object(visitor) -> None:
@@ -152,6 +156,17 @@ def test_a_colour_behind_the_object(visitor) -> None:
     share = cutout[..., 3:] / 255
     expected = cutout[..., :3] * share + np.array([0x20, 0xA0, 0xFF]) * (1 - share)
     assert found.shape[2] == 3 and np.abs(found - expected).max() <= 1  # rounding
+
+
+def test_two_objects_are_cut_out_together(visitor) -> None:
+    visitor.open_and_wait(EXAMPLES / "flower.jpg")
+    first = visitor.pixels("alpha")
+    visitor.press("n")
+    visitor.wait_for_answer("Click on the object")
+    visitor.click(500, 400)
+    visitor.wait_for_answer("Object 2 found")
+    both = visitor.pixels("alpha").astype(int)
+    assert (both >= first.astype(int) - 1).all() and (both > 127).sum() > 1.05 * (first > 127).sum()
 
 
 def test_files_that_cannot_be_used_are_described(visitor, tmp_path) -> None:
