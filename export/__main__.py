@@ -1,4 +1,4 @@
-"""The command line `python -m export graphs | edge | check | flavour | bench | prepare | grounding | ...`.
+"""The command line `python -m export COMMAND`, from `graphs` to `web`.
 
 Each command has its parser beside its function, and imports what it needs only when it runs.
 """
@@ -71,7 +71,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m export", description="torch checkpoints to ONNX graphs")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     of_graphs = (add_graphs, add_edge, add_skeletons, add_check, add_flavour, add_bench)
-    for add in (*of_graphs, add_prepare, add_grounding, add_triton):
+    for add in (*of_graphs, add_prepare, add_grounding, add_triton, add_web):
         add(commands)
     arguments = parser.parse_args(argv)
     if getattr(arguments, "runtime", None):
@@ -317,6 +317,24 @@ def run_triton(arguments: argparse.Namespace) -> int:
     from mam.folders import find_graphs
 
     write_repository(find_graphs(arguments.graphs), arguments.out, on_file=_print_size)
+    return 0
+
+
+def add_web(commands: Any) -> None:
+    """Add the command `web`."""
+    web = commands.add_parser("web", help="write the whole tool as a folder of static files that run in a browser")
+    web.set_defaults(run=run_web)
+    web.add_argument("--graphs", type=Path, help="a folder of graphs, or a prepared model; default: the embedded one")
+    web.add_argument("--out", type=Path, required=True, help="folder for the site; an earlier one is replaced")
+
+
+def run_web(arguments: argparse.Namespace) -> int:
+    """Write the site; prints the sizes of its files and how to serve it."""
+    from export.web.build import build_site, table
+    from mam.folders import find_graphs
+
+    print(table(build_site(find_graphs(arguments.graphs), arguments.out)))
+    print(f"serve it: python -m http.server -d {arguments.out} 8000")
     return 0
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import gradio as gr
 
-from demo.canvas.protocol import PreviewRequest, Reply, limits_as_javascript
+from demo.canvas.protocol import SOURCES, PreviewRequest, Reply, limits_as_javascript
 from demo.texts import tables_as_javascript
 
 _HERE = Path(__file__).parent
-_SCRIPTS = ("state", "transport", "draw", "panels", "input")
+_SCRIPTS = (*SOURCES["scripts"], "gradio")
 
 
 class PromptCanvas(gr.HTML):

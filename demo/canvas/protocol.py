@@ -34,6 +34,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
 from demo.session import Op, SceneObject, Session
@@ -44,17 +45,19 @@ from mam import PromptError
 class Limits:
     """Bounds that the browser respects and the server enforces."""
 
-    objects: int = 20
-    ops_per_object: int = 64
-    ops: int = 200  # on all objects together
-    stroke_points: int = 600
-    name_length: int = 60
-    text_length: int = 1000
-    found_boxes: int = 12
-    upload_megabytes: int = 50
+    objects: int
+    ops_per_object: int
+    ops: int  # on all objects together
+    stroke_points: int
+    name_length: int
+    text_length: int
+    found_boxes: int
+    upload_megabytes: int
 
 
-LIMITS = Limits()
+SOURCES: dict[str, Any] = json.loads(Path(__file__).with_name("canvas.json").read_text("utf-8"))
+"""The scripts of the canvas in their order, and the limits; `export/web` builds its page from the same file."""
+LIMITS = Limits(**SOURCES["limits"])
 
 
 def limits_as_javascript() -> str:

@@ -1,0 +1,217 @@
+"""The build of the site: its own files, the canvas and the texts of `demo`, the packed graphs and onnxruntime-web.
+
+Files of `demo` are read, not imported: the page and the site share the canvas's sources, and nothing imports `demo`.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+import io
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageOps
+
+from export.web.npm import VERSION, read_package
+from export.web.pack import half_ranges, pack
+from mam import __version__
+from mam.contract import GRAPHS
+from mam.errors import GraphError, InputError
+from mam.images import open_photo
+from mam.runtime import load_graphs
+
+BUDGET = 15_000_000
+"""Compressed bytes that a first visit may take."""
+
+_HERE = Path(__file__).parent
+_DEMO = _HERE.parents[1] / "demo"
+_RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs")
+_WASM = "ort-wasm-simd-threaded.wasm"
+_THUMBNAIL = 168  # pixels
+
+
+@dataclass(frozen=True)
+class SiteFile:
+    """A file of the site.
+
+    Attributes:
+        name: its path in the folder.
+        size: in bytes.
+        compressed: bytes after gzip, which is what hosts send; `size` for a file that is compressed already.
+        optional: not needed by a first visit.
+    """
+
+    name: str
+    size: int
+    compressed: int
+    optional: bool
+
+
+def build_site(graphs: Path, out: Path) -> list[SiteFile]:
+    """Write the site.
+
+    Args:
+        graphs: a folder of exported graphs.
+        out: the folder to write; an earlier site in it is replaced.
+
+    Returns:
+        Its files, the largest first.
+
+    Raises:
+        GraphError: `graphs` is no complete set, or its weights are in separate files.
+        InputError: `out` holds something else.
+        MamError: onnxruntime-web cannot be downloaded.
+    """
+    _check_out(out)
+    policy = load_graphs(graphs, "cpu").policy  # checks the set
+    runtime = read_package([f"dist/{name}" for name in (*_RUNTIME, _WASM)])
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(_HERE / "site", out)
+    for folder in ("model", "runtime", "examples"):
+        (out / folder).mkdir()
+    for name in _RUNTIME:
+        (out / "runtime" / name).write_bytes(_without_source_map(runtime[f"dist/{name}"]))
+    model = {"runtime": _write_packed(out, _WASM, runtime[f"dist/{_WASM}"], [])}
+    for graph in GRAPHS:
+        path = graphs / graph.file
+        if path.with_name(f"{path.name}.data").exists():
+            raise GraphError(f"{path} has its weights in a separate file: it is too large for a browser.")
+        model[graph.name] = _write_packed(out, graph.file, path.read_bytes(), half_ranges(path))
+    policy_values = {
+        "cropMargin": policy.crop_margin,
+        "multimask": policy.multimask,
+        "mainObject": policy.main_object,
+    }
+    examples = _copy_examples(out)
+    _write_module(out / "model.js", MODEL={"files": model, "policy": policy_values}, EXAMPLES=examples)
+    _write_texts(out)
+    _write_canvas(out)
+    (out / "local.js").unlink()
+    (out / "README.md").write_text(
+        (_HERE / "README_site.md").read_text("utf-8").format(version=__version__, runtime=VERSION), "utf-8"
+    )
+    shutil.copy(_HERE.parents[1] / "LICENSE", out / "LICENSE")
+    _write_service_worker(out, [str(file["file"]) for file in model.values()])
+    return _list_files(out)
+
+
+def table(files: list[SiteFile]) -> str:
+    """Return the sizes of the files, and their sum, as text."""
+    lines = [f"{'file':44} {'bytes':>12} {'compressed':>12}"]
+    for file in files:
+        lines.append(f"{file.name:44} {file.size:12,} {file.compressed:12,}{'  on demand' if file.optional else ''}")
+    first = [file for file in files if not file.optional]
+    size, compressed = sum(file.size for file in first), sum(file.compressed for file in first)
+    lines.append(f"{'first visit':44} {size:12,} {compressed:12,}  of {BUDGET:,}")
+    return "\n".join(lines)
+
+
+def _check_out(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; expected a folder to write.")
+    if out.is_dir() and any(out.iterdir()) and not (out / "service_worker.js").exists():
+        raise InputError(f"{out} holds something other than an earlier site; choose an empty folder.")
+
+
+def _write_packed(out: Path, name: str, content: bytes, halves: list[tuple[int, int]]) -> dict[str, Any]:
+    """Write a packed file with its checksum in its name; returns what graphs.js needs to read it."""
+    packed = pack(content, halves)
+    digest = hashlib.sha256(packed).hexdigest()[:12]
+    file = f"model/{name}-{digest}.packed"
+    (out / file).write_bytes(packed)
+    return {"file": file, "bytes": len(packed), "halves": halves}
+
+
+def _copy_examples(out: Path) -> dict[str, Any]:
+    """Copy the examples of the page; returns their files and prompts by name."""
+    examples = {}
+    for file, ops in json.loads((_DEMO / "examples" / "prompts.json").read_text("utf-8")).items():
+        shutil.copy(_DEMO / "examples" / file, out / "examples" / file)
+        examples[Path(file).stem] = {"file": f"examples/{file}", "ops": ops}
+    shutil.copy(_DEMO / "examples" / "README.md", out / "examples" / "README.md")
+    return examples
+
+
+def _write_texts(out: Path) -> None:
+    """Write the texts of the page and of the site as one module; `site/texts.js` has the functions."""
+    tables = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((_DEMO / "texts").glob("*.json"))}
+    for language, texts in json.loads((_HERE / "texts.json").read_text("utf-8")).items():
+        tables[language].update(texts)
+    path = out / "texts.js"
+    path.write_text(_declaration("TEXTS", tables) + path.read_text("utf-8"), "utf-8")
+
+
+def _write_canvas(out: Path) -> None:
+    """Write the canvas: its template into the page, its style within `#canvas`, its scripts as one function."""
+    canvas = _DEMO / "canvas"
+    sources = json.loads((canvas / "canvas.json").read_text("utf-8"))
+    buttons = "".join(
+        f'<button type="button" data-example="{html.escape(Path(file).stem)}"><img src="{_thumbnail(file)}" alt="">'
+        "</button>"
+        for file in json.loads((_DEMO / "examples" / "prompts.json").read_text("utf-8"))
+    )
+    template = (canvas / "template.html").read_text("utf-8").replace("<!-- examples -->", buttons)
+    page = out / "index.html"
+    page.write_text(page.read_text("utf-8").replace("<!-- canvas -->", template), "utf-8")
+    (out / "canvas.css").write_text("#canvas {\n" + (canvas / "style.css").read_text("utf-8") + "}\n", "utf-8")
+    scripts = [(canvas / "js" / f"{name}.js").read_text("utf-8") for name in sources["scripts"]]
+    body = "\n".join([*scripts, (out / "local.js").read_text("utf-8")])
+    head = f"import {{ TEXTS }} from './texts.js';\n\nconst LIMITS = {json.dumps(sources['limits'])};\n\n"
+    function = f"export function mountCanvas(element, props, server, trigger, watch) {{\n{body}}}\n"
+    (out / "canvas.js").write_text(head + function, "utf-8")
+
+
+def _thumbnail(file: str) -> str:
+    """Return a data URL of a square thumbnail of an example."""
+    photo = Image.fromarray(open_photo(_DEMO / "examples" / file).pixels)
+    stream = io.BytesIO()
+    ImageOps.fit(photo, (_THUMBNAIL, _THUMBNAIL), Image.Resampling.LANCZOS).save(stream, "JPEG", quality=80)
+    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+def _write_service_worker(out: Path, model: list[str]) -> None:
+    """Put the list of files, and a version that changes with them, in front of the service worker's script."""
+    path = out / "service_worker.js"
+    page = sorted(str(file.relative_to(out).as_posix()) for file in out.rglob("*") if file.is_file())
+    page = [name for name in page if name not in model and not _is_optional(name)]
+    digest = hashlib.sha256()
+    for name in page:
+        digest.update(name.encode() + (out / name).read_bytes())
+    page.remove(path.name)
+    head = _declaration("VERSION", digest.hexdigest()[:12]) + _declaration("FILES", {"page": page, "model": model})
+    path.write_text(head.replace("export ", "") + path.read_text("utf-8"), "utf-8")
+
+
+def _write_module(path: Path, **values: object) -> None:
+    path.write_text("".join(_declaration(name, value) for name, value in values.items()), "utf-8")
+
+
+def _declaration(name: str, value: object) -> str:
+    return f"export const {name} = {json.dumps(value, ensure_ascii=False)};\n"
+
+
+def _without_source_map(script: bytes) -> bytes:
+    """Remove the address of a source map, which the site does not have."""
+    return script.partition(b"//# sourceMappingURL=")[0]
+
+
+def _list_files(out: Path) -> list[SiteFile]:
+    files = []
+    for path in sorted(out.rglob("*")):
+        if not path.is_file():
+            continue
+        name, content = path.relative_to(out).as_posix(), path.read_bytes()
+        is_packed = name.endswith((".packed", ".jpg", ".png"))
+        compressed = len(content) if is_packed else len(gzip.compress(content, 6))
+        files.append(SiteFile(name, len(content), compressed, _is_optional(name)))
+    return sorted(files, key=lambda file: -file.compressed)
+
+
+def _is_optional(name: str) -> bool:
+    return name.startswith("examples/") or name in ("README.md", "LICENSE")

@@ -1,0 +1,54 @@
+"""onnxruntime-web, taken from its npm package: a pinned version, verified, and cached after the first download."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import os
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from mam.errors import InputError, MamError
+from mam.fetch import fetch
+from mam.weights.cache import cache_folder
+from mam.writing import write_content
+
+PACKAGE = "onnxruntime-web"
+# Later releases are larger: with 1.30.0 the site exceeds 15 MB, at about the same speed.
+VERSION = "1.24.3"
+INTEGRITY = "sha512-41dDq7fxtTm0XzGE7N0d6m8FcOY8EWtUA65GkOixJPB/G7DGzBmiDAnVVXHznRw9bgUZpb+4/1lQK/PNxGpbrQ=="
+REGISTRY = "https://registry.npmjs.org"
+_MAX_BYTES = 100_000_000
+
+
+def read_package(members: Sequence[str]) -> dict[str, bytes]:
+    """Return files of the package by their paths in it; `$npm_config_registry` replaces the public registry.
+
+    Raises:
+        MamError: the package cannot be downloaded, or is not the pinned one.
+    """
+    archive = cache_folder() / "npm" / f"{PACKAGE}-{VERSION}.tgz"
+    content = archive.read_bytes() if archive.is_file() else _download(archive)
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as package:
+        files = {name: package.extractfile(f"package/{name}") for name in members}
+        return {name: file.read() for name, file in files.items() if file is not None}
+
+
+def _download(archive: Path) -> bytes:
+    registry = os.environ.get("npm_config_registry", REGISTRY).rstrip("/")  # noqa: SIM112 - npm's own name
+    address = f"{registry}/{PACKAGE}/-/{archive.name}"
+    try:
+        content = fetch(address, _MAX_BYTES)
+    except InputError as error:
+        raise MamError(
+            f"{PACKAGE} {VERSION} is needed once: {error} Without a network, run `npm pack {PACKAGE}@{VERSION}` "
+            f"elsewhere and place the file at {archive}; $npm_config_registry chooses another registry."
+        ) from error
+    found = "sha512-" + base64.b64encode(hashlib.sha512(content).digest()).decode()
+    if found != INTEGRITY:
+        raise MamError(f"{address} is not the pinned package: its integrity is {found}, expected {INTEGRITY}.")
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    write_content(content, archive)
+    return content

@@ -1,0 +1,62 @@
+// The finished image: the shown objects with clean colours, alone or over a background, or their alpha. As mam/composition.py.
+
+import { foregroundColours } from './foreground.js';
+import { toUint8 } from './messages.js';
+import { decode, downsample, downsampledSize } from './photo.js';
+import { resize } from './pillow.js';
+import { encodePng } from './png.js';
+
+const LONGEST = 1280; // pixels of a preview
+
+// 1 - (1 - a)(1 - b) at each pixel.
+export function mergeAlphas(alphas) {
+  const total = alphas[0].full();
+  for (const alpha of alphas.slice(1)) alpha.full().forEach((value, i) => { total[i] += value - total[i] * value; });
+  return total;
+}
+
+// A background from what the page sends: null, a colour [r, g, b], or a bitmap.
+export async function readBackground(chosen) {
+  if (typeof chosen === 'string') return [1, 3, 5].map((at) => parseInt(chosen.slice(at, at + 2), 16));
+  return chosen && decode(chosen, chosen.name);
+}
+
+// Previews for the page: {cutout, alpha} as PNG.
+export async function drawPreviews(photo, alphas, background) {
+  const merged = mergeAlphas(alphas), size = downsampledSize(photo.size, LONGEST);
+  if (!photo.small) photo.small = downsample(photo, LONGEST);
+  const alpha = toUint8(size ? resize(merged, photo.size, size, 'box') : merged);
+  return { cutout: await compose(photo.small, alpha, background), alpha: await encodePng(alpha, photo.small.size, 1) };
+}
+
+// A file at full size, "cutout" or "alpha".
+export function save(photo, alphas, form, background) {
+  const alpha = toUint8(mergeAlphas(alphas));
+  return form === 'alpha' ? encodePng(alpha, photo.size, 1) : compose(photo, alpha, background);
+}
+
+function compose(photo, alpha, background) {
+  const colours = foregroundColours(photo.pixels, alpha, photo.size), behind = background && fill(background, photo.size);
+  const bands = behind ? 3 : 4, pixels = behind || new Uint8Array(bands * alpha.length);
+  for (let i = 0; i < alpha.length; i += 1) {
+    if (!alpha[i]) continue; // no trace of the rest of the photo is left in the file
+    const from = photo.alpha && photo.alpha[i] < 255 ? photo.straight : colours; // where it was transparent, its colours are known
+    const share = behind ? alpha[i] / 255 : 1;
+    for (let c = 0; c < 3; c += 1) pixels[bands * i + c] = from[3 * i + c] * share + pixels[bands * i + c] * (1 - share) + 0.5;
+    if (!behind) pixels[4 * i + 3] = alpha[i];
+  }
+  return encodePng(pixels, photo.size, bands);
+}
+
+function fill(background, [h, w]) { // (h, w, 3) of one colour, or of an image that covers the frame
+  if (Array.isArray(background)) return new Uint8Array(3 * h * w).map((_, i) => background[i % 3]);
+  const scale = Math.max(w / background.width, h / background.height), pen = new OffscreenCanvas(w, h).getContext('2d');
+  const width = background.width * scale, height = background.height * scale;
+  pen.imageSmoothingQuality = 'high';
+  pen.fillStyle = '#fff';
+  pen.fillRect(0, 0, w, h);
+  pen.drawImage(background, (w - width) / 2, (h - height) / 2, width, height);
+  const { data } = pen.getImageData(0, 0, w, h), pixels = new Uint8Array(3 * h * w);
+  for (let i = 0; i < h * w; i += 1) pixels.set([data[4 * i], data[4 * i + 1], data[4 * i + 2]], 3 * i);
+  return pixels;
+}

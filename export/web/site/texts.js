@@ -1,0 +1,8 @@
+
+const wanted = navigator.language.split('-')[0];
+
+export const language = TEXTS[wanted] ? wanted : 'en';
+
+export function text(key, values) {
+  return TEXTS[language][key].replace(/[{]([a-z]+)[}]/g, (_, name) => values[name]);
+}

@@ -1,0 +1,99 @@
+// The Web Worker that holds the model and the photo, so that the page stays responsive. It handles one message after the other:
+//
+//   start    {mostPixels}            downloads the model; answers with `progress`, then `ready`
+//   open     {file | address, name, ops}   answers with a reply for the canvas (demo/canvas/protocol.py)
+//   prompt   a PromptMessage and `touching`; answers with the masks, then the mattes, then with previews of the result
+//   preview  {id, message}           answers with an image or null
+//   save     {id, form}              answers with a file
+//   background {background}          null, a colour "#rrggbb" or a file; answers with new previews
+//
+// Answers to messages with an `id` repeat it. Images are Blobs.
+
+import { loadGraphs } from './graphs.js';
+import { PhotoError } from './photo.js';
+import { drawPreviews, readBackground, save } from './result.js';
+import { Session } from './session.js';
+import { text } from './texts.js';
+
+const SLOW = 300; // ms; previews under the pointer that take longer would delay the click that follows
+
+let graphs = null, mostPixels = 0, session = null, shown = null; // shown: the objects of the last answer
+let token = 0, waiting = 0, previewTime = 0, background = null;
+let queue = Promise.resolve();
+
+onmessage = ({ data }) => {
+  if (data.kind === 'open') data.token = String(token += 1); // what is about an older photo is skipped
+  waiting += 1;
+  queue = queue.then(() => { waiting -= 1; return handlers[data.kind](data); }).catch((error) => report(error, data));
+};
+
+const handlers = {
+  async start(message) {
+    mostPixels = message.mostPixels;
+    graphs = await loadGraphs((received, total) => postMessage({ kind: 'progress', received, total }));
+    postMessage({ kind: 'ready', threads: graphs.threads });
+  },
+
+  async open({ file, address, name, ops, token: own }) {
+    if (!graphs) throw new PhotoError(text('no_model'));
+    if (own !== String(token)) return;
+    const content = file || await (await fetch(address)).blob();
+    const opened = await Session.open(graphs, content, name, own, mostPixels);
+    if (own !== String(token)) return;
+    session = opened;
+    shown = null;
+    previewTime = 0;
+    postMessage({ kind: 'reply', reply: session.opened(ops) });
+  },
+
+  async prompt(message) {
+    if (!session || message.token !== session.token || session.token !== String(token)) return;
+    const masks = await session.answerWithMasks(message);
+    if (masks) {
+      postMessage({ kind: 'reply', reply: masks });
+      postMessage({ kind: 'reply', reply: { kind: 'busy', text: text('refining') } });
+      await new Promise((resolve) => { setTimeout(resolve); }); // lets a newer message in
+      if (waiting) return;
+    }
+    const reply = await session.answer(message);
+    shown = { objects: message.objects, touching: message.touching };
+    postMessage({ kind: 'reply', reply });
+    setTimeout(() => { queue = queue.then(() => draw(message)).catch((error) => report(error, message)); });
+  },
+
+  async preview({ id, message }) {
+    const isOpen = session && message.token === session.token, begun = performance.now();
+    const image = isOpen && !waiting && previewTime < SLOW ? await session.preview(message).catch(() => null) : null; // the click itself reports errors
+    if (image) previewTime = performance.now() - begun;
+    postMessage({ kind: 'answer', id, value: image });
+  },
+
+  async background({ background: chosen }) {
+    background = await readBackground(chosen);
+    if (session && shown) await draw({ ...shown, token: session.token });
+  },
+
+  async save({ id, form }) {
+    const alphas = session && shown ? await session.alphas(shown.objects, shown.touching) : [];
+    postMessage({ kind: 'answer', id, value: alphas.length ? await save(session.photo, alphas, form, background) : null, name: session && session.photo.name });
+  },
+};
+
+async function draw(message) { // unless something newer waits
+  if (waiting || !session || message.token !== session.token) return;
+  const alphas = await session.alphas(message.objects, message.touching);
+  const previews = alphas.length ? await drawPreviews(session.photo, alphas, background) : null;
+  postMessage({ kind: 'result', previews });
+}
+
+function report(error, { id, kind }) {
+  const isExpected = error instanceof PhotoError;
+  if (!isExpected) console.warn(error);
+  if (id !== undefined) return postMessage({ kind: 'answer', id, value: null, error: text('failed') });
+  if (kind === 'background') return postMessage({ kind: 'problem', text: isExpected ? error.message : text('failed') });
+  if (kind === 'start') return postMessage({ kind: 'broken', text: text('no_model') });
+  const words = isExpected ? error.message : text('failed');
+  if (kind === 'open' && session) token = Number(session.token); // the photo that is open stays
+  const reply = session ? { kind: 'failure', text: words } : { kind: 'no_photo', text: words, error: true };
+  return postMessage({ kind: 'reply', reply });
+}

@@ -1,0 +1,214 @@
+"""The built site in real Chromium, through a plain server of static files: a visit from the photo to the file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import BrowserContext, expect
+
+from demo.engine import Engine
+from demo.session import Op
+from mam.composite import to_uint8
+from tests.conftest import EXAMPLES
+from tests.demo.visitor import Visitor
+
+MAIN = Op("main")
+# A click beside the main object or on it, and a box, in pixels of the photograph.
+PROMPTS = {
+    "astronaut.png": ((400, 150), (2, 5, 395, 510)),
+    "cat.png": ((200, 150), (20, 10, 380, 290)),
+    "coffee.png": ((300, 180), (120, 60, 520, 360)),
+}
+
+
+# Keeps the document that the page sent last.
+_RECORD = """const post = Worker.prototype.postMessage;
+Worker.prototype.postMessage = function (message, ...rest) {
+  if (message.kind === 'prompt') window.sentDocument = message;
+  return post.call(this, message, ...rest);
+};"""
+
+
+class SiteVisitor(Visitor):
+    """A visitor of the site, where the result is chosen by radio buttons and nothing is a request to a server."""
+
+    def wait_for_answer(self, text: str = "found") -> None:
+        """Wait until the canvas shows the mattes; the masks, which come first, have no text."""
+        self.tab.wait_for_function(
+            "(text) => document.querySelector('#canvas .stage').getAttribute('aria-busy') === 'false'"
+            " && document.querySelector('#canvas .message').textContent.includes(text)",
+            arg=text,
+            timeout=60_000,
+        )
+
+    def open_and_wait(self, path: Path = EXAMPLES / "flower.jpg") -> tuple[int, int]:
+        """Choose a photo and wait for the matte of its main object."""
+        before = self.canvas.get_attribute("data-photo") or ""
+        self.open(path)
+        expect(self.canvas).not_to_have_attribute("data-photo", before, timeout=60_000)
+        self.wait_for_answer()
+        self.size = Image.open(path).size
+        return self.size
+
+    def download(self, kind: str) -> tuple[str, bytes]:
+        """Name and contents of the file in one of the two forms."""
+        self.tab.locator(f"[name=form][value={kind}]").check()
+        button = self.tab.locator("#download")
+        expect(button).to_be_enabled(timeout=60_000)
+        with self.tab.expect_download(timeout=60_000) as download:
+            button.click()
+        return download.value.suggested_filename, Path(download.value.path()).read_bytes()
+
+    def pixels(self, kind: str) -> np.ndarray:
+        """The file as an array."""
+        return np.asarray(Image.open(io.BytesIO(self.download(kind)[1])))
+
+
+@pytest.fixture(scope="module")
+def context(browser) -> Iterator[BrowserContext]:
+    opened = browser.new_context(viewport={"width": 1280, "height": 720})
+    opened.add_init_script(_RECORD)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def first_tab(context, address) -> Iterator[SiteVisitor]:
+    """The first visit of this browser: on one thread, as nothing has sent the headers yet."""
+    visitor = SiteVisitor(context.new_page(), address)
+    visitor.tab.wait_for_function("() => document.body.dataset.model === 'ready'", timeout=90_000)
+    assert not visitor.tab.evaluate("crossOriginIsolated")
+    yield visitor
+    visitor.tab.close()
+
+
+@pytest.fixture()
+def visitor(first_tab) -> Iterator[SiteVisitor]:
+    """The same tab for every test, without problems so far."""
+    yield first_tab
+    assert first_tab.problems == [] and first_tab.outside == []
+
+
+def assert_equal(found: np.ndarray, matte: object) -> None:
+    """Same alpha within 2/255 on 99.9% of the pixels: float32 sums in another order, SIMD of 128 bits."""
+    expected = to_uint8(matte.alpha)
+    assert found.shape == expected.shape and expected.max() > 200
+    assert (np.abs(found.astype(int) - expected) > 2).mean() <= 1e-3
+
+
+@pytest.mark.parametrize("name", PROMPTS)
+def test_mattes_are_those_of_python(visitor, matting, name) -> None:
+    click, box = PROMPTS[name]
+    engine = Engine(matting)
+    session = engine.open(str(EXAMPLES / name))
+    visitor.open_and_wait(EXAMPLES / name)
+    main = visitor.pixels("alpha")
+    assert_equal(main, engine.matte(session, (MAIN,), "alpha"))
+    visitor.click(*click)
+    visitor.wait_for_answer()
+    point = next(op for op in ops_of(visitor) if op.kind == "point")
+    assert np.abs(np.array(point.xy) - click).max() < 2
+    assert_equal(visitor.pixels("alpha"), engine.matte(session, (MAIN, point), "alpha"))
+    visitor.press("z")
+    visitor.wait_for_answer()
+    assert np.array_equal(visitor.pixels("alpha"), main)
+    visitor.press("b")
+    visitor.drag(box[:2], box[2:])
+    visitor.wait_for_answer()
+    (drawn,) = [op for op in ops_of(visitor) if op.kind == "box"]
+    assert_equal(visitor.pixels("alpha"), engine.matte(session, (MAIN, drawn), "alpha"))
+    visitor.press("p")
+
+
+def ops_of(visitor: SiteVisitor) -> list[Op]:
+    """The prompts on the first object, as they were sent."""
+    sent = visitor.tab.evaluate("() => window.sentDocument.objects[0].ops")
+    return [Op(one["kind"], tuple(one.get("xy", ())), one.get("label", 1)) for one in sent]
+
+
+def test_the_cutout_has_clean_colours_and_nothing_hidden(visitor, matting) -> None:
+    visitor.open_and_wait(EXAMPLES / "cat.png")
+    name, _ = visitor.download("cutout")
+    assert name == "cat_cutout.png"
+    found, expected = visitor.pixels("cutout"), matting.open(EXAMPLES / "cat.png").matte().cutout()
+    visible = (found[..., 3] > 0) & (expected[..., 3] > 0)
+    difference = np.abs(found[..., :3].astype(int) - expected[..., :3]).max(-1)
+    assert visible.mean() > 0.2 and (difference[visible] > 2).mean() <= 1e-3  # alphas that differ by a rounding
+    assert not found[found[..., 3] == 0].any()
+    visitor.tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visitor.tab.locator("#copy").click()
+    expect(visitor.tab.locator("#problem")).to_have_text("Copied.")
+    assert visitor.tab.evaluate("() => navigator.clipboard.read().then(([item]) => item.types)") == ["image/png"]
+
+
+def test_a_colour_behind_the_object(visitor) -> None:
+    visitor.open_and_wait(EXAMPLES / "cat.png")
+    cutout = visitor.pixels("cutout")
+    visitor.tab.locator("#background").select_option("colour")
+    found = visitor.pixels("cutout")
+    visitor.tab.locator("#background").select_option("none")
+    share = cutout[..., 3:] / 255
+    expected = cutout[..., :3] * share + np.array([0x20, 0xA0, 0xFF]) * (1 - share)
+    assert found.shape[2] == 3 and np.abs(found - expected).max() <= 1  # rounding
+
+
+def test_two_objects_are_cut_out_together(visitor) -> None:
+    visitor.open_and_wait(EXAMPLES / "flower.jpg")
+    first = visitor.pixels("alpha")
+    visitor.press("n")
+    visitor.wait_for_answer("Click on the object")
+    visitor.click(500, 400)
+    visitor.wait_for_answer("Object 2 found")
+    both = visitor.pixels("alpha").astype(int)
+    assert (both >= first.astype(int) - 1).all() and (both > 127).sum() > 1.05 * (first > 127).sum()
+
+
+def test_files_that_cannot_be_used_are_described(visitor, tmp_path) -> None:
+    visitor.open_and_wait(EXAMPLES / "cat.png")
+    before = visitor.canvas.get_attribute("data-photo")
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    visitor.open(tmp_path / "bad.jpg")
+    expect(visitor.message).to_have_text("bad.jpg cannot be opened by this browser; choose a JPEG, PNG or WebP.")
+    assert visitor.canvas.get_attribute("data-photo") == before
+    visitor.click(200, 150)  # and the work goes on
+    visitor.wait_for_answer()
+
+
+def test_axe_finds_nothing_serious(visitor) -> None:
+    visitor.open_and_wait(EXAMPLES / "cat.png")
+    for scheme in ("light", "dark"):
+        visitor.tab.emulate_media(color_scheme=scheme)
+        report = Axe().run(visitor.tab).response
+        serious = [one for one in report["violations"] if one["impact"] in ("serious", "critical")]
+        assert [(one["id"], node["html"]) for one in serious for node in one["nodes"]] == [], scheme
+
+
+def test_a_second_visit_needs_no_network_and_has_threads(visitor, context, address) -> None:
+    visitor.tab.evaluate("() => navigator.serviceWorker.ready.then(() => {})")
+    again = context.new_page()
+    context.set_offline(True)
+    try:
+        second = SiteVisitor(again, address)
+        again.wait_for_function("() => document.body.dataset.model === 'ready'", timeout=90_000)
+        assert again.evaluate("crossOriginIsolated")  # onnxruntime uses threads then
+        second.open_and_wait(EXAMPLES / "cat.png")
+        assert second.problems == [] and second.outside == []
+    finally:
+        context.set_offline(False)
+        again.close()
+
+
+def test_an_example_opens_in_the_visitors_language(browser, address) -> None:
+    context = browser.new_context(locale="de-DE", viewport={"width": 390, "height": 844})
+    visitor = SiteVisitor(context.new_page(), address)
+    expect(visitor.tab.get_by_text("kein Foto verlässt dein Gerät")).to_be_visible()
+    visitor.tab.locator("#canvas [data-example=redpanda]").click()  # before the model is there
+    visitor.wait_for_answer("gefunden")
+    assert visitor.problems == [] and visitor.outside == []
+    context.close()
