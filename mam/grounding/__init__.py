@@ -11,12 +11,13 @@ the tests.
 from mam.grounding.boxes import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBox, FoundBoxes
 from mam.grounding.canvas import Canvas
 from mam.grounding.loader import GroundingLoader, load_default
-from mam.grounding.model import MODELS, TOKENIZER, Grounding
+from mam.grounding.model import MODELS, NAME, TOKENIZER, Grounding
 from mam.grounding.phrases import Phrases
 
 __all__ = [
     "BOX_THRESHOLD",
     "MODELS",
+    "NAME",
     "NMS_THRESHOLD",
     "TEXT_THRESHOLD",
     "TOKENIZER",

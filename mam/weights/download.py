@@ -52,7 +52,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
         return verified_path(name)
     if not weights.url:
         raise WeightsError(f"{name} is not in {cache_folder()}; {how_to_get(weights)}.")
-    if os.environ.get("MAM_OFFLINE", "").lower() in ("1", "true", "yes"):
+    if is_offline():
         raise WeightsError(
             f"{name} is not in {cache_folder()} and MAM_OFFLINE forbids downloads; put the file there yourself."
         )
@@ -70,6 +70,11 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
             with contextlib.suppress(FileNotFoundError):  # without a record the file is verified once more
                 os.replace(verification_record(partial), verification_record(file))
     return verified_path(name)
+
+
+def is_offline() -> bool:
+    """Return whether MAM_OFFLINE forbids downloads."""
+    return os.environ.get("MAM_OFFLINE", "").lower() in ("1", "true", "yes")
 
 
 def log_progress(name: str, log: Callable[[str], None]) -> Progress:
