@@ -39,7 +39,7 @@ _SHARED = {"bbox_embed.0.": "model.decoder.bbox_embed.0."}
 """Other names of tensors that the network has twice, of which a file may have either."""
 
 
-def prepare(progress: Callable[[str], Progress | None] = lambda name: None, skeleton: Path = SKELETON) -> Path:
+def prepare(progress: Callable[[str], Progress | None] = lambda name: None, skeleton: Path | None = None) -> Path:
     """Return the folder of the text model, for `Grounding.load`; download and convert it first if there is none.
 
     The downloaded weights are deleted after the conversion, unless they were there before. If several processes
@@ -47,7 +47,7 @@ def prepare(progress: Callable[[str], Progress | None] = lambda name: None, skel
 
     Args:
         progress: called with the name of each file, returns what is called during its download.
-        skeleton: the graph without weights.
+        skeleton: folder of the graph without weights; None for the one in this package.
 
     Raises:
         WeightsError: a file cannot be downloaded, is damaged, or holds another network; or the disk is full.
@@ -62,7 +62,7 @@ def prepare(progress: Callable[[str], Progress | None] = lambda name: None, skel
             was_there = (cache_folder() / name).exists()
             tokenizer = fetch(f"{NAME}.{TOKENIZER}", progress(f"{NAME}.{TOKENIZER}"))
             file = fetch(name, progress(name))
-            complete(skeleton, file, tokenizer, folder)
+            complete(skeleton or SKELETON, file, tokenizer, folder)
             if not was_there:
                 file.unlink()
                 verification_record(file).unlink(missing_ok=True)

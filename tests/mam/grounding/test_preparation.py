@@ -42,9 +42,8 @@ def test_a_download_becomes_a_smaller_model(mirror, grounding_skeleton, groundin
     pixels = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
     options = {"box_threshold": 0.0, "text_threshold": 0.0, "nms": 1.0}
     got, expected = small.find(pixels, RED, **options), grounding.find(pixels, RED, **options)
-    # Half precision has 11 bits, the text encoder's weights have 7; scores of random weights differ by a hundredth.
-    differences = [abs(a.score - b.score) for a, b in zip(got, expected, strict=True)]
-    assert 0 < max(differences) < 0.03
+    # Rounded weights, so only near: tests/export/test_grounding_skeleton.py has the exact comparison.
+    assert abs(got.best_score - expected.best_score) < 0.05 and got.boxes != expected.boxes
     assert preparation.prepare(skeleton=grounding_skeleton) == folder  # nothing is downloaded again
 
 
