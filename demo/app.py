@@ -151,7 +151,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "text-model",
         "offer",
         choices=TEXT_MODEL,
-        help="where there is no text model: offer visitors to download it to this server (690 MB), get it at once, or none",
+        help="where there is no text model: offer visitors to get it for this server (690 MB), get it at once, or none",
     )
     add_option("device", "auto", choices=DEVICES)
     add_option("threads", type=parse_positive, help="CPU threads per graph; default: all, within a container's quota")

@@ -31,6 +31,7 @@ from mam.errors import WeightsError
 from mam.grounding import TOKENIZER, Canvas, Phrases
 from mam.grounding.canvas import STEP
 
+
 @dataclass(frozen=True)
 class Source:
     """The files of one model.
@@ -181,8 +182,8 @@ def write_tokenizer(source: Path, target: Path) -> Tokenizer:
 def example_inputs(canvas: Canvas, phrases: Phrases) -> tuple[torch.Tensor, ...]:
     """Return a grey image and some phrases, in the order of the contract.
 
-    The image is the smallest in height, and so wide that no stage of the encoder fits its windows exactly unless it does
-    so for every image: a trace would leave out the padding.
+    The image is the smallest in height, and so wide that no stage of the encoder fits its windows exactly, unless it
+    does so for every image: a trace would leave out the padding.
     """
     h, w = canvas.smallest, 2 * canvas.smallest - STEP
     image, mask = np.full((1, 3, h, w), 0.5, np.float32), np.ones((1, h, w), bool)

@@ -74,6 +74,7 @@ def check_transformers() -> None:
                 f"{expected}. Install the release that export/requirements.txt names."
             )
 
+
 LARGE = 1e4
 """Stands for infinity: softmax and sigmoid give the same 0 and 1, and half precision can represent it."""
 

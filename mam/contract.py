@@ -6,9 +6,9 @@ does not need the embedding.
 Frames: *input* is the image with its longest side at 1024, padded right and bottom to 1024 x 1024; *original* is the
 user's own pixels, (H, W). B counts prompts answered in one call for one image, N points per prompt.
 
-`GROUNDING` finds boxes for text prompts and belongs to no set. Its image is at the top left of `height` x `width` pixels,
-multiples of 32 (`mam.grounding.Canvas`); T counts tokens, Q candidate boxes: cx, cy, w, h as fractions of the unpadded
-image.
+`GROUNDING` finds boxes for text prompts and belongs to no set. Its image is at the top left of `height` x `width`
+pixels, multiples of 32 (`mam.grounding.Canvas`); T counts tokens, Q candidate boxes: cx, cy, w, h as fractions of
+the unpadded image.
 """
 
 from __future__ import annotations

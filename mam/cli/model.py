@@ -22,7 +22,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "default: the embedded model",
     )
     parser.add_argument(
-        "--grounding", type=Path, help="the folder of an exported grounding model; default: the export's default folder"
+        "--grounding",
+        type=Path,
+        help="the folder of a text model; default: $MAM_GROUNDING, or where `mam weights get` puts it",
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=parse_positive, help="CPU threads per graph")

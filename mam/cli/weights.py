@@ -50,7 +50,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print_registry() -> None:
     from mam import weights
-
     from mam.grounding.model import DOWNLOAD_MEGABYTES, NAME, is_complete
 
     print(f"in {weights.cache_folder()}:")

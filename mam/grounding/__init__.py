@@ -1,5 +1,6 @@
 """Grounding: boxes for text prompts, by Grounding DINO as one ONNX graph, its tokenizer and numpy.
 
+    preparation.prepare()       gets the published model: one download, converted without torch
     Grounding                   the graph and the tokenizer, loaded
       .find() -> FoundBoxes     boxes with scores and phrases, best first; if no box passes the threshold, it is empty
                                 and still gives the best score

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-
 STEP = 32
 """Pixels per cell of the coarsest features of the image encoder: the graph takes multiples of it."""
 

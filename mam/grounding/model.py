@@ -26,8 +26,8 @@ NAME = "grounding-dino-tiny"
 MODELS = (NAME, "grounding-dino-base")
 DOWNLOAD_MEGABYTES, KEPT_MEGABYTES = 690, 240
 NO_MODEL = (
-    f"there is no text model in {{folder}}: `mam weights get {NAME}` gets it once ({DOWNLOAD_MEGABYTES} MB to download, "
-    f"{KEPT_MEGABYTES} MB to keep), or --grounding, MAM_GROUNDING and grounding= name the folder of one."
+    f"there is no text model in {{folder}}: `mam weights get {NAME}` gets it once ({DOWNLOAD_MEGABYTES} MB to "
+    f"download, {KEPT_MEGABYTES} MB to keep), or --grounding, MAM_GROUNDING and grounding= name the folder of one."
 )
 """What the page, the command line, the API and the library say without a text model."""
 
@@ -163,7 +163,7 @@ def _checked_metadata(session: ort.InferenceSession, path: Path) -> dict[str, st
     got = {key: metadata.get(key) for key in expected}
     if got != expected or "mam_smallest" not in metadata:  # graphs of 0.10 had a fixed size
         raise GraphError(
-            f"{path} has the metadata {got}, or is of an earlier release; expected {expected}. Delete its folder and get it "
-            f"again with `mam weights get {NAME}`, or export it with `python -m export grounding`."
+            f"{path} has the metadata {got}, or is of an earlier release; expected {expected}. Delete its folder and "
+            f"get it again with `mam weights get {NAME}`, or export it with `python -m export grounding`."
         )
     return metadata

@@ -50,8 +50,8 @@ class Phrases:
         """
         names = split_phrases(text)
         for name in names:
-            if not _is_latin(name):  # the vocabulary has such letters, one by one, but the model was not trained on them
-                raise NotEnglish(f"the text model reads English, and {name!r} is in another script; write it in English.")
+            if not _is_latin(name):  # the vocabulary has many such letters, but the model was trained on English
+                raise NotEnglish(f"the text model reads English, and {name!r} is in another script; use English.")
         start, end, unknown, stop = (_token_id(tokenizer, token) for token in ("[CLS]", "[SEP]", "[UNK]", "."))
         blocks = [[start]]
         for name in names:

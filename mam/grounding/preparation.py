@@ -2,8 +2,8 @@
 
     prepare()   downloads the weights, completes the skeleton of the graph with them, and deletes the download
 
-The weights of the text encoder, two thirds of all, are stored as 8-bit integers with a scale per row, those of the image
-encoder and of the other layers in half precision. Computations are in single precision.
+The weights of the text encoder, two thirds of all, are stored as 8-bit integers with a scale per row, those of the
+image encoder and of the other layers in half precision. Computations are in single precision.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from mam.weights.tensors import StoredTensor
 SKELETON = Path(__file__).parents[1] / "skeletons" / NAME
 MANIFEST = "skeleton.json"
 SIDE = 800
-"""Longest side of the images that the prepared model searches, in pixels; the paper's is 1333, at 2.8 times the time."""
+"""Longest side of the images that the prepared model searches, in pixels; the paper's 1333 takes 2.8 times as long."""
 
 INT8, SCALE = "_int8", "_scale"
 """Endings of the names of a matrix in 8 bits and of the scales of its rows."""

@@ -1,6 +1,7 @@
 """A page without a text model: a visitor has it downloaded, goes on meanwhile, and then types what to cut out."""
 
 import os
+import shutil
 import time
 
 import pytest
@@ -13,8 +14,9 @@ from demo.text_model import TextModel
 from demo.texts import ENGLISH, load_tables
 from mam import Matting, WeightsError
 from mam.grounding import preparation
-from mam.grounding.model import DOWNLOAD_MEGABYTES, NAME
+from mam.grounding.model import DOWNLOAD_MEGABYTES, NAME, is_complete
 from mam.weights import graphs_folder
+from tests.conftest import EXAMPLES
 from tests.demo.conftest import free_port
 from tests.demo.visitor import Visitor
 from tests.grounding import publish, serve
@@ -58,7 +60,7 @@ def test_a_visitor_gets_the_text_model_and_words_work(browser, nothing_there) ->
     visitor.text.fill("a cat")
     visitor.text.press("Enter")
     # The weights are random: either answer shows that the model ran.
-    found = tab.locator("#canvas .text-boxes button").filter(has_text="a cat 0.").first
+    found = tab.locator("#canvas .text-boxes button").filter(has_text="a cat").first
     expect(found.or_(visitor.message.filter(has_text="nothing found for 'a cat.'"))).to_be_visible(timeout=60_000)
     assert visitor.problems == []
     # Who comes later finds the field, and the rule for many photos.
@@ -87,6 +89,39 @@ def test_the_owner_has_it_downloaded_at_once(nothing_there, capsys) -> None:
     assert not TextModel(engine).offered
 
 
+def test_a_space_gets_it_from_the_hub(nothing_there, grounding_mirror, tmp_path, monkeypatch) -> None:
+    """As docs/usage.md describes a Space that downloads, with a local server in the hub's place."""
+    from huggingface_hub import constants
+
+    published = tmp_path / "hub" / "IDEA-Research" / NAME / "resolve" / "main"
+    published.mkdir(parents=True)
+    for name in ("model.safetensors", "tokenizer.json"):
+        ending = name.removeprefix("model.")
+        shutil.copyfile(grounding_mirror / f"{NAME}.{ending}", published / name)
+    monkeypatch.delenv("MAM_MIRROR")
+    monkeypatch.setenv("MAM_TEXT_MODEL", "get")
+    with serve(tmp_path / "hub") as address:
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        template = address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        arguments = app.parse([])
+        matting, _ = app.load(arguments)
+        app.build_demo(matting, text_model=arguments.text_model)
+        while not is_complete(graphs_folder(NAME)):
+            time.sleep(0.05)
+    # Every part of the page has the model from now on.
+    found = matting.open(EXAMPLES / "flower.jpg").find("a cat", box_threshold=0.0)
+    assert found and matting.grounding().folder == graphs_folder(NAME)
+
+
+def test_a_space_contains_it(nothing_there, grounding_folder, monkeypatch, capsys) -> None:
+    """As docs/usage.md describes a Space with the folder of a text model, which downloads nothing."""
+    monkeypatch.setenv("MAM_GROUNDING", str(grounding_folder))
+    monkeypatch.setenv("MAM_OFFLINE", "1")
+    matting, _ = app.load(app.parse([]))
+    assert Engine(matting).has_text_model and matting.grounding().folder == grounding_folder
+
+
 def test_without_permission_nothing_is_offered(nothing_there, monkeypatch) -> None:
     engine = Engine(Matting.load(device="cpu"))
     assert not TextModel(engine, may_download=False).offered
@@ -97,12 +132,15 @@ def test_without_permission_nothing_is_offered(nothing_there, monkeypatch) -> No
 
 
 def test_failures_are_reported_and_can_be_repeated(nothing_there, capsys) -> None:
-    def fail(progress):
-        raise error
+    def disk_full(progress):
+        raise WeightsError("the disk is full")
+
+    def defect(progress):
+        raise ZeroDivisionError
 
     engine = Engine(Matting.load(device="cpu"))
-    for error in (WeightsError("the disk is full"), ZeroDivisionError("a defect")):
-        text_model = TextModel(engine, prepare=fail)
+    for failing in (disk_full, defect):
+        text_model = TextModel(engine, prepare=failing)
         text_model.start()
         wait_until_done(text_model)
         assert text_model.failed and text_model.status(ENGLISH) == ENGLISH("text_model_failed")

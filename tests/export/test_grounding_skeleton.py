@@ -1,4 +1,4 @@
-"""The text model's skeleton, completed with weights, against transformers' own network with the same rounded weights."""
+"""The text model's skeleton, completed with weights, against transformers' network with the same rounded weights."""
 
 import dataclasses
 import json

@@ -47,7 +47,9 @@ def test_unknown_words_and_long_texts_are_refused(grounding) -> None:
             Phrases.tokenise(text, grounding.tokenizer)
 
 
-@pytest.mark.parametrize("text", ["猫", "ねこ", "고양이", "кошка", "γάτα", "a cat. 猫", ["the cat", "con mèo", "the кошка"]])
+@pytest.mark.parametrize(
+    "text", ["猫", "ねこ", "고양이", "кошка", "γάτα", "a cat. 猫", ["a cat", "con mèo", "a кошка"]]
+)
 def test_another_script_is_refused_with_a_hint(grounding, text) -> None:
     with pytest.raises(NotEnglish, match=r"reads English, and '.*' is in another script"):
         Phrases.tokenise(text, grounding.tokenizer)
