@@ -28,6 +28,7 @@ from demo.first_use import BETTER, FirstUse, add_first_use, may_use
 from demo.tabs.batch import add_batch_tab
 from demo.tabs.cut_out import add_cut_out_tab
 from demo.tabs.style import backgrounds_css
+from demo.text_model import TextModel
 from demo.texts import ENGLISH, Texts, i18n, label
 from mam import GraphError, Grounding, MamError, Matting
 from mam.cli.values import parse_device, parse_positive
@@ -37,6 +38,7 @@ from mam.variants import VARIANTS
 
 TITLE = "Matting Anything"
 AUTO = "auto"
+TEXT_MODEL = ("offer", "get", "none")
 # Fonts of the visitor's own system: none are fetched from another server.
 THEME = gr.themes.Default(
     primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
@@ -77,14 +79,19 @@ _ACCESSIBILITY = """() => {
 }"""
 
 
-def build_demo(matting: Matting, first_use: FirstUse | None = None) -> gr.Blocks:
+def build_demo(matting: Matting, first_use: FirstUse | None = None, text_model: str = "none") -> gr.Blocks:
     """Return the page around a loaded model; launch it, or mount it anywhere.
 
     Args:
         matting: The model that answers the prompts.
         first_use: The first use of another model, which replaces this one when it is ready.
+        text_model: One of `TEXT_MODEL`: where there is no text model, "offer" lets visitors have it downloaded, "get"
+            downloads it at once, and "none" does neither.
     """
     engine, downloads = Engine(matting), Downloads()
+    words = TextModel(engine, text_model != "none")
+    if text_model == "get":
+        words.start()
     with gr.Blocks(title=TITLE, delete_cache=(1800, 1800), analytics_enabled=False) as demo:
         with gr.Row(elem_id="header"):
             gr.Markdown(f"# {TITLE}")
@@ -93,7 +100,7 @@ def build_demo(matting: Matting, first_use: FirstUse | None = None) -> gr.Blocks
                 add_first_use(demo, first_use)
                 first_use.start(engine)
         with gr.Tab(label("tab_cut_out")):
-            result = add_cut_out_tab(engine, downloads)
+            result = add_cut_out_tab(demo, engine, downloads, words)
         with gr.Tab(label("tab_batch")):
             batch = add_batch_tab(engine, downloads)
         add_api(engine, downloads)
@@ -139,7 +146,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_option(
         "grounding",
         type=Path,
-        help="a folder that `python -m export grounding` wrote, for text prompts; default: where it writes",
+        help="the folder of a text model; default: where `mam weights get grounding-dino-tiny` puts it",
+    )
+    add_option(
+        "text-model",
+        "offer",
+        choices=TEXT_MODEL,
+        help="where there is no text model: offer visitors to get it for this server (690 MB), get it at once, or none",
     )
     add_option("device", "auto", type=parse_device, help=f"auto, {', '.join(PROVIDERS)}, or cuda:1 for the second GPU")
     add_option("threads", type=parse_positive, help="CPU threads per graph; default: all, within a container's quota")
@@ -149,6 +162,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_switch("mcp", "offer the API to language models too, through the Model Context Protocol")
     arguments = parser.parse_args(argv)
     # argparse does not check defaults
+    if arguments.text_model not in TEXT_MODEL:
+        parser.error(f"MAM_TEXT_MODEL={arguments.text_model} is not a choice: {', '.join(TEXT_MODEL)}")
     if arguments.variant not in (AUTO, *VARIANTS):
         parser.error(f"MAM_VARIANT={arguments.variant} is not a choice")
     return arguments
@@ -210,7 +225,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"No text prompts: {error}", flush=True)
     try:
         with _own_upload_folder():
-            page = build_demo(matting, first_use)
+            page = build_demo(matting, first_use, "none" if arguments.grounding else arguments.text_model)
             page.launch(
                 server_name=arguments.host,
                 server_port=arguments.port,

@@ -13,6 +13,7 @@ import gradio as gr
 
 from demo.texts import ENGLISH, Texts
 from mam import ImageTooLarge, MamError
+from mam.errors import NotEnglish
 
 UNSURE = 0.7
 """Predicted IoU below which visitors are asked to look at a result."""
@@ -28,6 +29,8 @@ def describe(error: Exception, texts: Texts = ENGLISH) -> str:
     """Return a text about one of the `EXPECTED_ERRORS`; a missing file is an upload that was deleted after its time."""
     if isinstance(error, FileNotFoundError):
         return texts("expired")
+    if isinstance(error, NotEnglish):
+        return texts("not_english")
     if isinstance(error, ImageTooLarge):
         h, w = error.size
         return texts("too_many_pixels", name=error.name, megapixels=round(h * w / 1e6), limit=round(error.limit / 1e6))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mam.cli.values import parse_device
 from mam.errors import MamError
+from mam.grounding import NAME as TEXT_MODEL
 from mam.providers import PROVIDERS
 from mam.variants import VARIANTS
 
@@ -136,20 +137,23 @@ def run_edge(arguments: argparse.Namespace) -> int:
 
 def add_skeletons(commands: Any) -> None:
     """Add the command `skeletons`."""
-    skeletons = commands.add_parser(
-        "skeletons", help="write a variant's graphs without weights, as the library has them"
-    )
+    skeletons = commands.add_parser("skeletons", help="write a model's graphs without weights, as the library has them")
     skeletons.set_defaults(run=run_skeletons)
-    skeletons.add_argument("--out", type=Path, required=True, help="folder for a folder per variant")
-    names = [name for name, variant in VARIANTS.items() if variant.checkpoints]
+    skeletons.add_argument("--out", type=Path, required=True, help="folder for a folder per model")
+    names = [*(name for name, variant in VARIANTS.items() if variant.checkpoints), TEXT_MODEL]
     skeletons.add_argument("--variant", choices=names, nargs="+", default=names, help="default: all")
 
 
 def run_skeletons(arguments: argparse.Namespace) -> int:
     """Write skeletons; prints each file with its size."""
+    from export.grounding_skeleton import write_published
     from export.skeletons import write_skeleton
 
     for name in arguments.variant:
+        if name == TEXT_MODEL:
+            for path in write_published(name, arguments.out / name):
+                _print_size(path)
+            continue
         write_skeleton(VARIANTS[name], arguments.out / name, on_file=_print_size)
     return 0
 
@@ -284,7 +288,7 @@ def add_grounding(commands: Any) -> None:
     grounding.add_argument(
         "--side",
         type=int,
-        help="of the square that images are placed in; smaller is faster (default: the model's 1333)",
+        help="the longest side of resized images; smaller is faster (default: the model's 1333)",
     )
     grounding.add_argument("--out", type=Path, help="default: where the library finds it")
 

@@ -1,6 +1,6 @@
 """Export of Grounding DINO, which finds the boxes of objects named by a text: one ONNX graph and its tokenizer.
 
-    FOLDER/grounding.onnx     as `mam.contract.GROUNDING` defines it: the image's size is fixed, that of the text is not
+    FOLDER/grounding.onnx     as `mam.contract.GROUNDING` defines it, for images and texts of any size
     FOLDER/tokenizer.json     as the package `tokenizers` reads it
 
 Which tokens attend to each other depends on the phrases; `mam.grounding` computes that mask with numpy and feeds it.
@@ -23,14 +23,13 @@ from onnx import numpy_helper
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection
 
-from export.grounding_network import SPECIAL_TOKENS, TraceableGrounding, check_transformers
+from export.grounding_network import LARGE, SPECIAL_TOKENS, TraceableGrounding, check_transformers
 from export.trace import trace
+from export.write import fold_constants
 from mam import contract, weights
 from mam.errors import WeightsError
 from mam.grounding import TOKENIZER, Canvas, Phrases
-
-LARGE = 1e4
-"""Stands for infinity: softmax and sigmoid give the same 0 and 1, and half precision can represent it."""
+from mam.grounding.canvas import STEP
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def write_grounding(source: Source, folder: Path, side: int | None = None) -> li
     Args:
         source: the model's files.
         folder: created if missing.
-        side: of the square that images are placed in; None for the longest side that the model was made for.
+        side: the longest side of resized images; None for the one that the model was made for.
 
     Returns:
         The two paths.
@@ -109,8 +108,11 @@ def write_grounding(source: Source, folder: Path, side: int | None = None) -> li
         tokenizer = write_tokenizer(source.tokenizer, tokenizer_file)
         # One phrase is enough: the number of tokens is free, and all that depends on the phrases is an input.
         inputs = example_inputs(canvas, Phrases.tokenise("a thing", tokenizer))
-        trace(contract.GROUNDING, TraceableGrounding(model).eval(), inputs, graph_file, fixed=("Q", "side"))
-        _finish(graph_file, model.config.num_queries, metadata)
+        trace(contract.GROUNDING, TraceableGrounding(model).eval(), inputs, graph_file, fixed=("Q",))
+        graph = fold_constants(graph_file)
+        finish(graph, model.config.num_queries, metadata)
+        onnx.save(graph, graph_file)
+        onnx.checker.check_model(graph_file, full_check=True)
         for path in (tokenizer_file, graph_file):
             os.replace(path, folder / path.name)
     return [folder / graph_file.name, folder / tokenizer_file.name]
@@ -121,13 +123,19 @@ def read_canvas(source: Source, side: int | None = None) -> Canvas:
 
     Args:
         source: the model's files.
-        side: of the square that they are placed in; None for the longest side that the model was made for.
+        side: the longest side of resized images; None for the one that the model was made for.
     """
     config: dict[str, Any] = json.loads(source.preprocessor.read_text()) if source.preprocessor else {}
     default, size = Canvas(), config.get("size") or {}
     mean, std = (tuple(config.get(f"image_{kind}", getattr(default, kind))) for kind in ("mean", "std"))
     longest, shortest = size.get("longest_edge", default.side), size.get("shortest_edge", default.shortest)
-    return Canvas(side or longest, shortest, mean, std)
+    window = json.loads(source.config.read_text())["backbone_config"]["window_size"]
+    return Canvas(side or longest, shortest, smallest_side(window), mean, std)
+
+
+def smallest_side(window: int) -> int:
+    """Return the shortest side for which every stage of the image encoder is larger than its attention windows."""
+    return STEP * (window + 1)
 
 
 def load_network(source: Source) -> GroundingDinoForObjectDetection:
@@ -172,28 +180,32 @@ def write_tokenizer(source: Path, target: Path) -> Tokenizer:
 
 
 def example_inputs(canvas: Canvas, phrases: Phrases) -> tuple[torch.Tensor, ...]:
-    """Return a grey image of aspect ratio 4:3 and some phrases, in the order of the contract."""
-    pixels = np.full((canvas.side * 3 // 4, canvas.side, 3), 127, np.uint8)
-    inputs = (*canvas.place(pixels), phrases.input_ids, phrases.position_ids, phrases.text_mask)
+    """Return a grey image and some phrases, in the order of the contract.
+
+    The image is the smallest in height, and so wide that no stage of the encoder fits its windows exactly, unless it
+    does so for every image: a trace would leave out the padding.
+    """
+    h, w = canvas.smallest, 2 * canvas.smallest - STEP
+    image, mask = np.full((1, 3, h, w), 0.5, np.float32), np.ones((1, h, w), bool)
+    inputs = (image, mask, phrases.input_ids, phrases.position_ids, phrases.text_mask)
     return tuple(torch.from_numpy(value) for value in inputs)
 
 
-def _finish(path: Path, queries: int, metadata: dict[str, str]) -> None:
-    """Declare the outputs' shapes, replace infinities, store the metadata, and check the file."""
-    model = onnx.load(path)
-    for tensor, output in zip(contract.GROUNDING.outputs, model.graph.output, strict=True):
+def finish(graph: onnx.ModelProto, queries: int, metadata: dict[str, str]) -> None:
+    """Declare the outputs' shapes, replace infinities, and store the metadata, in place."""
+    for tensor, output in zip(contract.GROUNDING.outputs, graph.graph.output, strict=True):
         # The tracer does not find these sizes.
         shape = [queries if size == "Q" else size for size in tensor.shape]
         output.CopyFrom(onnx.helper.make_tensor_value_info(tensor.name, onnx.TensorProto.FLOAT, shape))
-    for node in model.graph.node:
+    del graph.graph.value_info[:]  # inferred again when it is loaded
+    for node in graph.graph.node:
+        node.ClearField("doc_string")
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.TENSOR:
                 _make_finite(attribute.t)
-    for tensor in model.graph.initializer:
+    for tensor in graph.graph.initializer:
         _make_finite(tensor)
-    onnx.helper.set_model_props(model, metadata)
-    onnx.save(model, path)
-    onnx.checker.check_model(path, full_check=True)
+    onnx.helper.set_model_props(graph, metadata)
 
 
 def _make_finite(tensor: onnx.TensorProto) -> None:

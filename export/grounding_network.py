@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from transformers import GroundingDinoForObjectDetection
 from transformers.models.grounding_dino import modeling_grounding_dino as upstream
 
@@ -25,6 +26,25 @@ SPECIAL_TOKENS: list[int] = upstream.SPECIAL_TOKENS
 PARAMETERS = {
     "generate_masks_with_special_tokens_and_transfer_map": ["input_ids", "special_tokens"],
     "GroundingDinoEncoder.get_reference_points": ["spatial_shapes_list", "valid_ratios", "device"],
+    "GroundingDinoModel.generate_encoder_output_proposals": [
+        "self",
+        "enc_output",
+        "padding_mask",
+        "spatial_shapes_list",
+    ],
+    "GroundingDinoMultiscaleDeformableAttention.forward": [
+        "self",
+        "hidden_states",
+        "attention_mask",
+        "encoder_hidden_states",
+        "encoder_attention_mask",
+        "position_embeddings",
+        "reference_points",
+        "spatial_shapes",
+        "spatial_shapes_list",
+        "level_start_index",
+        "output_attentions",
+    ],
     "torch_compilable_check": ["cond", "msg", "error_type"],
     "GroundingDinoContrastiveEmbedding.forward": [
         "self",
@@ -53,6 +73,10 @@ def check_transformers() -> None:
                 f"transformers {transformers.__version__} has another {name}: parameters {parameters}, expected "
                 f"{expected}. Install the release that export/requirements.txt names."
             )
+
+
+LARGE = 1e4
+"""Stands for infinity: softmax and sigmoid give the same 0 and 1, and half precision can represent it."""
 
 
 class TraceableGrounding(torch.nn.Module):
@@ -106,6 +130,43 @@ def replace_untraceable(text_mask: Tensor | None, position_ids: Tensor | None) -
             points.append(torch.stack((x.reshape(-1), y.reshape(-1)), -1)[None] / scale)
         return torch.cat(points, 1)[:, :, None] * valid_ratios[:, None]
 
+    # The original takes sizes from a list, which a trace stores as constants.
+    def deformable_attention(
+        self: Any,
+        hidden_states: Tensor,
+        attention_mask: Tensor | None = None,
+        encoder_hidden_states: Any = None,
+        encoder_attention_mask: Tensor | None = None,
+        position_embeddings: Tensor | None = None,
+        reference_points: Any = None,
+        spatial_shapes: Tensor | None = None,
+        spatial_shapes_list: Any = None,
+        level_start_index: Tensor | None = None,
+        output_attentions: bool = False,
+    ) -> tuple[Tensor, None]:
+        queries = hidden_states if position_embeddings is None else hidden_states + position_embeddings
+        values = self.value_proj(encoder_hidden_states)
+        if attention_mask is not None:
+            values = values * attention_mask[..., None].float()
+        return self.output_proj(sample_levels(self, queries, values, reference_points, spatial_shapes_list)), None
+
+    # As `reference_points`.
+    def proposals(
+        self: Any, enc_output: Tensor, padding_mask: Tensor, spatial_shapes_list: list[tuple[int, int]]
+    ) -> tuple[Tensor, Tensor]:
+        start, levels = 0, []
+        for level, (height, width) in enumerate(spatial_shapes_list):
+            inside = ~padding_mask[0, start : start + height * width].reshape(height, width)
+            size = torch.stack([inside[0].sum(), inside[:, 0].sum()])
+            y, x = torch.meshgrid(torch.arange(height).float() + 0.5, torch.arange(width).float() + 0.5, indexing="ij")
+            centres = torch.stack((x.reshape(-1), y.reshape(-1)), -1) / size
+            levels.append(torch.cat([centres, torch.ones_like(centres) * 0.05 * 2.0**level], -1))
+            start = start + height * width
+        boxes = torch.cat(levels)[None]
+        valid = ((boxes > 0.01) & (boxes < 0.99)).all(-1, keepdim=True) & ~padding_mask[..., None]
+        logits = torch.log(boxes / (1 - boxes)).masked_fill(~valid, LARGE)
+        return self.enc_output_norm(self.enc_output(enc_output * valid.float())), logits
+
     # The original reads values of tensors, which a trace does not have.
     def no_check(*_: Any, **__: Any) -> None: ...
 
@@ -118,10 +179,45 @@ def replace_untraceable(text_mask: Tensor | None, position_ids: Tensor | None) -
     with (
         _replace(upstream, "generate_masks_with_special_tokens_and_transfer_map", return_given_masks),
         _replace(upstream.GroundingDinoEncoder, "get_reference_points", staticmethod(reference_points)),
+        _replace(upstream.GroundingDinoModel, "generate_encoder_output_proposals", proposals),
+        _replace(upstream.GroundingDinoMultiscaleDeformableAttention, "forward", deformable_attention),
         _replace(upstream, "torch_compilable_check", no_check),
         _replace(upstream.GroundingDinoContrastiveEmbedding, "forward", logits),
     ):
         yield
+
+
+def sample_levels(layer: Any, queries: Tensor, values: Tensor, points: Tensor, sizes: Any) -> Tensor:
+    """Multi-scale deformable attention; the levels are summed one by one, which needs a fifth of the memory.
+
+    Args:
+        layer: gives the linear layers and the numbers of heads, levels and points.
+        queries: (1, Q, C) float32, with position embeddings.
+        values: (1, S, C) float32, all levels one after the other.
+        points: (1, Q, levels, 2) or (1, Q, levels, 4) float32, reference points, or boxes, as fractions.
+        sizes: height and width of each level.
+
+    Returns:
+        (1, Q, C) float32.
+    """
+    heads, levels, n = layer.n_heads, layer.n_levels, layer.n_points
+    offsets = layer.sampling_offsets(queries).reshape(-1, heads, levels, n, 2)
+    weights = layer.attention_weights(queries).reshape(-1, heads, levels * n).softmax(-1)
+    weights = weights.permute(1, 0, 2).reshape(heads, 1, -1, levels, n)
+    start, mixed = 0, None
+    for level, (height, width) in enumerate(sizes):
+        centre = points[0, :, None, level, None, :2]
+        if points.shape[-1] == 2:
+            extent = 1 / torch.stack([torch.as_tensor(width), torch.as_tensor(height)])
+        else:
+            extent = points[0, :, None, level, None, 2:] * (0.5 / n)
+        where = ((centre + offsets[:, :, level] * extent) * 2 - 1).transpose(0, 1)
+        image = values[0, start : start + height * width].T.reshape(heads, -1, height, width)
+        start = start + height * width
+        sampled = F.grid_sample(image, where, mode="bilinear", padding_mode="zeros", align_corners=False)
+        part = (sampled * weights[:, :, :, level]).sum(-1)
+        mixed = part if mixed is None else mixed + part
+    return mixed.permute(2, 0, 1).reshape(1, -1, layer.d_model)
 
 
 @contextlib.contextmanager

@@ -6,9 +6,9 @@ does not need the embedding.
 Frames: *input* is the image with its longest side at 1024, padded right and bottom to 1024 x 1024; *original* is the
 user's own pixels, (H, W). B counts prompts answered in one call for one image, N points per prompt.
 
-`GROUNDING` finds boxes for text prompts and belongs to no set. Its image is at the top left of a square of `side`
-pixels, fixed when the graph is written; T counts tokens, Q candidate boxes: cx, cy, w, h as fractions of the unpadded
-image.
+`GROUNDING` finds boxes for text prompts and belongs to no set. Its image is at the top left of `height` x `width`
+pixels, multiples of 32 (`mam.grounding.Canvas`); T counts tokens, Q candidate boxes: cx, cy, w, h as fractions of
+the unpadded image.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ GRAPHS = (IMAGE_ENCODER, MASK_DECODER, MATTE)
 GROUNDING = Graph(
     "grounding",
     (
-        Tensor("image", "float32", (1, 3, "side", "side")),
-        Tensor("pixel_mask", "bool", (1, "side", "side")),
+        Tensor("image", "float32", (1, 3, "height", "width")),
+        Tensor("pixel_mask", "bool", (1, "height", "width")),
         Tensor("input_ids", "int64", (1, "T")),
         Tensor("position_ids", "int64", (1, "T")),
         Tensor("text_mask", "bool", (1, "T", "T")),

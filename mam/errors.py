@@ -4,6 +4,7 @@
     |- InputError          an image or file that cannot be used          (also ValueError)
     |  `- ImageTooLarge    over the pixel limit, refused before decoding
     |- PromptError         a prompt that does not fit its image          (also ValueError)
+    |  `- NotEnglish       a text prompt in another script, which the text model cannot read
     |- WeightsError        a file of weights that is missing, cannot be downloaded or does not fit (also RuntimeError)
     `- GraphError          a set of graphs that is missing, incomplete or does not fit together (also RuntimeError)
 
@@ -34,6 +35,10 @@ class ImageTooLarge(InputError):
 
 class PromptError(MamError, ValueError):
     """A prompt that does not fit its image: outside it, reversed, empty, not a number, labels missing."""
+
+
+class NotEnglish(PromptError):
+    """A text prompt in another script than the Latin one; the text model reads English."""
 
 
 class WeightsError(MamError, RuntimeError):

@@ -61,7 +61,7 @@ class Matting:
                 "tensorrt", "openvino", "coreml" or "directml".
             threads: CPU threads per graph; None lets onnxruntime choose.
             max_pixels: larger images are refused before they are decoded.
-            grounding: a folder that `python -m export grounding` wrote, for text prompts; None for its default folder.
+            grounding: the folder of a text model; None for `$MAM_GROUNDING` or the default folder.
 
         Raises:
             GraphError: the folder is not a complete set of this contract, or the device is not available.

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 FLOAT = 1
-DATA_TYPES = {"float32": FLOAT, "float16": 10, "float64": 11, "bfloat16": 16}
-"""ONNX's numbers of the dtypes that weights have."""
+FLOAT_TYPES = {"float32": FLOAT, "float16": 10, "float64": 11, "bfloat16": 16}
+"""ONNX's numbers of the dtypes that weights have in checkpoints."""
+DATA_TYPES = {**FLOAT_TYPES, "int8": 3}
 
 _GRAPH_OF_MODEL, _NODE, _INITIALIZER = 7, 1, 5
 _DIMS, _DATA_TYPE, _NAME, _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION = 1, 2, 8, 9, 13, 14

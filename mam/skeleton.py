@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mam import contract
 from mam.errors import GraphError, WeightsError
-from mam.onnx_bytes import DATA_TYPES, append_to_graph, cast_to_float32, external_initializer, inline_initializer
+from mam.onnx_bytes import FLOAT_TYPES, append_to_graph, cast_to_float32, external_initializer, inline_initializer
 from mam.providers import GraphInMemory
 from mam.weights import cache_folder, find, verified_path
 from mam.weights.cache import how_to_get
@@ -138,7 +138,7 @@ def _check(path: Path, shapes: Shapes, state: Mapping[str, StoredTensor], file: 
     different = [
         f"{name} is {state[name].dtype} {state[name].shape}, expected {shape}"
         for name, shape in shapes.items()
-        if name in state and (state[name].shape != shape or state[name].dtype not in DATA_TYPES)
+        if name in state and (state[name].shape != shape or state[name].dtype not in FLOAT_TYPES)
     ]
     if missing or different:
         raise WeightsError(

@@ -121,6 +121,30 @@ def grounding(grounding_folder):
 
 
 @pytest.fixture(scope="session")
+def grounding_skeleton(grounding_source, tmp_path_factory) -> Path:
+    """Its graph without weights, as the library has the published model's."""
+    from transformers import GroundingDinoConfig
+
+    from export.grounding import Source, read_canvas
+    from export.grounding_skeleton import write_grounding_skeleton
+    from tests.grounding import one_thread
+
+    folder, source = tmp_path_factory.mktemp("grounding_skeleton"), Source.in_folder(grounding_source)
+    with one_thread():
+        config = GroundingDinoConfig.from_json_file(source.config)
+        write_grounding_skeleton("grounding-dino-tiny", config, read_canvas(source), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def grounding_mirror(grounding_source, grounding_folder, tmp_path_factory) -> Path:
+    """Its weights and tokenizer, named as a server has the published model's."""
+    from tests.grounding import write_mirror
+
+    return write_mirror(grounding_source, grounding_folder / "tokenizer.json", tmp_path_factory.mktemp("mirror"))
+
+
+@pytest.fixture(scope="session")
 def python() -> str:
     """This interpreter, for subprocesses."""
     return sys.executable

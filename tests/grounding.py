@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
+import http.server
 import json
+import shutil
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+
+from mam import weights
+from mam.grounding import NAME
 
 WORDS = ("the", "a", "girl", "in", "red", "sweater", "cat", "dog", "flower", "thing", "one", "two", "##s", ",")
 MARKS = {
@@ -71,3 +82,42 @@ def write_source(folder: Path) -> Path:
         json.dumps({**preparation, "size": {"shortest_edge": 96, "longest_edge": 160}})
     )
     return folder
+
+
+def write_mirror(source: Path, tokenizer: Path, folder: Path) -> Path:
+    """Write the files that a server has of the published model; returns the folder."""
+    folder.mkdir(exist_ok=True)
+    shutil.copyfile(source / "model.safetensors", folder / f"{NAME}.safetensors")
+    shutil.copyfile(tokenizer, folder / f"{NAME}.tokenizer.json")
+    return folder
+
+
+def publish(patch: pytest.MonkeyPatch, mirror: Path) -> None:
+    """Let the registry expect the files of a mirror."""
+    for file in mirror.iterdir():
+        entry = dataclasses.replace(weights.find(file.name), size=file.stat().st_size, sha256=weights.sha256(file))
+        patch.setitem(weights.REGISTRY, file.name, entry)
+
+
+class SlowHandler(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder, slowly, so that somebody can watch."""
+
+    def copyfile(self, source, outputfile) -> None:
+        while block := source.read(1 << 16):
+            outputfile.write(block)
+            time.sleep(0.01)
+
+    def log_message(self, *parts) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def serve(folder: Path) -> Iterator[str]:
+    """Serve a folder inside the `with`; yields the address."""
+    handler = functools.partial(SlowHandler, directory=folder)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()

@@ -153,8 +153,8 @@ def add_batch_tab(engine: Engine, downloads: Downloads) -> BatchControls:
                 elem_id="batch_files",
                 height=200,
             )
-            rules = [MAIN_OBJECT, MIDDLE, *([TEXT] if engine.has_text_model else [])]
-            rule = gr.Radio(ENGLISH.choices(rules), value=MAIN_OBJECT, label=label("rule"), elem_id="batch_rule")
+            rules = ENGLISH.choices(available_rules(engine))
+            rule = gr.Radio(rules, value=MAIN_OBJECT, label=label("rule"), elem_id="batch_rule")
             text = gr.Textbox(
                 label=label("description"), placeholder=label("describe_hint"), visible=False, elem_id="batch_text"
             )
@@ -187,22 +187,26 @@ def add_batch_tab(engine: Engine, downloads: Downloads) -> BatchControls:
         concurrency_limit=1,
     )
     stop.click(events.stop, queue=False, api_visibility="private")
-    return BatchControls(rule, form)
+    return BatchControls(engine, rule, form)
+
+
+def available_rules(engine: Engine) -> list[str]:
+    """Return the keys of the rules that the engine can follow."""
+    return [MAIN_OBJECT, MIDDLE, *([TEXT] if engine.has_text_model else [])]
 
 
 @dataclass(frozen=True)
 class BatchControls:
     """The controls with choices, which Gradio does not translate."""
 
+    engine: Engine
     rule: gr.Radio
     form: gr.Radio
 
     def choices(self, texts: Texts) -> dict[Component, Any]:
         """Return updates with the choices in a visitor's language."""
-        return {
-            control: gr.update(choices=texts.choices([key for _, key in control.choices]))
-            for control in (self.rule, self.form)
-        }
+        keys = {self.rule: available_rules(self.engine), self.form: [key for _, key in self.form.choices]}
+        return {control: gr.update(choices=texts.choices(keys[control])) for control in keys}
 
 
 class BatchEvents:

@@ -33,6 +33,7 @@ from demo.engine import Engine
 from demo.messages import EXPECTED_ERRORS, UNSURE, describe
 from demo.session import Op, SceneObject, Session, has_foreground
 from demo.tabs.result import ResultEvents, add_result, guidance
+from demo.text_model import TextModel, add_text_model
 from demo.texts import Texts, label
 from demo.uploads import uploaded_file
 from mam import Guidance, MamError, Matte, NothingFound, PromptError
@@ -46,8 +47,17 @@ _MODEL = {**_PRIVATE, "concurrency_id": "model", "concurrency_limit": 2}
 _LAST = {"trigger_mode": "always_last"}
 
 
-def add_cut_out_tab(engine: Engine, downloads: Downloads) -> ResultEvents:
-    """Lay out the tab inside an open `gr.Blocks` and connect its events; returns those of the result."""
+def add_cut_out_tab(
+    page: gr.Blocks, engine: Engine, downloads: Downloads, text_model: TextModel | None = None
+) -> ResultEvents:
+    """Lay out the tab inside an open page and connect its events; returns those of the result.
+
+    Args:
+        page: The page.
+        engine: Answers the prompts.
+        downloads: Keeps the files that visitors download.
+        text_model: Offers to get the text model; None where there is no such offer.
+    """
     events = CutOutEvents(engine)
     session = gr.State(None, time_to_live=3600)
     with gr.Row(elem_id="cut_out"):
@@ -62,6 +72,8 @@ def add_cut_out_tab(engine: Engine, downloads: Downloads) -> ResultEvents:
                 visible=engine.has_text_model,
                 max_length=LIMITS.text_length,
             )
+            if text_model is not None:
+                add_text_model(page, text_model, description)
         with gr.Column(scale=2, min_width=320, elem_id="result", elem_classes="with-photo"):
             result = add_result(engine, downloads, session)
 

@@ -23,7 +23,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--layout", default="segments", help="of the folder; see mam/evaluation/benchmarks.py (default: segments)"
     )
     parser.add_argument(
-        "--prompt", choices=("box", "point", "text", "none"), default="box", help="the one prompt, by the paper's rules"
+        "--prompt",
+        choices=("box", "point", "text", "none", "pointing"),
+        default="box",
+        help="the one prompt, by the paper's rules; pointing: whether the text model's best box for a category's name "
+        "has its centre on such an object (needs coco_labels.json)",
     )
     parser.add_argument(
         "--rounds",
@@ -52,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise MamError(f"evaluation needs {error.name}: pip install scipy") from None
 
+    if arguments.prompt == "pointing":
+        return _point(arguments)
     cases = read_cases(arguments.layout, arguments.data)
     if arguments.sources:
         cases = [case for case in cases if case.name.startswith(tuple(arguments.sources))]
@@ -79,6 +85,17 @@ def run(arguments: argparse.Namespace) -> int:
         quality = report.instance_quality(cases, out).quality()
         print("IMQ  " + "  ".join(f"{name} {100 * value:.2f}" for name, value in quality.items()))
     print(f"{out / 'results.csv'}; the worst cases: {report.contact_sheet(rows, cases, out)}")
+    return 0
+
+
+def _point(arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from mam.evaluation.pointing import point, read_named, summary
+
+    named = read_named(arguments.data)
+    model = load_model(arguments).grounding()
+    print(summary(list(tqdm(point(model, named), total=len(named), unit="category"))))
     return 0
 
 

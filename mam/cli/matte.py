@@ -34,7 +34,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     where.add_argument(
         "--text",
         type=parse_text,
-        help="describes the object, such as 'the girl in the red sweater' (see python -m export grounding)",
+        help="describes the object, such as 'the girl in the red sweater' "
+        "(needs a text model: mam weights get grounding-dino-tiny)",
     )
     prompt.add_argument(
         "--point",

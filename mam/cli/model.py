@@ -23,7 +23,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "default: the embedded model",
     )
     parser.add_argument(
-        "--grounding", type=Path, help="the folder of an exported grounding model; default: the export's default folder"
+        "--grounding",
+        type=Path,
+        help="the folder of a text model; default: $MAM_GROUNDING, or where `mam weights get` puts it",
     )
     parser.add_argument(
         "--device",

@@ -19,7 +19,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "action", choices=("list", "get", "verify", "path"), help="verify and path need files that are downloaded"
     )
     parser.add_argument(
-        "names", nargs="*", help="file names, as shown by `list`; verify without names checks all downloaded files"
+        "names",
+        nargs="*",
+        help="file names, as shown by `list`, or grounding-dino-tiny, the text model; verify without names checks all "
+        "downloaded files",
     )
 
 
@@ -47,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print_registry() -> None:
     from mam import weights
+    from mam.grounding.model import DOWNLOAD_MEGABYTES, NAME, is_complete
 
     print(f"in {weights.cache_folder()}:")
     for entry in weights.REGISTRY.values():
@@ -54,12 +58,16 @@ def _print_registry() -> None:
         state = "here" if cached else "by hand" if entry.manual_steps else "to get"
         size = f"{entry.size / 1e6:7.0f} MB" if entry.size else "         ?"
         print(f"  {entry.name:32} {state:8} {size}  {entry.description}; {entry.licence}")
+    state = "here" if is_complete(weights.graphs_folder(NAME)) else "to get"
+    print(f"  {NAME:32} {state:8} {DOWNLOAD_MEGABYTES:7} MB  the text model, from two of these files; Apache-2.0")
 
 
 def _get(name: str) -> None:
     from mam import weights
+    from mam.grounding import NAME
+    from mam.grounding.preparation import prepare
 
-    print(weights.fetch(name, show_progress(name)))
+    print(prepare(show_progress) if name == NAME else weights.fetch(name, show_progress(name)))
 
 
 def show_progress(name: str) -> Progress:

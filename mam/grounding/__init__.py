@@ -1,5 +1,6 @@
 """Grounding: boxes for text prompts, by Grounding DINO as one ONNX graph, its tokenizer and numpy.
 
+    preparation.prepare()       gets the published model: one download, converted without torch
     Grounding                   the graph and the tokenizer, loaded
       .find() -> FoundBoxes     boxes with scores and phrases, best first; if no box passes the threshold, it is empty
                                 and still gives the best score
@@ -11,12 +12,13 @@ the tests.
 from mam.grounding.boxes import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBox, FoundBoxes
 from mam.grounding.canvas import Canvas
 from mam.grounding.loader import GroundingLoader, load_default
-from mam.grounding.model import MODELS, TOKENIZER, Grounding
+from mam.grounding.model import MODELS, NAME, TOKENIZER, Grounding
 from mam.grounding.phrases import Phrases
 
 __all__ = [
     "BOX_THRESHOLD",
     "MODELS",
+    "NAME",
     "NMS_THRESHOLD",
     "TEXT_THRESHOLD",
     "TOKENIZER",

@@ -1,4 +1,4 @@
-"""Preparation of the image input of a grounding graph: resizing, normalisation, padding to a square."""
+"""Preparation of the image input of a grounding graph: resizing, normalisation, padding to multiples of 32 pixels."""
 
 from __future__ import annotations
 
@@ -8,20 +8,25 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+STEP = 32
+"""Pixels per cell of the coarsest features of the image encoder: the graph takes multiples of it."""
+
 
 @dataclass(frozen=True)
 class Canvas:
-    """The square input of the graph, which holds a resized image at its top left.
+    """The input of the graph, which holds a resized image at its top left.
 
     Attributes:
-        side: of the square in pixels; also the limit for the longest side of a resized image.
+        side: limit for the longest side of a resized image in pixels.
         shortest: the shortest side of a resized image in pixels, unless the longest side would then exceed `side`.
+        smallest: of both sides of the input in pixels, a multiple of 32.
         mean: per channel, for values in [0, 1].
         std: per channel, for values in [0, 1].
     """
 
     side: int = 1333
     shortest: int = 800
+    smallest: int = 256
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
@@ -48,14 +53,16 @@ class Canvas:
             image: (H, W, 3) uint8 RGB.
 
         Returns:
-            The padded image, (1, 3, side, side) float32, and its mask, (1, side, side) bool, true on the image.
+            The padded image, (1, 3, height, width) float32, and its mask, (1, height, width) bool, true on the image;
+            height and width are the next multiples of 32, and at least `smallest`.
         """
         h, w = self.resized_size((image.shape[0], image.shape[1]))
         small = np.asarray(Image.fromarray(image).resize((w, h), Image.Resampling.BILINEAR), np.float32) / 255
-        padded = np.zeros((1, 3, self.side, self.side), np.float32)
+        height, width = (max(self.smallest, -(-length // STEP) * STEP) for length in (h, w))
+        padded = np.zeros((1, 3, height, width), np.float32)
         mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
         padded[0, :, :h, :w] = ((small - mean) / std).transpose(2, 0, 1)
-        mask = np.zeros((1, self.side, self.side), bool)
+        mask = np.zeros((1, height, width), bool)
         mask[0, :h, :w] = True
         return padded, mask
 
@@ -64,6 +71,7 @@ class Canvas:
         return {
             "mam_side": str(self.side),
             "mam_shortest": str(self.shortest),
+            "mam_smallest": str(self.smallest),
             "mam_pixel_mean": ",".join(map(str, self.mean)),
             "mam_pixel_std": ",".join(map(str, self.std)),
         }
@@ -72,4 +80,5 @@ class Canvas:
     def from_metadata(cls, metadata: Mapping[str, str]) -> Canvas:
         """Create a canvas from the metadata of a graph."""
         mean, std = (tuple(map(float, metadata[f"mam_pixel_{kind}"].split(","))) for kind in ("mean", "std"))
-        return cls(int(metadata["mam_side"]), int(metadata["mam_shortest"]), mean, std)
+        side, shortest, smallest = (int(metadata[f"mam_{name}"]) for name in ("side", "shortest", "smallest"))
+        return cls(side, shortest, smallest, mean, std)

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 TOKENIZER = "tokenizer.json"
-MODELS = ("grounding-dino-tiny", "grounding-dino-base")
+NAME = "grounding-dino-tiny"
+"""The text model that the library prepares by itself (`mam.grounding.preparation`)."""
+MODELS = (NAME, "grounding-dino-base")
+DOWNLOAD_MEGABYTES, KEPT_MEGABYTES = 690, 240
+NO_MODEL = (
+    f"there is no text model in {{folder}}: `mam weights get {NAME}` gets it once ({DOWNLOAD_MEGABYTES} MB to "
+    f"download, {KEPT_MEGABYTES} MB to keep), or --grounding, MAM_GROUNDING and grounding= name the folder of one."
+)
+"""What the page, the command line, the API and the library say without a text model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +58,10 @@ class Grounding:
     def load(
         cls, folder: str | os.PathLike | None = None, device: providers.Device = "auto", threads: int | None = None
     ) -> Grounding:
-        """Load a model exported by `python -m export grounding`.
+        """Load a model that `mam weights get grounding-dino-tiny` or `python -m export grounding` wrote.
 
         Args:
-            folder: contains `grounding.onnx` and `tokenizer.json`; None for the export's default folder.
+            folder: contains `grounding.onnx` and `tokenizer.json`; None for `$MAM_GROUNDING` or the default folder.
             device: as for `mam.Matting.load`.
             threads: CPU threads; None lets onnxruntime choose.
 
@@ -61,15 +69,10 @@ class Grounding:
             GraphError: there is no model, it has another contract version, the package tokenizers is missing, or the
                 device is unavailable.
         """
-        folder = _default_folder() if folder is None else Path(folder)
+        folder = default_folder() if folder is None else Path(folder)
         graph, vocabulary = folder / contract.GROUNDING.file, folder / TOKENIZER
-        missing = [file.name for file in (graph, vocabulary) if not file.is_file()]
-        if missing:
-            raise GraphError(
-                f"text prompts need a grounding model, and {folder} lacks {' and '.join(missing)}. Export one with "
-                "`python -m export grounding --model tiny` (needs torch and transformers: pip install -r "
-                "export/requirements.txt), or give the folder of an exported one."
-            )
+        if not is_complete(folder):
+            raise GraphError(NO_MODEL.format(folder=folder))
         tokenizer = _load_tokenizer(vocabulary)
         (session,), provider, note = providers.open_sessions([graph], device, threads)
         metadata = _checked_metadata(session, graph)
@@ -124,10 +127,17 @@ class Grounding:
             raise GraphError(f"{self.folder / graph.file} failed on {self.provider}: {error}") from error
 
 
-def _default_folder() -> Path:
-    """Return the default folder of the smaller model, or of the larger one if only that exists."""
+def is_complete(folder: Path) -> bool:
+    """Return whether a folder holds a text model."""
+    return (folder / contract.GROUNDING.file).is_file() and (folder / TOKENIZER).is_file()
+
+
+def default_folder() -> Path:
+    """Return `$MAM_GROUNDING`, or the default folder of the smaller model, or of the larger one if only that exists."""
+    if chosen := os.environ.get("MAM_GROUNDING"):
+        return Path(chosen).expanduser()
     folders = [weights.graphs_folder(name) for name in MODELS]
-    return next((folder for folder in folders if os.path.exists(folder / contract.GROUNDING.file)), folders[0])
+    return next((folder for folder in folders if is_complete(folder)), folders[0])
 
 
 def _load_tokenizer(file: Path) -> Tokenizer:
@@ -151,8 +161,9 @@ def _checked_metadata(session: ort.InferenceSession, path: Path) -> dict[str, st
     metadata = session.get_modelmeta().custom_metadata_map
     expected = {"mam_graph": contract.GROUNDING.name, "mam_contract": contract.VERSION}
     got = {key: metadata.get(key) for key in expected}
-    if got != expected:
+    if got != expected or "mam_smallest" not in metadata:  # graphs of 0.10 had a fixed size
         raise GraphError(
-            f"{path} has the metadata {got}; expected {expected}. Export it again with `python -m export grounding`."
+            f"{path} has the metadata {got}, or is of an earlier release; expected {expected}. Delete its folder and "
+            f"get it again with `mam weights get {NAME}`, or export it with `python -m export grounding`."
         )
     return metadata

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mam.errors import PromptError
+from mam.errors import NotEnglish, PromptError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -44,9 +45,13 @@ class Phrases:
             tokenizer: BERT's, with [CLS], [SEP], [UNK] and the full stop.
 
         Raises:
+            NotEnglish: a phrase has letters of another script.
             PromptError: there is no phrase, a phrase without a known word, or there are too many tokens.
         """
         names = split_phrases(text)
+        for name in names:
+            if not _is_latin(name):  # the vocabulary has many such letters, but the model was trained on English
+                raise NotEnglish(f"the text model reads English, and {name!r} is in another script; use English.")
         start, end, unknown, stop = (_token_id(tokenizer, token) for token in ("[CLS]", "[SEP]", "[UNK]", "."))
         blocks = [[start]]
         for name in names:
@@ -76,6 +81,11 @@ class Phrases:
     def text(self) -> str:
         """All phrases in one string, as the model reads them."""
         return ". ".join(self.names) + "."
+
+
+def _is_latin(phrase: str) -> bool:
+    """Return whether all letters are Latin, with or without accents: a borrowed word is not refused."""
+    return all("LATIN" in unicodedata.name(letter, "") for letter in phrase if letter.isalpha())
 
 
 def _token_id(tokenizer: Tokenizer, token: str) -> int:

@@ -8,6 +8,7 @@ import pytest
 from demo.messages import describe, show_errors
 from demo.texts import ENGLISH, Texts
 from mam import ImageTooLarge, PromptError
+from mam.errors import NotEnglish
 
 EXPIRED = ENGLISH("expired")
 
@@ -21,6 +22,11 @@ def test_a_photo_that_is_too_large_is_no_matter_of_options() -> None:
     error = ImageTooLarge("x.jpg", (20_000, 10_000), 120_000_000)
     assert describe(error) == "x.jpg has 200 megapixels; at most 120 can be opened."
     assert "200 Megapixel" in describe(error, Texts("de"))
+
+
+def test_another_script_is_refused_in_the_visitors_language() -> None:
+    error = NotEnglish("the text model reads English, and '猫' is in another script")
+    assert describe(error) == ENGLISH("not_english") and describe(error, Texts("ja")) == Texts("ja")("not_english")
 
 
 def fail(error: Exception) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -27,11 +28,14 @@ def torch_model(grounding_source):
 
 @pytest.mark.parametrize("text", TEXTS, ids=["one phrase", "one long phrase", "three phrases"])
 @pytest.mark.parametrize(
-    "size", [(160, 160), (100, 160), (160, 90), (3, 160)], ids=["full", "landscape", "portrait", "strip"]
+    "size, side",
+    [((160, 160), 160), ((3, 160), 160), ((200, 300), 320), ((300, 190), 416), ((224, 256), 256)],
+    ids=["traced", "strip", "landscape", "portrait", "exact"],
 )
-def test_graph_equals_transformers(grounding, torch_model, text, size) -> None:
+def test_graph_equals_transformers(grounding, torch_model, text, size, side) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    image, pixel_mask = grounding.canvas.place(pixels)
+    image, pixel_mask = replace(grounding.canvas, side=side, shortest=side).place(pixels)
+    assert max(image.shape[2:]) == side
     phrases = Phrases.tokenise(text, grounding.tokenizer)
     inputs = (image, pixel_mask, phrases.input_ids, phrases.position_ids, phrases.text_mask)
     names = [tensor.name for tensor in contract.GROUNDING.inputs]
@@ -64,8 +68,7 @@ def test_graph_follows_the_contract_and_is_finite(grounding_folder) -> None:
         assert [t.name for t in declared] == [t.name for t in found]
         for tensor, proto in zip(declared, found, strict=True):
             shape = [d.dim_param or d.dim_value for d in proto.type.tensor_type.shape.dim]
-            known = {"side": 160, "Q": 20}
-            assert shape == [known.get(size, size) for size in tensor.shape]
+            assert shape == [20 if size == "Q" else size for size in tensor.shape]
     assert {entry.domain: entry.version for entry in model.opset_import} == {"": OPSET}
     constants = [a.t for node in model.graph.node for a in node.attribute if a.type == onnx.AttributeProto.TENSOR]
     values = [numpy_helper.to_array(tensor) for tensor in (*constants, *model.graph.initializer)]
@@ -84,6 +87,7 @@ def test_metadata_describes_the_graph(grounding_folder, grounding_source, ground
         "mam_checkpoint_sha256": export.weights.sha256(grounding_source / "model.safetensors"),
         "mam_side": "160",
         "mam_shortest": "96",
+        "mam_smallest": "160",
         "mam_pixel_mean": "0.485,0.456,0.406",
         "mam_pixel_std": "0.229,0.224,0.225",
     }

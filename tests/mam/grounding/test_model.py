@@ -5,6 +5,7 @@ import pytest
 
 from mam import GraphError, Grounding, Matting
 from mam.folders import BUNDLE
+from mam.grounding.model import NAME, NO_MODEL
 from mam.weights import graphs_folder
 
 RED = "the girl in the red sweater"
@@ -18,20 +19,31 @@ def test_images_of_any_size_can_be_searched(grounding, size) -> None:
     assert all(0 <= f.box[0] < f.box[2] <= w and 0 <= f.box[1] < f.box[3] <= h for f in found)
 
 
-def test_without_a_model_the_error_names_the_export(tmp_path, monkeypatch, grounding_folder) -> None:
+def test_without_a_model_the_error_names_the_command(tmp_path, monkeypatch, grounding_folder) -> None:
     monkeypatch.setenv("MAM_HOME", str(tmp_path))
+    monkeypatch.delenv("MAM_GROUNDING", raising=False)
     scene = Matting.load(device="cpu").open(np.full((20, 30, 3), 90, np.uint8))
-    with pytest.raises(GraphError, match="python -m export grounding --model tiny"):
+    with pytest.raises(GraphError) as caught:
         scene.find("a cat")
+    assert str(caught.value) == NO_MODEL.format(folder=graphs_folder(NAME))
+    assert "`mam weights get grounding-dino-tiny`" in str(caught.value)
     base = graphs_folder("grounding-dino-base")
     base.parent.mkdir(parents=True)
     base.symlink_to(grounding_folder)  # the larger model is used if it is the only one
     assert scene.find("a cat").text == "a cat."
 
 
+def test_the_environment_names_the_folder(monkeypatch, grounding_folder) -> None:
+    monkeypatch.setenv("MAM_GROUNDING", str(grounding_folder))
+    assert Grounding.load(device="cpu").folder == grounding_folder
+    monkeypatch.setenv("MAM_GROUNDING", str(grounding_folder / "nothing"))
+    with pytest.raises(GraphError, match=r"no text model in .*nothing"):
+        Grounding.load(device="cpu")
+
+
 def test_broken_folders_are_clear_errors(tmp_path, grounding_folder) -> None:
     (tmp_path / "grounding.onnx").write_bytes((BUNDLE / "matte.onnx").read_bytes())
-    with pytest.raises(GraphError, match=r"lacks tokenizer\.json"):
+    with pytest.raises(GraphError, match="there is no text model in"):
         Grounding.load(tmp_path, "cpu")
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(GraphError, match="is not a tokenizer"):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mam import PromptError
+from mam.errors import NotEnglish
 from mam.grounding import Phrases
 from mam.grounding.phrases import split_phrases
 
@@ -36,7 +37,7 @@ def test_a_text_without_letters_and_digits_is_refused(text) -> None:
 
 
 def test_unknown_words_and_long_texts_are_refused(grounding) -> None:
-    for text in ("猫", "a cat. zebra", "\N{CAT FACE} 7"):
+    for text in ("Übermut", "a cat. zebra", "\N{CAT FACE} 7"):
         with pytest.raises(PromptError, match="knows no word"):
             Phrases.tokenise(text, grounding.tokenizer)
     assert Phrases.tokenise("a zebra", grounding.tokenizer).names == ("a zebra",)
@@ -44,6 +45,19 @@ def test_unknown_words_and_long_texts_are_refused(grounding) -> None:
     for text in (" ".join(["cat"] * 254), [" ".join(["cat"] * k) for k in range(1, 50)]):
         with pytest.raises(PromptError, match=r"tokens .* the model reads 256"):
             Phrases.tokenise(text, grounding.tokenizer)
+
+
+@pytest.mark.parametrize(
+    "text", ["猫", "ねこ", "고양이", "кошка", "γάτα", "a cat. 猫", ["a cat", "con mèo", "a кошка"]]
+)
+def test_another_script_is_refused_with_a_hint(grounding, text) -> None:
+    with pytest.raises(NotEnglish, match=r"reads English, and '.*' is in another script"):
+        Phrases.tokenise(text, grounding.tokenizer)
+
+
+@pytest.mark.parametrize("text", ["a café and a cat", "2 cats, 1/2", "the “cat” – left", "ＣＡＴ cat"])
+def test_accents_numbers_and_marks_are_not_another_script(grounding, text) -> None:
+    assert Phrases.tokenise(text, grounding.tokenizer).names == (text.lower(),)
 
 
 def test_special_tokens_in_a_text_are_plain_text(grounding) -> None:

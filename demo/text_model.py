@@ -1,0 +1,122 @@
+"""First use of the text model: a visitor asks for it, or the server's owner, and it is prepared in the background."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from demo.engine import Engine
+from demo.texts import Texts, label
+from mam import MamError, weights
+from mam.grounding.preparation import prepare
+
+Prepare = Callable[[Callable[[str], weights.Progress | None]], Path]
+
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+_log = logging.getLogger(__name__)
+
+
+class TextModel:
+    """Preparation of the text model, once for all visitors; the page shows how far it is.
+
+    Attributes:
+        offered: The server may prepare it, and needs to.
+        running: It is being prepared.
+        failed: The last attempt failed; another one may be started.
+
+    Args:
+        engine: Uses the model when it is ready.
+        may_download: The owner allows it.
+        prepare: Returns the folder of the prepared model.
+    """
+
+    def __init__(self, engine: Engine, may_download: bool = True, prepare: Prepare = prepare) -> None:
+        self.engine, self._prepare = engine, prepare
+        self.offered = may_download and not engine.has_text_model and not weights.is_offline()
+        self.running = self.failed = False
+        self._percent, self._lock = 0, threading.Lock()
+
+    def start(self) -> None:
+        """Start the preparation, unless it is running or not needed."""
+        with self._lock:
+            if self.running or not self.offered or self.engine.has_text_model:
+                return
+            self.running, self.failed, self._percent = True, False, 0
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def status(self, texts: Texts) -> str:
+        """Return the state in a visitor's language; empty before the first attempt."""
+        if self.engine.has_text_model:
+            return texts("text_model_ready")
+        if self.running:
+            return texts("text_model_loading", percent=self._percent)
+        return texts("text_model_failed") if self.failed else ""
+
+    def _run(self) -> None:
+        try:
+            folder = self._prepare(self._progress)
+            self._percent = 100
+            if self.engine.load_text_model():
+                print(f"Text prompts by the model in {folder}.", flush=True)
+            else:
+                raise MamError(f"{folder} holds no model that can be loaded.")
+        except MamError as error:
+            self.failed = True
+            print(f"The text model could not be prepared: {error}", flush=True)
+        except Exception:  # no caller would see it, so it is reported here
+            self.failed = True
+            _log.exception("the text model could not be prepared")
+        finally:
+            self.running = False
+
+    def _progress(self, name: str) -> weights.Progress:
+        log = weights.log_progress(name, lambda line: print(line, flush=True))
+
+        def progress(received: int, expected: int) -> None:
+            self._percent = 99 * received // expected if expected else 0  # the rest is the conversion
+            log(received, expected)
+
+        return progress
+
+
+def add_text_model(page: gr.Blocks, text_model: TextModel, description: gr.Textbox) -> None:
+    """Lay out a button that gets the text model, and its progress, below the hidden field for texts.
+
+    Args:
+        page: Open; it brings a new visitor up to date.
+        text_model: Nothing is laid out where it is not offered.
+        description: The field for texts, shown when the model is ready.
+    """
+    if not text_model.offered:
+        return
+    get = gr.Button(label("get_text_model"), elem_id="get_text_model", elem_classes="with-photo", size="sm")
+    line = gr.Markdown("", elem_id="text_model", elem_classes="with-photo")
+    timer = gr.Timer(2, active=False)
+
+    def refresh(request: gr.Request) -> tuple[Any, ...]:
+        ready = text_model.engine.has_text_model
+        return (
+            gr.update(visible=ready),
+            gr.update(visible=not ready and not text_model.running),
+            text_model.status(Texts.of(request)),
+            gr.Timer(active=text_model.running),
+        )
+
+    def begin(request: gr.Request) -> tuple[Any, ...]:
+        if text_model.engine.has_text_model:  # no news for somebody who comes later
+            return gr.update(visible=True), gr.update(visible=False), "", gr.Timer(active=False)
+        return refresh(request)
+
+    def start(request: gr.Request) -> tuple[Any, ...]:
+        text_model.start()
+        return refresh(request)
+
+    shown = [description, get, line, timer]
+    get.click(start, None, shown, **_QUIET)
+    timer.tick(refresh, None, shown, **_QUIET)
+    page.load(begin, None, shown, **_QUIET)

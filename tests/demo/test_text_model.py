@@ -1,0 +1,164 @@
+"""A page without a text model: a visitor has it downloaded, goes on meanwhile, and then types what to cut out."""
+
+import os
+import shutil
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from demo import app
+from demo.engine import Engine
+from demo.tabs.batch import TEXT, available_rules
+from demo.text_model import TextModel
+from demo.texts import ENGLISH, load_tables
+from mam import Matting, WeightsError
+from mam.grounding import preparation
+from mam.grounding.model import DOWNLOAD_MEGABYTES, NAME, is_complete
+from mam.weights import graphs_folder
+from tests.conftest import EXAMPLES
+from tests.demo.conftest import free_port
+from tests.demo.visitor import Visitor
+from tests.grounding import publish, serve
+
+
+@pytest.fixture()
+def nothing_there(grounding_mirror, grounding_skeleton, tmp_path, monkeypatch):
+    """A machine without a text model, and a server with a small one."""
+    publish(monkeypatch, grounding_mirror)
+    monkeypatch.setattr(preparation, "SKELETON", grounding_skeleton)
+    monkeypatch.setenv("MAM_HOME", str(tmp_path / "home"))
+    for name in ("MAM_GROUNDING", "MAM_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    with serve(grounding_mirror) as address:
+        monkeypatch.setenv("MAM_MIRROR", address)
+        yield
+
+
+def wait_until_done(text_model: TextModel) -> None:
+    while text_model.running:
+        time.sleep(0.05)
+
+
+def test_a_visitor_gets_the_text_model_and_words_work(browser, nothing_there) -> None:
+    demo = app.build_demo(Matting.load(device="cpu"), text_model="offer")
+    _, address, _ = demo.launch(server_port=free_port(), prevent_thread_lock=True, quiet=True, **app.LAUNCH)
+    tab = browser.new_page(viewport={"width": 1280, "height": 1200})
+    visitor, get = Visitor(tab, address), tab.locator("#get_text_model")
+    tab.locator("#canvas [data-example=flower]").click()
+    visitor.wait_for_answer("found")
+    expect(tab.locator("#text")).to_have_count(0)
+    expect(get).to_have_text(ENGLISH("get_text_model"))
+    if folder := os.environ.get("SCREENSHOTS"):
+        tab.screenshot(path=f"{folder}/text_model_offer.png")
+    get.click()
+    expect(tab.locator("#text_model")).to_contain_text("Getting the text model")
+    expect(tab.locator("#text_model")).to_contain_text("is ready", timeout=120_000)
+    expect(get).to_be_hidden()
+    if folder:
+        tab.screenshot(path=f"{folder}/text_model_ready.png")
+    visitor.text.fill("a cat")
+    visitor.text.press("Enter")
+    # The weights are random: either answer shows that the model ran.
+    found = tab.locator("#canvas .text-boxes button").filter(has_text="a cat").first
+    expect(found.or_(visitor.message.filter(has_text="nothing found for 'a cat.'"))).to_be_visible(timeout=60_000)
+    assert visitor.problems == []
+    # Who comes later finds the field, and the rule for many photos.
+    tab.reload()
+    expect(tab.locator("#canvas [data-example=flower]")).to_be_visible()
+    tab.locator("#canvas [data-example=flower]").click()
+    expect(tab.locator("#text")).to_be_visible()
+    expect(get).to_be_hidden()
+    tab.get_by_role("tab", name=ENGLISH("tab_batch")).click()
+    expect(tab.locator("#batch_rule")).to_contain_text(ENGLISH(TEXT))
+    tab.close()
+    demo.close()
+
+
+def test_the_owner_has_it_downloaded_at_once(nothing_there, capsys) -> None:
+    engine = Engine(Matting.load(device="cpu"))
+    assert TEXT not in available_rules(engine)
+    text_model = TextModel(engine)
+    text_model.start()
+    text_model.start()  # another visitor
+    wait_until_done(text_model)
+    assert engine.has_text_model and not text_model.failed and TEXT in available_rules(engine)
+    printed = capsys.readouterr().out
+    assert printed.count(f"Downloading {NAME}.safetensors: 100%") == 1
+    assert f"Text prompts by the model in {graphs_folder(NAME)}" in printed
+    assert not TextModel(engine).offered
+
+
+def test_a_space_gets_it_from_the_hub(nothing_there, grounding_mirror, tmp_path, monkeypatch) -> None:
+    """As docs/usage.md describes a Space that downloads, with a local server in the hub's place."""
+    from huggingface_hub import constants
+
+    published = tmp_path / "hub" / "IDEA-Research" / NAME / "resolve" / "main"
+    published.mkdir(parents=True)
+    for name in ("model.safetensors", "tokenizer.json"):
+        ending = name.removeprefix("model.")
+        shutil.copyfile(grounding_mirror / f"{NAME}.{ending}", published / name)
+    monkeypatch.delenv("MAM_MIRROR")
+    monkeypatch.setenv("MAM_TEXT_MODEL", "get")
+    with serve(tmp_path / "hub") as address:
+        monkeypatch.setattr(constants, "ENDPOINT", address)
+        template = address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        arguments = app.parse([])
+        matting, _ = app.load(arguments)
+        app.build_demo(matting, text_model=arguments.text_model)
+        while not is_complete(graphs_folder(NAME)):
+            time.sleep(0.05)
+    # Every part of the page has the model from now on.
+    found = matting.open(EXAMPLES / "flower.jpg").find("a cat", box_threshold=0.0)
+    assert found and matting.grounding().folder == graphs_folder(NAME)
+
+
+def test_a_space_contains_it(nothing_there, grounding_folder, monkeypatch, capsys) -> None:
+    """As docs/usage.md describes a Space with the folder of a text model, which downloads nothing."""
+    monkeypatch.setenv("MAM_GROUNDING", str(grounding_folder))
+    monkeypatch.setenv("MAM_OFFLINE", "1")
+    matting, _ = app.load(app.parse([]))
+    assert Engine(matting).has_text_model and matting.grounding().folder == grounding_folder
+
+
+def test_without_permission_nothing_is_offered(nothing_there, monkeypatch) -> None:
+    engine = Engine(Matting.load(device="cpu"))
+    assert not TextModel(engine, may_download=False).offered
+    monkeypatch.setenv("MAM_OFFLINE", "1")
+    offline = TextModel(engine)
+    offline.start()
+    assert not offline.offered and not offline.running and offline.status(ENGLISH) == ""
+
+
+def test_failures_are_reported_and_can_be_repeated(nothing_there, capsys) -> None:
+    def disk_full(progress):
+        raise WeightsError("the disk is full")
+
+    def defect(progress):
+        raise ZeroDivisionError
+
+    engine = Engine(Matting.load(device="cpu"))
+    for failing in (disk_full, defect):
+        text_model = TextModel(engine, prepare=failing)
+        text_model.start()
+        wait_until_done(text_model)
+        assert text_model.failed and text_model.status(ENGLISH) == ENGLISH("text_model_failed")
+    assert "could not be prepared: the disk is full" in capsys.readouterr().out
+    text_model._prepare = preparation.prepare
+    text_model.start()
+    wait_until_done(text_model)
+    assert engine.has_text_model and not text_model.failed
+
+
+def test_every_language_states_the_size() -> None:
+    assert all(f"{DOWNLOAD_MEGABYTES} MB" in table["get_text_model"] for table in load_tables().values())
+
+
+@pytest.mark.parametrize("value", ["offer", "get", "none"])
+def test_the_option_has_an_environment_variable(monkeypatch, value) -> None:
+    monkeypatch.setenv("MAM_TEXT_MODEL", value)
+    assert app.parse([]).text_model == value
+    monkeypatch.setenv("MAM_TEXT_MODEL", "perhaps")
+    with pytest.raises(SystemExit):
+        app.parse([])
