@@ -187,6 +187,7 @@ class Refinement(nn.Module):
     ) -> Tensor:
         """The inputs of `REFINEMENT` -> `alpha` (1, 1, H, W)."""
         (h, w), (height, width) = input_size.long().unbind(), original_size.long().unbind()
-        logits, alphas = to_original_frame(mask_logits, torch.cat([os8, os4, os1], 1), (h, w), (height, width))
-        alpha = refine(logits > 0, *alphas, mask_guidance > 0.5)
+        alphas = torch.cat([os8, os4, os1], 1)
+        logits, (os8, os4, os1) = to_original_frame(mask_logits, alphas, (h, w), (height, width))
+        alpha = refine(logits > 0, os8, os4, os1, mask_guidance > 0.5)
         return alpha.clamp(0, 1)  # a runtime's tanh may exceed 1 by some 1e-8

@@ -204,7 +204,7 @@ def sample_levels(layer: Any, queries: Tensor, values: Tensor, points: Tensor, s
     offsets = layer.sampling_offsets(queries).reshape(-1, heads, levels, n, 2)
     weights = layer.attention_weights(queries).reshape(-1, heads, levels * n).softmax(-1)
     weights = weights.permute(1, 0, 2).reshape(heads, 1, -1, levels, n)
-    start, mixed = 0, None
+    start, parts = 0, []
     for level, (height, width) in enumerate(sizes):
         centre = points[0, :, None, level, None, :2]
         if points.shape[-1] == 2:
@@ -215,9 +215,8 @@ def sample_levels(layer: Any, queries: Tensor, values: Tensor, points: Tensor, s
         image = values[0, start : start + height * width].T.reshape(heads, -1, height, width)
         start = start + height * width
         sampled = F.grid_sample(image, where, mode="bilinear", padding_mode="zeros", align_corners=False)
-        part = (sampled * weights[:, :, :, level]).sum(-1)
-        mixed = part if mixed is None else mixed + part
-    return mixed.permute(2, 0, 1).reshape(1, -1, layer.d_model)
+        parts.append((sampled * weights[:, :, :, level]).sum(-1))
+    return sum(parts[1:], parts[0]).permute(2, 0, 1).reshape(1, -1, layer.d_model)
 
 
 @contextlib.contextmanager
