@@ -102,7 +102,8 @@ class FakeBinding:
         assert value.where == "cuda"
         self.stayed.append(name)
 
-    def bind_output(self, name, where) -> None:
+    def bind_output(self, name, where, number) -> None:
+        assert (where, number) == ("cuda", 1)
         self.outputs.append(FakeValue(name, where))
 
     def get_outputs(self):
@@ -110,7 +111,7 @@ class FakeBinding:
 
 
 class FakeSession:
-    """Stands for a session of a graph on CUDA."""
+    """Stands for a session of a graph on the second GPU."""
 
     def __init__(self, graph: contract.Graph) -> None:
         self.graph, self.bindings, self.fails = graph, [], ""
@@ -126,6 +127,7 @@ class FakeSession:
         return self.bindings[-1]
 
     def run_with_iobinding(self, binding, options) -> None:
+        assert options.get_run_config_entry("memory.enable_memory_arena_shrinkage") == "cpu:0;gpu:1"
         if self.fails:
             raise RuntimeError(self.fails)
 
@@ -134,7 +136,7 @@ class FakeSession:
 def on_cuda(graphs_folder, monkeypatch):
     monkeypatch.setattr(ort, "OrtValue", FakeValue)
     sessions = {graph.name: FakeSession(graph) for graph in contract.GRAPHS}
-    return dataclasses.replace(load_graphs(graphs_folder, "cpu"), provider=CUDA, sessions=sessions)
+    return dataclasses.replace(load_graphs(graphs_folder, "cpu"), provider=CUDA, device="cuda:1", sessions=sessions)
 
 
 def test_on_cuda_embeddings_stay_on_the_device_between_the_graphs(on_cuda) -> None:
