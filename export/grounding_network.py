@@ -188,7 +188,7 @@ def replace_untraceable(text_mask: Tensor | None, position_ids: Tensor | None) -
 
 
 def sample_levels(layer: Any, queries: Tensor, values: Tensor, points: Tensor, sizes: Any) -> Tensor:
-    """Multi-scale deformable attention; the levels are summed one by one, which needs a fifth of the memory.
+    """Multi-scale deformable attention; only the samples of one level are in memory at a time.
 
     Args:
         layer: gives the linear layers and the numbers of heads, levels and points.
@@ -204,7 +204,8 @@ def sample_levels(layer: Any, queries: Tensor, values: Tensor, points: Tensor, s
     offsets = layer.sampling_offsets(queries).reshape(-1, heads, levels, n, 2)
     weights = layer.attention_weights(queries).reshape(-1, heads, levels * n).softmax(-1)
     weights = weights.permute(1, 0, 2).reshape(heads, 1, -1, levels, n)
-    start, mixed = 0, None
+    start: Any = 0
+    mixed: Any = None
     for level, (height, width) in enumerate(sizes):
         centre = points[0, :, None, level, None, :2]
         if points.shape[-1] == 2:
