@@ -204,7 +204,8 @@ def sample_levels(layer: Any, queries: Tensor, values: Tensor, points: Tensor, s
     offsets = layer.sampling_offsets(queries).reshape(-1, heads, levels, n, 2)
     weights = layer.attention_weights(queries).reshape(-1, heads, levels * n).softmax(-1)
     weights = weights.permute(1, 0, 2).reshape(heads, 1, -1, levels, n)
-    start, parts = 0, []
+    start: Any = 0
+    parts: list[torch.Tensor] = []
     for level, (height, width) in enumerate(sizes):
         centre = points[0, :, None, level, None, :2]
         if points.shape[-1] == 2:

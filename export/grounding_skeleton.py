@@ -82,7 +82,7 @@ def write_grounding_skeleton(name: str, config: GroundingDinoConfig, canvas: Can
 
 
 def write_published(name: str, folder: Path) -> list[Path]:
-    """Write the skeleton of a published model, whose configuration is transformers' default.
+    """Write the skeleton of a published model; its configuration is transformers' default.
 
     Args:
         name: "grounding-dino-tiny".

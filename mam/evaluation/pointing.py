@@ -70,7 +70,7 @@ class Pointed:
 
 
 def read_named(root: Path) -> list[Named]:
-    """Read the categories of all images of a folder whose objects cover at least 2% of the image.
+    """Read the categories of all images of a folder that cover at least 2% of their image.
 
     Raises:
         MamError: the names or the images are missing.

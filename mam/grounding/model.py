@@ -29,7 +29,7 @@ NO_MODEL = (
     f"there is no text model in {{folder}}: `mam weights get {NAME}` gets it once ({DOWNLOAD_MEGABYTES} MB to "
     f"download, {KEPT_MEGABYTES} MB to keep), or --grounding, MAM_GROUNDING and grounding= name the folder of one."
 )
-"""What the page, the command line, the API and the library say without a text model."""
+"""What the page's log, the command line, the API and the library report without a text model."""
 
 
 @dataclass(frozen=True, eq=False)

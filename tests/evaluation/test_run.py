@@ -72,7 +72,7 @@ def test_the_command_evaluates_and_resumes(benchmark_folder, tmp_path, capsys, l
 
 def test_text_prompts_need_texts_and_a_model(matting, benchmark_folder, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MAM_HOME", str(tmp_path))
-    for layout, problem in (("him2k", "a benchmark with texts: rw100"), ("rw100", "python -m export grounding")):
+    for layout, problem in (("him2k", "a benchmark with texts: rw100"), ("rw100", "there is no text model in")):
         cases = read_cases(layout, benchmark_folder(layout))
         with pytest.raises(MamError, match=problem):
             next(run.evaluate(matting, cases, LAYOUTS[layout], "text", tmp_path))

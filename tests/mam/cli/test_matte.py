@@ -83,7 +83,7 @@ def test_a_text_prompt(tmp_path, capsys, grounding_folder) -> None:
         parse([*command, "--text", "the flower", "--box", "1,2,3,4"])
     capsys.readouterr()
     assert main([*command[:4], "--grounding", str(tmp_path), "--text", "a cat"]) == 1
-    assert "python -m export grounding" in capsys.readouterr().err
+    assert "mam weights get grounding-dino-tiny" in capsys.readouterr().err
 
 
 def test_an_output_folder_that_cannot_be_created_is_refused_before_the_work(tmp_path, capsys) -> None:
