@@ -24,6 +24,7 @@ MAY_USE: dict[str, set[str]] = {
 
 # Where code starts another folder's program, or opens its files. Everything else is a hidden dependency.
 REFERENCES = {
+    ("export/web/build.py", "demo"): "the canvas, the texts and the examples, which the site shares",
     ("tools/compare_outputs.py", "demo"): "its example photographs",
     ("tools/figures.py", "demo"): "its example photographs and backgrounds",
     ("tools/figures.py", "docs"): "writes the figures",
@@ -31,6 +32,7 @@ REFERENCES = {
     ("tools/ray_speed.py", "mam"): "the command that it compares with",
     ("tools/record.py", "demo"): "its example photographs",
     ("tools/record.py", "docs"): "writes the recordings",
+    ("tools/speed.py", "demo"): "its example photographs",
     ("tools/stages.py", "demo"): "its example photographs",
 }
 
