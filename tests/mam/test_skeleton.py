@@ -18,6 +18,7 @@ from export.torch_graphs import TorchGraphs
 from mam import Matting, weights
 from mam.errors import WeightsError
 from mam.folders import BUNDLE, SKELETONS
+from mam.grounding import NAME as GROUNDING
 from mam.nets import checkpoint
 from mam.nets.mam import MattingAnything
 from mam.runtime import load_graphs
@@ -51,7 +52,7 @@ def test_skeletons_name_the_tensors_of_their_checkpoints(name) -> None:
 
 
 def test_skeletons_are_small() -> None:
-    assert sorted(folder.name for folder in SKELETONS.iterdir()) == sorted(LARGER)
+    assert sorted(folder.name for folder in SKELETONS.iterdir()) == sorted([*LARGER, GROUNDING])
     for folder in SKELETONS.iterdir():
         assert (folder / MANIFEST).is_file() and sum(file.stat().st_size for file in folder.iterdir()) < 3_500_000
 
