@@ -2,15 +2,18 @@
 
 import dataclasses
 import json
+from collections import Counter
 
 import numpy as np
+import onnx
 import torch
 from safetensors.numpy import load_file, save_file
 
 from export import grounding as export
+from export.grounding_skeleton import write_published
 from mam import Grounding, contract
-from mam.grounding import Phrases
-from mam.grounding.preparation import complete
+from mam.grounding import NAME, Phrases
+from mam.grounding.preparation import SKELETON, complete
 from tests.grounding import one_thread
 
 
@@ -63,3 +66,15 @@ def test_files_of_either_name_of_a_shared_tensor_are_read(
     for name, file in (("a", grounding_source / "model.safetensors"), ("b", tmp_path / "renamed.safetensors")):
         complete(grounding_skeleton, file, tokenizer, tmp_path / name)
     assert (tmp_path / "a" / "grounding.onnx").read_bytes() == (tmp_path / "b" / "grounding.onnx").read_bytes()
+
+
+def test_the_export_gives_the_shipped_skeleton(tmp_path) -> None:
+    with one_thread():
+        graph, manifest = write_published(NAME, tmp_path)
+    assert manifest.read_text() == (SKELETON / manifest.name).read_text()
+    operators, stamps = [], []
+    for folder in (tmp_path, SKELETON):
+        proto = onnx.load(folder / graph.name)
+        operators.append(Counter(node.op_type for node in proto.graph.node))
+        stamps.append({entry.key: entry.value for entry in proto.metadata_props})
+    assert operators[0] == operators[1] and stamps[0] == stamps[1]

@@ -75,7 +75,8 @@ def test_offline_it_is_refused(mirror, grounding_skeleton, monkeypatch) -> None:
 def test_the_shipped_skeleton_is_of_the_published_sizes() -> None:
     tensors = json.loads((preparation.SKELETON / "skeleton.json").read_text())["tensors"]
     assert tensors["model.text_backbone.embeddings.word_embeddings.weight_int8"] == [30522, 768]
-    assert sum(np.prod(shape) for shape in tensors.values()) == 172_249_090  # parameters, as the hub counts them
+    parameters = 172_249_090  # transformers' network has 1,536 more, in two vectors that the graph does not use
+    assert sum(np.prod(shape) for shape in tensors.values()) == parameters
 
 
 def test_preparation_needs_no_torch() -> None:
