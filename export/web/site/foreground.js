@@ -2,25 +2,57 @@
 // levels keep colours only where they are computed, because a phone has little memory.
 
 import { cut, maskBounds, padBox } from './boxes.js';
-import { dilate } from './pillow.js';
+import { downsampledSize, roundHalfToEven } from './photo.js';
+import { dilate, resize } from './pillow.js';
 
+const LARGE = 1536, SOLVED = 768; // longest sides: above the first, images are solved at the second
 const CONTEXT = 16, REGULARIZATION = Math.fround(1e-5), SMALL_SIDE = 32, SMALL_ITERATIONS = 10, ITERATIONS = 2;
 const DENSE_PIXELS = 1 << 16, NEAR = 2; // the window of 5 pixels reaches 2
 
 // (h, w, 3) uint8 and alpha (h, w) uint8 -> (h, w, 3) uint8; the image's own pixels where alpha is 0 or 255.
 export function foregroundColours(pixels, alpha, size) {
-  const soft = alpha.map((value) => (value > 0 && value < 255 ? 1 : 0)), bounds = maskBounds(soft, size);
+  const bounds = maskBounds(isSoft(alpha), size);
   if (!bounds) return pixels;
-  const window = padBox(bounds, CONTEXT, size), [x0, y0, x1, y1] = window, colours = pixels.slice();
-  const estimated = estimate(cut(pixels, size, window, 3), cut(alpha, size, window), [y1 - y0, x1 - x0]);
-  for (let y = y0; y < y1; y += 1) {
-    for (let x = x0; x < x1; x += 1) {
-      const i = y * size[1] + x;
-      if (!soft[i]) continue;
-      for (let c = 0; c < 3; c += 1) colours[3 * i + c] = Math.trunc(estimated.front(y - y0, x - x0, c) * 255 + 0.5);
+  const window = padBox(bounds, CONTEXT, size), colours = pixels.slice();
+  const part = { pixels: cut(pixels, size, window, 3), alpha: cut(alpha, size, window), size: [window[3] - window[1], window[2] - window[0]] };
+  const colourAt = Math.max(...part.size) > LARGE ? solveSmaller(part) : solve(part);
+  for (let y = 0; y < part.size[0]; y += 1) {
+    for (let x = 0; x < part.size[1]; x += 1) {
+      const a = part.alpha[y * part.size[1] + x];
+      if (a > 0 && a < 255) colours.set(colourAt(y, x), 3 * ((y + window[1]) * size[1] + x + window[0]));
     }
   }
   return colours;
+}
+
+const isSoft = (alpha) => alpha.map((value) => (value > 0 && value < 255 ? 1 : 0));
+
+function solve({ pixels, alpha, size }) { // -> the colour [r, g, b] of a pixel (y, x)
+  const level = estimate(pixels, alpha, size);
+  return (y, x) => [0, 1, 2].map((c) => Math.trunc(level.front(y, x, c) * 255 + 0.5));
+}
+
+// The same from a smaller size: the estimate, fitted to each pixel by one step of `relaxPixel` with the estimate in place of the neighbours.
+function solveSmaller({ pixels, alpha, size: [h, w] }) {
+  const size = downsampledSize([h, w], SOLVED), smallAlpha = resize(alpha, [h, w], size, 'box');
+  const level = estimate(resize(pixels, [h, w], size, 'box', 3), smallAlpha, size);
+  const front = enlarge((y, x, c) => level.front(y, x, c), size, [h, w]), back = enlarge((y, x, c) => level.back(y, x, c), size, [h, w]);
+  return (y, x) => {
+    const i = y * w + x, a = UNIT[alpha[i]];
+    const around = [y > 0 ? i - w : i, y < h - 1 ? i + w : i, x > 0 ? i - 1 : i, x < w - 1 ? i + 1 : i];
+    const weight = around.reduce((sum, other) => sum + Math.abs(a - UNIT[alpha[other]]), 0);
+    const step = a / (a * a + (1 - a) * (1 - a) + weight);
+    return [3 * i, 3 * i + 1, 3 * i + 2].map((at) => {
+      const missing = pixels[at] - a * front[at] - (1 - a) * back[at];
+      return Math.trunc(Math.min(Math.max(front[at] + step * missing, 0), 255) + 0.5);
+    });
+  };
+}
+
+function enlarge(valueAt, [h, w], size) { // (h, w, 3) in [0, 1], given by a function -> uint8 at another size
+  const values = new Uint8Array(3 * h * w);
+  for (let y = 0; y < h; y += 1) for (let x = 0; x < w; x += 1) for (let c = 0; c < 3; c += 1) values[3 * (y * w + x) + c] = valueAt(y, x, c) * 255 + 0.5;
+  return resize(values, [h, w], size, 'bilinear', 3);
 }
 
 function estimate(pixels, alpha, [height, width]) { // coarse to fine; returns the finest level
@@ -32,10 +64,6 @@ function estimate(pixels, alpha, [height, width]) { // coarse to fine; returns t
     level.relax(Math.max(...size) <= SMALL_SIDE ? SMALL_ITERATIONS : ITERATIONS);
   }
   return level;
-}
-
-function roundHalfToEven(value) {
-  return value % 1 === 0.5 ? 2 * Math.round(value / 2) : Math.round(value);
 }
 
 class Mean { // below the coarsest level: one colour for the object and one for what is behind it
@@ -80,7 +108,7 @@ class Level {
   findWanted() {
     const { alpha, size } = this;
     if (this.isDense) this.wanted = new Uint8Array(alpha.length).fill(1);
-    else this.wanted = dilate(alpha.map((value) => (value > 0 && value < 255 ? 1 : 0)), size, NEAR);
+    else this.wanted = dilate(isSoft(alpha), size, NEAR);
   }
 
   fill() { // the colours from which the iterations begin

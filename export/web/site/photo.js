@@ -68,5 +68,9 @@ export function downsample(photo, longest) {
 // The size with this longest side; null if it is not smaller.
 export function downsampledSize([h, w], longest) {
   const scale = longest / Math.max(h, w);
-  return scale >= 1 ? null : [Math.max(1, Math.round(h * scale)), Math.max(1, Math.round(w * scale))];
+  return scale >= 1 ? null : [h, w].map((side) => Math.max(1, roundHalfToEven(side * scale)));
+}
+
+export function roundHalfToEven(value) { // as Python rounds
+  return value % 1 === 0.5 ? 2 * Math.round(value / 2) : Math.round(value);
 }

@@ -26,7 +26,8 @@ export class Scene {
   async segment(prompt, recrop = true) {
     if (!recrop) return this.decode(prompt, this.whole.box);
     const found = await this.decode(prompt, this.cropFor(prompt));
-    if (this.graphs.policy.cropMargin === null || !prompt.isAmbiguous || prompt.box) return found;
+    const { cropMargin, multimask } = this.graphs.policy;
+    if (cropMargin === null || multimask || !prompt.isAmbiguous || prompt.box) return found;
     const crop = cropAroundClick(prompt.points[0], this.photo.size), zoomed = await this.decode(prompt, crop);
     if (zoomed.isEmpty || isCutOff(zoomed.storedMask, crop, this.photo.size)) return found;
     return zoomed.score > found.score ? zoomed : found;

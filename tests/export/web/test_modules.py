@@ -264,6 +264,22 @@ def test_foreground_colours_are_equal(run) -> None:
     assert np.array_equal(found.reshape(image.shape)[stored == 255], image[stored == 255])
 
 
+def test_foreground_colours_of_large_images_are_equal(run) -> None:
+    image, alpha, _ = made_alpha()
+    image, alpha = (
+        np.asarray(Image.fromarray(values).resize((1920, 1344), Image.Resampling.BILINEAR)) for values in (image, alpha)
+    )
+    stored = np.rint(alpha * 255).astype(np.uint8)
+    x = ((stored > 0) & (stored < 255)).any(0).nonzero()[0]
+    assert x[-1] - x[0] > 1536
+    found = run("foreground", "m.foregroundColours(image, alpha, [1344, 1920])", image=image, alpha=stored)
+    expected = foreground_colours(image, alpha)
+    difference = np.abs(found.reshape(image.shape).astype(int) - expected)
+    # As above, and the estimate is rounded to 8 bits before it is enlarged.
+    assert (expected != image).mean() > 0.05 and (difference > 2).mean() < 1e-3
+    assert np.array_equal(found.reshape(image.shape)[stored == 255], image[stored == 255])
+
+
 def test_png_files_hold_what_was_written(run) -> None:
     for bands, mode in ((1, "L"), (2, "LA"), (3, "RGB"), (4, "RGBA")):
         image = random_image(13, 29, bands)
