@@ -39,14 +39,17 @@ class Engine:
     def __init__(self, matting: Matting, max_bytes: int = 1_500_000_000, seconds: float = 1200) -> None:
         self.matting, self.store, self.visitors = matting, Store(max_bytes, seconds, _size_of), Visitors()
         self.has_text_model = False
-        self.load_text_model()
+        with contextlib.suppress(GraphError):  # `demo.app` prints why
+            self.load_text_model()
         self._preview = threading.Lock()
 
-    def load_text_model(self) -> bool:
-        """Load the text model, if there is one; returns `has_text_model`."""
-        with contextlib.suppress(GraphError):  # `demo.app` prints why
-            self.has_text_model = bool(self.matting.grounding())
-        return self.has_text_model
+    def load_text_model(self) -> None:
+        """Load the text model, so that `find` can answer.
+
+        Raises:
+            GraphError: There is none, or it cannot be loaded.
+        """
+        self.has_text_model = bool(self.matting.grounding())
 
     def open(self, path: str, visitor: str = "") -> Session:
         """Start a session with a file and encode its photo; it replaces the visitor's last one, unless it fails.

@@ -61,10 +61,8 @@ class TextModel:
         try:
             folder = self._prepare(self._progress)
             self._percent = 100
-            if self.engine.load_text_model():
-                print(f"Text prompts by the model in {folder}.", flush=True)
-            else:
-                raise MamError(f"{folder} holds no model that can be loaded.")
+            self.engine.load_text_model()
+            print(f"Text prompts by the model in {folder}.", flush=True)
         except MamError as error:
             self.failed = True
             print(f"The text model could not be prepared: {error}", flush=True)

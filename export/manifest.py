@@ -57,7 +57,7 @@ def write_manifest(
         "points": _points(fill_up),
         "masks": _masks(policy),
         "main_object": policy.main_object,
-        "crop": None if policy.crop_margin is None else _crop(policy.crop_margin),
+        "crop": None if policy.crop_margin is None else _crop(policy),
         "mask_guidance": {"alpha": 0, "mask": 1},
         "files": [_describe(path) for path in graphs],
     }
@@ -108,17 +108,20 @@ def _masks(policy: InferencePolicy) -> dict[str, Any]:
     }
 
 
-def _crop(margin: float) -> dict[str, Any]:
+def _crop(policy: InferencePolicy) -> dict[str, Any]:
+    click = {
+        "click_side": crops.CLICK_SIDE,
+        "click_rule": "a single click is also answered in a square crop of click_side times the longest side; the "
+        "answer with the better iou_predictions is used, unless the object is cut off by the crop",
+    }
     return {
         "rule": "encode the part around a box or around the mask of the round before as an image of its own",
-        "margin": margin,
+        "margin": policy.crop_margin,
         "margin_of": "longest side of the box or mask, added on each side, inside the image",
         "min_side": crops.MIN_SIDE,
         "min_zoom": crops.MIN_ZOOM,
         "min_zoom_of": "longest side of the image by longest side of the crop; below it the whole image is used",
-        "click_side": crops.CLICK_SIDE,
-        "click_rule": "a single click is also answered in a square crop of click_side times the longest side; the "
-        "answer with the better iou_predictions is used, unless the object is cut off by the crop",
+        **({} if policy.multimask else click),
         "max_edge_contact": crops.EDGE_CONTACT,
         "unseen_logit": crops.UNSEEN_LOGIT,
     }

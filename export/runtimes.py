@@ -87,16 +87,25 @@ def compare_runtime(folder: Path, runtime: str, images: Sequence[Path], repeats:
         MamError: the runtime is not installed.
     """
     paths = [path for ending in ("onnx", "ort") for path in sorted(folder.glob(f"*.{ending}"))]
+    if len({path.stem for path in paths}) < len(paths):
+        raise GraphError(
+            f"{folder} holds the same graph as ONNX and in ORT format; export each format to its own folder."
+        )
     for path in paths:
         refuse(path, runtime)
     with RUNTIMES[runtime]() as measure:
         feeds = record_edge_feeds(folder, images) if is_edge_folder(folder) else record_feeds(folder, images)
         for name, calls in feeds.items():
-            (path,) = (path for path in paths if path.stem == name)
+            path = next(path for path in paths if path.stem == name)
             native, other = run_natively(path, calls, repeats), measure(path, calls, repeats)
             pairs = [
                 pair for a, b in zip(other.outputs, native.outputs, strict=True) for pair in zip(a, b, strict=True)
             ]
+            for a, b in pairs:
+                if a.shape != b.shape or not np.isfinite(a).all():
+                    raise GraphError(
+                        f"{path} in {runtime} returned {a.shape}, or values that are not finite; expected {b.shape}."
+                    )
             error = max(relative_error(a, b) for a, b in pairs)
             share = float("nan")
             if native.outputs[0][0].shape[:2] == (1, 1):  # an alpha

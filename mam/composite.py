@@ -222,8 +222,13 @@ def blur_background(pixels: np.ndarray, alpha: np.ndarray, strength: float) -> n
     radius = strength / 1000 * longest
     if radius > _FINE_BLUR:
         side = max(1, round(longest * _FINE_BLUR / radius))
-        blurred = Image.fromarray(blur_background(downsample(pixels, side), downsample(alpha, side), strength))
-        return np.asarray(blurred.resize((w, h), Image.Resampling.BILINEAR))
+        blurred = _blur_behind(downsample(pixels, side), downsample(alpha, side), radius * side / longest)
+        return np.asarray(Image.fromarray(blurred).resize((w, h), Image.Resampling.BILINEAR))
+    return _blur_behind(pixels, alpha, radius)
+
+
+def _blur_behind(pixels: np.ndarray, alpha: np.ndarray, radius: float) -> np.ndarray:
+    """Blur as `blur_background`, with a radius in pixels."""
     # Premultiplied by the background's own weight, 1 - alpha, so that the blur averages the background only.
     behind = (np.dstack([pixels * (1 - alpha[..., None]), 255 * (1 - alpha)]) + 0.5).astype(np.uint8)
     soft = np.asarray(Image.fromarray(behind, "RGBA").filter(ImageFilter.GaussianBlur(radius)), np.float32)

@@ -12,6 +12,7 @@ import html
 import io
 import json
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from PIL import Image, ImageOps
 from export.web.npm import VERSION, read_package
 from export.web.pack import half_ranges, pack
 from mam import __version__
-from mam.contract import GRAPHS
+from mam.contract import GRAPHS, InferencePolicy
 from mam.errors import GraphError, InputError
 from mam.images import open_photo
 from mam.runtime import load_graphs
@@ -34,6 +35,8 @@ _DEMO = _HERE.parents[1] / "demo"
 _RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs")
 _WASM = "ort-wasm-simd-threaded.wasm"
 _THUMBNAIL = 168  # pixels
+# At the top of the folder, beside the files of `site/`.
+_WRITTEN = ("model", "runtime", "examples", "model.js", "canvas.js", "canvas.css", "README.md", "LICENSE")
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,15 @@ def build_site(graphs: Path, out: Path) -> list[SiteFile]:
     _check_out(out)
     policy = load_graphs(graphs, "cpu").policy  # checks the set
     runtime = read_package([f"dist/{name}" for name in (*_RUNTIME, _WASM)])
-    shutil.rmtree(out, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f"{out.name}.") as folder:
+        site = Path(folder) / out.name
+        _write_site(site, graphs, runtime, policy)
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.move(site, out)
+    return _list_files(out)
+
+
+def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: InferencePolicy) -> None:
     shutil.copytree(_HERE / "site", out)
     for folder in ("model", "runtime", "examples"):
         (out / folder).mkdir()
@@ -98,7 +109,6 @@ def build_site(graphs: Path, out: Path) -> list[SiteFile]:
     )
     shutil.copy(_HERE.parents[1] / "LICENSE", out / "LICENSE")
     _write_service_worker(out, [str(file["file"]) for file in model.values()])
-    return _list_files(out)
 
 
 def table(files: list[SiteFile]) -> str:
@@ -115,8 +125,11 @@ def table(files: list[SiteFile]) -> str:
 def _check_out(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; expected a folder to write.")
-    if out.is_dir() and any(out.iterdir()) and not (out / "service_worker.js").exists():
-        raise InputError(f"{out} holds something other than an earlier site; choose an empty folder.")
+    known = {*_WRITTEN, *(path.name for path in (_HERE / "site").iterdir())}
+    others = sorted(path.name for path in out.iterdir() if path.name not in known) if out.is_dir() else []
+    if others:
+        raise InputError(f"{out} holds {others[0]}, which is not part of a site; choose an empty folder.")
+    out.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _write_packed(out: Path, name: str, content: bytes, halves: list[tuple[int, int]]) -> dict[str, Any]:

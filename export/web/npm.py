@@ -30,7 +30,11 @@ def read_package(members: Sequence[str]) -> dict[str, bytes]:
         MamError: the package cannot be downloaded, or is not the pinned one.
     """
     archive = cache_folder() / "npm" / f"{PACKAGE}-{VERSION}.tgz"
-    content = archive.read_bytes() if archive.is_file() else _download(archive)
+    if archive.is_file():
+        content = archive.read_bytes()
+        _verify(content, f"{archive} is not the pinned package; delete it")
+    else:
+        content = _download(archive)
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as package:
         files = {name: package.extractfile(f"package/{name}") for name in members}
         return {name: file.read() for name, file in files.items() if file is not None}
@@ -46,9 +50,13 @@ def _download(archive: Path) -> bytes:
             f"{PACKAGE} {VERSION} is needed once: {error} Without a network, run `npm pack {PACKAGE}@{VERSION}` "
             f"elsewhere and place the file at {archive}; $npm_config_registry chooses another registry."
         ) from error
-    found = "sha512-" + base64.b64encode(hashlib.sha512(content).digest()).decode()
-    if found != INTEGRITY:
-        raise MamError(f"{address} is not the pinned package: its integrity is {found}, expected {INTEGRITY}.")
+    _verify(content, f"{address} is not the pinned package")
     archive.parent.mkdir(parents=True, exist_ok=True)
     write_content(content, archive)
     return content
+
+
+def _verify(content: bytes, problem: str) -> None:
+    found = "sha512-" + base64.b64encode(hashlib.sha512(content).digest()).decode()
+    if found != INTEGRITY:
+        raise MamError(f"{problem}: its integrity is {found}, expected {INTEGRITY}.")

@@ -109,3 +109,9 @@ def test_edges_move_and_soften() -> None:
     ramp = np.linspace(0, 1, 101, dtype=np.float32)[None].repeat(3, 0)
     hard = adjust_edges(ramp, softness=-1)
     assert ((hard > 0) & (hard < 1)).mean() < 0.1 < ((ramp > 0) & (ramp < 1)).mean()
+
+
+def test_backgrounds_are_blurred_at_every_strength() -> None:
+    pixels, alpha = np.full((600, 1000, 3), 90, np.uint8), np.zeros((600, 1000), np.float32)
+    for strength in range(1, 101):
+        assert np.abs(blur_background(pixels, alpha, strength).astype(int) - 90).max() <= 1

@@ -10,7 +10,7 @@ const LONGEST = 1280; // pixels of a preview
 
 // 1 - (1 - a)(1 - b) at each pixel.
 export function mergeAlphas(alphas) {
-  const total = alphas[0].full();
+  const total = alphas[0].full().slice(); // `full` may return the stored array itself
   for (const alpha of alphas.slice(1)) alpha.full().forEach((value, i) => { total[i] += value - total[i] * value; });
   return total;
 }

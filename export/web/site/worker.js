@@ -18,13 +18,15 @@ import { text } from './texts.js';
 const SLOW = 300; // ms; previews under the pointer that take longer would delay the click that follows
 
 let graphs = null, mostPixels = 0, session = null, shown = null; // shown: the objects of the last answer
-let token = 0, waiting = 0, previewTime = 0, background = null;
+let token = 0, opened = 0, newer = 0, waiting = 0, previewTime = 0, background = null; // newer: photos and prompts that wait
 let queue = Promise.resolve();
 
 onmessage = ({ data }) => {
-  if (data.kind === 'open') data.token = String(token += 1); // what is about an older photo is skipped
+  if (data.kind === 'open') data.token = String(token = opened += 1); // what is about an older photo is skipped
+  const replaces = data.kind === 'open' || data.kind === 'prompt';
+  newer += replaces;
   waiting += 1;
-  queue = queue.then(() => { waiting -= 1; return handlers[data.kind](data); }).catch((error) => report(error, data));
+  queue = queue.then(() => { waiting -= 1; newer -= replaces; return handlers[data.kind](data); }).catch((error) => report(error, data));
 };
 
 const handlers = {
@@ -38,9 +40,9 @@ const handlers = {
     if (!graphs) throw new PhotoError(text('no_model'));
     if (own !== String(token)) return;
     const content = file || await (await fetch(address)).blob();
-    const opened = await Session.open(graphs, content, name, own, mostPixels);
+    const photo = await Session.open(graphs, content, name, own, mostPixels);
     if (own !== String(token)) return;
-    session = opened;
+    session = photo;
     shown = null;
     previewTime = 0;
     postMessage({ kind: 'reply', reply: session.opened(ops) });
@@ -53,7 +55,7 @@ const handlers = {
       postMessage({ kind: 'reply', reply: masks });
       postMessage({ kind: 'reply', reply: { kind: 'busy', text: text('refining') } });
       await new Promise((resolve) => { setTimeout(resolve); }); // lets a newer message in
-      if (waiting) return;
+      if (newer) return;
     }
     const reply = await session.answer(message);
     shown = { objects: message.objects, touching: message.touching };
@@ -80,19 +82,20 @@ const handlers = {
 };
 
 async function draw(message) { // unless something newer waits
-  if (waiting || !session || message.token !== session.token) return;
+  if (newer || !session || message.token !== session.token) return;
   const alphas = await session.alphas(message.objects, message.touching);
   const previews = alphas.length ? await drawPreviews(session.photo, alphas, background) : null;
   postMessage({ kind: 'result', previews });
 }
 
-function report(error, { id, kind }) {
+function report(error, { id, kind, token: own }) {
   const isExpected = error instanceof PhotoError;
   if (!isExpected) console.warn(error);
   if (id !== undefined) return postMessage({ kind: 'answer', id, value: null, error: text('failed') });
   if (kind === 'background') return postMessage({ kind: 'problem', text: isExpected ? error.message : text('failed') });
   if (kind === 'start') return postMessage({ kind: 'broken', text: text('no_model') });
   const words = isExpected ? error.message : text('failed');
+  if (kind === 'open' && own !== String(token)) return undefined; // a newer photo is being opened
   if (kind === 'open' && session) token = Number(session.token); // the photo that is open stays
   const reply = session ? { kind: 'failure', text: words } : { kind: 'no_photo', text: words, error: true };
   return postMessage({ kind: 'reply', reply });

@@ -66,7 +66,7 @@ def test_half_precision_weights_stay_half() -> None:
 def test_a_folder_with_other_files_is_left_alone(tmp_path, capsys) -> None:
     (tmp_path / "thesis.txt").write_text("ten years")
     assert main(["web", "--out", str(tmp_path)]) == 1
-    assert "holds something other than an earlier site" in capsys.readouterr().err
+    assert "which is not part of a site; choose an empty folder" in capsys.readouterr().err
     assert main(["web", "--out", str(tmp_path / "thesis.txt")]) == 1
     assert "is a file; expected a folder" in capsys.readouterr().err
     assert (tmp_path / "thesis.txt").read_text() == "ten years"
