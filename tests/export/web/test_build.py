@@ -94,3 +94,12 @@ def test_another_package_is_refused(tmp_path, capsys, monkeypatch) -> None:
     assert main(["web", "--out", str(tmp_path / "site")]) == 1
     assert "is not the pinned package" in capsys.readouterr().err
     assert not list((tmp_path / "home").rglob("*.tgz"))
+
+
+def test_a_damaged_package_in_the_cache_is_refused(tmp_path, monkeypatch, capsys) -> None:
+    archive = tmp_path / "npm" / f"onnxruntime-web-{npm.VERSION}.tgz"
+    archive.parent.mkdir()
+    archive.write_bytes(b"damaged")
+    monkeypatch.setenv("MAM_HOME", str(tmp_path))
+    assert main(["web", "--out", str(tmp_path / "site")]) == 1
+    assert f"{archive} is not the pinned package; delete it" in capsys.readouterr().err
