@@ -44,14 +44,14 @@ class SiteVisitor(Visitor):
             "(text) => document.querySelector('#canvas .stage').getAttribute('aria-busy') === 'false'"
             " && document.querySelector('#canvas .message').textContent.includes(text)",
             arg=text,
-            timeout=60_000,
+            timeout=120_000,
         )
 
     def open_and_wait(self, path: Path = EXAMPLES / "flower.jpg") -> tuple[int, int]:
         """Choose a photo and wait for the matte of its main object."""
         before = self.canvas.get_attribute("data-photo") or ""
         self.open(path)
-        expect(self.canvas).not_to_have_attribute("data-photo", before, timeout=60_000)
+        expect(self.canvas).not_to_have_attribute("data-photo", before, timeout=120_000)
         self.wait_for_answer()
         self.size = Image.open(path).size
         return self.size
@@ -60,8 +60,8 @@ class SiteVisitor(Visitor):
         """Name and contents of the file in one of the two forms."""
         self.tab.locator(f"[name=form][value={kind}]").check()
         button = self.tab.locator("#download")
-        expect(button).to_be_enabled(timeout=60_000)
-        with self.tab.expect_download(timeout=60_000) as download:
+        expect(button).to_be_enabled(timeout=120_000)
+        with self.tab.expect_download(timeout=120_000) as download:
             button.click()
         return download.value.suggested_filename, Path(download.value.path()).read_bytes()
 
@@ -82,7 +82,7 @@ def context(browser) -> Iterator[BrowserContext]:
 def first_tab(context, address) -> Iterator[SiteVisitor]:
     """The first visit of this browser: on one thread, as nothing has sent the headers yet."""
     visitor = SiteVisitor(context.new_page(), address)
-    visitor.tab.wait_for_function("() => document.body.dataset.model === 'ready'", timeout=90_000)
+    visitor.tab.wait_for_function("() => document.body.dataset.model === 'ready'", timeout=180_000)
     assert not visitor.tab.evaluate("crossOriginIsolated")
     yield visitor
     visitor.tab.close()
@@ -195,7 +195,7 @@ def test_a_second_visit_needs_no_network_and_has_threads(visitor, context, addre
     context.set_offline(True)
     try:
         second = SiteVisitor(again, address)
-        again.wait_for_function("() => document.body.dataset.model === 'ready'", timeout=90_000)
+        again.wait_for_function("() => document.body.dataset.model === 'ready'", timeout=180_000)
         assert again.evaluate("crossOriginIsolated")  # onnxruntime uses threads then
         second.open_and_wait(EXAMPLES / "cat.png")
         assert second.problems == [] and second.outside == []
