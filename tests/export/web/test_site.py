@@ -143,7 +143,7 @@ def test_the_cutout_has_clean_colours_and_nothing_hidden(visitor, matting) -> No
     assert not found[found[..., 3] == 0].any()
     visitor.tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
     visitor.tab.locator("#copy").click()
-    expect(visitor.tab.locator("#problem")).to_have_text("Copied.")
+    expect(visitor.tab.locator("#problem")).to_have_text("Copied.", timeout=60_000)
     assert visitor.tab.evaluate("() => navigator.clipboard.read().then(([item]) => item.types)") == ["image/png"]
 
 
@@ -174,7 +174,9 @@ def test_files_that_cannot_be_used_are_described(visitor, tmp_path) -> None:
     before = visitor.canvas.get_attribute("data-photo")
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
     visitor.open(tmp_path / "bad.jpg")
-    expect(visitor.message).to_have_text("bad.jpg cannot be opened by this browser; choose a JPEG, PNG or WebP.")
+    expect(visitor.message).to_have_text(
+        "bad.jpg cannot be opened by this browser; choose a JPEG, PNG or WebP.", timeout=60_000
+    )
     assert visitor.canvas.get_attribute("data-photo") == before
     visitor.click(200, 150)  # and the work goes on
     visitor.wait_for_answer()
@@ -207,7 +209,7 @@ def test_a_second_visit_needs_no_network_and_has_threads(visitor, context, addre
 def test_an_example_opens_in_the_visitors_language(browser, address) -> None:
     context = browser.new_context(locale="de-DE", viewport={"width": 390, "height": 844})
     visitor = SiteVisitor(context.new_page(), address)
-    expect(visitor.tab.get_by_text("kein Foto verlässt dein Gerät")).to_be_visible()
+    expect(visitor.tab.get_by_text("kein Foto verlässt dein Gerät")).to_be_visible(timeout=60_000)
     visitor.tab.locator("#canvas [data-example=redpanda]").click()  # before the model is there
     visitor.wait_for_answer("gefunden")
     assert visitor.problems == [] and visitor.outside == []
