@@ -96,8 +96,8 @@ def add_first_use(page: gr.Blocks, first_use: FirstUse) -> None:
         return first_use.status(Texts.of(request)), gr.Timer(active=not first_use.done)
 
     def begin(request: gr.Request) -> tuple[str, gr.Timer]:
-        is_ready = first_use.done and not first_use.failed
-        return "" if is_ready else first_use.status(Texts.of(request)), gr.Timer(active=not first_use.done)
+        in_use = first_use.done and not first_use.failed
+        return "" if in_use else first_use.status(Texts.of(request)), gr.Timer(active=not first_use.done)
 
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
     timer.tick(refresh, None, [line, timer], **quiet)

@@ -156,7 +156,7 @@ def choose_providers(device: Device) -> tuple[list[str], str]:
     name = "cuda" if requested == "auto" else requested
     missing = missing_for(name)
     if missing and requested != "auto":
-        raise GraphError(f"device {device!r} was requested, but {missing}. Or use device='cpu' or device='auto'.")
+        raise GraphError(f"device {device!r} was requested, but {missing}. device='cpu' and 'auto' work without it.")
     if missing:
         # Without a GPU there is nothing to explain.
         return ["cpu"], f"Running on the CPU: {missing}." if cuda_driver() else ""
@@ -202,7 +202,7 @@ def open_sessions(
     if device != "auto":
         raise GraphError(
             f"device {device!r} was requested, but onnxruntime is {runs}: {why}. It needs: "
-            f"{PROVIDERS[names[0]].install}. Or use device='cpu'. `mam doctor` lists the details."
+            f"{PROVIDERS[names[0]].install}. device='cpu' works without it. `mam doctor` lists the details."
         )
     return sessions, CPU, f"There is an NVIDIA driver, but CUDA could not be used ({why}); {runs}."
 
