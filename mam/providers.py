@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import ctypes
 import math
 import os
@@ -207,6 +208,21 @@ def open_sessions(
     return sessions, CPU, f"There is an NVIDIA driver, but CUDA could not be used ({why}); {runs}."
 
 
+def count_nodes(session: ort.InferenceSession) -> dict[str, int]:
+    """Return how many nodes of a graph each provider runs; empty on the CPU, and if onnxruntime is older than 1.24.
+
+    A provider leaves the nodes that it cannot run to the CPU.
+    """
+    try:
+        parts = session.get_provider_graph_assignment_info()
+    except Exception:  # an older onnxruntime, or a session on the CPU, which records nothing
+        return {}
+    counts: collections.Counter[str] = collections.Counter()
+    for part in parts:
+        counts[part.ep_name] += len(part.get_nodes())
+    return dict(counts)
+
+
 def cpu_quota() -> int | None:
     """Return how many CPUs the container's quota allows, rounded up; None without a quota below the machine's CPUs."""
     for file, period_file in (
@@ -260,6 +276,8 @@ def _open_session(
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(graph.data_folder))
         # The mapped weights are used in place; packed copies would take half as much again and save 2% of the time.
         options.add_session_config_entry("session.disable_prepacking", "1")
+    if names[0] != "cpu":
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")  # for `count_nodes`
     with_options = [(PROVIDERS[name].name, _options(name, number, threads)) for name in names]
     try:
         return ort.InferenceSession(model, options, providers=with_options), ""

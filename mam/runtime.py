@@ -13,7 +13,7 @@ import numpy as np
 from mam import contract
 from mam.errors import GraphError
 from mam.folders import BUNDLE
-from mam.providers import CPU, CUDA, Device, GraphInMemory, check_device, open_sessions, path_of, run_options
+from mam.providers import CPU, CUDA, Device, GraphInMemory, check_device, onnxruntime, open_sessions, path_of, run_options
 from mam.skeleton import complete, is_skeleton
 
 if TYPE_CHECKING:
@@ -124,8 +124,12 @@ class OnnxGraphs:
 
     def encode(self, image: np.ndarray, /) -> Features:
         """See `Graphs.encode`."""
-        features = self.run(contract.IMAGE_ENCODER, {"image": image})
-        return features if self.provider == CUDA else {name: values.numpy() for name, values in features.items()}
+        if self.provider != CUDA:
+            return {name: values.numpy() for name, values in self.run(contract.IMAGE_ENCODER, {"image": image}).items()}
+        # The image stays on the GPU with its features, because each matte reads it again.
+        gpu = check_device(self.device)[1]
+        uploaded: DeviceArray = onnxruntime().OrtValue.ortvalue_from_numpy(np.ascontiguousarray(image), "cuda", gpu)
+        return {"image": uploaded, **self.run(contract.IMAGE_ENCODER, {"image": uploaded})}
 
     def decode(
         self,
@@ -164,7 +168,7 @@ class OnnxGraphs:
             "original_size": np.asarray(original_size, np.int64),
             "mask_guidance": np.asarray(mask_guidance),
         }
-        return self.run(contract.MATTE, {**features, **inputs})["alpha"].numpy()
+        return self.run(contract.MATTE, {**inputs, **features})["alpha"].numpy()
 
     def run(self, graph: contract.Graph, values: Features) -> dict[str, DeviceArray]:
         """Run one graph on those of the values that it reads, by name.

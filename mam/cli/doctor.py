@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print versions, the requested and the actual device, and the times of two runs on a synthetic image."""
     import mam
     from mam.diagnostics import measure_scene, onnxruntime_conflict, package_versions
-    from mam.providers import PROVIDERS, cuda_driver, missing_for
+    from mam.providers import PROVIDERS, count_nodes, cuda_driver, missing_for
 
     print(f"mam {mam.__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} CPUs")
     for package, version in package_versions().items():
@@ -37,6 +37,10 @@ def run(arguments: argparse.Namespace) -> int:
     matting = load_model(arguments)
     print(f"model {matting.graphs.variant} from {matting.graphs.folder}, loaded in {time.perf_counter() - start:.2f} s")
     print(f"device {arguments.device}, runs on {matting.graphs.provider}")
+    for graph, session in getattr(matting.graphs, "sessions", {}).items():
+        nodes = count_nodes(session)
+        if nodes:
+            print(f"  {graph}: " + ", ".join(f"{count} nodes on {provider}" for provider, count in nodes.items()))
     try:
         grounding = matting.grounding()
         print(f"text prompts: {grounding.name} from {grounding.folder}, runs on {grounding.provider}")

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime as ort
@@ -162,6 +163,18 @@ def test_openvino_gives_the_same_mattes() -> None:
     differs = np.abs(alphas["openvino"] - alphas["cpu"])
     # Sums are in another order; where that flips a threshold of refinement, a single pixel may differ more.
     assert (differs > 1 / 255).mean() < 1e-4 and differs.mean() < 1e-5
+    assert PROVIDERS["openvino"].name in providers.count_nodes(matting.graphs.sessions["matte"])
+
+
+def test_nodes_are_counted_by_provider(graphs_folder) -> None:
+    def part(provider: str, nodes: int) -> SimpleNamespace:
+        return SimpleNamespace(ep_name=provider, get_nodes=lambda: [None] * nodes)
+
+    parts = [part(CUDA, 5), part(CPU, 1), part(CUDA, 7)]
+    session = SimpleNamespace(get_provider_graph_assignment_info=lambda: parts)
+    assert providers.count_nodes(session) == {CUDA: 12, CPU: 1}
+    assert providers.count_nodes(load_graphs(graphs_folder, "cpu").sessions["matte"]) == {}
+    assert providers.count_nodes(SimpleNamespace()) == {}  # onnxruntime before 1.24
 
 
 @pytest.mark.parametrize(
