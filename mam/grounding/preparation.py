@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -99,16 +98,19 @@ def complete(skeleton: Path, checkpoint: Path, tokenizer: Path, folder: Path) ->
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Both files are moved into place at the end, so that an interrupted conversion is not taken for a complete one.
-        with tempfile.TemporaryDirectory(dir=folder) as unfinished:
-            written = Path(unfinished) / contract.GROUNDING.file
-            with open(written, "wb") as stream:
+        # The next conversion overwrites what a killed one left.
+        unfinished = folder / f".{contract.GROUNDING.file}.unfinished"
+        try:
+            with open(unfinished, "wb") as stream:
                 stream.write(graph)
                 for name, tensor in tensors.items():
                     assert tensor is not None
                     for addition in _store(name, tensor):
                         stream.write(append_to_graph(b"", [addition]))
             shutil.copyfile(tokenizer, folder / TOKENIZER)
-            os.replace(written, folder / contract.GROUNDING.file)
+            os.replace(unfinished, folder / contract.GROUNDING.file)
+        finally:
+            unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise WeightsError(f"{folder} cannot be written ({error}); free some space, or set MAM_HOME.") from error
 
