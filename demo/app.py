@@ -199,7 +199,7 @@ def load(arguments: argparse.Namespace) -> tuple[Matting, FirstUse | None]:
         first_use = FirstUse(variant, load_model)
     matting = load_model(graphs)
     if graphs is not None and variant not in (AUTO, matting.graphs.variant):
-        raise GraphError(f"{graphs} holds {matting.graphs.variant}; asked for {variant}.")
+        raise GraphError(f"{graphs} holds {matting.graphs.variant}; {variant} was requested.")
     if arguments.grounding is not None:
         matting.grounding()  # fails now rather than at a visitor's first text
     return matting, first_use

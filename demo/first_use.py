@@ -13,7 +13,7 @@ import gradio as gr
 from demo.engine import Engine
 from demo.texts import Texts
 from mam import MamError, Matting, weights
-from mam.folders import find_model, is_ready
+from mam.folders import SKELETONS, find_model, is_ready, required_checkpoints
 
 BETTER = "mobile_sam"
 """The model that takes over where none was chosen: it is small enough to be downloaded without a question."""
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 def may_use(variant: str) -> bool:
     """Return whether a model is on this machine or may be downloaded."""
-    return is_ready(variant) or not weights.is_offline()
+    return is_ready(variant) or all(map(weights.may_download, required_checkpoints(SKELETONS / variant)))
 
 
 class FirstUse:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mam.providers import Device
-from mam.runtime import OnnxGraphs, load_graphs
+from mam.runtime import OnnxGraphs, load_graphs, to_numpy
 
 _SECONDS = 20  # of GPU time that one call asks for at most
 
@@ -63,5 +63,6 @@ def load_cached_graphs(folder: Path, device: Device) -> OnnxGraphs:
 def _run_step(folder: Path, device: Device, step: str, values: tuple[Any, ...]) -> Any:
     answer = getattr(load_cached_graphs(folder, device), step)(*values)
     if step == "encode":  # the GPU is detached after the call
-        return {name: values if isinstance(values, np.ndarray) else values.numpy() for name, values in answer.items()}
+        # Without the image, which the next step gets anyway.
+        return {name: to_numpy(features) for name, features in answer.items() if name != "image"}
     return answer

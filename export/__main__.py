@@ -40,12 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; None takes the process's own.
 
     Returns:
-        The exit status: 0 for success, 1 for a failure or an exceeded limit. Arguments that make no sense exit with 2.
+        The exit status: 0 for success, 1 for a failure or an exceeded limit. Invalid arguments exit with status 2.
     """
     arguments = parse(argv)
     try:
         return run_with_requirements(arguments.run, arguments)
-    except (MamError, FileNotFoundError) as error:
+    except (MamError, OSError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 1
 
@@ -108,7 +108,7 @@ def add_edge(commands: Any) -> None:
     """Add the command `edge`."""
     edge = commands.add_parser("edge", help="write a model's graphs for other runtimes, with static shapes")
     edge.set_defaults(run=run_edge)
-    edge.add_argument("--for", dest="target", choices=TARGETS, required=True, help="what is going to run them")
+    edge.add_argument("--for", dest="target", choices=TARGETS, required=True, help="the target runtime")
     edge.add_argument("--out", type=Path, required=True, help="folder for the files")
     edge.add_argument(
         "--points",

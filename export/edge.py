@@ -130,11 +130,11 @@ def _static_modules(
     model = model.with_folded_spectral_norm()
     (encoder, encoding), (decoder, decoding), (matte, matting) = modules(model).items()
     channels = {f"C{i}": shape[1] for i, shape in enumerate(high_res_features(model.variant).values())}
-    yield _with_sizes(encoder, channels), *encoding
+    yield _fix_sizes(encoder, channels), *encoding
     module, (*features, _, _, masks, _) = decoding
     for n in points:
         sizes = channels | {"B": 1, "N": n}
-        graph = dataclasses.replace(_with_sizes(decoder, sizes), name=f"{MASK_DECODER.name}_{n}")
+        graph = dataclasses.replace(_fix_sizes(decoder, sizes), name=f"{MASK_DECODER.name}_{n}")
         labels = torch.tensor([[2.0, 3.0, *[1.0] * n]])[:, :n]
         coords = torch.linspace(100, 900, 2 * n).reshape(1, n, 2)
         yield graph, module, (*features, coords, labels, masks[:1], torch.ones(1))
@@ -147,7 +147,7 @@ def _static_modules(
     yield REFINEMENT, Refinement(), (logits, *alphas, input_size, original_size, torch.ones(1))
 
 
-def _with_sizes(graph: Graph, sizes: Mapping[str, int]) -> Graph:
+def _fix_sizes(graph: Graph, sizes: Mapping[str, int]) -> Graph:
     """Return a graph with numbers in place of dynamic sizes."""
 
     def static(tensors: tuple[Declared, ...]) -> tuple[Declared, ...]:

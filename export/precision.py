@@ -99,13 +99,13 @@ def _half(graph: Graph, source: Path, target: Path, feeds: list[Feed], one_file:
     )
     # Where several nodes read a value, the converter writes the same Cast for each of them, and all at the end.
     nodes = list({tuple(node.output): node for node in model.graph.node}.values())
-    nodes = _sort_topologically(_without_round_trips(nodes, {value.name for value in model.graph.output}))
+    nodes = _sort_topologically(_remove_round_trips(nodes, {value.name for value in model.graph.output}))
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     _save(model, target, one_file)
 
 
-def _without_round_trips(nodes: list[onnx.NodeProto], outputs: set[str]) -> list[onnx.NodeProto]:
+def _remove_round_trips(nodes: list[onnx.NodeProto], outputs: set[str]) -> list[onnx.NodeProto]:
     """Pass float32 values directly between nodes that stay in float32; the converter casts them to float16 and back.
 
     Args:

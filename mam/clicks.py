@@ -21,8 +21,8 @@ def obey_clicks(
     """Correct the parts of an alpha that contradict clicks.
 
     The part of a click is connected and similar in colour to the clicked place; there, the alpha contradicts the click
-    and the mask agrees with it. Without the mask's consent, a click beside an object of similar colour would take the
-    object away.
+    and the mask agrees with it. If the mask were not required to agree, a click beside an object of
+    similar colour would take the object away.
 
     Args:
         alpha: (H, W) float32 in [0, 1].

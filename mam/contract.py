@@ -27,7 +27,7 @@ POINT_LABELS = {"background": 0, "foreground": 1, "box_top_left": 2, "box_bottom
 
 @dataclass(frozen=True)
 class Tensor:
-    """One input or output: a name, a numpy dtype, a shape, in which a name is a dynamic size, and if it is optional."""
+    """One input or output: its name, numpy dtype, shape (a name is a dynamic size), and whether it is optional."""
 
     name: str
     dtype: str

@@ -47,13 +47,15 @@ def fetch(address: str, max_bytes: int = MAX_BYTES, *, public_only: bool = False
         return _decode_data_uri(address, max_bytes)
     shown = shorten_address(address)
     sockets: list[socket.socket] = []
+    late = threading.Event()
 
     def connect(*arguments: Any, **options: Any) -> socket.socket:
         opened = (_connect_to_public if public_only else socket.create_connection)(*arguments, **options)
-        sockets.append(opened)
+        sockets.append(opened.dup())  # TLS takes the socket itself over, which then cannot be shut down here
+        if late.is_set():  # `stop` has run without this one
+            opened.close()
+            raise TimeoutError
         return opened
-
-    late = threading.Event()
 
     def stop() -> None:  # a timeout of the socket would begin anew with every byte
         late.set()
@@ -76,6 +78,8 @@ def fetch(address: str, max_bytes: int = MAX_BYTES, *, public_only: bool = False
         raise InputError(f"{shown} cannot be read ({reason}).") from None
     finally:
         timer.cancel()
+        for opened in sockets:
+            opened.close()
     if late.is_set():
         raise InputError(f"{shown} cannot be read (no answer within {seconds:.0f} s).")
     if len(content) > max_bytes:

@@ -35,7 +35,7 @@ DAMAGE: tuple[type[Exception], ...] = (
 )
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _JPEG_END = b"\xff\xd9"
-_NOISE = bytes(range(1, 255)) * 16  # what no JPEG would go on with
+_NOISE = bytes(range(1, 255)) * 16  # bytes that cannot continue a JPEG's stream
 _MISSING_AT_MOST = 0.1  # of the rows of a JPEG that lacks its end
 _REDUCED = 1  # bit of TIFF's NewSubfileType: this page is a thumbnail
 _PILLOWS_LIMIT = 2 * 89_478_485  # pixels from which Pillow refuses a file by itself
@@ -89,7 +89,7 @@ def decode_file(content: bytes, what: str, max_pixels: int) -> DecodedImage:
     missing = _share_after_difference(np.asarray(decoded.image), np.asarray(noisy.image))
     if missing > _MISSING_AT_MOST:
         raise InputError(f"{what} is truncated: about {missing:.0%} of it is missing; export or download it again.")
-    return replace(decoded, note=f"{what} lacks its end; what is there was read.")
+    return replace(decoded, note=f"{what} is incomplete; the readable part was used.")
 
 
 def decode_image(image: Image.Image, what: str, max_pixels: int, note: str = "") -> DecodedImage:
@@ -157,9 +157,9 @@ def choose_frame(image: Image.Image, what: str) -> str:
 def _open(content: bytes, what: str, max_pixels: int) -> Image.Image:
     """Read the header of an image file."""
     with contextlib.suppress(ImportError):  # without it, the message below names what to install
-        import pillow_heif
+        import pi_heif
 
-        pillow_heif.register_heif_opener()
+        pi_heif.register_heif_opener()
     Image.preinit()
     Image.init()
     known = [name for name in _FORMATS if name in Image.OPEN]
@@ -176,7 +176,7 @@ def _open(content: bytes, what: str, max_pixels: int) -> Image.Image:
                 Image.MAX_IMAGE_PIXELS = limit
     except UnidentifiedImageError:
         if content[4:8] == b"ftyp" and content[8:12] in _HEIF_BRANDS:
-            raise InputError(f"{what} is a HEIC image, which needs a decoder: pip install pillow-heif") from None
+            raise InputError(f"{what} is a HEIC image, which needs a decoder: pip install pi-heif") from None
         if content[4:12] in (b"ftypavif", b"ftypavis"):
             raise InputError(
                 f"{what} is an AVIF image, which needs a newer decoder: pip install 'pillow>=11.3'"

@@ -51,12 +51,12 @@ class Photo:
         return self.pixels.shape[0], self.pixels.shape[1]
 
     def limit_pixels(self, most: int) -> Photo:
-        """Return the photo, made smaller if it has more than `most` pixels; `note` then states it."""
+        """Return the photo, reduced if it has more than `most` pixels; `note` then states it."""
         h, w = self.size
         if h * w <= most:
             return self
         smaller = self.downsample(int(max(h, w) * (most / (h * w)) ** 0.5))
-        note = f"The photo has {h * w / 1e6:.0f} megapixels and was made smaller, to {most / 1e6:.0f}."
+        note = f"The photo has {h * w / 1e6:.0f} megapixels and was reduced to {most / 1e6:.0f} megapixels."
         return replace(smaller, note=f"{self.note} {note}".strip())
 
     def downsample(self, longest: int) -> Photo:

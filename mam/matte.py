@@ -79,7 +79,7 @@ class Matte:
             (H, W, 3) uint8 in the photo's colour profile; (H, W, 4) where the style has no background.
 
         Raises:
-            InputError: the background is no colour and no image.
+            InputError: the background is neither a colour nor an image.
         """
         return Composition.of(self.photo, [self.alpha], style).pixels()
 
@@ -90,7 +90,7 @@ class Matte:
             (H, W, 3) uint8 in the photo's colour profile.
 
         Raises:
-            InputError: the background is no colour and no image.
+            InputError: the background is neither a colour nor an image.
         """
         return self._composition.over(background)
 
@@ -146,7 +146,7 @@ class Matte:
             The path.
 
         Raises:
-            InputError: the name ends in another format, or the background is no colour and no image.
+            InputError: the name ends in another format, or the background is neither a colour nor an image.
             MamError: the file cannot be written.
         """
         if background is None and format_of(path) == "JPEG":

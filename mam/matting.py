@@ -34,7 +34,7 @@ class Matting:
         max_pixels: larger images are refused before they are decoded.
         grounding: returns the model for text prompts.
         proposer: returns a model that proposes the main object to `graphs` that cannot find it, by default the embedded
-            one; None if such graphs shall need a prompt.
+            one; None to require a prompt for such graphs.
     """
 
     graphs: Graphs

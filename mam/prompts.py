@@ -18,7 +18,7 @@ from mam.frames import SIDE, Frame
 from mam.images import MAX_PIXELS, ImageSource, open_mask
 from mam.segment import Segment
 
-MAX_POINTS = 256
+MAX_POINTS = 512  # 64 strokes of 8 points, which the canvas allows for one object
 MASK_LOGIT = 8.0  # of the pixels of a mask that the user gives
 
 

@@ -71,7 +71,7 @@ PROVIDERS = {
 
 @dataclass(frozen=True)
 class GraphInMemory:
-    """A graph that is in no ONNX file as it is loaded.
+    """A graph that was assembled in memory.
 
     Attributes:
         path: the file that it was made from.

@@ -1,4 +1,4 @@
-"""What is written of a matte: its cut-out, its alpha or a composition, as the content of a file."""
+"""Encode a matte as the content of a file: its cut-out, its alpha or a composition."""
 
 from __future__ import annotations
 

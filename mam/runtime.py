@@ -13,7 +13,17 @@ import numpy as np
 from mam import contract
 from mam.errors import GraphError
 from mam.folders import BUNDLE
-from mam.providers import CPU, CUDA, Device, GraphInMemory, check_device, onnxruntime, open_sessions, path_of, run_options
+from mam.providers import (
+    CPU,
+    CUDA,
+    Device,
+    GraphInMemory,
+    check_device,
+    onnxruntime,
+    open_sessions,
+    path_of,
+    run_options,
+)
 from mam.skeleton import complete, is_skeleton
 
 if TYPE_CHECKING:

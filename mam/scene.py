@@ -187,7 +187,7 @@ class Scene:
         """Return the mask of the main object, which needs no prompt; it is empty if there is none.
 
         A model that cannot find it segments the box that the proposer gives. Then the score is at most the proposer's,
-        as a good mask of the wrong object is no good answer.
+        because the mask may be good but of the wrong object.
 
         Raises:
             PromptError: the model cannot find it, and there is no proposer.

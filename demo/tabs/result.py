@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zipfile
 from collections.abc import Callable
@@ -264,11 +265,15 @@ class ResultEvents:
         return self.controls.style.style(values, self.engine.matting.max_pixels)
 
     def _mattes(self, session: Session, values: Values) -> list[tuple[SceneObject, Matte]]:
-        """Return the objects that are shown, with their mattes; those for which nothing was found are left out."""
+        """Return the objects that are shown, with their mattes; without those that have none."""
         chosen = guidance(values[self.controls.style.touching])
         only_selected = values[self.controls.only_selected] and len(session.objects) > 1
         shown = (one for one in session.objects if (one.id == session.active if only_selected else one.visible))
-        mattes = [(one, self.engine.matte(session, one.ops, chosen)) for one in shown if has_foreground(one.ops)]
+        mattes = []
+        for one in shown:
+            if has_foreground(one.ops):
+                with contextlib.suppress(PromptError):  # the canvas reports it, and the other objects stay
+                    mattes.append((one, self.engine.matte(session, one.ops, chosen)))
         return [(one, matte) for one, matte in mattes if isinstance(matte, Matte)]
 
     def _save_objects(self, photo: Photo, mattes: list[tuple[SceneObject, Matte]], style: Style, name: str) -> str:

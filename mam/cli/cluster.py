@@ -121,7 +121,7 @@ def report(rows: Iterable[dict[str, Any]], count: int) -> int:
             failed += 1
             print(f"{row['image']}: {row['reason']}", file=sys.stderr)
         elif row["status"] == "exists":
-            print(f"{row['image']} left out: {row['result']} exists", file=sys.stderr)
+            print(f"{row['image']} skipped: {row['result']} exists", file=sys.stderr)
         else:
             print(f"{row['image']} -> {row['result']}")
     print(f"{count - failed} of {count} images done", file=sys.stderr)

@@ -75,7 +75,8 @@ def find_inputs(patterns: Sequence[str]) -> tuple[list[Input], list[str]]:
             found.setdefault(os.path.realpath(file), Input(file, file.stem))
     inputs = list(found.values())
     if len(inputs) > 1:  # a single one is meant, whatever its name
-        originals = [image for image in inputs if image.path is None or not _is_result(image.path)]
+        results = _find_results([image.path for image in inputs if image.path is not None])
+        originals = [image for image in inputs if image.path not in results]
         if 0 < len(originals) < len(inputs):
             count = len(inputs) - len(originals)
             notes.append(f"{count} {'file' if count == 1 else 'files'} left out (earlier results).")
@@ -134,11 +135,14 @@ def choose_names(inputs: Sequence[Input], suffix: str, taken: Iterable[str] = ()
         taken: names that are not chosen.
     """
     used, names = {_comparable(name) for name in taken}, []
+    numbers: dict[str, int] = {}  # the last one of each name, as a million images may share one
     for image in inputs:
-        name, number = fit_name(image.name, ENDING + suffix), 1
+        stem = _comparable(image.name)
+        name, number = fit_name(image.name, ENDING + suffix), numbers.get(stem, 1)
         while _comparable(name) in used:
             number += 1
             name = fit_name(image.name, f"{ENDING}_{number}{suffix}")
+        numbers[stem] = number
         used.add(_comparable(name))
         names.append(name)
     return names
@@ -194,14 +198,21 @@ def _matches(pattern: str, notes: list[str]) -> list[Path]:
     return images
 
 
-def _is_result(path: Path) -> bool:
-    """Whether a file is named as the result of an image beside it."""
-    match = _RESULT.fullmatch(path.stem)
-    if match is None:
-        return False
-    ending = path.name.removeprefix(match[1])
-    beside = (other for other in path.parent.iterdir() if other.suffix.lower() in SUFFIXES and other != path)
-    return any(_comparable(fit_name(other.stem, ending)) == _comparable(path.name) for other in beside)
+def _find_results(paths: Iterable[Path]) -> set[Path]:
+    """Return those files that are named as the result of an image beside them."""
+    expected: dict[tuple[Path, str], set[str]] = {}  # names of results, by folder and ending
+    results = set()
+    for path in paths:
+        match = _RESULT.fullmatch(path.stem)
+        if match is None:
+            continue
+        ending = path.name.removeprefix(match[1])
+        if (path.parent, ending) not in expected:
+            images = (other for other in path.parent.iterdir() if other.suffix.lower() in SUFFIXES)
+            expected[path.parent, ending] = {_comparable(fit_name(other.stem, ending)) for other in images}
+        if _comparable(path.name) in expected[path.parent, ending]:
+            results.add(path)
+    return results
 
 
 def _is_same(one: Path, other: Path) -> bool:

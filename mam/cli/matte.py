@@ -117,7 +117,7 @@ def _run_here(arguments: argparse.Namespace) -> int:
     todo = []
     for image, out in pairs:
         if arguments.skip_existing and out is not None and out.exists():
-            print(f"{image} left out: {out} exists", file=sys.stderr)
+            print(f"{image} skipped: {out} exists", file=sys.stderr)
         else:
             todo.append((image, out))
     if not todo:

@@ -43,7 +43,7 @@ def _open_background(arguments: argparse.Namespace) -> Photo | str | None:
         return open_photo(background, arguments.max_pixels or MAX_PIXELS)
     except FileNotFoundError:
         raise MamError(
-            f"--background {background} is no image file and no colour; expected a file, a name like 'white', "
+            f"--background {background} is neither an image file nor a colour; expected a file, a name like 'white', "
             "a code like '#20a0ff', or blur."
         ) from None
 

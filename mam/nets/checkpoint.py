@@ -114,7 +114,7 @@ def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
     made_for = content.get("variant")
     # The sizes of the variant are compared tensor by tensor in `_fill`.
     if isinstance(made_for, dict) and made_for.get("name") not in (variant.name, variant.m2m_of):
-        raise WeightsError(f"{file} was trained as {made_for.get('name')}; asked for {variant.name}.")
+        raise WeightsError(f"{file} was trained as {made_for.get('name')}; {variant.name} was requested.")
     return {
         name: value.float() if value.is_floating_point() else value
         for name, value in state.items()

@@ -47,22 +47,6 @@ def loosen_boxes(boxes: Tensor, valid: Tensor, share: float = 0.25) -> Tensor:
     return boxes + out * (torch.stack([torch.zeros_like(far), far], 1) - boxes)
 
 
-def touches_all_edges(masks: Tensor, valid: Tensor) -> Tensor:
-    """Which masks reach all four edges of their image; nobody draws a box around those.
-
-    Args:
-        masks: (B, H, W) bool.
-        valid: (B, 2), h and w of each image inside the padding.
-
-    Returns:
-        (B,) bool.
-    """
-    last = valid.clamp(min=1) - 1
-    rows, columns = masks.any(2), masks.any(1)
-    edges = [rows[:, 0], columns[:, 0], rows.gather(1, last[:, :1])[:, 0], columns.gather(1, last[:, 1:])[:, 0]]
-    return torch.stack(edges).all(0)
-
-
 def clicks(region: Tensor, deep: float = 0.7) -> Tensor:
     """One click in each region.
 

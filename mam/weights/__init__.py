@@ -9,7 +9,7 @@ Files are stored in `$MAM_HOME`, or in the user's cache folder. Environment vari
 """
 
 from mam.weights.cache import cache_folder, exclusive_lock, graphs_folder, require_manual_files, sha256, verified_path
-from mam.weights.download import Progress, fetch, is_offline, log_progress
+from mam.weights.download import Progress, fetch, is_offline, log_progress, may_download
 from mam.weights.registry import REGISTRY, WeightFile, find
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "graphs_folder",
     "is_offline",
     "log_progress",
+    "may_download",
     "require_manual_files",
     "sha256",
     "verified_path",

@@ -74,7 +74,13 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
 
 def is_offline() -> bool:
     """Return whether MAM_OFFLINE forbids downloads."""
-    return os.environ.get("MAM_OFFLINE", "").lower() in ("1", "true", "yes")
+    return _is_set("MAM_OFFLINE")
+
+
+def may_download(name: str) -> bool:
+    """Return whether no variable forbids the download of a file: MAM_OFFLINE, or HF_HUB_OFFLINE for one on the hub."""
+    on_hub = find(name).url.startswith("hf://") and not os.environ.get("MAM_MIRROR")
+    return not is_offline() and not (on_hub and _is_set("HF_HUB_OFFLINE"))
 
 
 def log_progress(name: str, log: Callable[[str], None]) -> Progress:
@@ -94,6 +100,10 @@ def log_progress(name: str, log: Callable[[str], None]) -> Progress:
             log(f"Downloading {name}: {percent}% of {expected / 1e6:.0f} MB")
 
     return progress
+
+
+def _is_set(variable: str) -> bool:
+    return os.environ.get(variable, "").lower() in ("1", "on", "true", "yes")
 
 
 def _source(weights: WeightFile) -> tuple[str, dict[str, str]]:

@@ -1,6 +1,6 @@
-"""A pickle of tensors and containers, read by a machine of our own: it can build nothing else, and calls nothing.
+"""A restricted unpickler: it builds tensors and containers only, and never calls code that a file names.
 
-Python's unpickler calls whatever a file names, and even a restricted one can be made to allocate any amount of memory.
+Python's unpickler calls whatever a file names, and even a subclass of it can be made to allocate any amount of memory.
 This one knows the operations that `torch.save` writes, and refuses all others.
 """
 
@@ -63,11 +63,11 @@ def read_pickle(
     """
     if len(data) > MAX_BYTES:
         raise PickleError(f"describes its tensors in {len(data)} bytes; expected at most {MAX_BYTES}")
-    machine = _Machine(functions, types, load_persistent)
+    unpickler = _Unpickler(functions, types, load_persistent)
     try:
         for operation, argument, _ in pickletools.genops(data):  # which ends with STOP
-            machine.run(operation.name, argument)
-        (result,) = machine.stack
+            unpickler.run(operation.name, argument)
+        (result,) = unpickler.stack
     except PickleError:
         raise
     except Exception as error:  # damaged data fails in many ways: values missing on the stack, texts cut off ...
@@ -75,7 +75,7 @@ def read_pickle(
     return result
 
 
-class _Machine:
+class _Unpickler:
     """The stack and the memo of a pickle; arguments as for `read_pickle`."""
 
     def __init__(
@@ -116,7 +116,7 @@ class _Machine:
             items = self._pop_to_mark() if operation == "SETITEMS" else [self._pop(), self._pop()][::-1]
             self._set_items(items)
         elif operation in ("GLOBAL", "STACK_GLOBAL"):
-            self._refer(argument if operation == "GLOBAL" else " ".join([self._pop(), self._pop()][::-1]))
+            self._push_global(argument if operation == "GLOBAL" else " ".join([self._pop(), self._pop()][::-1]))
         elif operation == "REDUCE":
             arguments, function = _expect(self._pop(), tuple), _expect(self._pop(), Global)
             if function.name not in self.functions:
@@ -150,7 +150,7 @@ class _Machine:
                 raise PickleError(f"has a {type(key).__name__} as a key; expected a text or a number")
             target[key] = value
 
-    def _refer(self, argument: str) -> None:
+    def _push_global(self, argument: str) -> None:
         name = ".".join(argument.split(" ", 1))
         if name not in self.functions and name not in self.types:
             raise PickleError(f"asks for {name[:80]} when it is opened, which could be harmful code (nothing was run)")

@@ -93,7 +93,7 @@ def check_layout(shape: object, strides: object, start: object, available: int) 
     if not (isinstance(shape, tuple) and isinstance(strides, tuple) and len(shape) == len(strides) <= _MAX_AXES):
         return "a tensor without a valid shape"
     if not all(type(value) is int and value >= 0 for value in (*shape, *strides, start)):
-        return "a tensor with a size, stride or offset that is no number from 0"
+        return "a tensor with a size, stride or offset that is not a non-negative integer"
     assert isinstance(start, int)
     last = start + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     # A stride of 0 repeats numbers: a small file could demand any amount of memory.

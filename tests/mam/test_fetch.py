@@ -2,6 +2,10 @@
 
 import contextlib
 import http.server
+import shutil
+import socket
+import ssl
+import subprocess
 import threading
 import time
 
@@ -81,6 +85,44 @@ def test_a_slow_server_is_given_up(server, monkeypatch) -> None:
     monkeypatch.setattr("mam.fetch._SECONDS", 0.5)
     with pytest.raises(InputError, match="no answer within"):
         fetch(f"{server}/slow")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    files = folder / "key.pem", folder / "certificate.pem"
+    subprocess.run([*command.split(), "-keyout", files[0], "-out", files[1]], check=True, capture_output=True)
+    return files
+
+
+def test_a_slow_tls_server_is_given_up(certificate, monkeypatch) -> None:
+    key, file = certificate
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file, key)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    monkeypatch.setattr("mam.fetch._SECONDS", 1.0)
+    ended = threading.Event()
+
+    def answer(listening: socket.socket) -> None:
+        with contextlib.suppress(OSError), context.wrap_socket(listening.accept()[0], server_side=True) as opened:
+            opened.recv(10_000)
+            opened.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while not ended.wait(0.1):
+                opened.sendall(b".")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer, args=[listening], daemon=True)
+        thread.start()
+        threading.Timer(20, ended.set).start()
+        begun = time.monotonic()
+        with pytest.raises(InputError, match="no answer within"):
+            fetch(f"https://localhost:{listening.getsockname()[1]}/slow")
+        assert time.monotonic() - begun < 15
+        ended.set()
+        thread.join()
 
 
 def test_data_uris() -> None:

@@ -39,7 +39,7 @@ def before(size: tuple[int, int] = SIZE) -> Segment:
         (Prompt(points=[(1, 2)], labels=[0]), "labelled as background"),
         (Prompt(points=[(1, 2), (3, 4)], labels=[[1], [0, 1]]), "expected one 1 or 0 for each of the 2 points"),
         (Prompt(scribbles=5), "expected a list of strokes"),
-        (Prompt(points=[(1, 2)] * 300), "at most 256"),
+        (Prompt(points=[(1, 2)] * 600), "at most 512"),
         (Prompt(scribbles=[[]]), r"scribbles\[0\] is empty"),
         (Prompt(scribbles=[[(0, 0), (900, 0)]]), r"scribbles\[0\] lie outside"),
         (Prompt(scribbles=[[(0, 0)]], scribble_labels=[1, 0]), "2 scribble_labels for 1 scribbles"),

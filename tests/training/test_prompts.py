@@ -35,13 +35,3 @@ def test_boxes_of_large_objects_are_loosened_within_the_image() -> None:
     assert (out >= 0).all() and (out[:, 1] <= torch.tensor([1023.0, 511.0])).all()
     small = large * 0.4
     assert torch.equal(prompts.loosen_boxes(small, valid, share=1.0), small)
-
-
-def test_backgrounds_touch_all_four_edges_of_the_image() -> None:
-    masks = torch.zeros(3, 64, 64, dtype=torch.bool)
-    valid = torch.tensor([[64, 64], [32, 64], [32, 64]])
-    masks[0, 10:64, 20:40] = True  # a person cut by one edge
-    masks[1, :32] = True
-    masks[1, 8:24, 8:24] = False
-    masks[2, :32, :40] = True  # three edges
-    assert prompts.touches_all_edges(masks, valid).tolist() == [False, True, False]

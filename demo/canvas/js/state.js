@@ -51,7 +51,7 @@ function change(edit) { // every change can be undone, and is sent to the server
   sendDocument();
 }
 
-function travel(from, to) {
+function restore(from, to) {
   if (!from.length) return;
   to.push(JSON.stringify(state.doc));
   state.doc = JSON.parse(from.pop());
@@ -59,11 +59,11 @@ function travel(from, to) {
 }
 
 function undo() {
-  travel(state.past, state.future);
+  restore(state.past, state.future);
 }
 
 function redo() {
-  travel(state.future, state.past);
+  restore(state.future, state.past);
 }
 
 function reset() {

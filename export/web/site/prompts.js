@@ -3,7 +3,7 @@
 import { transferLogits } from './crops.js';
 import { MASK_SIDE } from './frames.js';
 
-export const MAX_POINTS = 256;
+export const MAX_POINTS = 512;
 
 export class PromptError extends Error {}
 

@@ -61,12 +61,12 @@ def test_answers_are_printed(capsys) -> None:
     assert report(rows, 3) == 1
     printed = capsys.readouterr()
     assert printed.out == "a -> a.png\n"
-    assert printed.err == "b: why\nc left out: c.png exists\n2 of 3 images done\n"
+    assert printed.err == "b: why\nc skipped: c.png exists\n2 of 3 images done\n"
 
 
 def test_mistakes_are_found_before_the_cluster_starts(capsys, tmp_path) -> None:
     command = ["matte", str(EXAMPLES / "flower.jpg"), "--engine", "ray", "-o", str(tmp_path)]
     assert main([*command, "--background", "whiite"]) == 1
-    assert "--background whiite is no image file" in capsys.readouterr().err
+    assert "--background whiite is neither an image file" in capsys.readouterr().err
     assert main([*command, "--graphs", str(tmp_path)]) == 1
     assert "lacks image_encoder.onnx" in capsys.readouterr().err

@@ -62,7 +62,7 @@ def test_errors_are_one_line(tmp_path, capsys) -> None:
     assert main(["matte", FLOWER, *BOX, "-o", "out.bmp"]) == 1
     assert "ends in none of .png, .webp, .jpg, .jpeg" in capsys.readouterr().err
     assert main(["matte", FLOWER, *BOX, "--background", "whiite", "--graphs", "nowhere"]) == 1
-    assert "--background whiite is no image file and no colour" in capsys.readouterr().err
+    assert "--background whiite is neither an image file nor a colour" in capsys.readouterr().err
     assert main(["matte", FLOWER, "--point", "1,2,-", "--graphs", "nowhere"]) == 1
     assert "all points are on the background" in capsys.readouterr().err
     assert main(["matte", FLOWER, *BOX, "--graphs", str(tmp_path)]) == 1
@@ -156,7 +156,7 @@ def test_a_second_run_leaves_results_and_originals_alone(tmp_path, capsys) -> No
     assert main(command) == 0 and main([*command, "--skip-existing"]) == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.jpg", "a_matte.png"]
     printed = capsys.readouterr().err
-    assert "1 file left out (earlier results)" in printed and "a.jpg left out: " in printed
+    assert "1 file left out (earlier results)" in printed and "a.jpg skipped: " in printed
     assert main(["matte", str(tmp_path / "a.jpg"), *BOX, "-o", str(tmp_path / "a.jpg")]) == 1
     assert "is read, as the image itself or for it; --force overwrites it" in capsys.readouterr().err
 

@@ -130,3 +130,14 @@ def test_two_processes_download_once(hub) -> None:
     for process in both:
         process.join()
     assert len(hub.seen) == 2  # the hub and the host that it redirects to
+
+
+def test_variables_that_forbid_a_download(monkeypatch) -> None:
+    on_hub, elsewhere = "mobile_sam.pt", "sam_vit_b_01ec64.pth"
+    assert weights.may_download(on_hub) and weights.may_download(elsewhere)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert not weights.may_download(on_hub) and weights.may_download(elsewhere)
+    monkeypatch.setenv("MAM_MIRROR", "http://mirror")
+    assert weights.may_download(on_hub)
+    monkeypatch.setenv("MAM_OFFLINE", "true")
+    assert not weights.may_download(on_hub) and not weights.may_download(elsewhere)
