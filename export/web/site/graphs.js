@@ -4,8 +4,8 @@ import * as ort from './runtime/ort.wasm.min.mjs';
 import { MASK_SIDE, SIDE } from './frames.js';
 import { MODEL } from './model.js';
 
-const CACHE = 'mam-model'; // the service worker keeps it when the page changes
-const MOST_THREADS = 4;
+const CACHE = `mam-model ${new URL('.', import.meta.url).pathname}`; // the service worker keeps it when the page changes
+const MOST_THREADS = 4, WARM_SIDE = 32;
 
 // Downloads and opens everything. `onProgress` is called with bytes received and all bytes.
 export async function loadGraphs(onProgress) {
@@ -106,6 +106,19 @@ class Graphs {
     const { matte } = this.sessions;
     const { alpha } = await matte.run(Object.fromEntries(matte.inputNames.map((name) => [name, values[name]])));
     return alpha.data;
+  }
+
+  // Steps that run each graph once on nothing, because the first run is the slowest: the browser compiles while it runs.
+  warmUp() {
+    const image = new Float32Array(3 * SIDE * SIDE), logits = new Float32Array(MASK_SIDE * MASK_SIDE).fill(-1);
+    const frame = { inputSize: [SIDE, SIDE], originalSize: [MASK_SIDE, MASK_SIDE] };
+    for (let y = 0; y < WARM_SIDE; y += 1) logits.fill(1, y * MASK_SIDE, y * MASK_SIDE + WARM_SIDE);
+    let features = null;
+    return [
+      async () => { features = await this.encode(image); },
+      async () => features && this.decode(features, { coords: [[0, 0]], labels: [-1], maskInput: logits, hasMask: 0 }),
+      async () => features && this.matte(image, features, logits, frame, false),
+    ];
   }
 }
 

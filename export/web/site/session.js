@@ -2,6 +2,7 @@
 // described in demo/canvas/protocol.py.
 
 import { maskMessage, matteMessage, photoMessage, previewImage } from './messages.js';
+import { MODEL } from './model.js';
 import { readPhoto } from './photo.js';
 import { Prompt, PromptError } from './prompts.js';
 import { Scene } from './scene.js';
@@ -15,18 +16,23 @@ const keyOf = (...parts) => JSON.stringify(parts);
 const isMainObject = (ops) => ops.length === 1 && ops[0].kind === 'main';
 
 export class Session {
-  // Decodes and encodes a photo. Throws a PhotoError with a text for the visitor.
-  static async open(graphs, file, name, token, mostPixels) {
+  // Decodes a photo; `loading` is a promise of the graphs. Throws a PhotoError with a text for the visitor.
+  static async open(loading, file, name, token, mostPixels) {
     const session = new Session();
     const photo = await readPhoto(file, name, mostPixels);
     const message = await photoMessage(photo);
-    Object.assign(session, { token, photo, message, scene: await Scene.open(graphs, photo), kept: new Map(), keptBytes: 0 });
+    Object.assign(session, { loading, token, photo, message, scene: null, kept: new Map(), keptBytes: 0 });
     return session;
+  }
+
+  // Encodes the photo, once the graphs are there; the canvas shows it meanwhile.
+  async encode() {
+    if (!this.scene) this.scene = await Scene.open(await this.loading, this.photo);
   }
 
   // The reply that shows the photo; `ops` are prompts that an example needs.
   opened(ops) {
-    const first = ops.length || !this.scene.graphs.policy.mainObject ? ops : MAIN_OBJECT;
+    const first = ops.length || !MODEL.policy.mainObject ? ops : MAIN_OBJECT;
     const document = { objects: [{ id: 1, name: text('object', { number: 1 }), visible: true, ops: first }], active: 1 };
     return { kind: 'photo', token: this.token, photo: this.message, document, note: this.photo.note, text: text('start') };
   }
@@ -94,11 +100,11 @@ export class Session {
     return reply;
   }
 
-  // Alphas of the objects that are shown.
-  async alphas(objects, touching) {
+  // Mattes of the objects that are shown.
+  async mattes(objects, touching) {
     const found = [];
     for (const { ops, visible } of objects) if (visible && hasForeground(ops)) found.push(await this.matte(ops, touching));
-    return found.filter(Boolean).map(({ alpha }) => alpha);
+    return found.filter(Boolean);
   }
 
   async describe(name, ops, touching) {
