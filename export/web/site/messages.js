@@ -23,7 +23,7 @@ export async function photoMessage({ bitmap, size: [height, width] }) {
 
 export async function matteMessage(matte, photo, key, withPixels, withCandidates) {
   const message = { key, chosen: matte.segment.chosen };
-  if (withPixels) message.overlay = await alphaImage(smallAlpha(matte));
+  if (withPixels) message.overlay = await alphaImage(matte.small);
   if (withCandidates) message.candidates = await candidatesOf(matte.segment, photo);
   return message;
 }
@@ -47,10 +47,9 @@ export function toUint8(alpha) {
   return rounded;
 }
 
-// The matte's alpha for the screen, {values (h, w) uint8, size}; it is kept with the matte.
-export function smallAlpha(matte) {
-  if (!matte.small) matte.small = shrinkAlpha(matte.alpha.map(toUint8), LONGEST);
-  return matte.small;
+// An alpha, a Patch of float32, for the screen: {values (h, w) uint8, size}.
+export function smallAlpha(alpha) {
+  return shrinkAlpha(alpha.map(toUint8), LONGEST);
 }
 
 function shrinkAlpha(patch, longest) {

@@ -15,7 +15,7 @@ for (const part of document.querySelectorAll('[data-page]')) part.textContent = 
 
 const worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
 const calls = new Map(); // by id: what waits for an answer
-let number = 0, broken = ''; // what the page says when the worker has stopped
+let number = 0, broken = ''; // the error, once the worker has stopped
 
 function call(message) {
   number += 1;

@@ -1,7 +1,7 @@
 // The finished image: the shown objects with clean colours, alone or over a background, or their alpha. As mam/composition.py.
 
 import { foregroundColours } from './foreground.js';
-import { smallAlpha, toUint8 } from './messages.js';
+import { toUint8 } from './messages.js';
 import { decode, downsample, downsampledSize } from './photo.js';
 import { resize } from './pillow.js';
 import { encodePng } from './png.js';
@@ -30,8 +30,7 @@ export async function drawPreviews(photo, mattes, background, longest) {
 }
 
 function mergeSmall(mattes) { // the alphas on the screen
-  const small = mattes.map(smallAlpha);
-  return { values: mergeAlphas(small.map(({ values }) => values), 255), size: small[0].size };
+  return { values: mergeAlphas(mattes.map(({ small }) => small.values), 255), size: mattes[0].small.size };
 }
 
 // A file at full size, "cutout" or "alpha".

@@ -1,7 +1,7 @@
 // One open photo and its objects: answers to the canvas's messages. As demo/engine.py and demo/tabs/cut_out.py; the messages are
 // described in demo/canvas/protocol.py.
 
-import { maskMessage, matteMessage, photoMessage, previewImage } from './messages.js';
+import { maskMessage, matteMessage, photoMessage, previewImage, smallAlpha } from './messages.js';
 import { MODEL } from './model.js';
 import { readPhoto } from './photo.js';
 import { Prompt, PromptError } from './prompts.js';
@@ -49,7 +49,10 @@ export class Session {
   }
 
   async matte(ops, byMask) {
-    return this.keep(keyOf('matte', ops, byMask), async () => this.scene.refine(await this.segment(ops), byMask));
+    return this.keep(keyOf('matte', ops, byMask), async () => {
+      const matte = await this.scene.refine(await this.segment(ops), byMask);
+      return matte && { ...matte, small: smallAlpha(matte.alpha) };
+    });
   }
 
   // What a click would give, as an image; null if there is nothing.
@@ -151,5 +154,5 @@ export class Session {
 
 function bytesOf(value) {
   if (!value) return 0;
-  return value.alpha ? value.alpha.values.byteLength : value.storedMask.values.byteLength + value.lowResMasks.byteLength;
+  return value.alpha ? value.alpha.values.byteLength + value.small.values.byteLength : value.storedMask.values.byteLength + value.lowResMasks.byteLength;
 }
