@@ -21,7 +21,7 @@ export class Session {
     const session = new Session();
     const photo = await readPhoto(file, name, mostPixels);
     const message = await photoMessage(photo);
-    Object.assign(session, { loading, token, photo, message, scene: null, kept: new Map(), keptBytes: 0 });
+    Object.assign(session, { loading, token, photo, message, scene: null, kept: new Map(), making: new Map(), keptBytes: 0 });
     return session;
   }
 
@@ -138,11 +138,15 @@ export class Session {
   }
 
   async keep(key, make) { // the newest values, so that undo answers at once
-    const known = this.kept.get(key);
-    const value = known === undefined ? await make() : known;
+    if (this.kept.get(key) === undefined) {
+      if (!this.making.has(key)) this.making.set(key, make().finally(() => this.making.delete(key)));
+      const made = await this.making.get(key);
+      if (this.kept.get(key) === undefined) this.keptBytes += bytesOf(made);
+      this.kept.set(key, made);
+    }
+    const value = this.kept.get(key);
     this.kept.delete(key);
     this.kept.set(key, value);
-    if (known === undefined) this.keptBytes += bytesOf(value);
     while (this.keptBytes > KEPT_BYTES && this.kept.size > 4) {
       const [oldest, dropped] = this.kept.entries().next().value;
       this.kept.delete(oldest);

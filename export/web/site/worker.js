@@ -1,4 +1,5 @@
-// The Web Worker that holds the model and the photo, so that the page stays responsive. It handles one message after the other:
+// The Web Worker that holds the model and the photo, so that the page stays responsive. It handles one message after the other,
+// while matte_worker.js computes mattes:
 //
 //   start    {mostPixels}            downloads the model; answers with `progress`, then `ready`
 //   open     {file | address, name, ops}   answers with a reply for the canvas (demo/canvas/protocol.py)
@@ -21,7 +22,7 @@ const SLOW = 300; // ms; previews under the pointer that take longer would delay
 let loading = null, graphs = null, mostPixels = 0, session = null, shown = null; // shown: the objects of the last answer
 let side = Infinity; // of the previews
 let token = 0, opened = 0, newer = 0, waiting = 0, previewTime = 0, background = null; // newer: photos and prompts that wait
-let queue = Promise.resolve();
+let queue = Promise.resolve(), refining = Promise.resolve(), newest = null; // newest: the prompt that was handled last
 
 onmessage = ({ data }) => {
   if (data.kind === 'open') data.token = String(token = opened += 1); // what is about an older photo is skipped
@@ -54,16 +55,12 @@ const handlers = {
     if (!session || message.token !== session.token || session.token !== String(token)) return;
     await session.encode();
     const masks = await session.answerWithMasks(message);
-    if (masks) {
-      postMessage({ kind: 'reply', reply: masks });
-      postMessage({ kind: 'reply', reply: { kind: 'busy', text: text('refining') } });
-      await new Promise((resolve) => { setTimeout(resolve); }); // lets a newer message in
-      if (newer) return;
-    }
-    const reply = await session.answer(message);
-    shown = { objects: message.objects, touching: message.touching };
-    postMessage({ kind: 'reply', reply });
-    setTimeout(() => { queue = queue.then(() => draw(message)).catch((error) => report(error, message)); });
+    newest = message;
+    if (!masks) return finish(message); // all mattes are known
+    postMessage({ kind: 'reply', reply: masks });
+    postMessage({ kind: 'reply', reply: { kind: 'busy', text: text('refining') } });
+    refining = refining.then(() => finish(message)).catch((error) => report(error, message));
+    return undefined; // the next message does not wait for the mattes
   },
 
   async preview({ id, message }) {
@@ -94,6 +91,17 @@ function started(loaded) {
   graphs = loaded;
   postMessage({ kind: 'ready', threads: graphs.threads });
   for (const step of graphs.warmUp()) queue = queue.then(() => (waiting || session ? null : step())).catch((error) => console.warn(error));
+}
+
+// Answers a prompt with mattes, then with previews, unless a newer photo or prompt has made them useless.
+async function finish(message) {
+  const isCurrent = () => message === newest && !newer && message.token === session.token;
+  if (!isCurrent()) return;
+  const reply = await session.answer(message);
+  if (!isCurrent()) return;
+  shown = { objects: message.objects, touching: message.touching };
+  postMessage({ kind: 'reply', reply });
+  setTimeout(() => { queue = queue.then(() => draw(message)).catch((error) => report(error, message)); });
 }
 
 async function draw(message) { // unless something newer waits
