@@ -178,6 +178,27 @@ def test_without_a_file_the_background_stays(visitor) -> None:
     kind.select_option("none")
 
 
+def test_a_click_is_answered_while_a_matte_is_computed(visitor) -> None:
+    visitor.open_and_wait(EXAMPLES / "coffee.png")
+    visitor.tab.evaluate(
+        """() => {
+          window.replies = [];
+          window.worker.addEventListener('message', ({ data: { reply } }) => {
+            if (reply && reply.kind === 'mattes') window.replies.push([reply.turn, reply.text === '' ? 'masks' : 'mattes']);
+          });
+        }"""
+    )
+    visitor.click(300, 180)
+    visitor.tab.wait_for_function("() => window.replies.length === 1", timeout=120_000)
+    visitor.click(420, 250)
+    visitor.wait_for_answer()
+    visitor.tab.wait_for_function("() => window.replies.some(([, kind]) => kind === 'mattes')", timeout=120_000)
+    replies = visitor.tab.evaluate("() => window.replies")
+    # The matte of the first click, which the second has made useless, is not shown.
+    assert [kind for _, kind in replies] == ["masks", "masks", "mattes"]
+    assert replies[0][0] < replies[1][0] == replies[2][0]
+
+
 def test_two_objects_are_cut_out_together(visitor) -> None:
     visitor.open_and_wait(EXAMPLES / "flower.jpg")
     first = visitor.pixels("alpha")
