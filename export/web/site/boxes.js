@@ -50,8 +50,18 @@ export class Patch {
   }
 
   static of(array, size) {
-    const box = maskBounds(array, size) || [0, 0, 0, 0];
-    return new Patch(cut(array, size, box), box, size);
+    return Patch.within(array, fullBox(size), size);
+  }
+
+  static within(part, [left, top, right, bottom], size) { // `part` is what a window of the array holds
+    const partSize = [bottom - top, right - left], bounds = maskBounds(part, partSize);
+    if (!bounds) return new Patch(new part.constructor(0), [0, 0, 0, 0], size);
+    const [x0, y0, x1, y1] = bounds;
+    return new Patch(cut(part, partSize, bounds), [x0 + left, y0 + top, x1 + left, y1 + top], size);
+  }
+
+  map(convert) { // the values converted; zero stays zero
+    return new Patch(convert(this.values), this.box, this.size);
   }
 
   get isEmpty() {

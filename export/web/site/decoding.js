@@ -1,8 +1,8 @@
 // From prompts to masks: run the mask decoder on an encoded crop and choose among its four candidates. As mam/decoding.py.
 
-import { Patch } from './boxes.js';
+import { Patch, maskBounds } from './boxes.js';
 import { Frame, MASK_SIDE, SIDE } from './frames.js';
-import { resize } from './pillow.js';
+import { reachedWindow, resize } from './pillow.js';
 
 const MASK_PIXELS = MASK_SIDE * MASK_SIDE;
 
@@ -60,8 +60,14 @@ const best = (indices, scores) => indices.reduce((one, other) => (scores[other] 
 // Where the logits, resized to the crop's own pixels, are positive, as a Patch.
 export function fullSizeMask(logits, { inputSize: [h, w], originalSize: [height, width] }) {
   const part = [0, 0, (w * MASK_SIDE) / SIDE, (h * MASK_SIDE) / SIDE];
-  const resized = resize(logits, [MASK_SIDE, MASK_SIDE], [height, width], 'bilinear', 1, part);
-  const mask = new Uint8Array(height * width);
-  for (let i = 0; i < mask.length; i += 1) mask[i] = resized[i] > 0 ? 1 : 0;
-  return Patch.of(mask, [height, width]);
+  const sizes = [[MASK_SIDE, MASK_SIDE], [height, width]], inner = maskBounds(isPositive(logits), sizes[0]) || [0, 0, 0, 0];
+  const window = reachedWindow(inner, ...sizes, 'bilinear', part); // only there can it be positive
+  const mask = isPositive(resize(logits, ...sizes, 'bilinear', 1, part, window));
+  return Patch.within(mask, window, [height, width]);
+}
+
+function isPositive(logits) {
+  const mask = new Uint8Array(logits.length);
+  for (let i = 0; i < mask.length; i += 1) mask[i] = logits[i] > 0 ? 1 : 0;
+  return mask;
 }

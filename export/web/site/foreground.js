@@ -3,7 +3,7 @@
 
 import { cut, maskBounds, padBox } from './boxes.js';
 import { downsampledSize, roundHalfToEven } from './photo.js';
-import { dilate, resize } from './pillow.js';
+import { dilate, resize, resizeLazily } from './pillow.js';
 
 const LARGE = 1536, SOLVED = 768; // longest sides: above the first, images are solved at the second
 const CONTEXT = 16, REGULARIZATION = Math.fround(1e-5), SMALL_SIDE = 32, SMALL_ITERATIONS = 10, ITERATIONS = 2;
@@ -18,41 +18,42 @@ export function foregroundColours(pixels, alpha, size) {
   const colourAt = Math.max(...part.size) > LARGE ? solveSmaller(part) : solve(part);
   for (let y = 0; y < part.size[0]; y += 1) {
     for (let x = 0; x < part.size[1]; x += 1) {
-      const a = part.alpha[y * part.size[1] + x];
-      if (a > 0 && a < 255) colours.set(colourAt(y, x), 3 * ((y + window[1]) * size[1] + x + window[0]));
+      const a = part.alpha[y * part.size[1] + x], to = 3 * ((y + window[1]) * size[1] + x + window[0]);
+      if (a > 0 && a < 255) for (let c = 0; c < 3; c += 1) colours[to + c] = colourAt(y, x, c);
     }
   }
   return colours;
 }
 
-const isSoft = (alpha) => alpha.map((value) => (value > 0 && value < 255 ? 1 : 0));
+function isSoft(alpha) {
+  const soft = new Uint8Array(alpha.length);
+  for (let i = 0; i < soft.length; i += 1) soft[i] = alpha[i] > 0 && alpha[i] < 255 ? 1 : 0;
+  return soft;
+}
 
-function solve({ pixels, alpha, size }) { // -> the colour [r, g, b] of a pixel (y, x)
+function solve({ pixels, alpha, size }) { // -> the colour of a pixel (y, x) in a channel
   const level = estimate(pixels, alpha, size);
-  return (y, x) => [0, 1, 2].map((c) => Math.trunc(level.front(y, x, c) * 255 + 0.5));
+  return (y, x, c) => Math.trunc(level.front(y, x, c) * 255 + 0.5);
 }
 
 // The same from a smaller size: the estimate, fitted to each pixel by one step of `relaxPixel` with the estimate in place of the neighbours.
 function solveSmaller({ pixels, alpha, size: [h, w] }) {
   const size = downsampledSize([h, w], SOLVED), smallAlpha = resize(alpha, [h, w], size, 'box');
   const level = estimate(resize(pixels, [h, w], size, 'box', 3), smallAlpha, size);
-  const front = enlarge((y, x, c) => level.front(y, x, c), size, [h, w]), back = enlarge((y, x, c) => level.back(y, x, c), size, [h, w]);
-  return (y, x) => {
-    const i = y * w + x, a = UNIT[alpha[i]];
-    const around = [y > 0 ? i - w : i, y < h - 1 ? i + w : i, x > 0 ? i - 1 : i, x < w - 1 ? i + 1 : i];
-    const weight = around.reduce((sum, other) => sum + Math.abs(a - UNIT[alpha[other]]), 0);
-    const step = a / (a * a + (1 - a) * (1 - a) + weight);
-    return [3 * i, 3 * i + 1, 3 * i + 2].map((at) => {
-      const missing = pixels[at] - a * front[at] - (1 - a) * back[at];
-      return Math.trunc(Math.min(Math.max(front[at] + step * missing, 0), 255) + 0.5);
-    });
+  const frontAt = enlarge((y, x, c) => level.front(y, x, c), size, [h, w]), backAt = enlarge((y, x, c) => level.back(y, x, c), size, [h, w]);
+  return (y, x, c) => {
+    const i = y * w + x, a = UNIT[alpha[i]], far = (other) => Math.abs(a - UNIT[alpha[other]]);
+    const weight = (y > 0 ? far(i - w) : 0) + (y < h - 1 ? far(i + w) : 0) + (x > 0 ? far(i - 1) : 0) + (x < w - 1 ? far(i + 1) : 0);
+    const step = a / (a * a + (1 - a) * (1 - a) + weight), front = frontAt(y, x, c);
+    const missing = pixels[3 * i + c] - a * front - (1 - a) * backAt(y, x, c);
+    return Math.trunc(Math.min(Math.max(front + step * missing, 0), 255) + 0.5);
   };
 }
 
-function enlarge(valueAt, [h, w], size) { // (h, w, 3) in [0, 1], given by a function -> uint8 at another size
+function enlarge(valueAt, [h, w], size) { // (h, w, 3) in [0, 1], given by a function -> uint8 at another size, as a function
   const values = new Uint8Array(3 * h * w);
   for (let y = 0; y < h; y += 1) for (let x = 0; x < w; x += 1) for (let c = 0; c < 3; c += 1) values[3 * (y * w + x) + c] = valueAt(y, x, c) * 255 + 0.5;
-  return resize(values, [h, w], size, 'bilinear', 3);
+  return resizeLazily(values, [h, w], size, 'bilinear', 3);
 }
 
 function estimate(pixels, alpha, [height, width]) { // coarse to fine; returns the finest level

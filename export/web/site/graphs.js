@@ -1,11 +1,11 @@
 // The three graphs as one object: download, sessions of onnxruntime-web, and calls. As mam/runtime.py.
 
-import * as ort from './runtime/ort.wasm.min.mjs';
 import { MASK_SIDE, SIDE } from './frames.js';
 import { MODEL } from './model.js';
+import { THREADS, bool, floats, integers, openSession, run } from './onnx.js';
 
-const CACHE = 'mam-model'; // the service worker keeps it when the page changes
-const MOST_THREADS = 4;
+const CACHE = `mam-model ${new URL('.', import.meta.url).pathname}`; // the service worker keeps it when the page changes
+const WARM_SIDE = 32;
 
 // Downloads and opens everything. `onProgress` is called with bytes received and all bytes.
 export async function loadGraphs(onProgress) {
@@ -14,15 +14,10 @@ export async function loadGraphs(onProgress) {
     received[name] = bytes;
     onProgress(Object.values(received).reduce((sum, one) => sum + one, 0), total);
   })]));
-  ort.env.logLevel = 'error';
-  ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1) : 1;
-  ort.env.wasm.wasmPaths = { mjs: new URL('runtime/ort-wasm-simd-threaded.mjs', import.meta.url).href };
-  ort.env.wasm.wasmBinary = await parts.runtime;
-  const sessions = {};
-  for (const name of ['image_encoder', 'mask_decoder', 'matte']) {
-    sessions[name] = await ort.InferenceSession.create(await parts[name], { executionProviders: ['wasm'] });
-  }
-  return new Graphs(sessions, MODEL.policy, ort.env.wasm.numThreads);
+  const open = async (name) => openSession(await parts.runtime, await parts[name]);
+  const matte = MatteWorker.open(parts.runtime, parts.matte); // meanwhile
+  const encoder = await open('image_encoder'), decoder = await open('mask_decoder');
+  return new Graphs(encoder, decoder, await matte, MODEL.policy, THREADS);
 }
 
 // A file of the model, unpacked as export/web/pack.py describes.
@@ -50,8 +45,16 @@ export function joinHalves(parts, halves) {
   return content;
 }
 
+async function openCache() { // null where browsers have none, or where the visitor blocks the data of sites
+  try {
+    return await self.caches.open(CACHE);
+  } catch (error) {
+    return null;
+  }
+}
+
 async function download(address, bytes, onProgress) { // from the cache after the first visit; browsers have one on https and localhost
-  const cache = self.caches ? await caches.open(CACHE) : null, cached = cache && await cache.match(address);
+  const cache = await openCache(), cached = cache && await cache.match(address).catch(() => null);
   if (cached) {
     onProgress(bytes);
     return cached.blob();
@@ -71,48 +74,79 @@ async function download(address, bytes, onProgress) { // from the cache after th
   return content;
 }
 
+// Mask-to-Matte in a worker of its own.
+class MatteWorker {
+  static async open(binary, model) {
+    const opened = new MatteWorker();
+    Object.assign(opened, { worker: new Worker(new URL('matte_worker.js', import.meta.url), { type: 'module' }), calls: new Map(), number: 0 });
+    opened.worker.onmessage = ({ data }) => opened.settle(data);
+    opened.worker.onerror = () => { for (const id of opened.calls.keys()) opened.settle({ id, error: 'the worker of the matte has stopped' }); };
+    opened.inputNames = await opened.call({ binary: await binary, model: await model });
+    return opened;
+  }
+
+  run(values) {
+    return this.call({ values: Object.fromEntries(this.inputNames.map((name) => [name, values[name]])) });
+  }
+
+  call(message) {
+    this.number += 1;
+    this.worker.postMessage({ ...message, id: this.number });
+    return new Promise((resolve, reject) => { this.calls.set(this.number, { resolve, reject }); });
+  }
+
+  settle({ id, value, error, isBroken }) {
+    const { resolve, reject } = this.calls.get(id);
+    this.calls.delete(id);
+    if (error) reject(isBroken ? new WebAssembly.RuntimeError(error) : new Error(error));
+    else resolve(value);
+  }
+}
+
 class Graphs {
-  constructor(sessions, policy, threads) {
-    Object.assign(this, { sessions, policy, threads }); // policy: {cropMargin or null, multimask, mainObject}
+  constructor(encoder, decoder, matteWorker, policy, threads) {
+    Object.assign(this, { encoder, decoder, matteWorker, policy, threads }); // policy: {cropMargin or null, multimask, mainObject}
   }
 
   // (1, 3, 1024, 1024) float32 -> features by name.
   encode(image) {
-    return this.sessions.image_encoder.run({ image: float(image, [1, 3, SIDE, SIDE]) });
+    return run(this.encoder, { image: floats(image, [1, 3, SIDE, SIDE]) });
   }
 
   // One prompt -> {masks: (4, 256, 256) float32, scores: 4 numbers}.
   async decode(features, { coords, labels, maskInput, hasMask }) {
-    const found = await this.sessions.mask_decoder.run({
+    const found = await run(this.decoder, {
       ...features,
-      point_coords: float(coords.flat(), [1, coords.length, 2]),
-      point_labels: float(labels, [1, labels.length]),
-      mask_input: float(maskInput, [1, 1, MASK_SIDE, MASK_SIDE]),
-      has_mask_input: float([hasMask], [1]),
+      point_coords: floats(coords.flat(), [1, coords.length, 2]),
+      point_labels: floats(labels, [1, labels.length]),
+      mask_input: floats(maskInput, [1, 1, MASK_SIDE, MASK_SIDE]),
+      has_mask_input: floats([hasMask], [1]),
     });
     return { masks: found.low_res_masks.data, scores: Array.from(found.iou_predictions.data) };
   }
 
   // Logits (256, 256) -> alpha (h, w) float32, original frame.
-  async matte(image, features, logits, frame, byMask) {
-    const values = {
+  matte(image, features, logits, frame, byMask) {
+    return this.matteWorker.run({
       ...features,
-      image: float(image, [1, 3, SIDE, SIDE]),
-      mask_logits: float(logits, [1, 1, MASK_SIDE, MASK_SIDE]),
+      image: floats(image, [1, 3, SIDE, SIDE]),
+      mask_logits: floats(logits, [1, 1, MASK_SIDE, MASK_SIDE]),
       input_size: integers(frame.inputSize),
       original_size: integers(frame.originalSize),
-      mask_guidance: new ort.Tensor('bool', [byMask], []),
-    };
-    const { matte } = this.sessions;
-    const { alpha } = await matte.run(Object.fromEntries(matte.inputNames.map((name) => [name, values[name]])));
-    return alpha.data;
+      mask_guidance: bool(byMask),
+    });
   }
-}
 
-function float(values, shape) {
-  return new ort.Tensor('float32', values instanceof Float32Array ? values : Float32Array.from(values), shape);
-}
-
-function integers(values) {
-  return new ort.Tensor('int64', BigInt64Array.from(values, BigInt), [values.length]);
+  // Steps that run each graph once on nothing, because the first run is the slowest: the browser compiles while it runs.
+  warmUp() {
+    const image = new Float32Array(3 * SIDE * SIDE), logits = new Float32Array(MASK_SIDE * MASK_SIDE).fill(-1);
+    const frame = { inputSize: [SIDE, SIDE], originalSize: [MASK_SIDE, MASK_SIDE] };
+    for (let y = 0; y < WARM_SIDE; y += 1) logits.fill(1, y * MASK_SIDE, y * MASK_SIDE + WARM_SIDE);
+    let features = null;
+    return [
+      async () => { features = await this.encode(image); },
+      async () => features && this.decode(features, { coords: [[0, 0]], labels: [-1], maskInput: logits, hasMask: 0 }),
+      async () => features && this.matte(image, features, logits, frame, false),
+    ];
+  }
 }

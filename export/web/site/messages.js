@@ -1,10 +1,10 @@
 // Images inside messages to the canvas: the photo, mattes, previews and thumbnails of other answers. As demo/canvas/images.py.
 // They are Blobs; page.js turns them into addresses.
 
-import { cut, fullBox, maskBounds, padBox } from './boxes.js';
+import { cut, fullBox, maskBounds, padBox, place } from './boxes.js';
 import { Frame, MASK_SIDE, SIDE } from './frames.js';
 import { downsampledSize } from './photo.js';
-import { resize } from './pillow.js';
+import { reachedWindow, resize } from './pillow.js';
 import { encodePng } from './png.js';
 
 const LONGEST = 2048, MASK_LONGEST = 1024, PREVIEW = 512, THUMBNAIL = 112, SAME = 0.9, THUMBNAIL_MARGIN = 8;
@@ -23,14 +23,14 @@ export async function photoMessage({ bitmap, size: [height, width] }) {
 
 export async function matteMessage(matte, photo, key, withPixels, withCandidates) {
   const message = { key, chosen: matte.segment.chosen };
-  if (withPixels) message.overlay = await alphaImage(toUint8(matte.alpha.full()), photo.size, LONGEST);
-  if (withCandidates) message.candidates = await candidateMessages(matte.segment, photo);
+  if (withPixels) message.overlay = await alphaImage(matte.small);
+  if (withCandidates) message.candidates = await candidatesOf(matte.segment, photo);
   return message;
 }
 
 export async function maskMessage(segment, photo, key, withCandidates) {
   const message = { key, chosen: segment.chosen, overlay: await maskImage(segment.storedMask, MASK_LONGEST) };
-  return withCandidates ? { ...message, candidates: await candidateMessages(segment, photo) } : message;
+  return withCandidates ? { ...message, candidates: await candidatesOf(segment, photo) } : message;
 }
 
 export function previewImage(segment) {
@@ -38,7 +38,7 @@ export function previewImage(segment) {
 }
 
 function maskImage(mask, longest) {
-  return alphaImage(mask.full().map((value) => value * 255), mask.size, longest);
+  return alphaImage(shrinkAlpha(mask.map((values) => values.map((value) => value * 255)), longest));
 }
 
 export function toUint8(alpha) {
@@ -47,14 +47,30 @@ export function toUint8(alpha) {
   return rounded;
 }
 
-async function alphaImage(alpha, size, longest) { // white, with this alpha channel
-  const smaller = downsampledSize(size, longest), small = smaller ? resize(alpha, size, smaller, 'box') : alpha;
-  const pixels = new Uint8Array(2 * small.length);
-  for (let i = 0; i < small.length; i += 1) {
+// An alpha, a Patch of float32, for the screen: {values (h, w) uint8, size}.
+export function smallAlpha(alpha) {
+  return shrinkAlpha(alpha.map(toUint8), LONGEST);
+}
+
+function shrinkAlpha(patch, longest) {
+  const size = downsampledSize(patch.size, longest);
+  if (!size) return { values: patch.full(), size: patch.size };
+  const window = reachedWindow(patch.box, patch.size, size, 'box');
+  return { values: place(resize(patch.full(), patch.size, size, 'box', 1, undefined, window), window, size), size };
+}
+
+function alphaImage({ values, size }) { // white, with this alpha channel
+  const pixels = new Uint8Array(2 * values.length);
+  for (let i = 0; i < values.length; i += 1) {
     pixels[2 * i] = 255;
-    pixels[2 * i + 1] = small[i];
+    pixels[2 * i + 1] = values[i];
   }
-  return encodePng(pixels, smaller || size, 2);
+  return encodePng(pixels, size, 2);
+}
+
+function candidatesOf(segment, photo) { // computed once
+  if (!segment.candidateMessages) segment.candidateMessages = candidateMessages(segment, photo);
+  return segment.candidateMessages;
 }
 
 async function candidateMessages(segment, photo) { // answers 1 to 3 that differ from the chosen one and from each other

@@ -15,25 +15,45 @@ for (const part of document.querySelectorAll('[data-page]')) part.textContent = 
 
 const worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
 const calls = new Map(); // by id: what waits for an answer
-let number = 0;
+let number = 0, broken = ''; // the error, once the worker has stopped
 
 function call(message) {
   number += 1;
+  if (broken) return Promise.resolve({ value: null, error: broken });
   worker.postMessage({ ...message, id: number });
   return new Promise((resolve) => { calls.set(number, resolve); });
+}
+
+function send(message) {
+  if (broken) showBroken({ text: broken });
+  else worker.postMessage(message);
+}
+
+function showBroken({ text: words }) { // nothing waits for the worker any longer
+  broken = words;
+  find('#loading').hidden = true;
+  find('#broken').hidden = false;
+  find('#broken span').textContent = words;
+  for (const answer of calls.values()) answer({ value: null, error: words });
+  calls.clear();
+  deliver({ kind: props.value.kind === 'no_photo' ? 'no_photo' : 'failure', text: words, error: true });
 }
 
 const receivers = {
   progress: ({ received, total }) => showProgress(received / total),
   ready: () => { find('#loading').hidden = true; document.body.dataset.model = 'ready'; },
-  broken: (message) => { find('#loading').hidden = true; showProblem(message.text); },
+  broken: showBroken,
   reply: ({ reply }) => deliver(withAddresses(reply)),
   result: ({ previews }) => showResult(previews),
   problem: (message) => showProblem(message.text),
-  answer: (message) => { calls.get(message.id)(message); calls.delete(message.id); },
+  answer: (message) => {
+    if (calls.has(message.id)) calls.get(message.id)(message);
+    calls.delete(message.id);
+  },
 };
 worker.onmessage = ({ data }) => receivers[data.kind](data);
-worker.onerror = () => receivers.broken({ text: text('no_model') });
+worker.onerror = () => showBroken({ text: text(document.body.dataset.model === 'ready' ? 'stopped' : 'no_model') });
+find('#broken button').onclick = () => location.reload();
 worker.postMessage({ kind: 'start', mostPixels: MOST_PIXELS });
 
 function showProgress(share) {
@@ -48,17 +68,18 @@ const props = { value: { kind: 'no_photo', text: '', error: false } }, watchers 
 const REST = 150; // ms
 let addresses = []; // of the images of the open photo
 let prompts = 0; // sent so far
+let previewed = null; // the address of the last preview under the pointer
 
 const events = {
-  uploaded: ({ file }) => worker.postMessage({ kind: 'open', file, name: file.name, ops: [] }),
+  uploaded: ({ file }) => send({ kind: 'open', file, name: file.name, ops: [] }),
   example: ({ name }) => {
     const { file, ops } = EXAMPLES[name];
     deliver({ kind: 'busy', text: text('opening', { name }) });
-    worker.postMessage({ kind: 'open', address: new URL(file, import.meta.url).href, name: file.replace(/.*[/]/, ''), ops });
+    send({ kind: 'open', address: new URL(file, import.meta.url).href, name: file.replace(/.*[/]/, ''), ops });
   },
   prompt: (message) => {
     prompts += 1;
-    worker.postMessage({ ...message, kind: 'prompt', touching: find('#touching').checked });
+    send({ ...message, kind: 'prompt', touching: find('#touching').checked });
   },
   save: () => download(),
 };
@@ -68,7 +89,9 @@ const server = {
     await new Promise((resolve) => { setTimeout(resolve, REST); });
     if (prompts !== before) return null;
     const { value } = await call({ kind: 'preview', message });
-    return value && URL.createObjectURL(value);
+    URL.revokeObjectURL(previewed); // the canvas has loaded it
+    previewed = value && URL.createObjectURL(value);
+    return previewed;
   },
 };
 mountCanvas(find('#canvas'), props, server, (event, data) => events[event](data), (_, handler) => watchers.push(handler));
@@ -160,14 +183,27 @@ function showProblem(words) {
   find('#problem').textContent = words;
 }
 
-function chooseBackground(event) {
-  const kind = find('#background').value, colour = find('#colour'), file = find('#own').files[0];
-  colour.hidden = kind !== 'colour';
-  if (kind === 'own' && (!file || event.target.id === 'background')) return find('#own').click();
-  return worker.postMessage({ kind: 'background', background: { none: null, white: '#ffffff', colour: colour.value, own: file || null }[kind] });
+let background = 'none'; // the kind that is shown
+
+function chooseBackground() {
+  if (find('#background').value !== 'own') return showBackground();
+  find('#own').value = ''; // the same file may be chosen again
+  return find('#own').click();
 }
 
-for (const control of ['#background', '#colour', '#own']) find(control).onchange = chooseBackground;
+function showBackground() {
+  background = find('#background').value;
+  find('#colour').hidden = background !== 'colour';
+  const values = { none: null, white: '#ffffff', colour: find('#colour').value, own: find('#own').files[0] };
+  worker.postMessage({ kind: 'background', background: values[background] });
+}
+
+find('#background').onchange = chooseBackground;
+find('#own').oncancel = () => { find('#background').value = background; };
+for (const control of ['#colour', '#own']) find(control).onchange = showBackground;
+new ResizeObserver(([{ contentRect: { width, height } }]) => {
+  if (width) worker.postMessage({ kind: 'frame', side: Math.ceil(Math.max(width, height) * devicePixelRatio) });
+}).observe(find('#frame'));
 for (const part of document.querySelectorAll('[data-page-name]')) part.setAttribute('aria-label', text(part.dataset.pageName));
 find('#download').onclick = download;
 find('#copy').onclick = copy;

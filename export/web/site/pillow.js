@@ -34,48 +34,96 @@ function toFixedPoint({ first, count, weights, size }) {
   return { first, count, weights: fixed, size };
 }
 
-// One pass over an axis. `lines` lines of `length` pixels; pixel k of line j starts at j * lineStep + k * pixelStep.
-function resamplePass(source, target, { first, count, weights, size }, lines, bands, steps, isFixed) {
-  const outputs = first.length, { lineIn, pixelIn, lineOut, pixelOut } = steps;
-  for (let j = 0; j < lines; j += 1) {
-    for (let i = 0; i < outputs; i += 1) {
-      const from = j * lineIn + first[i] * pixelIn, to = j * lineOut + i * pixelOut, weight = i * size, n = count[i];
-      for (let band = 0; band < bands; band += 1) {
-        if (isFixed) {
-          let sum = 1 << (PRECISION - 1);
-          for (let k = 0, at = from + band; k < n; k += 1, at += pixelIn) sum = (sum + Math.imul(source[at], weights[weight + k])) | 0;
-          target[to + band] = sum >> PRECISION; // clamped by Uint8ClampedArray
-        } else {
-          let sum = 0;
-          for (let k = 0, at = from + band; k < n; k += 1, at += pixelIn) sum += source[at] * weights[weight + k];
-          target[to + band] = sum;
-        }
-      }
-    }
+// The weights of some of the output pixels, for an input that begins later.
+function slice({ first, count, weights, size }, from, to, shift) {
+  return { first: first.slice(from, to).map((value) => value - shift), count: count.subarray(from, to), weights: weights.subarray(from * size, to * size), size };
+}
+
+// Along each of `lines` lines of `length` input pixels.
+function resampleAcross(source, target, { first, count, weights, size }, lines, length, bands, isFixed) {
+  const outputs = first.length, across = isFixed ? (bands === 3 ? acrossRgb : acrossFixed) : acrossFloat;
+  for (let line = 0, to = 0; line < lines; line += 1) {
+    for (let i = 0; i < outputs; i += 1, to += bands) across(source, target, (line * length + first[i]) * bands, to, weights, i * size, count[i], bands);
   }
 }
 
-// (h, w, bands) uint8 or float32 -> (height, width, bands) of the same kind. `box` is x0, y0, x1, y1 of the input.
-export function resize(source, [h, w], [height, width], filterName, bands = 1, box = [0, 0, w, h]) {
+function acrossRgb(source, target, from, to, weights, weight, count) {
+  let red = 1 << (PRECISION - 1), green = red, blue = red;
+  for (let k = 0, at = from; k < count; k += 1, at += 3) {
+    const w = weights[weight + k];
+    red += Math.imul(source[at], w);
+    green += Math.imul(source[at + 1], w);
+    blue += Math.imul(source[at + 2], w);
+  }
+  target[to] = red >> PRECISION; // clamped by Uint8ClampedArray
+  target[to + 1] = green >> PRECISION;
+  target[to + 2] = blue >> PRECISION;
+}
+
+function acrossFixed(source, target, from, to, weights, weight, count, bands) {
+  for (let band = 0; band < bands; band += 1) {
+    let sum = 1 << (PRECISION - 1);
+    for (let k = 0, at = from + band; k < count; k += 1, at += bands) sum += Math.imul(source[at], weights[weight + k]);
+    target[to + band] = sum >> PRECISION;
+  }
+}
+
+function acrossFloat(source, target, from, to, weights, weight, count, bands) {
+  for (let band = 0; band < bands; band += 1) {
+    let sum = 0;
+    for (let k = 0, at = from + band; k < count; k += 1, at += bands) sum += source[at] * weights[weight + k];
+    target[to + band] = sum;
+  }
+}
+
+// (h, w, bands) uint8 or float32 -> (height, width, bands) of the same kind, of which only `window` is computed and returned.
+// `box` is x0, y0, x1, y1 of the input, `window` of the output.
+export function resize(source, [h, w], [height, width], filterName, bands = 1, box = [0, 0, w, h], window = [0, 0, width, height]) {
   const filter = FILTERS[filterName], isFixed = !(source instanceof Float32Array);
   const create = (length) => (isFixed ? new Uint8ClampedArray(length) : new Float32Array(length));
   const prepare = isFixed ? toFixedPoint : (weights) => weights;
-  const [x0, y0, x1, y1] = box;
-  let rows = source, rowCount = h, shift = 0;
-  const across = computeWeights(w, x0, x1, width, filter), down = computeWeights(h, y0, y1, height, filter);
-  if (width !== w || x0 || x1 !== width) {
-    const last = height - 1;
-    shift = down.first[0];
-    rowCount = down.first[last] + down.count[last] - shift; // the rows that the second pass reads
-    rows = create(rowCount * width * bands);
-    const part = source.subarray(shift * w * bands);
-    resamplePass(part, rows, prepare(across), rowCount, bands, { lineIn: w * bands, pixelIn: bands, lineOut: width * bands, pixelOut: bands }, isFixed);
+  const [x0, y0, x1, y1] = box, [left, top, right, bottom] = window, outWidth = right - left, outHeight = bottom - top;
+  if (!outWidth || !outHeight) return create(0);
+  const down = computeWeights(h, y0, y1, height, filter), shift = down.first[top], rowCount = down.first[bottom - 1] + down.count[bottom - 1] - shift;
+  let rows = source.subarray(shift * w * bands, (shift + rowCount) * w * bands); // those that the second pass reads
+  if (width !== w || x0 || x1 !== width || outWidth !== w) {
+    const across = computeWeights(w, x0, x1, width, filter), part = create(rowCount * outWidth * bands);
+    resampleAcross(rows, part, prepare(slice(across, left, right, 0)), rowCount, w, bands, isFixed);
+    rows = part;
   }
-  if (height === h && !y0 && y1 === height) return rows === source ? source.slice() : rows;
-  const resized = create(height * width * bands), weights = prepare(down);
-  weights.first.forEach((value, i) => { weights.first[i] = value - shift; });
-  resampleDown(rows, resized, weights, width * bands, isFixed);
+  if (height === h && !y0 && y1 === height) return rows.slice(0, outHeight * outWidth * bands);
+  const resized = create(outHeight * outWidth * bands);
+  resampleDown(rows, resized, prepare(slice(down, top, bottom, shift)), outWidth * bands, isFixed);
   return resized;
+}
+
+// As `resize` of uint8, for few of the output's values: returns a function of (y, x, band).
+export function resizeLazily(source, [h, w], [height, width], filterName, bands) {
+  const filter = FILTERS[filterName], down = toFixedPoint(computeWeights(h, 0, h, height, filter));
+  const rows = width === w ? source : new Uint8ClampedArray(h * width * bands), result = new Uint8ClampedArray(1);
+  if (width !== w) resampleAcross(source, rows, toFixedPoint(computeWeights(w, 0, w, width, filter)), h, w, bands, true);
+  return (y, x, band) => {
+    if (height === h) return rows[(y * width + x) * bands + band];
+    let sum = 1 << (PRECISION - 1);
+    for (let k = 0; k < down.count[y]; k += 1) sum += Math.imul(rows[((down.first[y] + k) * width + x) * bands + band], down.weights[y * down.size + k]);
+    result[0] = sum >> PRECISION; // clamped
+    return result[0];
+  };
+}
+
+// The window of the output of `resize` that reads input pixels within `inner`.
+export function reachedWindow(inner, [h, w], [height, width], filterName, box = [0, 0, w, h]) {
+  const filter = FILTERS[filterName], [x0, y0, x1, y1] = box;
+  const [left, right] = reached(computeWeights(w, x0, x1, width, filter), inner[0], inner[2]);
+  const [top, bottom] = reached(computeWeights(h, y0, y1, height, filter), inner[1], inner[3]);
+  return [left, top, right, bottom];
+}
+
+function reached({ first, count }, low, high) {
+  let from = 0, to = first.length;
+  while (from < to && first[from] + count[from] <= low) from += 1;
+  while (to > from && first[to - 1] >= high) to -= 1;
+  return [from, to];
 }
 
 function resampleDown(source, target, { first, count, weights, size }, length, isFixed) { // row by row, as memory is laid out
@@ -97,21 +145,31 @@ function resampleDown(source, target, { first, count, weights, size }, length, i
 export function reduce(source, [h, w], step, bands = 1) {
   const rows = Math.ceil(h / step), columns = Math.ceil(w / step), isFloat = source instanceof Float32Array;
   const values = isFloat ? new Float32Array(rows * columns * bands) : new Uint8Array(rows * columns * bands);
+  const sums = isFloat ? new Float64Array(columns * bands) : new Uint32Array(columns * bands);
   for (let row = 0; row < rows; row += 1) {
     const y1 = Math.min(h, (row + 1) * step);
+    sums.fill(0);
+    for (let y = row * step; y < y1; y += 1) addRow(source, y * w * bands, w, step, bands, sums);
     for (let column = 0; column < columns; column += 1) {
-      const x1 = Math.min(w, (column + 1) * step), area = (y1 - row * step) * (x1 - column * step);
-      const multiplier = Math.floor(2 ** 24 / area);
-      for (let band = 0; band < bands; band += 1) {
-        let sum = isFloat ? 0 : area >> 1;
-        for (let y = row * step; y < y1; y += 1) {
-          for (let x = column * step; x < x1; x += 1) sum += source[(y * w + x) * bands + band];
-        }
-        values[(row * columns + column) * bands + band] = isFloat ? sum / area : Math.floor((sum * multiplier) / 2 ** 24);
+      const area = (y1 - row * step) * (Math.min(w, (column + 1) * step) - column * step), multiplier = Math.floor(2 ** 24 / area);
+      for (let i = column * bands; i < (column + 1) * bands; i += 1) {
+        values[row * columns * bands + i] = isFloat ? sums[i] / area : Math.floor(((sums[i] + (area >> 1)) * multiplier) / 2 ** 24);
       }
     }
   }
   return { values, size: [rows, columns] };
+}
+
+function addRow(source, from, w, step, bands, sums) {
+  for (let column = 0, at = from; column * step < w; column += 1) {
+    const end = from + Math.min(w, (column + 1) * step) * bands;
+    for (let band = 0; band < bands; band += 1) {
+      let sum = sums[column * bands + band];
+      for (let i = at + band; i < end; i += bands) sum += source[i];
+      sums[column * bands + band] = sum;
+    }
+    at = end;
+  }
 }
 
 // Whether any value within `reach` rows and columns is true, (h, w) -> Uint8Array of 0 and 1.

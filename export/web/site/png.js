@@ -15,6 +15,7 @@ export async function encodePng(pixels, [h, w], bands) {
   for (let y = 0; y < h; y += 1) {
     const from = y * length, to = y * (length + 1) + 1;
     lines[to - 1] = SUB;
+    if (isZero(pixels, from, from + length)) continue; // as most of a cut-out
     for (let i = 0; i < bands; i += 1) lines[to + i] = pixels[from + i];
     for (let i = bands; i < length; i += 1) lines[to + i] = pixels[from + i] - pixels[from + i - bands];
   }
@@ -26,6 +27,11 @@ export async function encodePng(pixels, [h, w], bands) {
   header.setUint8(9, COLOUR_TYPES[bands]);
   const data = new Uint8Array(await new Response(deflated).arrayBuffer());
   return new Blob([new Uint8Array(SIGNATURE), chunk('IHDR', new Uint8Array(header.buffer)), chunk('IDAT', data), chunk('IEND', new Uint8Array(0))], { type: 'image/png' });
+}
+
+function isZero(values, from, to) {
+  for (let i = from; i < to; i += 1) if (values[i]) return false;
+  return true;
 }
 
 function chunk(name, data) {

@@ -6,12 +6,12 @@ import { decode, downsample, downsampledSize } from './photo.js';
 import { resize } from './pillow.js';
 import { encodePng } from './png.js';
 
-const LONGEST = 1280; // pixels of a preview
+const LONGEST = 1280; // pixels of a preview, at most
 
-// 1 - (1 - a)(1 - b) at each pixel.
-export function mergeAlphas(alphas) {
-  const total = alphas[0].full().slice(); // `full` may return the stored array itself
-  for (const alpha of alphas.slice(1)) alpha.full().forEach((value, i) => { total[i] += value - total[i] * value; });
+// 1 - (1 - a)(1 - b) at each pixel, of values in [0, most].
+export function mergeAlphas(alphas, most = 1) {
+  const [first, ...others] = alphas, total = others.length ? first.slice() : first;
+  for (const alpha of others) for (let i = 0; i < total.length; i += 1) total[i] += alpha[i] - (total[i] * alpha[i]) / most;
   return total;
 }
 
@@ -21,17 +21,21 @@ export async function readBackground(chosen) {
   return chosen && decode(chosen, chosen.name);
 }
 
-// Previews for the page: {cutout, alpha} as PNG.
-export async function drawPreviews(photo, alphas, background) {
-  const merged = mergeAlphas(alphas), size = downsampledSize(photo.size, LONGEST);
-  if (!photo.small) photo.small = downsample(photo, LONGEST);
-  const alpha = toUint8(size ? resize(merged, photo.size, size, 'box') : merged);
+// Previews for the page, {cutout, alpha} as PNG, of this longest side.
+export async function drawPreviews(photo, mattes, background, longest) {
+  const side = Math.min(longest, LONGEST), { values, size } = mergeSmall(mattes), smaller = downsampledSize(photo.size, side);
+  if (!photo.small || photo.small.side !== side) photo.small = { ...downsample(photo, side), side };
+  const alpha = smaller ? resize(values, size, smaller, 'box') : values;
   return { cutout: await compose(photo.small, alpha, background), alpha: await encodePng(alpha, photo.small.size, 1) };
 }
 
+function mergeSmall(mattes) { // the alphas on the screen
+  return { values: mergeAlphas(mattes.map(({ small }) => small.values), 255), size: mattes[0].small.size };
+}
+
 // A file at full size, "cutout" or "alpha".
-export function save(photo, alphas, form, background) {
-  const alpha = toUint8(mergeAlphas(alphas));
+export function save(photo, mattes, form, background) {
+  const alpha = toUint8(mergeAlphas(mattes.map((matte) => matte.alpha.full())));
   return form === 'alpha' ? encodePng(alpha, photo.size, 1) : compose(photo, alpha, background);
 }
 

@@ -2,7 +2,8 @@
 // build puts the list of files and the version of the page in front of this script: FILES, VERSION. The model has a cache of
 // its own, which graphs.js fills; its files have their checksum in their names.
 
-const PAGE = `mam-page-${VERSION}`, MODEL = 'mam-model';
+// The names hold the path, as several sites may share an origin.
+const SITE = new URL(self.registration.scope).pathname, PAGES = `mam-page ${SITE} `, PAGE = PAGES + VERSION, MODEL = `mam-model ${SITE}`;
 const HEADERS = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
 
 const addressOf = (file) => new URL(file, self.registration.scope).href;
@@ -17,7 +18,7 @@ self.addEventListener('activate', (event) => {
 });
 
 async function dropOldPages() {
-  const names = (await caches.keys()).filter((name) => name.startsWith('mam-page-') && name !== PAGE);
+  const names = (await caches.keys()).filter((name) => name.startsWith(PAGES) && name !== PAGE);
   await Promise.all(names.map((name) => caches.delete(name)));
 }
 
@@ -34,7 +35,7 @@ self.addEventListener('fetch', (event) => {
 
 async function answer(request) {
   const cache = await caches.open(PAGE), { pathname } = new URL(request.url);
-  const address = pathname.endsWith('/') ? addressOf('index.html') : request.url;
+  const address = pathname === SITE ? addressOf('index.html') : request.url;
   const known = await cache.match(address, { ignoreSearch: true }), found = known || await fetch(request);
   if (!found.ok) return found;
   if (!known && request.url.startsWith(addressOf('examples/'))) await cache.put(request.url, found.clone());

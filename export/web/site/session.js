@@ -1,7 +1,8 @@
 // One open photo and its objects: answers to the canvas's messages. As demo/engine.py and demo/tabs/cut_out.py; the messages are
 // described in demo/canvas/protocol.py.
 
-import { maskMessage, matteMessage, photoMessage, previewImage } from './messages.js';
+import { maskMessage, matteMessage, photoMessage, previewImage, smallAlpha } from './messages.js';
+import { MODEL } from './model.js';
 import { readPhoto } from './photo.js';
 import { Prompt, PromptError } from './prompts.js';
 import { Scene } from './scene.js';
@@ -15,18 +16,23 @@ const keyOf = (...parts) => JSON.stringify(parts);
 const isMainObject = (ops) => ops.length === 1 && ops[0].kind === 'main';
 
 export class Session {
-  // Decodes and encodes a photo. Throws a PhotoError with a text for the visitor.
-  static async open(graphs, file, name, token, mostPixels) {
+  // Decodes a photo; `loading` is a promise of the graphs. Throws a PhotoError with a text for the visitor.
+  static async open(loading, file, name, token, mostPixels) {
     const session = new Session();
     const photo = await readPhoto(file, name, mostPixels);
     const message = await photoMessage(photo);
-    Object.assign(session, { token, photo, message, scene: await Scene.open(graphs, photo), kept: new Map(), keptBytes: 0 });
+    Object.assign(session, { loading, token, photo, message, scene: null, kept: new Map(), making: new Map(), keptBytes: 0 });
     return session;
+  }
+
+  // Encodes the photo, once the graphs are there; the canvas shows it meanwhile.
+  async encode() {
+    if (!this.scene) this.scene = await Scene.open(await this.loading, this.photo);
   }
 
   // The reply that shows the photo; `ops` are prompts that an example needs.
   opened(ops) {
-    const first = ops.length || !this.scene.graphs.policy.mainObject ? ops : MAIN_OBJECT;
+    const first = ops.length || !MODEL.policy.mainObject ? ops : MAIN_OBJECT;
     const document = { objects: [{ id: 1, name: text('object', { number: 1 }), visible: true, ops: first }], active: 1 };
     return { kind: 'photo', token: this.token, photo: this.message, document, note: this.photo.note, text: text('start') };
   }
@@ -43,7 +49,10 @@ export class Session {
   }
 
   async matte(ops, byMask) {
-    return this.keep(keyOf('matte', ops, byMask), async () => this.scene.refine(await this.segment(ops), byMask));
+    return this.keep(keyOf('matte', ops, byMask), async () => {
+      const matte = await this.scene.refine(await this.segment(ops), byMask);
+      return matte && { ...matte, small: smallAlpha(matte.alpha) };
+    });
   }
 
   // What a click would give, as an image; null if there is nothing.
@@ -94,11 +103,11 @@ export class Session {
     return reply;
   }
 
-  // Alphas of the objects that are shown.
-  async alphas(objects, touching) {
+  // Mattes of the objects that are shown.
+  async mattes(objects, touching) {
     const found = [];
     for (const { ops, visible } of objects) if (visible && hasForeground(ops)) found.push(await this.matte(ops, touching));
-    return found.filter(Boolean).map(({ alpha }) => alpha);
+    return found.filter(Boolean);
   }
 
   async describe(name, ops, touching) {
@@ -129,11 +138,15 @@ export class Session {
   }
 
   async keep(key, make) { // the newest values, so that undo answers at once
-    const known = this.kept.get(key);
-    const value = known === undefined ? await make() : known;
+    if (this.kept.get(key) === undefined) {
+      if (!this.making.has(key)) this.making.set(key, make().finally(() => this.making.delete(key)));
+      const made = await this.making.get(key);
+      if (this.kept.get(key) === undefined) this.keptBytes += bytesOf(made);
+      this.kept.set(key, made);
+    }
+    const value = this.kept.get(key);
     this.kept.delete(key);
     this.kept.set(key, value);
-    if (known === undefined) this.keptBytes += bytesOf(value);
     while (this.keptBytes > KEPT_BYTES && this.kept.size > 4) {
       const [oldest, dropped] = this.kept.entries().next().value;
       this.kept.delete(oldest);
@@ -145,5 +158,5 @@ export class Session {
 
 function bytesOf(value) {
   if (!value) return 0;
-  return value.alpha ? value.alpha.values.byteLength : value.storedMask.values.byteLength + value.lowResMasks.byteLength;
+  return value.alpha ? value.alpha.values.byteLength + value.small.values.byteLength : value.storedMask.values.byteLength + value.lowResMasks.byteLength;
 }

@@ -1,4 +1,5 @@
-// The Web Worker that holds the model and the photo, so that the page stays responsive. It handles one message after the other:
+// The Web Worker that holds the model and the photo, so that the page stays responsive. It handles one message after the other,
+// while matte_worker.js computes mattes:
 //
 //   start    {mostPixels}            downloads the model; answers with `progress`, then `ready`
 //   open     {file | address, name, ops}   answers with a reply for the canvas (demo/canvas/protocol.py)
@@ -6,6 +7,7 @@
 //   preview  {id, message}           answers with an image or null
 //   save     {id, form}              answers with a file
 //   background {background}          null, a colour "#rrggbb" or a file; answers with new previews
+//   frame    {side}                  the longest side of the previews that the page has room for; answers with larger ones if needed
 //
 // Answers to messages with an `id` repeat it. Images are Blobs.
 
@@ -17,9 +19,10 @@ import { text } from './texts.js';
 
 const SLOW = 300; // ms; previews under the pointer that take longer would delay the click that follows
 
-let graphs = null, mostPixels = 0, session = null, shown = null; // shown: the objects of the last answer
+let loading = null, graphs = null, mostPixels = 0, session = null, shown = null; // shown: the objects of the last answer
+let side = Infinity; // of the previews
 let token = 0, opened = 0, newer = 0, waiting = 0, previewTime = 0, background = null; // newer: photos and prompts that wait
-let queue = Promise.resolve();
+let queue = Promise.resolve(), refining = Promise.resolve(), newest = null; // newest: the prompt that was handled last
 
 onmessage = ({ data }) => {
   if (data.kind === 'open') data.token = String(token = opened += 1); // what is about an older photo is skipped
@@ -30,41 +33,38 @@ onmessage = ({ data }) => {
 };
 
 const handlers = {
-  async start(message) {
+  start(message) {
     mostPixels = message.mostPixels;
-    graphs = await loadGraphs((received, total) => postMessage({ kind: 'progress', received, total }));
-    postMessage({ kind: 'ready', threads: graphs.threads });
+    loading = loadGraphs((received, total) => postMessage({ kind: 'progress', received, total }));
+    loading.then(started).catch((error) => report(error, message)); // photos are decoded meanwhile
   },
 
   async open({ file, address, name, ops, token: own }) {
-    if (!graphs) throw new PhotoError(text('no_model'));
     if (own !== String(token)) return;
     const content = file || await (await fetch(address)).blob();
-    const photo = await Session.open(graphs, content, name, own, mostPixels);
+    const photo = await Session.open(loading, content, name, own, mostPixels);
     if (own !== String(token)) return;
     session = photo;
     shown = null;
     previewTime = 0;
     postMessage({ kind: 'reply', reply: session.opened(ops) });
+    await session.encode().catch(() => {}); // the prompt reports it
   },
 
   async prompt(message) {
     if (!session || message.token !== session.token || session.token !== String(token)) return;
+    await session.encode();
     const masks = await session.answerWithMasks(message);
-    if (masks) {
-      postMessage({ kind: 'reply', reply: masks });
-      postMessage({ kind: 'reply', reply: { kind: 'busy', text: text('refining') } });
-      await new Promise((resolve) => { setTimeout(resolve); }); // lets a newer message in
-      if (newer) return;
-    }
-    const reply = await session.answer(message);
-    shown = { objects: message.objects, touching: message.touching };
-    postMessage({ kind: 'reply', reply });
-    setTimeout(() => { queue = queue.then(() => draw(message)).catch((error) => report(error, message)); });
+    newest = message;
+    if (!masks) return finish(message); // all mattes are known
+    postMessage({ kind: 'reply', reply: masks });
+    postMessage({ kind: 'reply', reply: { kind: 'busy', text: text('refining') } });
+    refining = refining.then(() => finish(message)).catch((error) => report(error, message));
+    return undefined; // the next message does not wait for the mattes
   },
 
   async preview({ id, message }) {
-    const isOpen = session && message.token === session.token, begun = performance.now();
+    const isOpen = session && session.scene && message.token === session.token, begun = performance.now();
     const image = isOpen && !waiting && previewTime < SLOW ? await session.preview(message).catch(() => null) : null; // the click itself reports errors
     if (image) previewTime = performance.now() - begun;
     postMessage({ kind: 'answer', id, value: image });
@@ -75,26 +75,50 @@ const handlers = {
     if (session && shown) await draw({ ...shown, token: session.token });
   },
 
+  async frame(message) {
+    const isLarger = message.side > side;
+    side = message.side;
+    if (isLarger && session && shown) await draw({ ...shown, token: session.token });
+  },
+
   async save({ id, form }) {
-    const alphas = session && shown ? await session.alphas(shown.objects, shown.touching) : [];
-    postMessage({ kind: 'answer', id, value: alphas.length ? await save(session.photo, alphas, form, background) : null, name: session && session.photo.name });
+    const mattes = session && shown ? await session.mattes(shown.objects, shown.touching) : [];
+    postMessage({ kind: 'answer', id, value: mattes.length ? await save(session.photo, mattes, form, background) : null, name: session && session.photo.name });
   },
 };
 
+function started(loaded) {
+  graphs = loaded;
+  postMessage({ kind: 'ready', threads: graphs.threads });
+  for (const step of graphs.warmUp()) queue = queue.then(() => (waiting || session ? null : step())).catch((error) => console.warn(error));
+}
+
+// Answers a prompt with mattes, then with previews, unless a newer photo or prompt has made them useless.
+async function finish(message) {
+  const isCurrent = () => message === newest && !newer && message.token === session.token;
+  if (!isCurrent()) return;
+  const reply = await session.answer(message);
+  if (!isCurrent()) return;
+  shown = { objects: message.objects, touching: message.touching };
+  postMessage({ kind: 'reply', reply });
+  setTimeout(() => { queue = queue.then(() => draw(message)).catch((error) => report(error, message)); });
+}
+
 async function draw(message) { // unless something newer waits
   if (newer || !session || message.token !== session.token) return;
-  const alphas = await session.alphas(message.objects, message.touching);
-  const previews = alphas.length ? await drawPreviews(session.photo, alphas, background) : null;
+  const mattes = await session.mattes(message.objects, message.touching);
+  const previews = mattes.length ? await drawPreviews(session.photo, mattes, background, side) : null;
   postMessage({ kind: 'result', previews });
 }
 
 function report(error, { id, kind, token: own }) {
   const isExpected = error instanceof PhotoError;
   if (!isExpected) console.warn(error);
+  if (error instanceof WebAssembly.RuntimeError) postMessage({ kind: 'broken', text: text('stopped') }); // onnxruntime cannot be used again
   if (id !== undefined) return postMessage({ kind: 'answer', id, value: null, error: text('failed') });
   if (kind === 'background') return postMessage({ kind: 'problem', text: isExpected ? error.message : text('failed') });
   if (kind === 'start') return postMessage({ kind: 'broken', text: text('no_model') });
-  const words = isExpected ? error.message : text('failed');
+  const words = isExpected ? error.message : text(graphs ? 'failed' : 'no_model');
   if (kind === 'open' && own !== String(token)) return undefined; // a newer photo is being opened
   if (kind === 'open' && session) token = Number(session.token); // the photo that is open stays
   const reply = session ? { kind: 'failure', text: words } : { kind: 'no_photo', text: words, error: true };

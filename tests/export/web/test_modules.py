@@ -82,6 +82,32 @@ def test_resize_of_floats_with_a_box_is_pillows(run) -> None:
     assert np.abs(found.reshape(expected.shape) - expected).max() <= 1e-5  # sums of doubles in another order
 
 
+@pytest.mark.parametrize("target", [(20, 30), (171, 96), (57, 30), (20, 83)])
+def test_a_window_of_a_resize_is_a_part_of_it(run, target) -> None:
+    image, (height, width) = random_image(57, 83, 3), target
+    expected = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+    body = "m.resize(a, [57, 83], target, 'bilinear', 3, [0, 0, 83, 57], window)"
+    found = run("pillow", body, a=image, target=target, window=[4, 3, width - 5, height - 2])
+    assert np.array_equal(found.reshape(height - 5, width - 9, 3), expected[3:-2, 4:-5])
+    body = "(() => { const at = m.resizeLazily(a, [57, 83], target, 'bilinear', 3), all = []; "
+    body += "for (let y = 0; y < target[0]; y += 1) for (let x = 0; x < target[1]; x += 1) all.push(at(y, x, 1)); "
+    found = run("pillow", body + "return Uint8Array.from(all); })()", a=image, target=target)
+    assert np.array_equal(found.reshape(target), expected[..., 1])
+
+
+@pytest.mark.parametrize("kind", ["bilinear", "box"])
+def test_outside_the_reached_window_a_resize_is_zero(run, kind) -> None:
+    part = np.zeros((57, 83), np.uint8)
+    part[20:31, 40:44] = 255
+    for target in ((20, 30), (171, 96)):
+        expected = np.asarray(Image.fromarray(part).resize(target[::-1], Image.Resampling[kind.upper()]))
+        body = "m.reachedWindow([40, 20, 44, 31], [57, 83], target, kind)"
+        left, top, right, bottom = run("pillow", body, target=target, kind=kind)
+        y, x = expected.nonzero()
+        assert left <= x.min() <= left + 1 and right - 2 <= x.max() < right  # weights that round to zero
+        assert top <= y.min() <= top + 1 and bottom - 2 <= y.max() < bottom
+
+
 @pytest.mark.parametrize("step", [1, 2, 3, 7])
 def test_reduce_is_pillows(run, step) -> None:
     for image, bands in ((random_image(50, 41, 3), 3), (random_image(50, 41), 1)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from demo.session import Op
 from mam.composite import to_uint8
 from tests.conftest import EXAMPLES
 from tests.demo.visitor import Visitor
+from tests.export.web.conftest import serve
 
 MAIN = Op("main")
 # A click beside the main object or on it, and a box, in pixels of the photograph.
@@ -27,9 +29,10 @@ PROMPTS = {
 }
 
 
-# Keeps the document that the page sent last.
+# Keeps the worker, and the document that the page sent last.
 _RECORD = """const post = Worker.prototype.postMessage;
 Worker.prototype.postMessage = function (message, ...rest) {
+  window.worker = this;
   if (message.kind === 'prompt') window.sentDocument = message;
   return post.call(this, message, ...rest);
 };"""
@@ -158,6 +161,44 @@ def test_a_colour_behind_the_object(visitor) -> None:
     assert found.shape[2] == 3 and np.abs(found - expected).max() <= 1  # rounding
 
 
+def test_without_a_file_the_background_stays(visitor) -> None:
+    visitor.open_and_wait(EXAMPLES / "cat.png")
+    kind = visitor.tab.locator("#background")
+    kind.select_option("white")
+    for _ in range(2):
+        with visitor.tab.expect_file_chooser():
+            kind.select_option("own")
+        visitor.tab.locator("#own").dispatch_event("cancel")
+        expect(kind).to_have_value("white")
+    with visitor.tab.expect_file_chooser() as chooser:
+        kind.select_option("own")
+    chooser.value.set_files(EXAMPLES / "flower.jpg")
+    expect(kind).to_have_value("own")
+    assert visitor.pixels("cutout").shape[2] == 3
+    kind.select_option("none")
+
+
+def test_a_click_is_answered_while_a_matte_is_computed(visitor) -> None:
+    visitor.open_and_wait(EXAMPLES / "coffee.png")
+    visitor.tab.evaluate(
+        """() => {
+          window.replies = [];
+          window.worker.addEventListener('message', ({ data: { reply } }) => {
+            if (reply && reply.kind === 'mattes') window.replies.push([reply.turn, reply.text === '' ? 'masks' : 'mattes']);
+          });
+        }"""
+    )
+    visitor.click(300, 180)
+    visitor.tab.wait_for_function("() => window.replies.length === 1", timeout=120_000)
+    visitor.click(420, 250)
+    visitor.wait_for_answer()
+    visitor.tab.wait_for_function("() => window.replies.some(([, kind]) => kind === 'mattes')", timeout=120_000)
+    replies = visitor.tab.evaluate("() => window.replies")
+    # The matte of the first click, which the second has made useless, is not shown.
+    assert [kind for _, kind in replies] == ["masks", "masks", "mattes"]
+    assert replies[0][0] < replies[1][0] == replies[2][0]
+
+
 def test_two_objects_are_cut_out_together(visitor) -> None:
     visitor.open_and_wait(EXAMPLES / "flower.jpg")
     first = visitor.pixels("alpha")
@@ -204,6 +245,49 @@ def test_a_second_visit_needs_no_network_and_has_threads(visitor, context, addre
     finally:
         context.set_offline(False)
         again.close()
+
+
+def test_a_worker_that_fails_is_reported(browser, address) -> None:
+    context = browser.new_context(service_workers="block")
+    context.add_init_script(_RECORD)
+    context.route("**/worker.js", lambda route: route.abort())
+    visitor = SiteVisitor(context.new_page(), address)
+    problem = visitor.tab.locator("#broken")
+    expect(problem).to_contain_text("The model could not be loaded", timeout=60_000)
+    visitor.open(EXAMPLES / "cat.png")
+    expect(visitor.message).to_contain_text("The model could not be loaded")  # instead of waiting for ever
+    context.unroute("**/worker.js")
+    problem.get_by_role("button", name="Reload the page").click()
+    visitor.open_and_wait(EXAMPLES / "cat.png")
+    expect(problem).to_be_hidden()
+    expect(visitor.tab.locator("#download")).to_be_enabled(timeout=60_000)
+    visitor.tab.evaluate(
+        "() => { document.querySelector('#download').click(); window.worker.dispatchEvent(new ErrorEvent('error')); }"
+    )
+    expect(problem).to_contain_text("The model has stopped")
+    expect(visitor.tab.locator("#problem")).to_contain_text("The model has stopped")  # the download does not wait
+    context.close()
+
+
+def test_two_sites_share_an_origin(browser, site, tmp_path) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(site, tmp_path / name)
+    (tmp_path / "two" / "service_worker.js").write_text(
+        (site / "service_worker.js").read_text("utf-8").replace("const VERSION = ", "const VERSION = 'next ' + ")
+    )
+    context = browser.new_context()
+    with serve(tmp_path) as address:
+        for name in ("one", "two"):
+            tab = context.new_page()
+            tab.goto(f"{address}{name}/")
+            tab.wait_for_function("() => document.body.dataset.model === 'ready'", timeout=180_000)
+            tab.evaluate("() => navigator.serviceWorker.ready.then(() => {})")
+        names = sorted(name.rpartition("/ ")[0] or name.rpartition("/")[0] for name in tab.evaluate("caches.keys()"))
+        assert names == ["mam-model /one", "mam-model /two", "mam-page /one", "mam-page /two"]
+        context.set_offline(True)
+        tab.goto(f"{address}one/")
+        expect(tab.get_by_role("heading", name="Matting Anything")).to_be_visible()
+    context.close()
 
 
 def test_an_example_opens_in_the_visitors_language(browser, address) -> None:

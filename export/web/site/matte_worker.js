@@ -1,0 +1,24 @@
+// The worker of worker.js that runs Mask-to-Matte, which takes seconds; worker.js answers clicks meanwhile.
+//
+//   {id, binary, model}   opens the graph; answers with the names of its inputs
+//   {id, values}          runs it; answers with alpha, (h, w) float32
+//
+// An answer is {id, value}, or {id, error, isBroken} with the text of an error.
+
+import { openSession, run } from './onnx.js';
+
+let session = null;
+
+onmessage = async ({ data: { id, binary, model, values } }) => {
+  try {
+    if (model) {
+      session = await openSession(binary, model);
+      postMessage({ id, value: session.inputNames });
+    } else {
+      const { alpha } = await run(session, values);
+      postMessage({ id, value: alpha.data }, [alpha.data.buffer]);
+    }
+  } catch (error) {
+    postMessage({ id, error: String(error), isBroken: error instanceof WebAssembly.RuntimeError });
+  }
+};
