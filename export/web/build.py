@@ -71,6 +71,7 @@ def build_site(graphs: Path, out: Path) -> list[SiteFile]:
         InputError: `out` holds something else.
         MamError: onnxruntime-web cannot be downloaded.
     """
+    out = out.resolve()
     _check_out(out)
     policy = load_graphs(graphs, "cpu").policy  # checks the set
     runtime = read_package([f"dist/{name}" for name in (*_RUNTIME, _WASM)])
@@ -87,7 +88,7 @@ def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: Infe
     for folder in ("model", "runtime", "examples"):
         (out / folder).mkdir()
     for name in _RUNTIME:
-        (out / "runtime" / name).write_bytes(_without_source_map(runtime[f"dist/{name}"]))
+        (out / "runtime" / name).write_bytes(_remove_source_map(runtime[f"dist/{name}"]))
     model = {"runtime": _write_packed(out, _WASM, runtime[f"dist/{_WASM}"], [])}
     for graph in GRAPHS:
         path = graphs / graph.file
@@ -209,7 +210,7 @@ def _declaration(name: str, value: object) -> str:
     return f"export const {name} = {json.dumps(value, ensure_ascii=False)};\n"
 
 
-def _without_source_map(script: bytes) -> bytes:
+def _remove_source_map(script: bytes) -> bytes:
     """Remove the address of a source map, which the site does not have."""
     return script.partition(b"//# sourceMappingURL=")[0]
 

@@ -103,10 +103,12 @@ export class Session {
     return reply;
   }
 
-  // Mattes of the objects that are shown.
+  // Mattes of the objects that are shown. What is wrong with one object's prompts was reported by `answer`; the others stay.
   async mattes(objects, touching) {
     const found = [];
-    for (const { ops, visible } of objects) if (visible && hasForeground(ops)) found.push(await this.matte(ops, touching));
+    for (const { ops, visible } of objects) {
+      if (visible && hasForeground(ops)) found.push(await this.matte(ops, touching).catch((error) => { if (!(error instanceof PromptError)) throw error; }));
+    }
     return found.filter(Boolean);
   }
 
