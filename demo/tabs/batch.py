@@ -192,7 +192,7 @@ def add_batch_tab(engine: Engine, downloads: Downloads) -> BatchControls:
 
 def available_rules(engine: Engine) -> list[str]:
     """Return the keys of the rules that the engine can follow."""
-    return [MAIN_OBJECT, MIDDLE, *([TEXT] if engine.has_text_model else [])]
+    return [MAIN_OBJECT, MIDDLE, *([TEXT] if engine.can_find else [])]
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ class BatchEvents:
     def begin(self, files: list[str] | None, rule: str, text: str, request: gr.Request) -> tuple[Any, Any, Any]:
         """Show that the photos wait: those of other visitors may come first."""
         texts = Texts.of(request)
-        if rule == TEXT and not self.engine.has_text_model:
+        if rule == TEXT and not self.engine.can_find:
             raise visitor_error(texts("no_text_model"), texts)
         if rule == TEXT and not text.strip():
             raise visitor_error(texts("describe_first"), texts)
