@@ -156,7 +156,11 @@ def add_batch_tab(engine: Engine, downloads: Downloads) -> BatchControls:
             rules = ENGLISH.choices(available_rules(engine))
             rule = gr.Radio(rules, value=MAIN_OBJECT, label=label("rule"), elem_id="batch_rule")
             text = gr.Textbox(
-                label=label("description"), placeholder=label("describe_hint"), visible=False, elem_id="batch_text"
+                label=label("description"),
+                placeholder=label("describe_hint"),
+                visible=False,
+                max_lines=1,
+                elem_id="batch_text",
             )
             form = gr.Radio(ENGLISH.choices(FORMS), value=CUTOUT, label=label("save_as"), elem_id="batch_form")
             with gr.Row():
