@@ -56,7 +56,7 @@ def hyponyms(synset: str, synsets: dict[str, tuple[str, list[str]]]) -> Iterator
 def make_table(folder: Path) -> dict[str, str]:
     """Return the name for each noun.
 
-    Of two words, only those whose second word does not stand for the name anyway: "hot rod", but not "police car".
+    Of two words, only those of which the second does not stand for the name anyway: "hot rod", but not "police car".
     """
     choices = json.loads(CHOICES.read_text("utf-8"))
     senses, synsets = read_wordnet(folder)

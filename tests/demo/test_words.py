@@ -22,7 +22,7 @@ def visitor(browser, page):
 
 
 def test_a_name_is_typed_and_the_object_is_cut_out(visitor) -> None:
-    visitor.tab.locator("#canvas [data-example=cat]").click()
+    visitor.tab.locator("#canvas [data-example=kitten]").click()
     visitor.wait_for_answer("found")
     text, boxes = visitor.text, visitor.tab.locator("#canvas .text-boxes button")
     expect(text).to_have_attribute("placeholder", re.compile(r"person, dog, cup … \(\d+ words, in English\)"))
@@ -34,14 +34,14 @@ def test_a_name_is_typed_and_the_object_is_cut_out(visitor) -> None:
     expect(visitor.tab.get_by_test_id("toast-body")).to_contain_text("“the ginger cat” was searched as “cat”.")
     visitor.wait_for_answer("found")
     alpha = visitor.alpha()
-    assert is_on(alpha, 225, 150) and not is_on(alpha, alpha.shape[1] - 10, 40)
+    assert is_on(alpha, 790, 400) and not is_on(alpha, 100, 100)
     if folder := os.environ.get("SCREENSHOTS"):
         visitor.tab.screenshot(path=f"{folder}/words.png")
     assert visitor.problems == []
 
 
 def test_what_is_not_there_or_unknown_is_said(visitor) -> None:
-    visitor.tab.locator("#canvas [data-example=cat]").click()
+    visitor.tab.locator("#canvas [data-example=kitten]").click()
     visitor.wait_for_answer("found")
     visitor.text.fill("bus")
     visitor.text.press("Enter")
