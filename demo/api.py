@@ -45,7 +45,8 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
             scribbles: Strokes, each a list of x, y.
             scribble_labels: 1 or 0 per stroke; all 1 if left out.
             guidance: "alpha" for the one object of an image, "mask" for one of several that touch.
-            text: A description of the object instead of a box, if this server has a text model.
+            text: Names the object instead of a box, such as "dog"; any English phrase, if this server has a text
+                model for phrases.
 
         Returns:
             The alpha matte (grey PNG), the cut-out (RGBA PNG), both of the image's size, and the predicted IoU.
@@ -80,7 +81,8 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
             scribbles: Strokes, each a list of x, y.
             scribble_labels: 1 or 0 per stroke; all 1 if left out.
             guidance: "alpha" for the one object of an image, "mask" for one of several that touch.
-            text: A description of the object instead of a box, if this server has a text model.
+            text: Names the object instead of a box, such as "dog"; any English phrase, if this server has a text
+                model for phrases.
 
         Returns:
             The image with its new background (PNG), of the same size.

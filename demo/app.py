@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
 import os
 import signal
 import sys
@@ -30,9 +29,10 @@ from demo.tabs.cut_out import add_cut_out_tab
 from demo.tabs.style import backgrounds_css
 from demo.text_model import TextModel
 from demo.texts import ENGLISH, Texts, i18n, label
-from mam import GraphError, Grounding, MamError, Matting
+from mam import GraphError, MamError, Matting
 from mam.cli.values import parse_device, parse_positive
 from mam.folders import BUNDLE, find_model, is_ready
+from mam.grounding import GroundingLoader
 from mam.providers import PROVIDERS
 from mam.variants import VARIANTS
 
@@ -66,14 +66,16 @@ LAUNCH: dict[str, Any] = {
     "footer_links": ["api"],
     "state_session_capacity": 100,
 }
-# Gradio gives each radio button a group of its own, so that arrow keys would not move between them, and announces no
-# changes of Markdown.
+# Gradio gives each radio button a group of its own, so that arrow keys would not move between them, announces no
+# changes of Markdown, and has no list of suggestions for a field.
 _ACCESSIBILITY = """() => {
   const group = () => document.querySelectorAll('fieldset').forEach((set, i) =>
     set.querySelectorAll('input[type=radio]').forEach((radio) => { radio.name = 'group' + i; }));
   const announce = () => document.querySelectorAll('#problem, #batch_report').forEach((line) =>
     line.setAttribute('role', 'status'));
-  const improve = () => { group(); announce(); };
+  const suggest = () => document.querySelectorAll('#text input, #batch_text input').forEach((input) =>
+    input.setAttribute('list', 'known_words'));
+  const improve = () => { group(); announce(); suggest(); };
   new MutationObserver(improve).observe(document.body, { childList: true, subtree: true });
   improve();
 }"""
@@ -85,8 +87,8 @@ def build_demo(matting: Matting, first_use: FirstUse | None = None, text_model: 
     Args:
         matting: The model that answers the prompts.
         first_use: The first use of another model, which replaces this one when it is ready.
-        text_model: One of `TEXT_MODEL`: where there is no text model, "offer" lets visitors have it downloaded, "get"
-            downloads it at once, and "none" does neither.
+        text_model: One of `TEXT_MODEL`: where there is no text model for any phrase, "offer" lets visitors have it
+            downloaded, "get" downloads it at once, and "none" does neither.
     """
     engine, downloads = Engine(matting), Downloads()
     words = TextModel(engine, text_model != "none")
@@ -146,13 +148,15 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_option(
         "grounding",
         type=Path,
-        help="the folder of a text model; default: where `mam weights get grounding-dino-tiny` puts it",
+        help="the folder of a text model for any phrase; default: where `mam weights get grounding-dino-tiny` puts it, "
+        "or the embedded one, which knows some words",
     )
     add_option(
         "text-model",
         "offer",
         choices=TEXT_MODEL,
-        help="where there is no text model: offer visitors to get it for this server (690 MB), get it at once, or none",
+        help="the text model for any phrase, where it is missing: offer visitors to get it for this server (690 MB), "
+        "get it at once, or none",
     )
     add_option("device", "auto", type=parse_device, help=f"auto, {', '.join(PROVIDERS)}, or cuda:1 for the second GPU")
     add_option("threads", type=parse_positive, help="CPU threads per graph; default: all, within a container's quota")
@@ -180,7 +184,7 @@ def load(arguments: argparse.Namespace) -> tuple[Matting, FirstUse | None]:
 
     def load_model(folder: Path | None) -> Matting:
         if zero_gpu.is_zero_gpu() and arguments.device == "cuda":
-            grounding = functools.cache(lambda: Grounding.load(arguments.grounding, "cpu"))
+            grounding = GroundingLoader(arguments.grounding, "cpu")
             return Matting(zero_gpu.ZeroGpuGraphs(folder or BUNDLE), arguments.max_pixels, grounding)
         return Matting.load(
             folder,
@@ -220,7 +224,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{matting.graphs.variant} on {matting.graphs.provider}. {matting.graphs.note}".strip(), flush=True)
     try:
         grounding = matting.grounding()
-        print(f"Text prompts by {grounding.name} on {grounding.provider}. {grounding.note}".strip(), flush=True)
+        known = f"{len(grounding.known_words)} " if grounding.known_words else ""
+        print(f"Text prompts by {known}{grounding.name} on {grounding.provider}. {grounding.note}".strip(), flush=True)
     except MamError as error:
         print(f"No text prompts: {error}", flush=True)
     try:

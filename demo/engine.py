@@ -28,7 +28,8 @@ class Engine:
         matting: The model; replaced while the page runs when a larger one becomes ready.
         store: What was computed.
         visitors: Which photo each visitor has open.
-        has_text_model: Whether `find` can answer.
+        can_find: Whether `find` can answer.
+        known_words: The names that it can find; empty if it reads any phrase, or cannot answer.
 
     Args:
         matting: The model.
@@ -38,18 +39,24 @@ class Engine:
 
     def __init__(self, matting: Matting, max_bytes: int = 1_500_000_000, seconds: float = 1200) -> None:
         self.matting, self.store, self.visitors = matting, Store(max_bytes, seconds, _size_of), Visitors()
-        self.has_text_model = False
+        self.can_find, self.known_words = False, tuple[str, ...]()
         with contextlib.suppress(GraphError):  # `demo.app` prints why
             self.load_text_model()
         self._preview = threading.Lock()
 
     def load_text_model(self) -> None:
-        """Load the text model, so that `find` can answer.
+        """Let `find` answer: by the embedded words, or once there is one, by a text model that reads any phrase.
 
         Raises:
-            GraphError: There is none, or it cannot be loaded.
+            GraphError: The text model cannot be loaded.
         """
-        self.has_text_model = bool(self.matting.grounding())
+        self.known_words = self.matting.grounding().known_words
+        self.can_find = True
+
+    @property
+    def reads_phrases(self) -> bool:
+        """Whether `find` reads any phrase."""
+        return self.can_find and not self.known_words
 
     def open(self, path: str, visitor: str = "") -> Session:
         """Start a session with a file and encode its photo; it replaces the visitor's last one, unless it fails.
@@ -133,7 +140,7 @@ class Engine:
         """Return where a text is found in the photo of a session.
 
         Raises:
-            PromptError: The text is empty or too long.
+            PromptError: The text is empty or too long, or the embedded model does not know the word.
         """
         return self.store.get((session.token, text), lambda: self.scene(session).find(text))
 

@@ -13,7 +13,7 @@ import gradio as gr
 
 from demo.texts import ENGLISH, Texts
 from mam import ImageTooLarge, MamError
-from mam.errors import NotEnglish
+from mam.errors import NotEnglish, UnknownWord
 
 UNSURE = 0.7
 """Predicted IoU below which visitors are asked to look at a result."""
@@ -31,6 +31,9 @@ def describe(error: Exception, texts: Texts = ENGLISH) -> str:
         return texts("expired")
     if isinstance(error, NotEnglish):
         return texts("not_english")
+    if isinstance(error, UnknownWord):
+        closest = texts("closest_words", words=", ".join(error.closest)) if error.closest else ""
+        return f"{texts('unknown_word', word=error.word)} {closest}".strip()
     if isinstance(error, ImageTooLarge):
         h, w = error.size
         return texts("too_many_pixels", name=error.name, megapixels=round(h * w / 1e6), limit=round(error.limit / 1e6))

@@ -37,21 +37,21 @@ class TextModel:
 
     def __init__(self, engine: Engine, may_download: bool = True, prepare: Prepare = prepare) -> None:
         self.engine, self._prepare = engine, prepare
-        self.offered = may_download and not engine.has_text_model and not weights.is_offline()
+        self.offered = may_download and not engine.reads_phrases and not weights.is_offline()
         self.running = self.failed = False
         self._percent, self._lock = 0, threading.Lock()
 
     def start(self) -> None:
         """Start the preparation, unless it is running or not needed."""
         with self._lock:
-            if self.running or not self.offered or self.engine.has_text_model:
+            if self.running or not self.offered or self.engine.reads_phrases:
                 return
             self.running, self.failed, self._percent = True, False, 0
         threading.Thread(target=self._run, daemon=True).start()
 
     def status(self, texts: Texts) -> str:
         """Return the state in a visitor's language; empty before the first attempt."""
-        if self.engine.has_text_model:
+        if self.engine.reads_phrases:
             return texts("text_model_ready")
         if self.running:
             return texts("text_model_loading", percent=self._percent)
@@ -82,32 +82,44 @@ class TextModel:
         return progress
 
 
+def text_field(engine: Engine, texts: Texts) -> dict[str, Any]:
+    """Return the properties of the field for texts: hidden where nothing can be found, with a hint at what to type."""
+    words = len(engine.known_words)
+    hint = texts("describe_words", count=words) if words else texts("describe_hint")
+    return {"visible": engine.can_find, "placeholder": hint}
+
+
 def add_text_model(page: gr.Blocks, text_model: TextModel, description: gr.Textbox) -> None:
-    """Lay out a button that gets the text model, and its progress, below the hidden field for texts.
+    """Lay out a button that gets the text model, and its progress, below the field for texts.
 
     Args:
         page: Open; it brings a new visitor up to date.
         text_model: Nothing is laid out where it is not offered.
-        description: The field for texts, shown when the model is ready.
+        description: The field for texts, which changes when the model is ready.
     """
+
+    def show_field(request: gr.Request) -> Any:
+        return gr.update(**text_field(text_model.engine, Texts.of(request)))
+
     if not text_model.offered:
+        page.load(show_field, None, description, **_QUIET)
         return
     get = gr.Button(label("get_text_model"), elem_id="get_text_model", elem_classes="with-photo", size="sm")
     line = gr.Markdown("", elem_id="text_model", elem_classes="with-photo")
     timer = gr.Timer(2, active=False)
 
     def refresh(request: gr.Request) -> tuple[Any, ...]:
-        ready = text_model.engine.has_text_model
+        ready = text_model.engine.reads_phrases
         return (
-            gr.update(visible=ready),
+            show_field(request),
             gr.update(visible=not ready and not text_model.running),
             text_model.status(Texts.of(request)),
             gr.Timer(active=text_model.running),
         )
 
     def begin(request: gr.Request) -> tuple[Any, ...]:
-        if text_model.engine.has_text_model:  # no news for somebody who comes later
-            return gr.update(visible=True), gr.update(visible=False), "", gr.Timer(active=False)
+        if text_model.engine.reads_phrases:  # no news for somebody who comes later
+            return show_field(request), gr.update(visible=False), "", gr.Timer(active=False)
         return refresh(request)
 
     def start(request: gr.Request) -> tuple[Any, ...]:

@@ -72,7 +72,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m export", description="torch checkpoints to ONNX graphs")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     of_graphs = (add_graphs, add_edge, add_skeletons, add_check, add_flavour, add_bench)
-    for add in (*of_graphs, add_prepare, add_grounding, add_triton, add_web):
+    for add in (*of_graphs, add_prepare, add_grounding, add_words, add_triton, add_web):
         add(commands)
     arguments = parser.parse_args(argv)
     if getattr(arguments, "runtime", None):
@@ -302,6 +302,23 @@ def run_grounding(arguments: argparse.Namespace) -> int:
     source = Source.in_folder(arguments.source) if arguments.source else Source.download(name)
     for path in write_grounding(source, arguments.out or graphs_folder(name), arguments.side):
         _print_size(path)
+    return 0
+
+
+def add_words(commands: Any) -> None:
+    """Add the command `words`."""
+    words = commands.add_parser("words", help="write words.onnx, the embedded text model")
+    words.set_defaults(run=run_words)
+    words.add_argument("--head", type=Path, help="from `mam train tiny-words`; default: the embedded one")
+    words.add_argument("--out", type=Path, required=True, help="folder for words.onnx")
+
+
+def run_words(arguments: argparse.Namespace) -> int:
+    """Export the embedded text model; prints the file with its size."""
+    from export.words import HEAD, export_words
+    from mam.folders import BUNDLE
+
+    _print_size(export_words(arguments.head or BUNDLE / HEAD, arguments.out))
     return 0
 
 

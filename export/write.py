@@ -92,7 +92,7 @@ def write_graph(
     # PRESERVE (the module is in eval mode) keeps batch norms as they are; onnxruntime folds them when it loads.
     preserve = torch.onnx.TrainingMode.PRESERVE
     options = {"training": preserve, "do_constant_folding": False, "export_params": False}
-    trace(graph, module.eval(), inputs, path, fixed=("C0", "C1"), **options)
+    trace(graph, module.eval(), inputs, path, fixed=("C0", "C1", "names"), **options)
     proto = fold_constants(path) if fold else onnx.load(path)
     onnx.helper.set_model_props(proto, {**stamp, "mam_graph": graph.name})
     declare_shapes(proto, graph)

@@ -6,9 +6,11 @@ does not need the embedding.
 Frames: *input* is the image with its longest side at 1024, padded right and bottom to 1024 x 1024; *original* is the
 user's own pixels, (H, W). B counts prompts answered in one call for one image, N points per prompt.
 
-`GROUNDING` finds boxes for text prompts and belongs to no set. Its image is at the top left of `height` x `width`
-pixels, multiples of 32 (`mam.grounding.Canvas`); T counts tokens, Q candidate boxes: cx, cy, w, h as fractions of
-the unpadded image.
+`WORDS` finds the places of some names; its sizes are multiples of 32, and its map has a value per 16 pixels: the
+logarithm of the probability that the name is there. It belongs to no set, like the next one.
+
+`GROUNDING` finds boxes for text prompts. Its image is at the top left of `height` x `width` pixels, multiples of 32
+(`mam.grounding.Canvas`); T counts tokens, Q candidate boxes: cx, cy, w, h as fractions of the unpadded image.
 """
 
 from __future__ import annotations
@@ -107,6 +109,13 @@ GROUNDING = Graph(
         Tensor("logits", "float32", (1, "Q", "T")),
         Tensor("boxes", "float32", (1, "Q", 4)),
     ),
+)
+
+
+WORDS = Graph(
+    "words",
+    (Tensor("image", "float32", (1, 3, "height", "width")),),
+    (Tensor("scores", "float32", (1, "names", "rows", "columns")),),
 )
 
 

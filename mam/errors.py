@@ -4,7 +4,8 @@
     |- InputError          an image or file that cannot be used          (also ValueError)
     |  `- ImageTooLarge    over the pixel limit, refused before decoding
     |- PromptError         a prompt that does not fit its image          (also ValueError)
-    |  `- NotEnglish       a text prompt in another script, which the text model cannot read
+    |  |- NotEnglish       a text prompt in another script, which the text model cannot read
+    |  `- UnknownWord      a text prompt for something that the embedded text model does not know
     |- WeightsError        a file of weights that is missing, cannot be downloaded or does not fit (also RuntimeError)
     `- GraphError          a set of graphs that is missing, incomplete or does not fit together (also RuntimeError)
 
@@ -39,6 +40,23 @@ class PromptError(MamError, ValueError):
 
 class NotEnglish(PromptError):
     """A text prompt in another script than the Latin one; the text model reads English."""
+
+
+class UnknownWord(PromptError):
+    """A text prompt for something that the embedded text model does not know.
+
+    Attributes:
+        word: what it does not know.
+        closest: words that it knows and that are spelt alike, best first; often empty.
+    """
+
+    def __init__(self, word: str, closest: tuple[str, ...]) -> None:
+        self.word, self.closest = word, closest
+        alike = f"; did you mean {', '.join(closest)}?" if closest else ";"
+        super().__init__(
+            f"the embedded text model does not know {word!r}{alike} `mam doctor` lists its words, and "
+            "`mam weights get grounding-dino-tiny` gets a text model that reads any phrase."
+        )
 
 
 class WeightsError(MamError, RuntimeError):

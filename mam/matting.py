@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from mam.automatic import embedded_graphs
 from mam.folders import find_model
-from mam.grounding import Grounding, GroundingLoader, load_default
+from mam.grounding import GroundingLoader, TextModel, load_default
 from mam.images import MAX_PIXELS, ImageSource, open_photo
 from mam.providers import Device
 from mam.runtime import Graphs, load_graphs
@@ -39,7 +39,7 @@ class Matting:
 
     graphs: Graphs
     max_pixels: int = MAX_PIXELS
-    grounding: Callable[[], Grounding] = field(default=load_default, repr=False)
+    grounding: Callable[[], TextModel] = field(default=load_default, repr=False)
     proposer: Callable[[], Graphs] | None = field(default=embedded_graphs, repr=False)
 
     @classmethod
@@ -61,7 +61,8 @@ class Matting:
                 "tensorrt", "openvino", "coreml" or "directml".
             threads: CPU threads per graph; None lets onnxruntime choose.
             max_pixels: larger images are refused before they are decoded.
-            grounding: the folder of a text model; None for `$MAM_GROUNDING` or the default folder.
+            grounding: the folder of a text model for any phrase; None for `$MAM_GROUNDING` or the default folder, and
+                where there is none, the embedded one, which knows some names.
 
         Raises:
             GraphError: the folder is not a complete set of this contract, or the device is not available.

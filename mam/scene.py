@@ -20,7 +20,7 @@ from mam.contract import EMBEDDING
 from mam.decoding import candidates, decode_prompts
 from mam.encoding import EncodedCrop
 from mam.errors import PromptError
-from mam.grounding import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBoxes, Grounding, load_default
+from mam.grounding import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBoxes, TextModel, load_default
 from mam.images import ImageSource, Photo
 from mam.matte import Matte, NothingFound
 from mam.prompts import CheckedPrompt, Prompt, check_prompts
@@ -47,7 +47,7 @@ class Scene:
         self,
         graphs: Graphs,
         photo: Photo,
-        grounding: Callable[[], Grounding] = load_default,
+        grounding: Callable[[], TextModel] = load_default,
         proposer: Callable[[], Graphs] | None = embedded_graphs,
     ) -> None:
         """Encode a photo."""
@@ -91,8 +91,9 @@ class Scene:
             nms: the same.
 
         Raises:
-            PromptError: the text is empty, too long, or unknown to the model.
-            GraphError: there is no text model; the message explains how to get one.
+            PromptError: the text is empty, too long, or unknown to the model; the message explains how to get one
+                that reads any phrase.
+            GraphError: the text model cannot be loaded.
         """
         thresholds = {"box_threshold": box_threshold, "text_threshold": text_threshold, "nms": nms}
         return self.grounding().find(self.photo.pixels, text, **thresholds)
@@ -132,7 +133,7 @@ class Scene:
 
         Raises:
             PromptError: the prompt does not fit this image.
-            GraphError: there is a text, but no text model.
+            GraphError: there is a text, and the text model cannot be loaded.
         """
         if text is not None:
             if box is not None:

@@ -58,6 +58,8 @@ class MockGraphs:
 class MockGrounding:
     """Stands for `mam.grounding.Grounding`: finds "left", "right" and "both", each with a fixed score."""
 
+    known_words = ()
+
     def find(self, pixels: np.ndarray, text: str, **thresholds: float) -> FoundBoxes:
         """Halves of the image."""
         h, w = pixels.shape[:2]

@@ -78,10 +78,10 @@ def test_command_line_examples_run(in_a_copy: Path) -> None:
     from mam.cli import main
 
     lines = [line for block in blocks("README.md", "bash") for line in block.splitlines() if line.startswith("mam ")]
-    assert len(lines) == 4
+    assert len(lines) == 5
     for line in lines:
         assert main(line.split()[1:]) == 0, line
-    assert sorted(file.name for file in in_a_copy.glob("*.png")) == ["astronaut.png", "cat.png", "flower.png"]
+    assert sorted(file.stem for file in in_a_copy.glob("*.png")) == ["astronaut", "cat", "flower", "kitten"]
 
 
 def test_relative_links_resolve() -> None:

@@ -156,7 +156,11 @@ def add_batch_tab(engine: Engine, downloads: Downloads) -> BatchControls:
             rules = ENGLISH.choices(available_rules(engine))
             rule = gr.Radio(rules, value=MAIN_OBJECT, label=label("rule"), elem_id="batch_rule")
             text = gr.Textbox(
-                label=label("description"), placeholder=label("describe_hint"), visible=False, elem_id="batch_text"
+                label=label("description"),
+                placeholder=label("describe_hint"),
+                visible=False,
+                max_lines=1,
+                elem_id="batch_text",
             )
             form = gr.Radio(ENGLISH.choices(FORMS), value=CUTOUT, label=label("save_as"), elem_id="batch_form")
             with gr.Row():
@@ -192,7 +196,7 @@ def add_batch_tab(engine: Engine, downloads: Downloads) -> BatchControls:
 
 def available_rules(engine: Engine) -> list[str]:
     """Return the keys of the rules that the engine can follow."""
-    return [MAIN_OBJECT, MIDDLE, *([TEXT] if engine.has_text_model else [])]
+    return [MAIN_OBJECT, MIDDLE, *([TEXT] if engine.can_find else [])]
 
 
 @dataclass(frozen=True)
@@ -221,7 +225,7 @@ class BatchEvents:
     def begin(self, files: list[str] | None, rule: str, text: str, request: gr.Request) -> tuple[Any, Any, Any]:
         """Show that the photos wait: those of other visitors may come first."""
         texts = Texts.of(request)
-        if rule == TEXT and not self.engine.has_text_model:
+        if rule == TEXT and not self.engine.can_find:
             raise visitor_error(texts("no_text_model"), texts)
         if rule == TEXT and not text.strip():
             raise visitor_error(texts("describe_first"), texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import time
 from collections.abc import Iterator
@@ -33,8 +34,8 @@ from demo.engine import Engine
 from demo.messages import EXPECTED_ERRORS, UNSURE, describe
 from demo.session import Op, SceneObject, Session, has_foreground
 from demo.tabs.result import ResultEvents, add_result, guidance
-from demo.text_model import TextModel, add_text_model
-from demo.texts import Texts, label
+from demo.text_model import TextModel, add_text_model, text_field
+from demo.texts import ENGLISH, Texts, label
 from demo.uploads import uploaded_file
 from mam import Guidance, MamError, Matte, NothingFound, PromptError
 
@@ -66,12 +67,13 @@ def add_cut_out_tab(
             canvas = PromptCanvas(events.preview, events.no_photo(), examples, elem_id="canvas")
             description = gr.Textbox(
                 label=label("describe"),
-                placeholder=label("describe_hint"),
                 elem_id="text",
                 elem_classes="with-photo",
-                visible=engine.has_text_model,
+                max_lines=1,
                 max_length=LIMITS.text_length,
+                **text_field(engine, ENGLISH),
             )
+            gr.HTML(known_words(engine), visible=bool(engine.known_words), elem_id="words")
             if text_model is not None:
                 add_text_model(page, text_model, description)
         with gr.Column(scale=2, min_width=320, elem_id="result", elem_classes="with-photo"):
@@ -91,6 +93,12 @@ def add_cut_out_tab(
         result.redraw_after(event)
     result.save_after(canvas.save)
     return result
+
+
+def known_words(engine: Engine) -> str:
+    """Return the words that the field for texts suggests while a visitor types, as an HTML list for `app`'s script."""
+    options = "".join(f"<option>{html.escape(word)}</option>" for word in engine.known_words)
+    return f'<datalist id="known_words">{options}</datalist>'
 
 
 def load_examples() -> dict[str, tuple[Path, tuple[Op, ...]]]:
@@ -151,6 +159,8 @@ class CutOutEvents:
         except EXPECTED_ERRORS as error:
             yield {**reply, "text": describe(error, texts), "error": True}
             return
+        for phrase, name in boxes.readings:
+            gr.Info(texts("read_as", phrase=phrase, name=name), title="")
         yield {
             **reply,
             "boxes": [

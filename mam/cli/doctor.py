@@ -22,6 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print versions, the requested and the actual device, and the times of two runs on a synthetic image."""
     import mam
     from mam.diagnostics import measure_scene, onnxruntime_conflict, package_versions
+    from mam.grounding import NAME as TEXT_MODEL
     from mam.providers import PROVIDERS, count_nodes, cuda_driver, missing_for
 
     print(f"mam {mam.__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} CPUs")
@@ -44,6 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         grounding = matting.grounding()
         print(f"text prompts: {grounding.name} from {grounding.folder}, runs on {grounding.provider}")
+        if grounding.known_words:
+            print(f"  {len(grounding.known_words)} names and their synonyms: {', '.join(grounding.known_words)}")
+            print(f"  for any phrase: mam weights get {TEXT_MODEL}")
     except MamError as error:
         print(f"text prompts: unavailable ({error})")
     for run_name in ("first", "next"):

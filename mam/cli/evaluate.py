@@ -26,8 +26,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--prompt",
         choices=("box", "point", "text", "none", "pointing"),
         default="box",
-        help="the one prompt, by the paper's rules; pointing: whether the text model's best box for a category's name "
-        "has its centre on such an object (needs coco_labels.json)",
+        help="the one prompt, by the paper's rules; pointing: whether the text model's best answer to a category's "
+        "name points at such an object (needs coco_labels.json)",
     )
     parser.add_argument(
         "--rounds",

@@ -34,8 +34,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     where.add_argument(
         "--text",
         type=parse_text,
-        help="describes the object, such as 'the girl in the red sweater' "
-        "(needs a text model: mam weights get grounding-dino-tiny)",
+        help="names the object, such as 'dog' (`mam doctor` lists the words), or describes it, such as 'the girl in "
+        "the red sweater' (needs another text model: mam weights get grounding-dino-tiny)",
     )
     prompt.add_argument(
         "--point",
@@ -124,8 +124,10 @@ def _run_here(arguments: argparse.Namespace) -> int:
         return 0
 
     matting = load_model(arguments)
-    if arguments.text is not None:
-        matting.grounding()  # fails now rather than at every image
+    if arguments.text is not None:  # fails now rather than at every image
+        for phrase, read in matting.grounding().read(arguments.text).items():
+            if read != phrase:
+                print(f"{phrase!r} is read as {read!r}", file=sys.stderr)
     failed = 0
     bar = tqdm(todo, unit="image", disable=len(todo) == 1)
     for image, out in bar:

@@ -25,7 +25,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--grounding",
         type=Path,
-        help="the folder of a text model; default: $MAM_GROUNDING, or where `mam weights get` puts it",
+        help="the folder of a text model for any phrase; default: $MAM_GROUNDING, where `mam weights get` puts it, or "
+        "the embedded one, which knows some words",
     )
     parser.add_argument(
         "--device",

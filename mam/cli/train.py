@@ -14,7 +14,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "train", help="train a network by a recipe (needs torch); torchrun runs several processes"
     )
     parser.set_defaults(run=run)
-    parser.add_argument("recipe", help="tiny-segment, then tiny-matte; vit_b-matte, ...: see mam/training/recipes.py")
+    parser.add_argument(
+        "recipe", help="tiny-segment, then tiny-matte; tiny-words; vit_b-matte ...: mam/training/recipes.py"
+    )
     parser.add_argument("--data", type=Path, required=True, help="see mam/training/library.py and mam/training/sets.py")
     parser.add_argument(
         "--out", type=Path, required=True, help="for the state to resume from, previews and the final checkpoint"
@@ -44,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     if recipe.stage == "matte" and not arguments.sam:
         raise MamError(f"{arguments.recipe} needs --sam, the checkpoints of the SAM that it trains behind.")
     try:
-        from mam.training.run import train_matte, train_segmentation
+        from mam.training.run import train_matte, train_segmentation, train_words
     except ModuleNotFoundError as error:
         raise MamError(f"training needs {error.name}: pip install -r export/requirements.txt") from None
 
@@ -52,6 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
         train_segmentation(
             recipe, arguments.data, arguments.out, start=arguments.sam, loaders=arguments.loaders, log=_log
         )
+    elif recipe.stage == "words":
+        train_words(recipe, arguments.data, arguments.out, log=_log)
     else:
         train_matte(
             recipe,

@@ -1,10 +1,10 @@
-"""The pointing game for text models: whether the best box for a category's name has its centre on such an object.
+"""The pointing game for text models: whether the best answer to a category's name points at such an object.
 
     ROOT/photos/SOURCE/ID.jpg     the image, and ID.png, its label map
     ROOT/coco_labels.json         "SOURCE/ID" -> label value -> name of the category
 
 Source: Zhang et al. 2016, "Top-down Neural Attention by Excitation Backprop", section 4.1, with the centre of a box
-for the maximum of a map.
+for the maximum of a map, where a model scores boxes.
 """
 
 from __future__ import annotations
@@ -13,24 +13,16 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
-from mam.errors import MamError
-from mam.grounding import FoundBoxes
+from mam.errors import MamError, UnknownWord
+from mam.grounding import FoundBoxes, TextModel
 from mam.images import open_photo
 
 LABELS = "coco_labels.json"
 MIN_AREA = 0.02  # of the image, for all objects of a category together
-
-
-class TextModel(Protocol):
-    """`mam.Grounding`, or another model that finds boxes for a text."""
-
-    def find(self, image: np.ndarray, text: str, *, box_threshold: float) -> FoundBoxes:
-        """Return the boxes for a text, best first, as `mam.Grounding.find`."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +52,7 @@ class Pointed:
 
     Attributes:
         category: that was asked for.
-        is_hit: the best box has its centre on such an object; False if there is no box.
+        is_hit: the best box has its point, or its centre, on such an object; False if there is no box.
         chance: share of the image that the objects cover, the accuracy of a random point.
     """
 
@@ -95,18 +87,25 @@ def point(model: TextModel, named: Sequence[Named]) -> Iterator[Pointed]:
     """Ask a text model for each category of each image.
 
     Args:
-        model: finds boxes.
+        model: finds boxes; a category that it does not know is a miss.
         named: as from `read_named`.
     """
     for one in named:
-        mask = one.mask()
-        boxes = model.find(open_photo(one.image).pixels, one.category, box_threshold=0.0)
+        mask, boxes = one.mask(), _find(model, one)
         is_hit = False
         if boxes:
             x0, y0, x1, y1 = boxes[0].box
-            row, column = int((y0 + y1) / 2), int((x0 + x1) / 2)
+            x, y = boxes[0].point or ((x0 + x1) / 2, (y0 + y1) / 2)
+            row, column = int(y), int(x)
             is_hit = bool(mask[min(row, mask.shape[0] - 1), min(column, mask.shape[1] - 1)])
         yield Pointed(one.category, is_hit, float(mask.mean()))
+
+
+def _find(model: TextModel, one: Named) -> FoundBoxes | None:
+    try:
+        return model.find(open_photo(one.image).pixels, one.category, box_threshold=0.0)
+    except UnknownWord:
+        return None
 
 
 def summary(answers: Sequence[Pointed]) -> str:

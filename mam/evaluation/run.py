@@ -16,11 +16,12 @@ from typing import Literal
 import numpy as np
 
 from mam.decoding import candidates
-from mam.errors import MamError
+from mam.errors import GraphError, MamError
 from mam.evaluation.benchmarks import Case, Layout
 from mam.evaluation.interaction import Correction, First, User, box_centre, tight_box
 from mam.evaluation.metrics import iou, matte_errors, unknown_region
 from mam.evaluation.results import ROUNDS, Results, Row
+from mam.grounding.model import NO_MODEL, default_folder
 from mam.matte import Matte, NothingFound
 from mam.matting import Matting
 from mam.scene import Guidance, Scene
@@ -80,7 +81,9 @@ def evaluate(
     if prompt == "text":
         if not all(case.text for case in cases):
             raise MamError("text prompts need a benchmark with texts: rw100.")
-        matting.grounding()  # raises before anything is measured, if there is no model
+        model = matting.grounding()  # raises before anything is measured, if there is no model
+        if model.known_words:
+            raise GraphError(NO_MODEL.format(folder=default_folder()))
     results = Results(out / "results.csv")
     for case, scene in _open_scenes(matting, [c for c in cases if not results.has(c.name, prompt, 1)]):
         truth = case.read_truth()

@@ -1,7 +1,9 @@
-"""Grounding: boxes for text prompts, by Grounding DINO as one ONNX graph, its tokenizer and numpy.
+"""Boxes for text prompts, by one of two models.
+
+    Words                       comes with the package and finds objects by the names that it knows
 
     preparation.prepare()       gets the published model: one download, converted without torch
-    Grounding                   the graph and the tokenizer, loaded
+    Grounding                   Grounding DINO for any phrase: the graph and the tokenizer, loaded
       .find() -> FoundBoxes     boxes with scores and phrases, best first; if no box passes the threshold, it is empty
                                 and still gives the best score
 
@@ -14,6 +16,8 @@ from mam.grounding.canvas import Canvas
 from mam.grounding.loader import GroundingLoader, load_default
 from mam.grounding.model import MODELS, NAME, TOKENIZER, Grounding
 from mam.grounding.phrases import Phrases
+from mam.grounding.text_model import TextModel
+from mam.grounding.words import Words
 
 __all__ = [
     "BOX_THRESHOLD",
@@ -28,5 +32,7 @@ __all__ = [
     "Grounding",
     "GroundingLoader",
     "Phrases",
+    "TextModel",
+    "Words",
     "load_default",
 ]

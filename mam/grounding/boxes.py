@@ -22,11 +22,13 @@ class FoundBox:
         box: (x0, y0, x1, y1) in pixels of the image.
         score: the model's confidence, in (0, 1).
         phrase: the phrase that the box matches best; empty if no phrase passes the text threshold.
+        point: (x, y) of the pixel with this score; None from a model that scores whole boxes.
     """
 
     box: tuple[float, float, float, float]
     score: float
     phrase: str
+    point: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,13 @@ class FoundBoxes(Sequence[FoundBox]):
         boxes: those that passed the thresholds.
         best_score: the highest score of all boxes, including those that did not pass.
         text: the prompt as the model reads it.
+        readings: phrases that the model reads as something more general, with what it reads: "the red car" as "car".
     """
 
     boxes: tuple[FoundBox, ...]
     best_score: float
     text: str
+    readings: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.boxes)

@@ -1,4 +1,4 @@
-"""Load a grounding model when the first text prompt needs it, not before."""
+"""Load a text model when the first text prompt needs it, not before."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mam.grounding.model import Grounding
+from mam.grounding.model import Grounding, default_folder, is_complete
+from mam.grounding.text_model import TextModel
+from mam.grounding.words import Words
 from mam.providers import Device
 
 
 @dataclass(frozen=True)
 class GroundingLoader:
-    """A function that loads a grounding model at its first call and then returns the same one.
+    """A function that returns a text model, loaded once: a `Grounding` if there is one, else the embedded `Words`.
 
     A pickle holds the attributes below, not the model.
 
     Attributes:
-        folder: as for `Grounding.load`, like the other two.
+        folder: of a `Grounding`; None for `$MAM_GROUNDING`, the default folder, or where that holds none, `Words`.
         device: as for `mam.Matting.load`.
         threads: CPU threads; None lets onnxruntime choose.
     """
@@ -28,20 +30,25 @@ class GroundingLoader:
     device: Device = "auto"
     threads: int | None = None
 
-    def __call__(self) -> Grounding:
+    def __call__(self) -> TextModel:
         """Return the model.
 
         Raises:
-            GraphError: as for `Grounding.load`.
+            GraphError: as for `Grounding.load`, if a folder was named.
         """
-        return self._model
+        named = self.folder is not None or os.environ.get("MAM_GROUNDING")
+        return self._grounding if named or is_complete(default_folder()) else self._words
 
     def __reduce__(self) -> tuple[Callable[..., GroundingLoader], tuple[Any, ...]]:
         return GroundingLoader, (self.folder, self.device, self.threads)
 
     @functools.cached_property
-    def _model(self) -> Grounding:
+    def _grounding(self) -> Grounding:
         return Grounding.load(self.folder, self.device, self.threads)
+
+    @functools.cached_property
+    def _words(self) -> Words:
+        return Words(threads=self.threads)
 
 
 load_default = GroundingLoader()

@@ -54,6 +54,9 @@ class Grounding:
     session: ort.InferenceSession
     tokenizer: Tokenizer
 
+    known_words = ()
+    """Empty: the model reads any phrase."""
+
     @classmethod
     def load(
         cls, folder: str | os.PathLike | None = None, device: providers.Device = "auto", threads: int | None = None
@@ -77,6 +80,14 @@ class Grounding:
         (session,), provider, note = providers.open_sessions([graph], device, threads)
         metadata = _checked_metadata(session, graph)
         return cls(metadata["mam_variant"], folder, provider, note, Canvas.from_metadata(metadata), session, tokenizer)
+
+    def read(self, text: str | Sequence[str]) -> dict[str, str]:
+        """Return the phrases of a text, each with itself: all of it is read.
+
+        Raises:
+            PromptError: as for `find`.
+        """
+        return {phrase: phrase for phrase in Phrases.tokenise(text, self.tokenizer).names}
 
     def find(
         self,

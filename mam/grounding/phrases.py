@@ -49,9 +49,7 @@ class Phrases:
             PromptError: there is no phrase, a phrase without a known word, or there are too many tokens.
         """
         names = split_phrases(text)
-        for name in names:
-            if not _is_latin(name):  # the vocabulary has many such letters, but the model was trained on English
-                raise NotEnglish(f"the text model reads English, and {name!r} is in another script; use English.")
+        require_latin(names)  # the vocabulary has many other letters, but the model was trained on English
         start, end, unknown, stop = (_token_id(tokenizer, token) for token in ("[CLS]", "[SEP]", "[UNK]", "."))
         blocks = [[start]]
         for name in names:
@@ -83,9 +81,11 @@ class Phrases:
         return ". ".join(self.names) + "."
 
 
-def _is_latin(phrase: str) -> bool:
-    """Return whether all letters are Latin, with or without accents: a borrowed word is not refused."""
-    return all("LATIN" in unicodedata.name(letter, "") for letter in phrase if letter.isalpha())
+def require_latin(phrases: Sequence[str]) -> None:
+    """Raise `NotEnglish` for a phrase with letters of another script; accents are allowed, in borrowed words."""
+    for phrase in phrases:
+        if not all("LATIN" in unicodedata.name(letter, "") for letter in phrase if letter.isalpha()):
+            raise NotEnglish(f"the text model reads English, and {phrase!r} is in another script; use English.")
 
 
 def _token_id(tokenizer: Tokenizer, token: str) -> int:

@@ -45,8 +45,8 @@ def load(variant: Variant, *files: Path) -> MattingAnything:
     sam, m2m = _read_parts(variant, files)
     with torch.device("meta"):  # allocates no memory: the files' tensors become the parameters
         model = MattingAnything(variant)
-    _fill(model.sam, sam, files, sam | m2m)
-    _fill(model.m2m, m2m, files, sam | m2m)
+    fill(model.sam, sam, files, sam | m2m)
+    fill(model.m2m, m2m, files, sam | m2m)
     return model.eval()
 
 
@@ -63,7 +63,7 @@ def load_sam(variant: Variant, *files: Path) -> Sam | Segmenter:
     state, rest = _read_parts(variant, files)
     with torch.device("meta"):
         sam = build_sam(variant)
-    _fill(sam, state, files, state | rest)
+    fill(sam, state, files, state | rest)
     return sam.eval()
 
 
@@ -80,7 +80,7 @@ def load_m2m(variant: Variant, *files: Path) -> MaskToMatte | MatteUNet:
     rest, state = _read_parts(variant, files)
     with torch.device("meta"):
         m2m = build_m2m(variant)
-    _fill(m2m, state, files, state | rest)
+    fill(m2m, state, files, state | rest)
     return m2m.eval()
 
 
@@ -112,7 +112,7 @@ def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
         ) from error
     state = unwrap(file, content)
     made_for = content.get("variant")
-    # The sizes of the variant are compared tensor by tensor in `_fill`.
+    # The sizes of the variant are compared tensor by tensor in `fill`.
     if isinstance(made_for, dict) and made_for.get("name") not in (variant.name, variant.m2m_of):
         raise WeightsError(f"{file} was trained as {made_for.get('name')}; {variant.name} was requested.")
     return {
@@ -139,14 +139,16 @@ def _describe_unreadable(file: Path, error: Exception) -> str:
     return "is no checkpoint, or damaged"
 
 
-def _fill(net: nn.Module, state: dict[str, Tensor], files: Sequence[Path], whole: dict[str, Tensor]) -> None:
+def fill(
+    net: nn.Module, state: dict[str, Tensor], files: Sequence[Path], whole: dict[str, Tensor] | None = None
+) -> None:
     """Assign tensors to a network, converted to its dtypes.
 
     Args:
-        net: the network, on the meta device.
+        net: the network, possibly on the meta device.
         state: tensors for it, with exactly its names and shapes.
         files: that the tensors come from, for error messages.
-        whole: all tensors of the files, for error messages.
+        whole: all tensors of the files, for error messages; None if they are `state`.
 
     Raises:
         WeightsError: names or shapes differ.
@@ -165,7 +167,7 @@ def _fill(net: nn.Module, state: dict[str, Tensor], files: Sequence[Path], whole
             f"{len(missing)} tensors missing ({abbreviate(missing)}), "
             f"{len(unexpected)} unexpected ({abbreviate(unexpected)}), "
             f"{len(shapes)} of another shape ({abbreviate(shapes)}). "
-            f"It seems to hold {describe(whole)}."
+            f"It seems to hold {describe(state if whole is None else whole)}."
         )
     net.load_state_dict({name: state[name].to(like.dtype) for name, like in expected.items()}, assign=True)
 

@@ -13,7 +13,8 @@ class Recipe:
 
     Attributes:
         variant: name of the network.
-        stage: "segment" trains image encoder and mask decoder, "matte" trains M2M behind them, frozen.
+        stage: "segment" trains image encoder and mask decoder, "matte" trains M2M behind them, frozen; "words" trains
+            the head that finds objects by name.
         steps, batch, lr: batch counts images per process.
         warmup: steps of a linear warm-up.
         decay: share of the run, at its end, in which the rate falls to 1% along a cosine.
@@ -31,7 +32,7 @@ class Recipe:
     """
 
     variant: str
-    stage: Literal["segment", "matte"]
+    stage: Literal["segment", "matte", "words"]
     steps: int
     batch: int
     lr: float
@@ -102,6 +103,7 @@ RECIPES: dict[str, Recipe] = {
         views=6,
         entropy=0.1,
     ),
+    "tiny-words": Recipe("tiny", "words", steps=600, batch=8, lr=1e-3, warmup=20, weight_decay=0.02, average=0.99),
     "vit_b-matte": _PAPER,
     "vit_l-matte": _PAPER.replace(variant="vit_l"),
     "vit_h-matte": _PAPER.replace(variant="vit_h"),

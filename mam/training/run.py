@@ -21,6 +21,7 @@ from mam.nets.m2m import MaskToMatte
 from mam.nets.mam import MattingAnything
 from mam.nets.tiny.matte import MatteUNet
 from mam.nets.tiny.segmenter import Segmenter
+from mam.nets.tiny.words import Classifier, WordHead, read_classes
 from mam.training import prompts
 from mam.training.composites import Composites
 from mam.training.examples import Examples
@@ -30,9 +31,10 @@ from mam.training.matting import matting_loss
 from mam.training.recipes import Recipe
 from mam.training.segmentation import normalise, segmentation_loss
 from mam.training.sets import SetComposites
+from mam.training.words import WordExamples, read_named_photos, word_loss
 from mam.variants import VARIANTS, Variant
 
-SEGMENT_STATE, MATTE_STATE = "segment.state.pt", "matte.state.pt"
+SEGMENT_STATE, MATTE_STATE, WORDS_STATE = "segment.state.pt", "matte.state.pt", "words.state.pt"
 Log = Callable[[str], None]
 
 
@@ -168,6 +170,37 @@ def train_matte(
         preview=preview,
     )
     return _publish(average, variant, recipe, out, "m2m")
+
+
+def train_words(recipe: Recipe, data: Path, out: Path, *, log: Log = print) -> Path:
+    """Train the head that finds objects by name, behind a frozen classifier with ImageNet weights.
+
+    Args:
+        recipe: of stage "words".
+        data: see `mam.training.words`.
+        out: folder for the resumable state and, at the end, `VARIANT_words.pt`.
+        log: called with a line every 50 steps.
+
+    Returns:
+        The path of the checkpoint, which holds the head alone.
+
+    Raises:
+        MamError: the names of the objects, or the package with the ImageNet weights, are missing.
+    """
+    classes = read_classes()
+    photos = read_named_photos(data, list(classes))
+    classifier = Classifier(list(classes.values()))
+    classifier.load_pretrained(find_backbone())
+    log(f"computing the features of {len(photos)} photographs")
+    examples = WordExamples(classifier.eval(), photos, recipe.seed)
+    torch.manual_seed(recipe.seed)
+    head, weights = WordHead(len(classes)).train().to(_device()), examples.weights().to(_device())
+
+    def loss_of(batch: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, float]]:
+        return word_loss(head, batch, weights)
+
+    average = train(head, loss_of, examples, recipe, out / WORDS_STATE, log=log)
+    return _publish(average, VARIANTS[recipe.variant], recipe, out, "words")
 
 
 @torch.no_grad()

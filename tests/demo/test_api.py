@@ -50,6 +50,11 @@ def test_replace_background(client, flower) -> None:
     assert np.array_equal(np.asarray(Image.open(over)), expected)
 
 
+def test_a_text_names_the_object(client) -> None:
+    alpha, _, _ = client.predict(handle_file(str(FLOWER)), text="flower", api_name="/matte")
+    assert np.asarray(Image.open(alpha))[215, 310] > 200 and np.asarray(Image.open(alpha))[20, 20] < 20
+
+
 def test_segment(client) -> None:
     masks, scores = client.predict(handle_file(str(FLOWER)), points=[[310, 215]], api_name="/segment")
     assert len(masks) == len(scores) == 4 and np.asarray(Image.open(masks[0])).shape == (427, 640)
@@ -59,8 +64,10 @@ def test_errors_reach_the_caller(client, tmp_path) -> None:
     flower = handle_file(str(FLOWER))
     with pytest.raises(AppError, match="reversed; expected x0 < x1"):
         client.predict(flower, [90, 0, 10, 50], api_name="/matte")
-    with pytest.raises(AppError, match="there is no text model in"):
-        client.predict(flower, text="the flower", api_name="/matte")
+    with pytest.raises(AppError, match="does not know 'wolf'"):
+        client.predict(flower, text="the wolf", api_name="/matte")
+    with pytest.raises(AppError, match=r"nothing found for 'bus\.'"):
+        client.predict(flower, text="a bus", api_name="/matte")
     with pytest.raises(AppError, match="four numbers"):
         client.predict(flower, {"x": 1}, api_name="/matte")
     (tmp_path / "bad.jpg").write_bytes(b"no picture")

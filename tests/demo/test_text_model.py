@@ -1,6 +1,7 @@
 """A page without a text model: a visitor has it downloaded, goes on meanwhile, and then types what to cut out."""
 
 import os
+import re
 import shutil
 import time
 
@@ -47,7 +48,7 @@ def test_a_visitor_gets_the_text_model_and_words_work(browser, nothing_there) ->
     visitor, get = Visitor(tab, address), tab.locator("#get_text_model")
     tab.locator("#canvas [data-example=flower]").click()
     visitor.wait_for_answer("found")
-    expect(tab.locator("#text")).to_have_count(0)
+    expect(visitor.text).to_have_attribute("placeholder", re.compile(r"person, dog, cup … \(\d+ words"))
     expect(get).to_have_text(ENGLISH("get_text_model"))
     if folder := os.environ.get("SCREENSHOTS"):
         tab.screenshot(path=f"{folder}/text_model_offer.png")
@@ -55,6 +56,7 @@ def test_a_visitor_gets_the_text_model_and_words_work(browser, nothing_there) ->
     expect(tab.locator("#text_model")).to_contain_text("Getting the text model")
     expect(tab.locator("#text_model")).to_contain_text("is ready", timeout=120_000)
     expect(get).to_be_hidden()
+    expect(visitor.text).to_have_attribute("placeholder", ENGLISH("describe_hint"))
     if folder:
         tab.screenshot(path=f"{folder}/text_model_ready.png")
     visitor.text.fill("a cat")
@@ -77,12 +79,12 @@ def test_a_visitor_gets_the_text_model_and_words_work(browser, nothing_there) ->
 
 def test_the_owner_has_it_downloaded_at_once(nothing_there, capsys) -> None:
     engine = Engine(Matting.load(device="cpu"))
-    assert TEXT not in available_rules(engine)
+    assert engine.can_find and engine.known_words and not engine.reads_phrases
     text_model = TextModel(engine)
     text_model.start()
     text_model.start()  # another visitor
     wait_until_done(text_model)
-    assert engine.has_text_model and not text_model.failed and TEXT in available_rules(engine)
+    assert engine.reads_phrases and not text_model.failed and TEXT in available_rules(engine)
     printed = capsys.readouterr().out
     assert printed.count(f"Downloading {NAME}.safetensors: 100%") == 1
     assert f"Text prompts by the model in {graphs_folder(NAME)}" in printed
@@ -119,7 +121,7 @@ def test_a_space_contains_it(nothing_there, grounding_folder, monkeypatch, capsy
     monkeypatch.setenv("MAM_GROUNDING", str(grounding_folder))
     monkeypatch.setenv("MAM_OFFLINE", "1")
     matting, _ = app.load(app.parse([]))
-    assert Engine(matting).has_text_model and matting.grounding().folder == grounding_folder
+    assert Engine(matting).reads_phrases and matting.grounding().folder == grounding_folder
 
 
 def test_without_permission_nothing_is_offered(nothing_there, monkeypatch) -> None:
@@ -148,7 +150,7 @@ def test_failures_are_reported_and_can_be_repeated(nothing_there, capsys) -> Non
     text_model._prepare = preparation.prepare
     text_model.start()
     wait_until_done(text_model)
-    assert engine.has_text_model and not text_model.failed
+    assert engine.reads_phrases and not text_model.failed
 
 
 def test_every_language_states_the_size() -> None:

@@ -82,6 +82,8 @@ def test_text_prompts_follow_the_papers_rules_and_take_the_best_box(matting, ben
     calls = []
 
     class FakeGrounding:
+        known_words = ()
+
         def find(self, pixels, text, **rules):
             calls.append((text, rules))
             boxes = (FoundBox((90, 41, 222, 179), 0.9, ""), FoundBox((0, 0, 20, 20), 0.8, ""))

@@ -24,7 +24,7 @@ _STAGES = (
     (6, 320, 1, 1, 3),
 )
 _FROZEN_BLOCKS = 3  # the stem and the first two stages keep their ImageNet weights, because training them is slow
-_BATCH_NORM_EPS = 1e-3
+BATCH_NORM_EPS = 1e-3
 
 
 class InvertedResidual(nn.Module):
@@ -35,14 +35,14 @@ class InvertedResidual(nn.Module):
         middle = cin * expand
         if expand > 1:
             self._expand_conv = nn.Conv2d(cin, middle, 1, bias=False)
-            self._bn0 = nn.BatchNorm2d(middle, eps=_BATCH_NORM_EPS)
+            self._bn0 = nn.BatchNorm2d(middle, eps=BATCH_NORM_EPS)
         # TensorFlow's "same" padding: for stride 2 and even sizes one pixel less on the top and left.
         around = kernel // 2 if stride == 1 else 0
         self.padding = None if stride == 1 else ((kernel - 2) // 2, (kernel - 1) // 2) * 2
         self._depthwise_conv = DepthwiseConv2d(middle, kernel, stride, around)
-        self._bn1 = nn.BatchNorm2d(middle, eps=_BATCH_NORM_EPS)
+        self._bn1 = nn.BatchNorm2d(middle, eps=BATCH_NORM_EPS)
         self._project_conv = nn.Conv2d(middle, cout, 1, bias=False)
-        self._bn2 = nn.BatchNorm2d(cout, eps=_BATCH_NORM_EPS)
+        self._bn2 = nn.BatchNorm2d(cout, eps=BATCH_NORM_EPS)
         self.expands, self.adds = expand > 1, stride == 1 and cin == cout
 
     def forward(self, x: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class EfficientNetLite0(nn.Module):
     def __init__(self, taps: Sequence[int]) -> None:
         super().__init__()
         self._conv_stem = nn.Conv2d(3, 32, 3, 2, bias=False)
-        self._bn0 = nn.BatchNorm2d(32, eps=_BATCH_NORM_EPS)
+        self._bn0 = nn.BatchNorm2d(32, eps=BATCH_NORM_EPS)
         blocks: list[nn.Module] = []
         width, ends = 32, []
         for expand, channels, repeats, stride, kernel in _STAGES[: max(taps) + 1]:

@@ -96,13 +96,12 @@ def test_on_the_page(browser, mock_page, files) -> None:
     tab.close()
 
 
-def test_without_a_text_model_nothing_asks_for_words(browser, page) -> None:
+def test_the_embedded_words_are_a_rule_too(browser, page) -> None:
     tab = browser.new_page(viewport={"width": 1280, "height": 900})
     Visitor(tab, page)
-    expect(tab.locator("#text")).to_have_count(0)
     tab.get_by_role("tab", name="Many photos").click()
-    expect(tab.get_by_label("The main object")).to_be_visible()
-    expect(tab.get_by_label("What I describe")).to_have_count(0)
+    tab.get_by_label("What I describe").check()
+    expect(tab.locator("#batch_text input")).to_have_attribute("list", "known_words")
     tab.close()
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from mam import GraphError, Grounding, Matting
 from mam.folders import BUNDLE
+from mam.grounding import Words
 from mam.grounding.model import NAME, NO_MODEL
 from mam.weights import graphs_folder
 
@@ -22,11 +23,12 @@ def test_images_of_any_size_can_be_searched(grounding, size) -> None:
 def test_without_a_model_the_error_names_the_command(tmp_path, monkeypatch, grounding_folder) -> None:
     monkeypatch.setenv("MAM_HOME", str(tmp_path))
     monkeypatch.delenv("MAM_GROUNDING", raising=False)
-    scene = Matting.load(device="cpu").open(np.full((20, 30, 3), 90, np.uint8))
     with pytest.raises(GraphError) as caught:
-        scene.find("a cat")
+        Grounding.load()
     assert str(caught.value) == NO_MODEL.format(folder=graphs_folder(NAME))
     assert "`mam weights get grounding-dino-tiny`" in str(caught.value)
+    scene = Matting.load(device="cpu").open(np.full((20, 30, 3), 90, np.uint8))
+    assert scene.grounding() == Words()  # until there is one
     base = graphs_folder("grounding-dino-base")
     base.parent.mkdir(parents=True)
     base.symlink_to(grounding_folder)  # the larger model is used if it is the only one

@@ -1,0 +1,59 @@
+"""Words on the page without any text model: a visitor types a name, and the object is cut out."""
+
+import os
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from demo.engine import Engine
+from demo.messages import describe
+from demo.texts import ENGLISH, Texts, load_tables
+from mam import Matting
+from mam.errors import UnknownWord
+from tests.demo.visitor import Visitor, is_on
+
+
+@pytest.fixture()
+def visitor(browser, page):
+    tab = browser.new_page(viewport={"width": 1280, "height": 1200})
+    yield Visitor(tab, page)
+    tab.close()
+
+
+def test_a_name_is_typed_and_the_object_is_cut_out(visitor) -> None:
+    visitor.tab.locator("#canvas [data-example=kitten]").click()
+    visitor.wait_for_answer("found")
+    text, boxes = visitor.text, visitor.tab.locator("#canvas .text-boxes button")
+    expect(text).to_have_attribute("placeholder", re.compile(r"person, dog, cup … \(\d+ words, in English\)"))
+    expect(text).to_have_attribute("list", "known_words")
+    assert visitor.tab.locator("#known_words option").count() == len(Engine(Matting.load()).known_words)
+    text.fill("the ginger cat")
+    text.press("Enter")
+    expect(boxes.first).to_have_text(re.compile(r"cat 0\.\d\d|cat 1\.00"), timeout=60_000)
+    expect(visitor.tab.get_by_test_id("toast-body")).to_contain_text("“the ginger cat” was searched as “cat”.")
+    visitor.wait_for_answer("found")
+    alpha = visitor.alpha()
+    assert is_on(alpha, 790, 400) and not is_on(alpha, 100, 100)
+    if folder := os.environ.get("SCREENSHOTS"):
+        visitor.tab.screenshot(path=f"{folder}/words.png")
+    assert visitor.problems == []
+
+
+def test_what_is_not_there_or_unknown_is_said(visitor) -> None:
+    visitor.tab.locator("#canvas [data-example=kitten]").click()
+    visitor.wait_for_answer("found")
+    visitor.text.fill("bus")
+    visitor.text.press("Enter")
+    expect(visitor.message).to_contain_text("nothing found for 'bus.'", timeout=60_000)
+    visitor.text.fill("a dogg")
+    visitor.text.press("Enter")
+    expect(visitor.message).to_contain_text("does not know the word “dogg”", timeout=60_000)
+    expect(visitor.message).to_contain_text("Did you mean")
+
+
+def test_every_language_names_the_unknown_word() -> None:
+    error = UnknownWord("wolf", ("dog",))
+    lines = {describe(error, Texts(language)) for language in load_tables()}
+    assert len(lines) == len(load_tables()) and all("wolf" in line and "dog" in line for line in lines)
+    assert "Did you mean" not in describe(UnknownWord("wolf", ()), ENGLISH)
