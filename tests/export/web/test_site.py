@@ -184,7 +184,8 @@ def test_a_click_is_answered_while_a_matte_is_computed(visitor) -> None:
         """() => {
           window.replies = [];
           window.worker.addEventListener('message', ({ data: { reply } }) => {
-            if (reply && reply.kind === 'mattes') window.replies.push([reply.turn, reply.text === '' ? 'masks' : 'mattes']);
+            if (!reply || reply.kind !== 'mattes') return;
+            window.replies.push([reply.turn, reply.text === '' ? 'masks' : 'mattes']);
           });
         }"""
     )
