@@ -13,12 +13,12 @@ import gradio as gr
 
 from demo.texts import ENGLISH, Texts
 from mam import ImageTooLarge, MamError
-from mam.errors import NotEnglish, UnknownWord
+from mam.errors import GraphError, NotEnglish, UnknownWord, WeightsError
 
 UNSURE = 0.7
 """Predicted IoU below which visitors are asked to look at a result."""
 EXPECTED_ERRORS = (MamError, FileNotFoundError)
-"""Errors that a visitor or a file causes: their message is shown. All others are defects, and only logged."""
+"""Errors that are described to a visitor. All others are defects, and only logged."""
 
 _log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -37,6 +37,9 @@ def describe(error: Exception, texts: Texts = ENGLISH) -> str:
     if isinstance(error, ImageTooLarge):
         h, w = error.size
         return texts("too_many_pixels", name=error.name, megapixels=round(h * w / 1e6), limit=round(error.limit / 1e6))
+    if isinstance(error, (GraphError, WeightsError)):  # written for the owner of the server, with paths and commands
+        _log.error("%s", error)
+        return texts("failed")
     return str(error)
 
 

@@ -13,7 +13,7 @@ import gradio as gr
 from demo.engine import Engine
 from demo.texts import Texts, label
 from mam import MamError, weights
-from mam.grounding.preparation import prepare
+from mam.grounding.preparation import FILE, prepare
 
 Prepare = Callable[[Callable[[str], weights.Progress | None]], Path]
 
@@ -37,7 +37,7 @@ class TextModel:
 
     def __init__(self, engine: Engine, may_download: bool = True, prepare: Prepare = prepare) -> None:
         self.engine, self._prepare = engine, prepare
-        self.offered = may_download and not engine.reads_phrases and not weights.is_offline()
+        self.offered = may_download and not engine.reads_phrases and weights.may_download(FILE)
         self.running = self.failed = False
         self._percent, self._lock = 0, threading.Lock()
 
@@ -74,6 +74,8 @@ class TextModel:
 
     def _progress(self, name: str) -> weights.Progress:
         log = weights.log_progress(name, lambda line: print(line, flush=True))
+        if name != FILE:  # the tokenizer is there in a moment
+            return log
 
         def progress(received: int, expected: int) -> None:
             self._percent = 99 * received // expected if expected else 0  # the rest is the conversion

@@ -50,6 +50,7 @@ def cut_out_text(scene: Scene, text: str) -> Matte | NothingFound:
 
 
 MAIN_OBJECT, MIDDLE, TEXT = "rule_main", "rule_middle", "rule_text"
+_NOTHING = {MAIN_OBJECT: "batch_nothing_main", MIDDLE: "batch_nothing_middle", TEXT: "text_not_found"}
 RULES: dict[str, Rule] = {MAIN_OBJECT: cut_out_main_object, MIDDLE: cut_out_middle, TEXT: cut_out_text}
 
 CUTOUT, WHITE, ALPHA = "form_cutout", "form_white", "form_alpha"
@@ -126,7 +127,7 @@ def run_batch(
                 scene = matting.open(read_photo(file, matting.max_pixels))
                 matte = RULES[rule](scene, text)
                 if not matte:
-                    raise MamError(texts("batch_nothing_main") if rule == MAIN_OBJECT else str(matte))
+                    raise MamError(texts(_NOTHING[rule], text=text.strip()))
                 written = _write(matte, form, archive.parent / "one")
                 bundle.write(written, _unused_name(scene.photo.name, FORMS[form], written.suffix, used))
                 written.unlink()

@@ -42,6 +42,7 @@ from mam import Guidance, MamError, Matte, NothingFound, PromptError
 EXAMPLES = Path(__file__).parents[1] / "examples"
 MAIN_OBJECT = (Op("main"),)
 _THUMBNAIL = 168  # pixels
+_SHOWN_TEXT = 40  # characters of a visitor's text in a message
 _PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
 # One answer uses all cores; a second one keeps them busy while the first is packed and sent.
 _MODEL = {**_PRIVATE, "concurrency_id": "model", "concurrency_limit": 2}
@@ -152,7 +153,7 @@ class CutOutEvents:
             gone = session is None or self.engine.visitors.token(request.session_hash) is None
             yield self.no_photo(texts("open_first"), error=True) if gone else gr.skip()
             return
-        yield {"kind": "busy", "text": texts("looking_for", text=text.strip()[:40])}
+        yield {"kind": "busy", "text": texts("looking_for", text=text.strip()[:_SHOWN_TEXT])}
         reply = {"kind": "text_boxes", "token": session.token, "boxes": []}
         try:
             boxes = self.engine.find(session, text.strip()[: LIMITS.text_length])
@@ -167,7 +168,7 @@ class CutOutEvents:
                 {"xy": list(box.box), "label": f"{box.phrase or '?'} {box.score:.2f}"}
                 for box in boxes[: LIMITS.found_boxes]
             ],
-            "text": "" if boxes else f"{boxes}.",
+            "text": "" if boxes else texts("text_not_found", text=text.strip()[:_SHOWN_TEXT]),
             "error": not boxes,
         }
 

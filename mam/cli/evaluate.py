@@ -93,7 +93,15 @@ def _point(arguments: argparse.Namespace) -> int:
 
     from mam.evaluation.pointing import point, read_named, summary
 
+    if arguments.rounds or arguments.out:
+        raise MamError("--prompt pointing writes no files and has no rounds; leave out --rounds and --out.")
     named = read_named(arguments.data)
+    if arguments.sources:
+        photos = arguments.data / "photos"
+        sources = tuple(arguments.sources)
+        named = [one for one in named if one.image.relative_to(photos).as_posix().startswith(sources)]
+    if not named:
+        raise MamError(f"{arguments.data} has no named object that covers 2% of its image; see --sources.")
     model = load_model(arguments).grounding()
     print(summary(list(tqdm(point(model, named), total=len(named), unit="category"))))
     return 0

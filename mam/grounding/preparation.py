@@ -28,6 +28,8 @@ from mam.weights.tensors import StoredTensor
 
 SKELETON = Path(__file__).parents[1] / "skeletons" / NAME
 MANIFEST = "skeleton.json"
+FILE = f"{NAME}.safetensors"
+"""The published weights, in `mam.weights`."""
 SIDE = 800
 """Longest side of the images that the prepared model searches, in pixels; the paper's 1333 takes 2.8 times as long."""
 
@@ -55,12 +57,11 @@ def prepare(progress: Callable[[str], Progress | None] = lambda name: None, skel
     folder = graphs_folder(NAME)
     if is_complete(folder):
         return folder
-    name = f"{NAME}.safetensors"
     with exclusive_lock(folder):
         if not is_complete(folder):
-            was_there = (cache_folder() / name).exists()
+            was_there = (cache_folder() / FILE).exists()
             tokenizer = fetch(f"{NAME}.{TOKENIZER}", progress(f"{NAME}.{TOKENIZER}"))
-            file = fetch(name, progress(name))
+            file = fetch(FILE, progress(FILE))
             complete(skeleton or SKELETON, file, tokenizer, folder)
             if not was_there:
                 file.unlink()

@@ -37,7 +37,7 @@ def test_missing_models_are_downloaded_or_refused(graphs_folder, tmp_path, monke
     assert matting.graphs.variant == "tiny" and first_use.variant == "vit_b"
     with pytest.raises(GraphError, match="there is no text model in"):
         app.load(app.parse(["--grounding", str(graphs_folder)]))
-    with pytest.raises(GraphError, match="holds mini; asked for vit_b"):
+    with pytest.raises(GraphError, match="holds mini; vit_b was requested"):
         app.load(app.parse(["--variant", "vit_b", "--graphs", str(graphs_folder)]))
     assert app.load(app.parse(["--graphs", str(graphs_folder)]))[0].graphs.variant == "mini"
 
