@@ -15,6 +15,7 @@ from demo.engine import Engine
 from demo.messages import show_errors, visitor_error
 from demo.uploads import uploaded_file
 from mam import Matte, Prompt
+from mam.errors import UnknownWord
 from mam.fetch import fetch, is_address
 from mam.images import open_photo
 
@@ -122,7 +123,11 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
     def cut_out(image: gr.FileData, *prompt: Any) -> Matte:
         names = ("box", "points", "labels", "scribbles", "scribble_labels", "guidance", "text")
         given = {name: value for name, value in zip(names, prompt, strict=True) if value is not None}
-        found = engine.matting.open(_image_source(image)).matte(**given)
+        try:
+            found = engine.matting.open(_image_source(image)).matte(**given)
+        except UnknownWord as error:
+            known = ", ".join(engine.known_words)
+            raise visitor_error(f"the word {error.word!r} is not known here; these are: {known}.") from error
         if not isinstance(found, Matte):
             raise visitor_error(str(found))
         return found

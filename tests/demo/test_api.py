@@ -64,7 +64,7 @@ def test_errors_reach_the_caller(client, tmp_path) -> None:
     flower = handle_file(str(FLOWER))
     with pytest.raises(AppError, match="reversed; expected x0 < x1"):
         client.predict(flower, [90, 0, 10, 50], api_name="/matte")
-    with pytest.raises(AppError, match="does not know the word “wolf”"):
+    with pytest.raises(AppError, match="'wolf' is not known here; these are: airplane"):
         client.predict(flower, text="the wolf", api_name="/matte")
     with pytest.raises(AppError, match=r"nothing found for 'bus\.'"):
         client.predict(flower, text="a bus", api_name="/matte")

@@ -45,7 +45,7 @@ def test_what_is_not_there_or_unknown_is_said(visitor) -> None:
     visitor.wait_for_answer("found")
     visitor.text.fill("bus")
     visitor.text.press("Enter")
-    expect(visitor.message).to_contain_text("nothing found for 'bus.'", timeout=60_000)
+    expect(visitor.message).to_contain_text("“bus” was not found", timeout=60_000)
     visitor.text.fill("a dogg")
     visitor.text.press("Enter")
     expect(visitor.message).to_contain_text("does not know the word “dogg”", timeout=60_000)

@@ -79,8 +79,8 @@ class MatteWorker {
   static async open(binary, model) {
     const opened = new MatteWorker();
     Object.assign(opened, { worker: new Worker(new URL('matte_worker.js', import.meta.url), { type: 'module' }), calls: new Map(), number: 0 });
-    opened.worker.onmessage = ({ data }) => opened.settle(data);
-    opened.worker.onerror = () => { for (const id of opened.calls.keys()) opened.settle({ id, error: 'the worker of the matte has stopped' }); };
+    opened.worker.onmessage = ({ data }) => opened.answer(data);
+    opened.worker.onerror = () => { for (const id of opened.calls.keys()) opened.answer({ id, error: 'the worker of the matte has stopped', isBroken: true }); };
     opened.inputNames = await opened.call({ binary: await binary, model: await model });
     return opened;
   }
@@ -95,7 +95,7 @@ class MatteWorker {
     return new Promise((resolve, reject) => { this.calls.set(this.number, { resolve, reject }); });
   }
 
-  settle({ id, value, error, isBroken }) {
+  answer({ id, value, error, isBroken }) {
     const { resolve, reject } = this.calls.get(id);
     this.calls.delete(id);
     if (error) reject(isBroken ? new WebAssembly.RuntimeError(error) : new Error(error));

@@ -47,7 +47,7 @@ def test_text_is_a_rule_too(files, tmp_path) -> None:
     *_, done = batch.run_batch(matting, files[:1], batch.TEXT, batch.CUTOUT, tmp_path / "all.zip", "left")
     assert len(done.done) == 1
     *_, done = batch.run_batch(matting, files[:1], batch.TEXT, batch.CUTOUT, tmp_path / "all.zip", "a submarine")
-    assert "nothing found for 'a submarine.'" in done.failed[0][1]
+    assert "“a submarine” was not found" in done.failed[0][1]
 
 
 def test_reasons_are_for_visitors(files, tmp_path) -> None:
