@@ -18,29 +18,20 @@ class Limit:
     cause: str
 
 
-# Measured by `python -m export check --images demo/examples/*.*g` on the embedded model: four photographs in three
-# sizes, four prompts, both guidances, 96 mattes. "Seen" is the worst case; the rest is margin for other processors,
-# which sum in another order.
+# docs/benchmarks.md has the command and the worst cases on the embedded model: seven photographs in three sizes, four
+# prompts, both guidances, 168 mattes. The rest is margin for other processors, which sum in another order.
 _ROUNDING = "float32 sums in another order, relative to the largest value"
 _FLIP = "a logit within rounding of 0, or an alpha of 1/255 or 254/255, may fall to the other side of its threshold"
 _NO_FLIP = "away from such pixels only rounding and resizing are left"
 LIMITS = {
-    # Seen: 5.8e-7; 2.3e-6 with the random weights of vit_b.
     "image_encoder": Limit(1e-5, _ROUNDING),
-    # Seen: 6.2e-5 with the `tiny` of 0.10.0; 1.2e-6 for vit_b.
     "mask_decoder": Limit(1e-4, _ROUNDING),
-    # Seen: 1.1e-6, one pixel of 983,503.
     "matte: share beyond 1/255": Limit(1e-4, _FLIP),
-    # Seen: 2.8e-5.
     "matte: largest, decided pixels": Limit(1e-4, _NO_FLIP),
-    # Seen: 3.1e-6, three pixels of 983,503.
     "chain: share beyond 1/255": Limit(1e-4, _FLIP),
-    # Seen: 6.6e-5.
     "chain: largest, decided pixels": Limit(2e-4, _NO_FLIP),
-    # Seen: 0.295, the cat at 151 x 203; 0.278 at its own size and 0.169 enlarged. Nearly all of it (0.282 of 0.295) is
-    # around alphas within 3e-5 of 1/255 or 254/255, as soft fur has many: each excludes 15 x 15 pixels.
+    # Nearly all of it is around alphas within 3e-5 of 1/255 or 254/255, as soft fur has many.
     "chain: share undecided": Limit(1 / 3, "pixels that the line above excludes: 15 x 15 around each such alpha"),
-    # Seen: 0; every prompt of a trained model finds something.
     "chain: share with an empty mask": Limit(0.0, "an empty mask compares nothing"),
 }
 
