@@ -38,7 +38,7 @@ export function previewImage(segment) {
 }
 
 function maskImage(mask, longest) {
-  return alphaImage(shrinkAlpha(mask.map((values) => values.map((value) => value * 255)), longest));
+  return alphaImage(shrinkAlpha(mask.map(opaque), longest));
 }
 
 export function toUint8(alpha) {
@@ -50,6 +50,15 @@ export function toUint8(alpha) {
 // An alpha, a Patch of float32, for the screen: {values (h, w) uint8, size}.
 export function smallAlpha(alpha) {
   return shrinkAlpha(alpha.map(toUint8), LONGEST);
+}
+
+// The same of a mask, a Patch of 0 and 1.
+export function smallMask(mask) {
+  return shrinkAlpha(mask.map(opaque), LONGEST);
+}
+
+function opaque(mask) {
+  return mask.map((value) => value * 255);
 }
 
 function shrinkAlpha(patch, longest) {

@@ -1,7 +1,7 @@
 // One open photo and its objects: answers to the canvas's messages. As demo/engine.py and demo/tabs/cut_out.py; the messages are
 // described in demo/canvas/protocol.py.
 
-import { maskMessage, matteMessage, photoMessage, previewImage, smallAlpha } from './messages.js';
+import { maskMessage, matteMessage, photoMessage, previewImage, smallMask, smallAlpha } from './messages.js';
 import { MODEL } from './model.js';
 import { readPhoto } from './photo.js';
 import { Prompt, PromptError } from './prompts.js';
@@ -110,6 +110,19 @@ export class Session {
       if (visible && hasForeground(ops)) found.push(await this.matte(ops, touching).catch((error) => { if (!(error instanceof PromptError)) throw error; }));
     }
     return found.filter(Boolean);
+  }
+
+  // What previews need of the same objects, with masks in place of the mattes that are not there yet.
+  async drafts(objects, touching) {
+    const found = [];
+    for (const { ops, visible } of objects) {
+      if (!visible || !hasForeground(ops)) continue;
+      const matte = this.kept.get(keyOf('matte', ops, touching));
+      const segment = matte === undefined && await this.segment(ops).catch(() => null); // `answer` reports it
+      if (matte) found.push(matte);
+      if (segment && !segment.isEmpty) found.push({ small: smallMask(segment.storedMask) });
+    }
+    return found;
   }
 
   async describe(name, ops, touching) {

@@ -3,7 +3,7 @@
 //
 //   start    {mostPixels}            downloads the model; answers with `progress`, then `ready`
 //   open     {file | address, name, ops}   answers with a reply for the canvas (demo/canvas/protocol.py)
-//   prompt   a PromptMessage and `touching`; answers with the masks, then the mattes, then with previews of the result
+//   prompt   a PromptMessage and `touching`; answers with the masks and previews of the result made from them, then the same of the mattes
 //   preview  {id, message}           answers with an image or null
 //   save     {id, form}              answers with a file
 //   background {background}          null, a colour "#rrggbb" or a file; answers with new previews
@@ -19,10 +19,10 @@ import { text } from './texts.js';
 
 const SLOW = 300; // ms; previews under the pointer that take longer would delay the click that follows
 
-let loading = null, graphs = null, mostPixels = 0, session = null, shown = null; // shown: the objects of the last answer
+let loading = null, graphs = null, mostPixels = 0, session = null;
 let side = Infinity; // of the previews
 let token = 0, opened = 0, newer = 0, waiting = 0, previewTime = 0, background = null; // newer: photos and prompts that wait
-let queue = Promise.resolve(), refining = Promise.resolve(), newest = null; // newest: the prompt that was handled last
+let queue = Promise.resolve(), refining = Promise.resolve(), newest = null, finished = null; // prompts: the last one that was handled, the last one that has its mattes
 
 onmessage = ({ data }) => {
   if (data.kind === 'open') data.token = String(token = opened += 1); // what is about an older photo is skipped
@@ -45,7 +45,6 @@ const handlers = {
     const photo = await Session.open(loading, content, name, own, mostPixels);
     if (own !== String(token)) return;
     session = photo;
-    shown = null;
     previewTime = 0;
     postMessage({ kind: 'reply', reply: session.opened(ops) });
     await session.encode().catch(() => {}); // the prompt reports it
@@ -60,7 +59,7 @@ const handlers = {
     postMessage({ kind: 'reply', reply: masks });
     postMessage({ kind: 'reply', reply: { kind: 'busy', text: text('refining') } });
     refining = refining.then(() => finish(message)).catch((error) => report(error, message));
-    return undefined; // the next message does not wait for the mattes
+    return draw(message); // the next message does not wait for the mattes
   },
 
   async preview({ id, message }) {
@@ -72,17 +71,18 @@ const handlers = {
 
   async background({ background: chosen }) {
     background = await readBackground(chosen);
-    if (session && shown) await draw({ ...shown, token: session.token });
+    if (newest) await draw(newest);
   },
 
   async frame(message) {
     const isLarger = message.side > side;
     side = message.side;
-    if (isLarger && session && shown) await draw({ ...shown, token: session.token });
+    if (isLarger && newest) await draw(newest);
   },
 
   async save({ id, form }) {
-    const mattes = session && shown ? await session.mattes(shown.objects, shown.touching) : [];
+    const isOpen = session && newest && newest.token === session.token;
+    const mattes = isOpen ? await session.mattes(newest.objects, newest.touching) : []; // also those that are being computed
     postMessage({ kind: 'answer', id, value: mattes.length ? await save(session.photo, mattes, form, background) : null, name: session && session.photo.name });
   },
 };
@@ -99,14 +99,15 @@ async function finish(message) {
   if (!isCurrent()) return;
   const reply = await session.answer(message);
   if (!isCurrent()) return;
-  shown = { objects: message.objects, touching: message.touching };
+  finished = message;
   postMessage({ kind: 'reply', reply });
   setTimeout(() => { queue = queue.then(() => draw(message)).catch((error) => report(error, message)); });
 }
 
-async function draw(message) { // unless something newer waits
+// Shows the result, with masks in place of mattes that are not there yet, unless something newer waits.
+async function draw(message) {
   if (newer || !session || message.token !== session.token) return;
-  const mattes = await session.mattes(message.objects, message.touching);
+  const mattes = await (message === finished ? session.mattes(message.objects, message.touching) : session.drafts(message.objects, message.touching));
   const previews = mattes.length ? await drawPreviews(session.photo, mattes, background, side) : null;
   postMessage({ kind: 'result', previews });
 }

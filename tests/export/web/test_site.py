@@ -180,24 +180,28 @@ def test_without_a_file_the_background_stays(visitor) -> None:
 
 def test_a_click_is_answered_while_a_matte_is_computed(visitor) -> None:
     visitor.open_and_wait(EXAMPLES / "coffee.png")
+    visitor.pixels("alpha")
     visitor.tab.evaluate(
         """() => {
           window.replies = [];
-          window.worker.addEventListener('message', ({ data: { reply } }) => {
+          window.worker.addEventListener('message', ({ data: { kind, reply, previews } }) => {
+            if (kind === 'result' && previews && window.replies.length) window.replies.push(['', 'result']);
             if (!reply || reply.kind !== 'mattes') return;
             window.replies.push([reply.turn, reply.text === '' ? 'masks' : 'mattes']);
           });
         }"""
     )
     visitor.click(300, 180)
-    visitor.tab.wait_for_function("() => window.replies.length === 1", timeout=120_000)
+    visitor.tab.wait_for_function("() => window.replies.length === 2", timeout=120_000)
     visitor.click(420, 250)
+    visitor.tab.wait_for_function("() => window.replies.length === 4", timeout=120_000)
+    alpha = visitor.pixels("alpha")  # of the matte, although only its mask is there yet
     visitor.wait_for_answer()
-    visitor.tab.wait_for_function("() => window.replies.some(([, kind]) => kind === 'mattes')", timeout=120_000)
-    replies = visitor.tab.evaluate("() => window.replies")
-    # The matte of the first click, which the second has made useless, is not shown.
-    assert [kind for _, kind in replies] == ["masks", "masks", "mattes"]
-    assert replies[0][0] < replies[1][0] == replies[2][0]
+    visitor.tab.wait_for_function("() => window.replies.length === 6", timeout=120_000)
+    turns, kinds = zip(*visitor.tab.evaluate("() => window.replies"), strict=True)
+    # Masks are followed by a draft of the result. The first matte, which the second click made useless, is not shown.
+    assert kinds == ("masks", "result", "masks", "result", "mattes", "result")
+    assert turns[0] < turns[2] == turns[4] and np.array_equal(visitor.pixels("alpha"), alpha)
 
 
 def test_two_objects_are_cut_out_together(visitor) -> None:
