@@ -29,13 +29,15 @@ SIZE = (4243, 2828)
 CLICKS = ((0.45, 0.45), (0.55, 0.6))  # of the photo's width and height
 REST = 8  # seconds after a page is ready, in which a visitor chooses a photo
 TICKS = os.sysconf("SC_CLK_TCK")
-# Keeps the time of each kind of message; masks are replies without a text.
+# Keeps the time of each kind of message; masks are replies without a text, a draft is a result made from them.
 RECORD = """window.times = {};
 const post = Worker.prototype.postMessage;
 Worker.prototype.postMessage = function (...args) {
   if (!this.isHeard) this.addEventListener('message', ({ data }) => {
-    const kind = data.kind === 'reply' ? data.reply.kind : data.kind;
-    window.times[kind === 'mattes' && !data.reply.text ? 'masks' : kind] = performance.now();
+    let kind = data.kind === 'reply' ? data.reply.kind : data.kind;
+    if (kind === 'mattes' && !data.reply.text) kind = 'masks';
+    if (kind === 'result' && !window.times.mattes) kind = 'draft';
+    window.times[kind] = performance.now();
   });
   this.isHeard = true;
   return post.apply(this, args);
@@ -59,7 +61,7 @@ def main() -> None:
                 copy = Path(folder) / f"site{i}"
                 if not copy.exists():
                     shutil.copytree(site, copy)
-                    script = copy / "graphs.js"
+                    script = copy / "onnx.js"
                     text = script.read_text("utf-8").replace("MOST_THREADS = 4", f"MOST_THREADS = {options.threads}")
                     script.write_text(text, "utf-8")
                 for step, values in visit(copy, photo):
@@ -105,7 +107,7 @@ def visit(site: Path, photo: Path) -> Iterator[tuple[str, tuple[float, float]]]:
 
 
 def step(tab: Page, profile: str, name: str, act: Callable[[], object]) -> Iterator[tuple[str, tuple[float, float]]]:
-    """Do something and yield the seconds until the masks, the mattes and the previews."""
+    """Do something and yield the seconds until the masks, the draft, the mattes and the previews."""
     tab.evaluate("window.times = {}; window.begun = performance.now()")
     begun = spent(profile)
     act()
@@ -114,7 +116,7 @@ def step(tab: Page, profile: str, name: str, act: Callable[[], object]) -> Itera
     wait(tab, "result")
     time.sleep(1)
     for kind, seconds in tab.evaluate("Object.entries(times).map(([kind, at]) => [kind, (at - begun) / 1000])"):
-        if kind in ("photo", "masks", "mattes", "result"):
+        if kind in ("photo", "masks", "draft", "mattes", "result"):
             yield f"{name}, {kind}", (seconds, used)
 
 
