@@ -142,7 +142,8 @@ class Engine:
         Raises:
             PromptError: The text is empty or too long, or the embedded model does not know the word.
         """
-        return self.store.get((session.token, text), lambda: self.scene(session).find(text))
+        model = self.matting.grounding().name  # another one may take over
+        return self.store.get((session.token, model, text), lambda: self.scene(session).find(text))
 
     def preview(self, token: str, ops: tuple[Op, ...], click: Op) -> Segment | None:
         """Return what a click would give; None if the photo is not in the store or another preview is being made.

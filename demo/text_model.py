@@ -55,7 +55,7 @@ class TextModel:
             return texts("text_model_ready")
         if self.running:
             return texts("text_model_loading", percent=self._percent)
-        return texts("text_model_failed") if self.failed else ""
+        return texts("text_model_failed", count=len(self.engine.known_words)) if self.failed else ""
 
     def _run(self) -> None:
         try:

@@ -51,11 +51,11 @@ class UnknownWord(PromptError):
     """
 
     def __init__(self, word: str, closest: tuple[str, ...]) -> None:
-        self.word, self.closest = word, closest
+        self.word, self.closest = word[:40], closest
         alike = f"; did you mean {', '.join(closest)}?" if closest else ";"
         super().__init__(
-            f"the embedded text model does not know {word!r}{alike} `mam doctor` lists its words, and "
-            "`mam weights get grounding-dino-tiny` gets a text model that reads any phrase."
+            f"the embedded text model does not know {self.word!r} (it reads English){alike} `mam doctor` lists its "
+            "words, and `mam weights get grounding-dino-tiny` gets a text model that reads any phrase."
         )
 
 

@@ -8,6 +8,7 @@ import http.client
 import ipaddress
 import socket
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -46,11 +47,13 @@ def fetch(address: str, max_bytes: int = MAX_BYTES, *, public_only: bool = False
     if address[:5].lower() == "data:":
         return _decode_data_uri(address, max_bytes)
     shown = shorten_address(address)
+    seconds = _SECONDS_FOR_STRANGERS if public_only else _SECONDS
+    end = time.monotonic() + seconds
     sockets: list[socket.socket] = []
     late = threading.Event()
 
-    def connect(*arguments: Any, **options: Any) -> socket.socket:
-        opened = (_connect_to_public if public_only else socket.create_connection)(*arguments, **options)
+    def connect(address: tuple[str, int], timeout: float, source: Any = None) -> socket.socket:
+        opened = _connect_in_time(_resolve(address, public_only), end, source)
         sockets.append(opened.dup())  # TLS takes the socket itself over, which then cannot be shut down here
         if late.is_set():  # `stop` has run without this one
             opened.close()
@@ -63,7 +66,6 @@ def fetch(address: str, max_bytes: int = MAX_BYTES, *, public_only: bool = False
             with contextlib.suppress(OSError):
                 opened.shutdown(socket.SHUT_RDWR)
 
-    seconds = _SECONDS_FOR_STRANGERS if public_only else _SECONDS
     timer = threading.Timer(seconds, stop)
     timer.daemon = True
     timer.start()
@@ -113,17 +115,29 @@ def _decode_data_uri(uri: str, max_bytes: int) -> bytes:
         raise InputError(f"the data URI is not valid base64 ({error}).") from None
 
 
-def _connect_to_public(address: tuple[str, int], *arguments: Any, **options: Any) -> socket.socket:
-    """`socket.create_connection` that connects to the very address that was checked."""
+def _resolve(address: tuple[str, int], public_only: bool) -> list[tuple[str, int]]:
+    """Return the IP addresses and the port of a host, each checked if they have to be public.
+
+    Raises:
+        OSError: the host is not known, or an address or the port is not public.
+    """
     host, port = address
-    if port not in _PUBLIC_PORTS:
+    if public_only and port not in _PUBLIC_PORTS:
         raise OSError(f"port {port} is not one of {_PUBLIC_PORTS}")
-    error: OSError = OSError(f"{host} has no address")
-    for *_, found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        if not _is_public(ipaddress.ip_address(str(found[0]).partition("%")[0])):
-            raise OSError(f"{host} is not a public address")
+    found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    if public_only and not all(_is_public(ipaddress.ip_address(ip.partition("%")[0])) for ip in found):
+        raise OSError(f"{host} is not a public address")
+    return [(ip, port) for ip in dict.fromkeys(found)]
+
+
+def _connect_in_time(addresses: list[tuple[str, int]], end: float, source: Any) -> socket.socket:
+    """Connect to the first address that answers; `end` is the time (monotonic) when none may be tried any more."""
+    error: OSError = OSError("the host has no address")
+    for address in addresses:
+        if time.monotonic() >= end:
+            raise TimeoutError
         try:
-            return socket.create_connection((str(found[0]), port), *arguments, **options)
+            return socket.create_connection(address, end - time.monotonic(), source)
         except OSError as failure:
             error = failure
     raise error

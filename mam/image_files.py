@@ -175,6 +175,8 @@ def _open(content: bytes, what: str, max_pixels: int) -> Image.Image:
             finally:
                 Image.MAX_IMAGE_PIXELS = limit
     except UnidentifiedImageError:
+        if content[4:8] == b"ftyp" and content[8:12] in _HEIF_BRANDS and "HEIF" in Image.OPEN:
+            raise InputError(f"{what} is truncated or damaged; export or download it again.") from None
         if content[4:8] == b"ftyp" and content[8:12] in _HEIF_BRANDS:
             raise InputError(f"{what} is a HEIC image, which needs a decoder: pip install pi-heif") from None
         if content[4:12] in (b"ftypavif", b"ftypavis"):

@@ -66,9 +66,11 @@ class Scene:
     @property
     def nbytes(self) -> int:
         """The most memory that the pixels, the embeddings and the cached crops take, in bytes."""
-        # The size of an array on a GPU is not known here; the embedding is the largest.
-        features = sum(getattr(values, "nbytes", 4 * math.prod(EMBEDDING)) for values in self.whole.features.values())
-        encoded = self.whole.input_image.nbytes + features
+        image, features = self.whole.input_image.nbytes, 0
+        for name, values in self.whole.features.items():
+            # The size of an array on a GPU is not known here; of the encoder's outputs, the embedding is the largest.
+            features += image if name == "image" else getattr(values, "nbytes", 4 * math.prod(EMBEDDING))
+        encoded = image + features
         crops_kept = 0 if self.graphs.policy.crop_margin is None else _CROPS_KEPT
         return self.photo.pixels.nbytes + (1 + crops_kept) * encoded
 

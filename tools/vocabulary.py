@@ -70,7 +70,7 @@ def make_table(folder: Path) -> dict[str, str]:
         visible = [synset for synset in own if synsets[synset][0] in VISIBLE]
         name = name_of.get(visible[0]) if visible else None
         noun = lemma.replace("_", " ")
-        if name is None or noun.count(" ") > 1 or not noun.replace(" ", "").isalpha() or noun in left_out:
+        if name is None or noun.count(" ") > 1 or not noun.replace(" ", "").isalpha() or lemma in left_out:
             continue
         if noun.count(" ") and (table.get(noun.split()[1]) == name or noun.split()[1] not in senses):
             continue

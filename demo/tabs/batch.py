@@ -16,6 +16,7 @@ import numpy as np
 from gradio.components import Component
 from PIL import Image
 
+from demo.canvas.protocol import LIMITS
 from demo.downloads import Downloads, safe_name
 from demo.engine import Engine, read_photo
 from demo.messages import EXPECTED_ERRORS, UNSURE, describe, show_errors, visitor_error
@@ -161,6 +162,7 @@ def add_batch_tab(engine: Engine, downloads: Downloads) -> BatchControls:
                 placeholder=label("describe_hint"),
                 visible=False,
                 max_lines=1,
+                max_length=LIMITS.text_length,
                 elem_id="batch_text",
             )
             form = gr.Radio(ENGLISH.choices(FORMS), value=CUTOUT, label=label("save_as"), elem_id="batch_form")
@@ -232,6 +234,8 @@ class BatchEvents:
             raise visitor_error(texts("describe_first"), texts)
         if not files:
             raise visitor_error(texts("choose_photos"), texts)
+        if rule == TEXT:
+            self.engine.matting.grounding().read(text)  # an unknown word is reported once, not for each photo
         if request.session_hash in self._begun:  # Gradio would drop the second run
             raise visitor_error(texts("batch_begun"), texts)
         self._begun.add(request.session_hash)

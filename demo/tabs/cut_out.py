@@ -160,8 +160,9 @@ class CutOutEvents:
         except EXPECTED_ERRORS as error:
             yield {**reply, "text": describe(error, texts), "error": True}
             return
-        for phrase, name in boxes.readings:
-            gr.Info(texts("read_as", phrase=phrase, name=name), title="")
+        if boxes.readings:
+            phrase, name = boxes.readings[0]
+            gr.Info(texts("read_as", phrase=phrase[:_SHOWN_TEXT], name=name), title="")
         yield {
             **reply,
             "boxes": [

@@ -45,6 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     recipe = RECIPES[arguments.recipe].replace(**{k: getattr(arguments, k) for k in ("steps", "batch", "lr", "seed")})
     if recipe.stage == "matte" and not arguments.sam:
         raise MamError(f"{arguments.recipe} needs --sam, the checkpoints of the SAM that it trains behind.")
+    if recipe.stage == "words" and (arguments.sam or arguments.m2m or arguments.loaders):
+        raise MamError(f"{arguments.recipe} starts from ImageNet weights; leave out --sam, --m2m and --loaders.")
     try:
         from mam.training.run import train_matte, train_segmentation, train_words
     except ModuleNotFoundError as error:

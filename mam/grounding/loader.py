@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mam.grounding.model import Grounding, default_folder, is_complete
@@ -29,6 +30,7 @@ class GroundingLoader:
     folder: str | os.PathLike[str] | None = None
     device: Device = "auto"
     threads: int | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def __call__(self) -> TextModel:
         """Return the model.
@@ -37,7 +39,8 @@ class GroundingLoader:
             GraphError: as for `Grounding.load`, if a folder was named.
         """
         named = self.folder is not None or os.environ.get("MAM_GROUNDING")
-        return self._grounding if named or is_complete(default_folder()) else self._words
+        with self._lock:  # two threads would load the same model twice
+            return self._grounding if named or is_complete(default_folder()) else self._words
 
     def __reduce__(self) -> tuple[Callable[..., GroundingLoader], tuple[Any, ...]]:
         return GroundingLoader, (self.folder, self.device, self.threads)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 MAX_TOKENS = 256
+MAX_LENGTH = 10_000  # characters of a text
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +108,10 @@ def split_phrases(text: str | Sequence[str]) -> tuple[str, ...]:
     Raises:
         PromptError: there is no phrase, or a phrase without letters and digits.
     """
+    if isinstance(text, str) or (isinstance(text, Sequence) and all(isinstance(part, str) for part in text)):
+        length = len(text) if isinstance(text, str) else sum(map(len, text))
+        if length > MAX_LENGTH:
+            raise PromptError(f"the text has {length} characters; at most {MAX_LENGTH} are accepted.")
     if isinstance(text, str):
         phrases = [" ".join(part.lower().split()) for part in re.split(r"[.?]", text)]
         phrases = [phrase for phrase in phrases if phrase]

@@ -12,12 +12,19 @@ from pathlib import Path
 from mam.errors import UnknownWord
 
 _ENDS_NOUN = frozenset(
-    ["in", "on", "at", "of", "with", "without", "from", "under", "over", "above", "below", "behind", "beside", "near"]
-) | {"next", "by", "to", "and", "or", "that", "which", "who", "is", "are", "between", "inside", "around"}
+    ["in", "on", "at", "with", "without", "from", "under", "over", "above", "below", "behind", "beside", "near", "next"]
+) | {"by", "to", "that", "which", "who", "is", "are", "between", "inside", "around", "of", "and", "or"}
 """Words that end the noun which names an object: "the girl in the red sweater", "the dog on the left"."""
+_MAY_END_NOUN = frozenset(
+    ["made", "left", "here", "outside", "during", "against", "into", "across", "like", "for", "as"]
+)
+"""The same after a known noun only; so do participles: "man riding a horse", "woman dressed in red"."""
 _DETERMINERS = frozenset(
     ["a", "an", "the", "this", "these", "those", "my", "your", "his", "her", "its", "our", "their", "some", "any"]
 )
+_NO_PLURALS = frozenset(["glasses"])
+"""Nouns that look like the plural of another one."""
+_LONGEST = 40  # letters of a word that is compared with the names
 
 
 @dataclass(frozen=True)
@@ -43,55 +50,67 @@ class Vocabulary:
         outputs = {name: number for number, name in enumerate(content["outputs"])}
         return cls(names, outputs, nouns | {name: name for name in names})
 
+    def split(self, phrase: str) -> list[str]:
+        """Split a phrase that lists several known nouns: "two cats and a dog", but not "the man with cap and coat"."""
+        parts = [part.strip() for part in re.split(r",|\band\b|\bor\b", phrase)]
+        is_list = not set(_words(phrase)) & (_ENDS_NOUN - {"and", "or", "of"})
+        return parts if is_list and all(self._noun_at_end(_words(part)) for part in parts) else [phrase]
+
     def name_for(self, phrase: str) -> str:
         """Return the name that a phrase in lower case asks for: that of its noun.
 
         Raises:
             UnknownWord: the noun stands for none of the names.
         """
-        words = re.findall(r"[^\W\d_]+", phrase)
         part: list[str] = []
-        first: list[str] = []
-        for word in [*words, "of"]:
-            if word not in _ENDS_NOUN:
+        last: list[str] = []
+        for word in [*_words(phrase), "of"]:
+            noun = self._noun_at_end(part)
+            if word not in _ENDS_NOUN and not (noun and self._may_end_noun(word)):
                 part.append(word)
                 continue
-            for noun in _last_nouns(part):
-                if noun in self.nouns:
-                    return self.nouns[noun]
-            if word != "of":  # "a pair of scissors"
+            if noun is not None:
+                return self.nouns[noun]
+            part, last = [], part or last
+            if word != "of":  # "a slice of pizza"
                 break
-            part, first = [], first or part
-        part = [word for word in first or part if word not in _DETERMINERS]
-        raise UnknownWord(" ".join(part) or phrase, tuple(self.closest(part)))
+        unknown = " ".join(word for word in last if word not in _DETERMINERS) or phrase
+        raise UnknownWord(unknown, tuple(self.closest(unknown)))
+
+    def _noun_at_end(self, words: list[str]) -> str | None:
+        """Return the known noun at the end of some words, the longest one."""
+        ends = (" ".join(words[-length:]) for length in (2, 1) if len(words) >= length)
+        return next((noun for end in ends for noun in _singulars(end) if noun in self.nouns), None)
+
+    def _may_end_noun(self, word: str) -> bool:
+        is_participle = word.endswith("ing") or (word.endswith("ed") and len(word) > 4)
+        return word in _MAY_END_NOUN or (is_participle and word not in self.nouns)
 
     def is_exact(self, phrase: str, name: str) -> bool:
         """Return whether a phrase is a name, but for an article and the plural."""
-        words = [word for word in re.findall(r"[^\W\d_]+", phrase) if word not in _DETERMINERS]
+        words = [word for word in _words(phrase) if word not in _DETERMINERS]
         return name in _singulars(" ".join(words))
 
-    def closest(self, words: list[str], most: int = 5) -> list[str]:
-        """Return known nouns that are spelt like one of the words, best first."""
+    def closest(self, words: str, most: int = 3) -> list[str]:
+        """Return names that are spelt like some words or like the last of them, best first."""
         found = [
-            noun
-            for word in reversed(words)
-            if len(word) > 2
-            for noun in difflib.get_close_matches(word, self.nouns, most, 0.75)
+            name
+            for word in dict.fromkeys((words, words.split()[-1]))
+            for name in difflib.get_close_matches(word[:_LONGEST], self.names, most, 0.75)
+            if name[0] == word[0]
         ]
         return list(dict.fromkeys(found))[:most]
 
 
-def _last_nouns(words: list[str]) -> Iterator[str]:
-    """Yield what may be the noun at the end of some words, the longest first, in all forms of its singular."""
-    while len(words) > 1 and words[-1].endswith("ing"):  # "a dog running"
-        words = words[:-1]
-    for length in (2, 1):
-        if len(words) >= length:
-            yield from _singulars(" ".join(words[-length:]))
+def _words(phrase: str) -> list[str]:
+    """Return the words of a phrase, without the endings of possessives."""
+    return re.findall(r"[^\W\d_]+", re.sub(r"['\u2019]s?\b", "", phrase))
 
 
 def _singulars(noun: str) -> Iterator[str]:
     yield noun
+    if noun in _NO_PLURALS:
+        return
     for plural, singular in (("ies", "y"), ("ves", "fe"), ("ves", "f"), ("es", ""), ("s", "")):
         if noun.endswith(plural):
             yield noun.removesuffix(plural) + singular

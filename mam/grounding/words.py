@@ -46,6 +46,9 @@ class Words:
     provider = providers.CPU
     note = ""
 
+    def __reduce__(self) -> tuple[type[Words], tuple[Path, int | None]]:
+        return Words, (self.folder, self.threads)
+
     @functools.cached_property
     def vocabulary(self) -> Vocabulary:
         """The names, and the nouns that stand for them.
@@ -77,7 +80,7 @@ class Words:
         """
         phrases = split_phrases(text)
         require_latin(phrases)
-        return {phrase: self.vocabulary.name_for(phrase) for phrase in phrases}
+        return {part: self.vocabulary.name_for(part) for phrase in phrases for part in self.vocabulary.split(phrase)}
 
     def find(
         self,

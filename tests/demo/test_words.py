@@ -31,7 +31,7 @@ def test_a_name_is_typed_and_the_object_is_cut_out(visitor) -> None:
     text.fill("the ginger cat")
     text.press("Enter")
     expect(boxes.first).to_have_text(re.compile(r"cat 0\.\d\d|cat 1\.00"), timeout=60_000)
-    expect(visitor.tab.get_by_test_id("toast-body")).to_contain_text("“the ginger cat” was searched as “cat”.")
+    expect(visitor.tab.get_by_test_id("toast-body")).to_contain_text("Searched for “cat” instead of “the ginger cat”.")
     visitor.wait_for_answer("found")
     alpha = visitor.alpha()
     assert is_on(alpha, 790, 400) and not is_on(alpha, 100, 100)
@@ -48,7 +48,7 @@ def test_what_is_not_there_or_unknown_is_said(visitor) -> None:
     expect(visitor.message).to_contain_text("“bus” was not found", timeout=60_000)
     visitor.text.fill("a dogg")
     visitor.text.press("Enter")
-    expect(visitor.message).to_contain_text("does not know the word “dogg”", timeout=60_000)
+    expect(visitor.message).to_contain_text("“dogg” is not one of the known words", timeout=60_000)
     expect(visitor.message).to_contain_text("Did you mean")
 
 

@@ -5,7 +5,7 @@ import { MODEL } from './model.js';
 import { THREADS, bool, floats, integers, openSession, run } from './onnx.js';
 
 const CACHE = `mam-model ${new URL('.', import.meta.url).pathname}`; // the service worker keeps it when the page changes
-const WARM_SIDE = 32;
+const WARM_SIDE = 32, STOPPED = 'the worker of the matte has stopped';
 
 // Downloads and opens everything. `onProgress` is called with bytes received and all bytes.
 export async function loadGraphs(onProgress) {
@@ -78,9 +78,12 @@ async function download(address, bytes, onProgress) { // from the cache after th
 class MatteWorker {
   static async open(binary, model) {
     const opened = new MatteWorker();
-    Object.assign(opened, { worker: new Worker(new URL('matte_worker.js', import.meta.url), { type: 'module' }), calls: new Map(), number: 0 });
+    Object.assign(opened, { worker: new Worker(new URL('matte_worker.js', import.meta.url), { type: 'module' }), calls: new Map(), number: 0, hasStopped: false });
     opened.worker.onmessage = ({ data }) => opened.answer(data);
-    opened.worker.onerror = () => { for (const id of opened.calls.keys()) opened.answer({ id, error: 'the worker of the matte has stopped', isBroken: true }); };
+    opened.worker.onerror = () => {
+      opened.hasStopped = true;
+      for (const id of [...opened.calls.keys()]) opened.answer({ id, error: STOPPED, isBroken: true });
+    };
     opened.inputNames = await opened.call({ binary: await binary, model: await model });
     return opened;
   }
@@ -90,6 +93,7 @@ class MatteWorker {
   }
 
   call(message) {
+    if (this.hasStopped) return Promise.reject(new WebAssembly.RuntimeError(STOPPED));
     this.number += 1;
     this.worker.postMessage({ ...message, id: this.number });
     return new Promise((resolve, reject) => { this.calls.set(this.number, { resolve, reject }); });
@@ -146,7 +150,7 @@ class Graphs {
     return [
       async () => { features = await this.encode(image); },
       async () => features && this.decode(features, { coords: [[0, 0]], labels: [-1], maskInput: logits, hasMask: 0 }),
-      async () => features && this.matte(image, features, logits, frame, false),
+      async () => features && { matte: this.matte(image, features, logits, frame, false) }, // not awaited: another worker computes it
     ];
   }
 }

@@ -22,7 +22,7 @@ const SLOW = 300; // ms; previews under the pointer that take longer would delay
 let loading = null, graphs = null, mostPixels = 0, session = null;
 let side = Infinity; // of the previews
 let token = 0, opened = 0, newer = 0, waiting = 0, previewTime = 0, background = null; // newer: photos and prompts that wait
-let queue = Promise.resolve(), refining = Promise.resolve(), newest = null, finished = null; // prompts: the last one that was handled, the last one that has its mattes
+let queue = Promise.resolve(), refining = Promise.resolve(), newest = null, finished = null, missed = null; // prompts: the last one that was handled, that has its mattes, that was left for a newer photo
 
 onmessage = ({ data }) => {
   if (data.kind === 'open') data.token = String(token = opened += 1); // what is about an older photo is skipped
@@ -51,7 +51,11 @@ const handlers = {
   },
 
   async prompt(message) {
-    if (!session || message.token !== session.token || session.token !== String(token)) return;
+    if (!session || message.token !== session.token) return;
+    if (session.token !== String(token)) { // another photo is being opened
+      missed = message;
+      return;
+    }
     await session.encode();
     const masks = await session.answerWithMasks(message);
     newest = message;
@@ -90,12 +94,19 @@ const handlers = {
 function started(loaded) {
   graphs = loaded;
   postMessage({ kind: 'ready', threads: graphs.threads });
-  for (const step of graphs.warmUp()) queue = queue.then(() => (waiting || session ? null : step())).catch((error) => console.warn(error));
+  const failed = (error) => report(error, { kind: 'warm-up' });
+  for (const step of graphs.warmUp()) {
+    queue = queue.then(() => (waiting || session ? null : step())).then((started) => { if (started && started.matte) started.matte.catch(failed); }).catch(failed);
+  }
 }
 
 // Answers a prompt with mattes, then with previews, unless a newer photo or prompt has made them useless.
 async function finish(message) {
-  const isCurrent = () => message === newest && !newer && message.token === session.token;
+  const isCurrent = () => {
+    const isNewest = message === newest && message.token === session.token;
+    if (isNewest && newer) missed = message;
+    return isNewest && !newer;
+  };
   if (!isCurrent()) return;
   const reply = await session.answer(message);
   if (!isCurrent()) return;
@@ -116,12 +127,17 @@ function report(error, { id, kind, token: own }) {
   const isExpected = error instanceof PhotoError;
   if (!isExpected) console.warn(error);
   if (error instanceof WebAssembly.RuntimeError) postMessage({ kind: 'broken', text: text('stopped') }); // onnxruntime cannot be used again
+  if (kind === 'warm-up') return undefined; // a photo may still work, and reports its own problems
+  if (kind === 'prompt' && session && own !== session.token) return undefined; // of an older photo
   if (id !== undefined) return postMessage({ kind: 'answer', id, value: null, error: text('failed') });
   if (kind === 'background') return postMessage({ kind: 'problem', text: isExpected ? error.message : text('failed') });
   if (kind === 'start') return postMessage({ kind: 'broken', text: text('no_model') });
   const words = isExpected ? error.message : text(graphs ? 'failed' : 'no_model');
   if (kind === 'open' && own !== String(token)) return undefined; // a newer photo is being opened
-  if (kind === 'open' && session) token = Number(session.token); // the photo that is open stays
-  const reply = session ? { kind: 'failure', text: words } : { kind: 'no_photo', text: words, error: true };
-  return postMessage({ kind: 'reply', reply });
+  postMessage({ kind: 'reply', reply: session ? { kind: 'failure', text: words } : { kind: 'no_photo', text: words, error: true } });
+  if (kind !== 'open' || !session) return undefined;
+  token = Number(session.token); // the photo that is open stays
+  if (missed && missed.token === session.token) onmessage({ data: missed });
+  missed = null;
+  return undefined;
 }

@@ -1,7 +1,10 @@
 """The words that the embedded text model knows: nouns in phrases, synonyms, plurals, refusals."""
 
 import json
+import pickle
+import time
 
+import numpy as np
 import pytest
 
 from mam import PromptError
@@ -71,3 +74,39 @@ def test_the_table_is_small_and_leads_to_names_of_the_network() -> None:
     assert set(content["names"]) < set(content["outputs"]) and len(content["outputs"]) == 80
     assert set(content["nouns"]) <= set(content["outputs"])
     assert "person" in content["names"] and "scissors" not in content["names"]  # 0 of 7 cases in cross-validation
+
+
+@pytest.mark.parametrize(
+    ("phrase", "names"),
+    [
+        ("woman wearing pink", ["person"]),
+        ("man riding a horse", ["person"]),
+        ("a man wearing glasses", ["person"]),
+        ("the man dressed in red", ["person"]),
+        ("chair made of wood", ["chair"]),
+        ("the king", ["person"]),
+        ("the sleeping cat", ["cat"]),
+        ("the left dog", ["dog"]),
+        ("men's bicycle", ["bicycle"]),
+        ("two cats and a dog", ["cat", "dog"]),
+        ("cat, dog or horse", ["cat", "dog", "horse"]),
+        ("the person with a dog and a cat", ["person"]),
+    ],
+)
+def test_the_subject_of_a_phrase_is_searched(words, phrase, names) -> None:
+    assert list(words.read(phrase).values()) == names
+
+
+def test_long_texts_are_refused_or_read_at_once(words) -> None:
+    with pytest.raises(PromptError, match="11000 characters"):
+        words.read("a" * 11_000)
+    begun = time.process_time()
+    with pytest.raises(UnknownWord) as caught:
+        words.read("blorp " * 1600)
+    assert time.process_time() - begun < 1 and len(str(caught.value)) < 300
+
+
+def test_a_model_that_has_searched_can_be_pickled(words) -> None:
+    words.find(np.zeros((64, 64, 3), np.uint8), "dog")
+    again = pickle.loads(pickle.dumps(words))
+    assert again == words and again.read("dog") == {"dog": "dog"}
