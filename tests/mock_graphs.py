@@ -58,7 +58,12 @@ class MockGraphs:
 class MockGrounding:
     """Stands for `mam.grounding.Grounding`: finds "left", "right" and "both", each with a fixed score."""
 
+    name = "mock"
     known_words = ()
+
+    def read(self, text: str) -> dict[str, str]:
+        """Any text can be searched."""
+        return {text: text}
 
     def find(self, pixels: np.ndarray, text: str, **thresholds: float) -> FoundBoxes:
         """Halves of the image."""

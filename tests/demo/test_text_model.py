@@ -54,7 +54,7 @@ def test_a_visitor_gets_the_text_model_and_words_work(browser, nothing_there) ->
         tab.screenshot(path=f"{folder}/text_model_offer.png")
     get.click()
     expect(tab.locator("#text_model")).to_contain_text("Getting the text model")
-    expect(tab.locator("#text_model")).to_contain_text("is ready", timeout=120_000)
+    expect(tab.locator("#text_model")).to_contain_text("Any English phrase", timeout=120_000)
     expect(get).to_be_hidden()
     expect(visitor.text).to_have_attribute("placeholder", ENGLISH("describe_hint"))
     if folder:
@@ -145,7 +145,8 @@ def test_failures_are_reported_and_can_be_repeated(nothing_there, capsys) -> Non
         text_model = TextModel(engine, prepare=failing)
         text_model.start()
         wait_until_done(text_model)
-        assert text_model.failed and text_model.status(ENGLISH) == ENGLISH("text_model_failed")
+        failed = ENGLISH("text_model_failed", count=len(engine.known_words))
+        assert text_model.failed and text_model.status(ENGLISH) == failed
     assert "could not be prepared: the disk is full" in capsys.readouterr().out
     text_model._prepare = preparation.prepare
     text_model.start()

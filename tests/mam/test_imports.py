@@ -32,6 +32,7 @@ REFERENCES = {
     ("tools/ray_speed.py", "mam"): "the command that it compares with",
     ("tools/record.py", "demo"): "its example photographs",
     ("tools/record.py", "docs"): "writes the recordings",
+    ("tools/site_speed.py", "demo"): "its example photographs",
     ("tools/speed.py", "demo"): "its example photographs",
     ("tools/stages.py", "demo"): "its example photographs",
 }

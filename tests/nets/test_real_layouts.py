@@ -151,7 +151,7 @@ def test_mobile_sams_file_loads_with_the_mask_to_matte_of_tiny(folder) -> None:
     model = checkpoint.load(variant, folder / "mobile_sam.pt", BUNDLE / "tiny_m2m.pt")
     assert_filled(model.sam, sam.state_dict())
     assert not model.m2m.uses_embeddings
-    with pytest.raises(WeightsError, match=r"was trained as tiny; asked for vit_b"):
+    with pytest.raises(WeightsError, match=r"was trained as tiny; vit_b was requested"):
         checkpoint.load_m2m(VIT_B, BUNDLE / "tiny_m2m.pt")
     with pytest.raises(WeightsError, match=r"It seems to hold a MobileSAM"):
         checkpoint.load_sam(VIT_B, folder / "mobile_sam.pt")

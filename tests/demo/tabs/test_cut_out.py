@@ -144,10 +144,10 @@ def test_a_box_found_by_text_replaces_earlier_prompts(visitor) -> None:
     assert is_on(alpha, 100, 200) and not is_on(alpha, 500, 100)
 
 
-def test_text_that_is_not_found_is_reported_with_the_best_score(visitor) -> None:
+def test_text_that_is_not_found_is_reported(visitor) -> None:
     visitor.text.fill("a submarine")
     visitor.text.press("Enter")
-    expect(visitor.message).to_contain_text("nothing found for 'a submarine.' (best score 0.12)")
+    expect(visitor.message).to_contain_text("“a submarine” was not found")
     expect(visitor.tab.locator("#canvas .text-boxes button")).to_have_count(0)
     assert visitor.tab.locator("#canvas .stage").get_attribute("aria-busy") == "false"
 

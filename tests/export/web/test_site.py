@@ -298,7 +298,7 @@ def test_two_sites_share_an_origin(browser, site, tmp_path) -> None:
 def test_an_example_opens_in_the_visitors_language(browser, address) -> None:
     context = browser.new_context(locale="de-DE", viewport={"width": 390, "height": 844})
     visitor = SiteVisitor(context.new_page(), address)
-    expect(visitor.tab.get_by_text("kein Foto verlässt dein Gerät")).to_be_visible(timeout=60_000)
+    expect(visitor.tab.get_by_text("kein Foto verlässt das Gerät")).to_be_visible(timeout=60_000)
     visitor.tab.locator("#canvas [data-example=redpanda]").click()  # before the model is there
     visitor.wait_for_answer("gefunden")
     assert visitor.problems == [] and visitor.outside == []
