@@ -27,7 +27,7 @@ from demo.first_use import BETTER, FirstUse, add_first_use, may_use
 from demo.tabs.batch import add_batch_tab
 from demo.tabs.cut_out import add_cut_out_tab
 from demo.tabs.style import backgrounds_css
-from demo.text_model import TextModel
+from demo.text_model import TextModelDownload
 from demo.texts import ENGLISH, Texts, i18n, label
 from mam import GraphError, MamError, Matting
 from mam.cli.values import parse_device, parse_positive
@@ -91,9 +91,9 @@ def build_demo(matting: Matting, first_use: FirstUse | None = None, text_model: 
             downloaded, "get" downloads it at once, and "none" does neither.
     """
     engine, downloads = Engine(matting), Downloads()
-    words = TextModel(engine, text_model != "none")
+    download = TextModelDownload(engine, text_model != "none")
     if text_model == "get":
-        words.start()
+        download.start()
     with gr.Blocks(title=TITLE, delete_cache=(1800, 1800), analytics_enabled=False) as demo:
         with gr.Row(elem_id="header"):
             gr.Markdown(f"# {TITLE}")
@@ -102,7 +102,7 @@ def build_demo(matting: Matting, first_use: FirstUse | None = None, text_model: 
                 add_first_use(demo, first_use)
                 first_use.start(engine)
         with gr.Tab(label("tab_cut_out")):
-            result = add_cut_out_tab(demo, engine, downloads, words)
+            result = add_cut_out_tab(demo, engine, downloads, download)
         with gr.Tab(label("tab_batch")):
             batch = add_batch_tab(engine, downloads)
         add_api(engine, downloads)

@@ -21,7 +21,7 @@ _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 _log = logging.getLogger(__name__)
 
 
-class TextModel:
+class TextModelDownload:
     """Preparation of the text model, once for all visitors; the page shows how far it is.
 
     Attributes:
@@ -91,7 +91,7 @@ def text_field(engine: Engine, texts: Texts) -> dict[str, Any]:
     return {"visible": engine.can_find, "placeholder": hint}
 
 
-def add_text_model(page: gr.Blocks, text_model: TextModel, description: gr.Textbox) -> None:
+def add_text_model(page: gr.Blocks, text_model: TextModelDownload, description: gr.Textbox) -> None:
     """Lay out a button that gets the text model, and its progress, below the field for texts.
 
     Args:

@@ -34,7 +34,7 @@ from demo.engine import Engine
 from demo.messages import EXPECTED_ERRORS, UNSURE, describe
 from demo.session import Op, SceneObject, Session, has_foreground
 from demo.tabs.result import ResultEvents, add_result, guidance
-from demo.text_model import TextModel, add_text_model, text_field
+from demo.text_model import TextModelDownload, add_text_model, text_field
 from demo.texts import ENGLISH, Texts, label
 from demo.uploads import uploaded_file
 from mam import Guidance, MamError, Matte, NothingFound, PromptError
@@ -50,7 +50,7 @@ _LAST = {"trigger_mode": "always_last"}
 
 
 def add_cut_out_tab(
-    page: gr.Blocks, engine: Engine, downloads: Downloads, text_model: TextModel | None = None
+    page: gr.Blocks, engine: Engine, downloads: Downloads, text_model: TextModelDownload | None = None
 ) -> ResultEvents:
     """Lay out the tab inside an open page and connect its events; returns those of the result.
 
@@ -74,7 +74,7 @@ def add_cut_out_tab(
                 max_length=LIMITS.text_length,
                 **text_field(engine, ENGLISH),
             )
-            gr.HTML(known_words(engine), visible=bool(engine.known_words), elem_id="words")
+            gr.HTML(word_suggestions(engine), visible=bool(engine.known_words), elem_id="words")
             if text_model is not None:
                 add_text_model(page, text_model, description)
         with gr.Column(scale=2, min_width=320, elem_id="result", elem_classes="with-photo"):
@@ -96,7 +96,7 @@ def add_cut_out_tab(
     return result
 
 
-def known_words(engine: Engine) -> str:
+def word_suggestions(engine: Engine) -> str:
     """Return the words that the field for texts suggests while a visitor types, as an HTML list for `app`'s script."""
     options = "".join(f"<option>{html.escape(word)}</option>" for word in engine.known_words)
     return f'<datalist id="known_words">{options}</datalist>'

@@ -61,16 +61,26 @@ class Pointed:
     chance: float
 
 
+def read_names(root: Path) -> dict[str, dict[str, str]]:
+    """Read `coco_labels.json` of a folder: for each photograph ("coco/ID"), the name of each value of its label map.
+
+    Raises:
+        MamError: it is missing or broken.
+    """
+    try:
+        names: dict[str, dict[str, str]] = json.loads((root / LABELS).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise MamError(f"{root} has no {LABELS} with the names of objects ({error}).") from None
+    return names
+
+
 def read_named(root: Path) -> list[Named]:
     """Read the categories of all images of a folder that cover at least 2% of their image.
 
     Raises:
         MamError: the names or the images are missing.
     """
-    try:
-        names = json.loads((root / LABELS).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise MamError(f"{root} has no {LABELS} with the names of objects ({error}).") from None
+    names = read_names(root)
     found = []
     for key, labels in sorted(names.items()):
         image, truth = root / "photos" / f"{key}.jpg", root / "photos" / f"{key}.png"

@@ -6,7 +6,6 @@ DATA/photos/coco/ID.jpg     with ID.png, its label map; other sources as in `SOU
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +17,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from mam.errors import MamError
+from mam.evaluation.pointing import read_names
 from mam.grounding.words import prepare_image
 from mam.nets.tiny.words import Classifier, WordHead
 
-LABELS = "coco_labels.json"
 SOURCES = {"ccp": ("person", 6), "feral_cat": ("cat", 5)}
 """Sources with objects of one name. One of so many photographs is used, so that they do not outweigh coco."""
 VIEWS = ((640, False), (640, True), (448, False))
@@ -62,10 +60,7 @@ def read_named_photos(root: Path, names: Sequence[str]) -> list[NamedPhoto]:
     Raises:
         MamError: the names are missing.
     """
-    try:
-        labels = json.loads((root / LABELS).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise MamError(f"{root} has no {LABELS} with the names of objects ({error}).") from None
+    labels = read_names(root)
     number = {name: k for k, name in enumerate(names, 1)}
     photos = [
         NamedPhoto(

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from demo import app
 from demo.engine import Engine
 from demo.tabs.batch import TEXT, available_rules
-from demo.text_model import TextModel
+from demo.text_model import TextModelDownload
 from demo.texts import ENGLISH, load_tables
 from mam import Matting, WeightsError
 from mam.grounding import preparation
@@ -36,7 +36,7 @@ def nothing_there(grounding_mirror, grounding_skeleton, tmp_path, monkeypatch):
         yield
 
 
-def wait_until_done(text_model: TextModel) -> None:
+def wait_until_done(text_model: TextModelDownload) -> None:
     while text_model.running:
         time.sleep(0.05)
 
@@ -80,7 +80,7 @@ def test_a_visitor_gets_the_text_model_and_words_work(browser, nothing_there) ->
 def test_the_owner_has_it_downloaded_at_once(nothing_there, capsys) -> None:
     engine = Engine(Matting.load(device="cpu"))
     assert engine.can_find and engine.known_words and not engine.reads_phrases
-    text_model = TextModel(engine)
+    text_model = TextModelDownload(engine)
     text_model.start()
     text_model.start()  # another visitor
     wait_until_done(text_model)
@@ -88,7 +88,7 @@ def test_the_owner_has_it_downloaded_at_once(nothing_there, capsys) -> None:
     printed = capsys.readouterr().out
     assert printed.count(f"Downloading {NAME}.safetensors: 100%") == 1
     assert f"Text prompts by the model in {graphs_folder(NAME)}" in printed
-    assert not TextModel(engine).offered
+    assert not TextModelDownload(engine).offered
 
 
 def test_a_space_gets_it_from_the_hub(nothing_there, grounding_mirror, tmp_path, monkeypatch) -> None:
@@ -126,9 +126,9 @@ def test_a_space_contains_it(nothing_there, grounding_folder, monkeypatch, capsy
 
 def test_without_permission_nothing_is_offered(nothing_there, monkeypatch) -> None:
     engine = Engine(Matting.load(device="cpu"))
-    assert not TextModel(engine, may_download=False).offered
+    assert not TextModelDownload(engine, may_download=False).offered
     monkeypatch.setenv("MAM_OFFLINE", "1")
-    offline = TextModel(engine)
+    offline = TextModelDownload(engine)
     offline.start()
     assert not offline.offered and not offline.running and offline.status(ENGLISH) == ""
 
@@ -142,7 +142,7 @@ def test_failures_are_reported_and_can_be_repeated(nothing_there, capsys) -> Non
 
     engine = Engine(Matting.load(device="cpu"))
     for failing in (disk_full, defect):
-        text_model = TextModel(engine, prepare=failing)
+        text_model = TextModelDownload(engine, prepare=failing)
         text_model.start()
         wait_until_done(text_model)
         failed = ENGLISH("text_model_failed", count=len(engine.known_words))
