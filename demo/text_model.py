@@ -22,10 +22,10 @@ _log = logging.getLogger(__name__)
 
 
 class TextModelDownload:
-    """Preparation of the text model, once for all visitors; the page shows how far it is.
+    """The download and conversion of the text model, once for all visitors; the page shows its progress.
 
     Attributes:
-        offered: The server may prepare it, and needs to.
+        offered: The model is missing, and the server may download it.
         running: It is being prepared.
         failed: The last attempt failed; another one may be started.
 

@@ -139,7 +139,7 @@ class Scene:
         """
         if text is not None:
             if box is not None:
-                raise PromptError("both text and a box were given; the text is used instead of a box: choose one.")
+                raise PromptError("both text and a box were given; text replaces a box, so give only one of them.")
             found = self.find(text)
             if not found:
                 return NothingFound(found.best_score, found.text)

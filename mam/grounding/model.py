@@ -82,7 +82,7 @@ class Grounding:
         return cls(metadata["mam_variant"], folder, provider, note, Canvas.from_metadata(metadata), session, tokenizer)
 
     def read(self, text: str | Sequence[str]) -> dict[str, str]:
-        """Return the phrases of a text, each with itself: all of it is read.
+        """Return each phrase of a text, mapped to itself: this model searches for whole phrases.
 
         Raises:
             PromptError: as for `find`.

@@ -29,7 +29,7 @@ _LONGEST = 40  # letters of a word that is compared with the names
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What can be named.
+    """The names, and the nouns that stand for them.
 
     Attributes:
         names: those that the model finds.
@@ -52,7 +52,7 @@ class Vocabulary:
 
     def split(self, phrase: str) -> list[str]:
         """Split a phrase that lists several known nouns: "two cats and a dog", but not "the man with cap and coat"."""
-        parts = [part.strip() for part in re.split(r",|\band\b|\bor\b", phrase)]
+        parts = [part.strip() for part in re.split(r"[,;]|\band\b|\bor\b", phrase)]
         is_list = not set(_words(phrase)) & (_ENDS_NOUN - {"and", "or", "of"})
         return parts if is_list and all(self._noun_at_end(_words(part)) for part in parts) else [phrase]
 

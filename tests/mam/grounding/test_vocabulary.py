@@ -90,6 +90,7 @@ def test_the_table_is_small_and_leads_to_names_of_the_network() -> None:
         ("men's bicycle", ["bicycle"]),
         ("two cats and a dog", ["cat", "dog"]),
         ("cat, dog or horse", ["cat", "dog", "horse"]),
+        ("cat; dog", ["cat", "dog"]),
         ("the person with a dog and a cat", ["person"]),
     ],
 )
