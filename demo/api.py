@@ -16,8 +16,8 @@ from demo.messages import show_errors, visitor_error
 from demo.uploads import uploaded_file
 from mam import Matte, Prompt
 from mam.errors import UnknownWord
-from mam.fetch import fetch, is_address
 from mam.images import open_photo
+from mam.images.fetch import fetch, is_address
 
 _MODEL = {"concurrency_id": "api", "concurrency_limit": 2}  # not the canvas's: addresses may answer slowly
 

@@ -31,10 +31,10 @@ from demo.text_model import TextModelDownload
 from demo.texts import ENGLISH, Texts, i18n, label
 from mam import GraphError, MamError, Matting
 from mam.cli.values import parse_device, parse_positive
-from mam.folders import BUNDLE, find_model, is_ready
-from mam.grounding import GroundingLoader
-from mam.providers import PROVIDERS
-from mam.variants import VARIANTS
+from mam.model.folders import BUNDLE, find_model, is_ready
+from mam.model.providers import PROVIDERS
+from mam.model.variants import VARIANTS
+from mam.text import GroundingLoader
 
 TITLE = "Matting Anything"
 AUTO = "auto"

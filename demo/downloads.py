@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mam.writing import write_image
+from mam.images.encode import write_image
 
 _LONGEST = 200  # bytes of a file name; numbers may still be added
 _RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{kind}{n}" for kind in ("COM", "LPT") for n in range(1, 10))}  # on Windows

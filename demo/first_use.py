@@ -13,7 +13,7 @@ import gradio as gr
 from demo.engine import Engine
 from demo.texts import Texts
 from mam import MamError, Matting, weights
-from mam.folders import SKELETONS, find_model, is_ready, required_checkpoints
+from mam.model.folders import SKELETONS, find_model, is_ready, required_checkpoints
 
 BETTER = "mobile_sam"
 """The model that takes over where none was chosen: it is small enough to be downloaded without a question."""

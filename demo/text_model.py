@@ -13,7 +13,7 @@ import gradio as gr
 from demo.engine import Engine
 from demo.texts import Texts, label
 from mam import MamError, weights
-from mam.grounding.preparation import FILE, prepare
+from mam.text.preparation import FILE, prepare
 
 Prepare = Callable[[Callable[[str], weights.Progress | None]], Path]
 

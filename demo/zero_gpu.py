@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from mam.providers import Device
-from mam.runtime import OnnxGraphs, load_graphs, to_numpy
+from mam.model.providers import Device
+from mam.model.runtime import OnnxGraphs, load_graphs, to_numpy
 
 _SECONDS = 20  # of GPU time that one call asks for at most
 
@@ -25,7 +25,7 @@ def is_zero_gpu() -> bool:
 
 
 class ZeroGpuGraphs:
-    """A `mam.runtime.Graphs` that runs every call where the GPU is.
+    """A `mam.model.runtime.Graphs` that runs every call where the GPU is.
 
     Args:
         folder: Of exported graphs.
@@ -42,15 +42,15 @@ class ZeroGpuGraphs:
         self._run = spaces.GPU(duration=_SECONDS)(_run_step)
 
     def encode(self, *values: Any) -> dict[str, np.ndarray]:
-        """As `mam.runtime.Graphs.encode`."""
+        """As `mam.model.runtime.Graphs.encode`."""
         return self._run(self.folder, self._device, "encode", values)
 
     def decode(self, *values: Any) -> tuple[np.ndarray, np.ndarray]:
-        """As `mam.runtime.Graphs.decode`."""
+        """As `mam.model.runtime.Graphs.decode`."""
         return self._run(self.folder, self._device, "decode", values)
 
     def matte(self, *values: Any) -> np.ndarray:
-        """As `mam.runtime.Graphs.matte`."""
+        """As `mam.model.runtime.Graphs.matte`."""
         return self._run(self.folder, self._device, "matte", values)
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from mam.cli.values import parse_device
 from mam.errors import MamError
-from mam.grounding import NAME as TEXT_MODEL
-from mam.providers import PROVIDERS
-from mam.variants import VARIANTS
+from mam.model.providers import PROVIDERS
+from mam.model.variants import VARIANTS
+from mam.text import NAME as TEXT_MODEL
 
 if TYPE_CHECKING:
     from mam.nets.mam import MattingAnything
@@ -191,7 +191,7 @@ def _check_parity(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from export.parity import compare, summary
-    from mam.runtime import load_graphs
+    from mam.model.runtime import load_graphs
 
     model, _ = _load_model(arguments)
     rows = list(tqdm(compare(model, load_graphs(arguments.graphs, "cpu"), arguments.images), unit="comparison"))
@@ -222,7 +222,7 @@ def add_flavour(commands: Any) -> None:
 def run_flavour(arguments: argparse.Namespace) -> int:
     """Convert a set of graphs to another precision; prints each file with its size."""
     from export.precision import convert_graphs
-    from mam.folders import find_graphs
+    from mam.model.folders import find_graphs
 
     folder = find_graphs(arguments.graphs)
     convert_graphs(folder, arguments.precision, arguments.out, arguments.images, on_file=_print_size)
@@ -249,8 +249,8 @@ def run_bench(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from export.bench import bench, table
-    from mam.contract import GRAPHS
-    from mam.folders import find_graphs
+    from mam.model.contract import GRAPHS
+    from mam.model.folders import find_graphs
 
     folders = [find_graphs(graphs) for graphs in arguments.graphs]
     costs = bench(folders, arguments.images, arguments.device, arguments.threads)
@@ -296,7 +296,7 @@ def add_grounding(commands: Any) -> None:
 def run_grounding(arguments: argparse.Namespace) -> int:
     """Export the text model, downloading it first if needed; prints each file with its size."""
     from export.grounding import Source, write_grounding
-    from mam.weights import graphs_folder
+    from mam.model.folders import graphs_folder
 
     name = f"grounding-dino-{arguments.model}"
     source = Source.in_folder(arguments.source) if arguments.source else Source.download(name)
@@ -309,14 +309,16 @@ def add_words(commands: Any) -> None:
     """Add the command `words`."""
     words = commands.add_parser("words", help="write words.onnx, the embedded text model")
     words.set_defaults(run=run_words)
-    words.add_argument("--head", type=Path, help="from `mam train tiny-words`; default: the embedded one")
+    words.add_argument(
+        "--head", type=Path, help="from `python -m training train tiny-words`; default: the embedded one"
+    )
     words.add_argument("--out", type=Path, required=True, help="folder for words.onnx")
 
 
 def run_words(arguments: argparse.Namespace) -> int:
     """Export the embedded text model; prints the file with its size."""
     from export.words import HEAD, export_words
-    from mam.folders import BUNDLE
+    from mam.model.folders import BUNDLE
 
     _print_size(export_words(arguments.head or BUNDLE / HEAD, arguments.out))
     return 0
@@ -335,7 +337,7 @@ def add_triton(commands: Any) -> None:
 def run_triton(arguments: argparse.Namespace) -> int:
     """Write the repository; prints each graph with its size."""
     from export.triton import write_repository
-    from mam.folders import find_graphs
+    from mam.model.folders import find_graphs
 
     write_repository(find_graphs(arguments.graphs), arguments.out, on_file=_print_size)
     return 0
@@ -352,7 +354,7 @@ def add_web(commands: Any) -> None:
 def run_web(arguments: argparse.Namespace) -> int:
     """Write the site; prints the sizes of its files and how to serve it."""
     from export.web.build import build_site, table
-    from mam.folders import find_graphs
+    from mam.model.folders import find_graphs
 
     print(table(build_site(find_graphs(arguments.graphs), arguments.out)))
     print(f"serve it: python -m http.server -d {arguments.out} 8000")

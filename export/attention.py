@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mam.nets.sam import segment_anything_modeling
+from mam.nets.segment_anything import segment_anything_modeling
 
 OPERATOR = "com.microsoft::MultiHeadAttention"
 

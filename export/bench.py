@@ -19,10 +19,10 @@ import onnxruntime as ort
 
 from export.feeds import Feed, record_feeds
 from export.precision import graph_bytes
-from mam.contract import GRAPHS
 from mam.errors import GraphError
-from mam.providers import CUDA, Device, open_sessions, run_options
-from mam.runtime import load_graphs
+from mam.model.contract import GRAPHS
+from mam.model.providers import CUDA, Device, open_sessions, run_options
+from mam.model.runtime import load_graphs
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,13 @@ from export.graphs import high_res_features, modules
 from export.manifest import write_manifest
 from export.ort_format import OPERATORS, to_ort_format
 from export.write import ONE_FILE, is_vit_encoder, write_graph
-from mam.contract import IMAGE_ENCODER, MASK_DECODER, MASK_SIDE, MATTE, Graph, metadata
-from mam.contract import Tensor as Declared
 from mam.errors import GraphError
-from mam.frames import SIDE
+from mam.model.contract import IMAGE_ENCODER, MASK_DECODER, MASK_SIDE, MATTE, Graph, metadata
+from mam.model.contract import Tensor as Declared
+from mam.model.frames import SIDE
+from mam.model.variants import SamM2M, Variant
 from mam.nets.mam import MattingAnything, to_original_frame
 from mam.nets.refine import refine
-from mam.variants import SamM2M, Variant
 
 _ALPHAS = tuple(Declared(f"alpha_os{stride}", "float32", (1, 1, SIDE, SIDE)) for stride in (8, 4, 1))
 _LOGITS = Declared("mask_logits", "float32", (1, 1, MASK_SIDE, MASK_SIDE))

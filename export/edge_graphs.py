@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from export.manifest import MANIFEST
-from mam.contract import IMAGE_ENCODER, MASK_DECODER, InferencePolicy
 from mam.errors import GraphError
-from mam.runtime import Features, to_numpy
+from mam.model.contract import IMAGE_ENCODER, MASK_DECODER, InferencePolicy
+from mam.model.runtime import Features, to_numpy
 
 Feed = dict[str, np.ndarray]
 """The inputs of one call, by name."""
@@ -34,7 +34,7 @@ def is_edge_folder(folder: Path) -> bool:
 
 
 class EdgeGraphs:
-    """`mam.runtime.Graphs` of static graphs: one prompt per call, filled up with padding points.
+    """`mam.model.runtime.Graphs` of static graphs: one prompt per call, filled up with padding points.
 
     Args:
         folder: written by `export.edge`.
@@ -59,7 +59,7 @@ class EdgeGraphs:
         self.policy = InferencePolicy(margin, masks["multimask"], self.manifest["main_object"])
 
     def encode(self, image: np.ndarray, /) -> Features:
-        """See `mam.runtime.Graphs.encode`."""
+        """See `mam.model.runtime.Graphs.encode`."""
         return self._run(IMAGE_ENCODER.name, {"image": image})
 
     def decode(
@@ -71,7 +71,7 @@ class EdgeGraphs:
         has_mask_input: np.ndarray,
         /,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """See `mam.runtime.Graphs.decode`."""
+        """See `mam.model.runtime.Graphs.decode`."""
         name, spare = self._decoder(point_labels.shape[1])
         points = self.manifest["points"]
         coords = np.pad(point_coords, ((0, 0), (0, spare), (0, 0)))
@@ -99,7 +99,7 @@ class EdgeGraphs:
         mask_guidance: bool,
         /,
     ) -> np.ndarray:
-        """See `mam.runtime.Graphs.matte`."""
+        """See `mam.model.runtime.Graphs.matte`."""
         sizes = {
             "input_size": np.array(input_size, np.int32),
             "original_size": np.array(original_size, np.int32),

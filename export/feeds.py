@@ -10,11 +10,11 @@ import numpy as np
 import onnxruntime as ort
 
 from export.edge_graphs import EdgeGraphs, Feed, Runner
-from mam.contract import GRAPHS, Graph
 from mam.images import open_photo
+from mam.masks.prompts import Prompt
 from mam.matting import Matting
-from mam.prompts import Prompt
-from mam.runtime import DeviceArray, Features, OnnxGraphs, load_graphs, to_numpy
+from mam.model.contract import GRAPHS, Graph
+from mam.model.runtime import DeviceArray, Features, OnnxGraphs, load_graphs, to_numpy
 
 
 def record_feeds(folder: Path, images: Sequence[Path]) -> dict[str, list[Feed]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mam.contract import EMBEDDING, IMAGE_ENCODER, MASK_DECODER, MASK_SIDE, MATTE, Graph
-from mam.frames import SIDE
+from mam.model.contract import EMBEDDING, IMAGE_ENCODER, MASK_DECODER, MASK_SIDE, MATTE, Graph
+from mam.model.frames import SIDE
+from mam.model.variants import SamM2M, Variant
 from mam.nets.mam import MattingAnything
-from mam.variants import SamM2M, Variant
 
 
 class ImageEncoder(nn.Module):

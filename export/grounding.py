@@ -1,9 +1,9 @@
 """Export of Grounding DINO, which finds the boxes of objects named by a text: one ONNX graph and its tokenizer.
 
-    FOLDER/grounding.onnx     as `mam.contract.GROUNDING` defines it, for images and texts of any size
+    FOLDER/grounding.onnx     as `mam.model.contract.GROUNDING` defines it, for images and texts of any size
     FOLDER/tokenizer.json     as the package `tokenizers` reads it
 
-Which tokens attend to each other depends on the phrases; `mam.grounding` computes that mask with numpy and feeds it.
+Which tokens attend to each other depends on the phrases; `mam.text` computes that mask with numpy and feeds it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection
 from export.grounding_network import LARGE, SPECIAL_TOKENS, TraceableGrounding, check_transformers
 from export.trace import trace
 from export.write import fold_constants
-from mam import contract, weights
+from mam import weights
 from mam.errors import WeightsError
-from mam.grounding import TOKENIZER, Canvas, Phrases
-from mam.grounding.canvas import STEP
+from mam.model import contract
+from mam.text import TOKENIZER, Canvas, Phrases
+from mam.text.canvas import STEP
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Hugging Face's Grounding DINO with the inputs and outputs of `mam.contract.GROUNDING`, in a form that can be traced.
+"""Hugging Face's Grounding DINO with the inputs and outputs of `mam.model.contract.GROUNDING`, traceable.
 
 Some of transformers' functions cannot be traced. They are replaced while the network runs, by code written for one
 release; `check_transformers` refuses others.
@@ -80,7 +80,7 @@ LARGE = 1e4
 
 
 class TraceableGrounding(torch.nn.Module):
-    """The network with the inputs and outputs of `mam.contract.GROUNDING`.
+    """The network with the inputs and outputs of `mam.model.contract.GROUNDING`.
 
     Args:
         model: in eval mode.

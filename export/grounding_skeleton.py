@@ -1,4 +1,4 @@
-"""Write the skeleton of Grounding DINO: its graph without weights, for `mam.grounding.preparation` to complete.
+"""Write the skeleton of Grounding DINO: its graph without weights, for `mam.text.preparation` to complete.
 
 The text encoder has two thirds of the weights and does a hundredth of the work: its matrices are stored in 8 bits and
 converted while the graph runs. Others are stored in half precision and converted when the graph is loaded.
@@ -22,9 +22,10 @@ from export.grounding_network import SPECIAL_TOKENS, TraceableGrounding, check_t
 from export.skeletons import SEED
 from export.trace import trace
 from export.write import fold_constants
-from mam import contract, weights
-from mam.grounding import Canvas, Phrases
-from mam.grounding.preparation import INT8, MANIFEST, SCALE, SIDE
+from mam import weights
+from mam.model import contract
+from mam.text import Canvas, Phrases
+from mam.text.preparation import INT8, MANIFEST, SCALE, SIDE
 
 
 def write_grounding_skeleton(name: str, config: GroundingDinoConfig, canvas: Canvas, folder: Path) -> list[Path]:

@@ -14,8 +14,9 @@ import onnx
 import onnxruntime as ort
 
 from export.limits import OF_PRECISION
-from mam import contract, crops, frames, prompts
-from mam.contract import InferencePolicy
+from mam.masks import crops, prompts
+from mam.model import contract, frames
+from mam.model.contract import InferencePolicy
 from mam.weights import sha256
 
 MANIFEST = "manifest.json"
@@ -36,7 +37,7 @@ def write_manifest(
 
     Args:
         folder: of the graphs.
-        stamp: metadata of the graphs, as `mam.contract.metadata` returns it.
+        stamp: metadata of the graphs, as `mam.model.contract.metadata` returns it.
         target: what the folder was written for.
         graphs: its graphs.
         precision: a key of `export.limits.OF_PRECISION`.

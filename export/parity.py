@@ -13,11 +13,11 @@ from export.limits import LIMITS
 from export.torch_graphs import TorchGraphs
 from export.undecided import undecided_pixels
 from mam.images import open_photo
+from mam.masks.prompts import Prompt
 from mam.matte import Matte, NothingFound
 from mam.matting import Matting
+from mam.model.runtime import Graphs, to_numpy
 from mam.nets.mam import MattingAnything
-from mam.prompts import Prompt
-from mam.runtime import Graphs, to_numpy
 from mam.scene import Guidance, Scene
 
 

@@ -19,10 +19,10 @@ from onnx import numpy_helper
 
 from export.feeds import Feed, record_feeds
 from export.manifest import write_manifest
-from mam.contract import GRAPHS, IMAGE_ENCODER, MASK_DECODER, MATTE, Graph
 from mam.errors import GraphError
-from mam.providers import CPU
-from mam.runtime import load_graphs
+from mam.model.contract import GRAPHS, IMAGE_ENCODER, MASK_DECODER, MATTE, Graph
+from mam.model.providers import CPU
+from mam.model.runtime import load_graphs
 
 # The parts that are networks, by the names of their nodes. Coordinates and refinement's thresholds stay in float32.
 _NETWORKS = {

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from export.write import write_graphs
-from mam import contract, weights
-from mam.folders import BUNDLE
+from mam import weights
+from mam.model import contract, folders
+from mam.model.folders import BUNDLE
+from mam.model.variants import Variant
 from mam.nets import checkpoint
-from mam.variants import Variant
 
 Log = Callable[[str], None]
 
@@ -26,7 +27,7 @@ def prepare(variant: Variant, log: Log) -> Path:
     Raises:
         WeightsError: a checkpoint cannot be downloaded, or is not the published file.
     """
-    folder = weights.graphs_folder(variant.name)
+    folder = folders.graphs_folder(variant.name)
     with weights.exclusive_lock(folder):
         if not folder.exists():
             weights.require_manual_files(variant.checkpoints)  # before hours of download

@@ -26,12 +26,12 @@ from torch.nn import functional as F
 from export.attention import use_fused_attention
 from export.graphs import high_res_features
 from export.write import write_graph
-from mam.contract import EMBEDDING, MASK_SIDE, Graph, metadata
-from mam.contract import Tensor as Declared
-from mam.frames import PIXEL_MEAN, PIXEL_STD, SIDE
+from mam.model.contract import EMBEDDING, MASK_SIDE, Graph, metadata
+from mam.model.contract import Tensor as Declared
+from mam.model.frames import PIXEL_MEAN, PIXEL_STD, SIDE
+from mam.model.variants import SamM2M, ViT
 from mam.nets.mam import MattingAnything
 from mam.nets.sam import Sam
-from mam.variants import SamM2M, ViT
 
 _CONFIG = """\
 type: segment_anything

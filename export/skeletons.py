@@ -1,4 +1,4 @@
-"""Write graph skeletons: the graphs of a variant without weights, for `mam.skeleton` to complete with a checkpoint.
+"""Write graph skeletons: a variant's graphs without weights, for `mam.model.skeleton` to complete with a checkpoint.
 
 A skeleton computes from the checkpoint's own tensors what the exported graphs hold in another form, such as weights
 divided by their spectral norm. onnxruntime computes it once, when it loads the graph.
@@ -22,11 +22,11 @@ from export.graphs import modules
 from export.trace import trace
 from export.write import declare_shapes, fold_constants
 from mam import weights
-from mam.contract import IMAGE_ENCODER, MATTE, Graph, metadata
+from mam.model.contract import IMAGE_ENCODER, MATTE, Graph, metadata
+from mam.model.skeleton import M2M_PREFIX, MANIFEST
+from mam.model.variants import Variant
 from mam.nets.m2m import NARROW_CHANNELS, SpectralNorm, subpixel_arrangement, subpixel_kernels
 from mam.nets.mam import MattingAnything
-from mam.skeleton import M2M_PREFIX, MANIFEST
-from mam.variants import Variant
 
 SEED = 0
 """Of the weights that are traced; none of them is stored."""

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mam.contract import IMAGE_ENCODER, InferencePolicy
+from mam.model.contract import IMAGE_ENCODER, InferencePolicy
+from mam.model.runtime import Array, Features, to_numpy
 from mam.nets.mam import MattingAnything
-from mam.runtime import Array, Features, to_numpy
 
 
 @dataclass(frozen=True)
 class TorchGraphs:
-    """A `mam.runtime.Graphs` that computes with torch, on the CPU.
+    """A `mam.model.runtime.Graphs` that computes with torch, on the CPU.
 
     Attributes:
         model: in eval mode.

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from mam.contract import Graph
+from mam.model.contract import Graph
 
 OPSET = 17
 

@@ -17,10 +17,10 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto
 
-from mam.contract import GRAPHS, IMAGE_ENCODER, MASK_DECODER, MASK_SIDE, MATTE, Graph
-from mam.frames import SIDE
-from mam.runtime import load_graphs
-from mam.triton import model_name
+from mam.model.contract import GRAPHS, IMAGE_ENCODER, MASK_DECODER, MASK_SIDE, MATTE, Graph
+from mam.model.frames import SIDE
+from mam.model.runtime import load_graphs
+from mam.model.triton import model_name
 
 _BATCH = 8  # images that the encoder takes in one call
 _QUEUE_MICROSECONDS = 2000  # that a request waits for others to share its call; encoding takes ten times as long
@@ -35,7 +35,7 @@ _WARMUP_SIZES = {"B": 1, "N": 2}
 
 
 def write_repository(folder: Path, out: Path, on_file: Callable[[Path], None] = lambda path: None) -> None:
-    """Write a repository that `tritonserver --model-repository=OUT` loads and `mam.triton` calls.
+    """Write a repository that `tritonserver --model-repository=OUT` loads and `mam.model.triton` calls.
 
     Args:
         folder: a set of graphs.

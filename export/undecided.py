@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from export.torch_graphs import as_tensor
-from mam.frames import SIDE
+from mam.model.frames import SIDE
+from mam.model.runtime import Features
 from mam.nets.mam import MattingAnything
 from mam.nets.refine import HIGH, LOW
-from mam.runtime import Features
 
 ALPHA_ROUNDING = 3e-5
 """Of an alpha, between two runtimes that resize in another order; 2e-5 was the largest seen."""

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from export.write import write_graph
 from mam import weights
-from mam.contract import VERSION, WORDS
+from mam.model.contract import VERSION, WORDS
+from mam.model.variants import VARIANTS
 from mam.nets import checkpoint
 from mam.nets.tiny.words import WordFinder, read_classes
-from mam.training.run import find_backbone
-from mam.variants import VARIANTS
+from training.run import find_backbone
 
 HEAD = "tiny_words.pt"
-"""The head's checkpoint in `mam/bundle`, from `mam train tiny-words`."""
+"""The head's checkpoint in `mam/bundle`, from `python -m training train tiny-words`."""
 
 
 class Rows8(nn.Module):

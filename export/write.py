@@ -23,9 +23,9 @@ from export.attention import use_fused_attention
 from export.graphs import modules
 from export.manifest import write_manifest
 from export.trace import trace
-from mam.contract import GRAPHS, IMAGE_ENCODER, Graph, metadata
+from mam.model.contract import GRAPHS, IMAGE_ENCODER, Graph, metadata
+from mam.model.variants import SamM2M, ViT
 from mam.nets.mam import MattingAnything
-from mam.variants import SamM2M, ViT
 
 ONE_FILE = 1_000_000_000
 """Bytes of weights above which they are stored in a second file, NAME.onnx.data; protobuf ends at 2 GB."""

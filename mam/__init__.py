@@ -1,16 +1,16 @@
 """Matting Anything made practical: a box, clicks, scribbles in, a soft alpha matte out. Start with `Matting.load()`."""
 
-from mam.composition import Background, Blur, Gradient, Style
+from mam.compose.composition import Background, Blur, Gradient, Style
+from mam.compose.placement import Placement
 from mam.errors import GraphError, ImageTooLarge, InputError, MamError, PromptError, WeightsError
-from mam.grounding import FoundBox, FoundBoxes, Grounding
 from mam.images import ImageSource, Photo
+from mam.masks.prompts import Prompt
+from mam.masks.segment import Segment
 from mam.matte import Matte, NothingFound
 from mam.matting import Matting
-from mam.placement import Placement
-from mam.prompts import Prompt
-from mam.providers import Device
+from mam.model.providers import Device
 from mam.scene import Guidance, Scene
-from mam.segment import Segment
+from mam.text import FoundBox, FoundBoxes, Grounding
 
 __version__ = "0.10.0"
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mam import composite
-from mam.boxes import Patch, PixelBox, full_box, mask_bounds, pad_box
-from mam.composition import Background, Blur, Composition, Style, limit_alpha
-from mam.grounding import FoundBoxes
+from mam.compose import composite
+from mam.compose.composition import Background, Blur, Composition, Style, limit_alpha
 from mam.images import Photo
-from mam.segment import Segment
-from mam.writing import format_of, write_image
+from mam.images.boxes import Patch, PixelBox, full_box, mask_bounds, pad_box
+from mam.images.encode import format_of, write_image
+from mam.masks.segment import Segment
+from mam.text import FoundBoxes
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,13 +16,13 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mam.automatic import embedded_graphs
-from mam.folders import find_model
-from mam.grounding import GroundingLoader, TextModel, load_default
 from mam.images import MAX_PIXELS, ImageSource, open_photo
-from mam.providers import Device
-from mam.runtime import Graphs, load_graphs
+from mam.masks.automatic import embedded_graphs
+from mam.model.folders import find_model
+from mam.model.providers import Device
+from mam.model.runtime import Graphs, load_graphs
 from mam.scene import Scene
+from mam.text import GroundingLoader, TextModel, load_default
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mam.images import Photo
+from mam.images.encode import encode_image
 from mam.matte import Matte
-from mam.writing import encode_image
 
 
 @dataclass(frozen=True)

@@ -10,22 +10,22 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mam import crops
-from mam.automatic import embedded_graphs, find_main_object
-from mam.boxes import PixelBox, full_box, mask_bounds
-from mam.cleanup import clean_up
-from mam.clicks import obey_clicks
-from mam.composition import limit_alpha
-from mam.contract import EMBEDDING
-from mam.decoding import candidates, decode_prompts
-from mam.encoding import EncodedCrop
+from mam.compose.composition import limit_alpha
 from mam.errors import PromptError
-from mam.grounding import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBoxes, TextModel, load_default
 from mam.images import ImageSource, Photo
+from mam.images.boxes import PixelBox, full_box, mask_bounds
+from mam.masks import crops
+from mam.masks.automatic import embedded_graphs, find_main_object
+from mam.masks.cleanup import clean_up
+from mam.masks.clicks import obey_clicks
+from mam.masks.decoding import candidates, decode_prompts
+from mam.masks.encoded_crop import EncodedCrop
+from mam.masks.prompts import CheckedPrompt, Prompt, check_prompts
+from mam.masks.segment import Segment
 from mam.matte import Matte, NothingFound
-from mam.prompts import CheckedPrompt, Prompt, check_prompts
-from mam.runtime import Graphs
-from mam.segment import Segment
+from mam.model.contract import EMBEDDING
+from mam.model.runtime import Graphs
+from mam.text import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBoxes, TextModel, load_default
 
 Guidance = Literal["alpha", "mask"]
 
@@ -88,7 +88,7 @@ class Scene:
 
         Args:
             text: a phrase, "the girl in the red sweater"; or several, separated by full stops or in a list.
-            box_threshold: as in `mam.grounding.Grounding.find`; the defaults are those of the authors' demo.
+            box_threshold: as in `mam.text.Grounding.find`; the defaults are those of the authors' demo.
             text_threshold: the same.
             nms: the same.
 
@@ -215,7 +215,7 @@ class Scene:
         """Return the matte of one of this scene's segments, such as one of its `alternatives`.
 
         It obeys the clicks and scribbles that the segment answers: alpha is above 0.9 at those on the object and below
-        0.1 at the others, and in the parts of the image around them (`mam.clicks`).
+        0.1 at the others, and in the parts of the image around them (`mam.masks.clicks`).
         """
         _check_guidance(guidance)
         if segment.is_empty:

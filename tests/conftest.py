@@ -42,8 +42,8 @@ def nobodys_models(tmp_path_factory):
 @pytest.fixture(scope="session")
 def mini():
     """The smallest variant: everything of `tiny`, narrower."""
-    from mam.contract import InferencePolicy
-    from mam.variants import Tiny, Variant
+    from mam.model.contract import InferencePolicy
+    from mam.model.variants import Tiny, Variant
 
     networks = Tiny(decoder=(8, 8, 16), matte=(8, 8, 8, 8))
     return Variant("mini", networks, policy=InferencePolicy(multimask=False, main_object=True))

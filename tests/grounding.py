@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from mam import weights
-from mam.grounding import NAME
+from mam.text import NAME
 
 WORDS = ("the", "a", "girl", "in", "red", "sweater", "cat", "dog", "flower", "thing", "one", "two", "##s", ",")
 MARKS = {

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from mam import FoundBox, FoundBoxes
-from mam.contract import InferencePolicy
+from mam.model.contract import InferencePolicy
 
 SIDE = 256  # of the logits
 RADIUS = 20  # of a click's disc, in 256ths of the longest side
 
 
 class MockGraphs:
-    """Stands for `mam.runtime.Graphs`."""
+    """Stands for `mam.model.runtime.Graphs`."""
 
     variant, folder, provider, note = "mock", Path("mock"), "CPUExecutionProvider", ""
     policy = InferencePolicy()
@@ -56,7 +56,7 @@ class MockGraphs:
 
 
 class MockGrounding:
-    """Stands for `mam.grounding.Grounding`: finds "left", "right" and "both", each with a fixed score."""
+    """Stands for `mam.text.Grounding`: finds "left", "right" and "both", each with a fixed score."""
 
     name = "mock"
     known_words = ()

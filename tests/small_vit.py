@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from mam import folders, variants, weights
+from mam import weights
+from mam.model import folders, variants
+from mam.model.variants import M2M, SamM2M, Variant, ViT
 from mam.nets import checkpoint
 from mam.nets.m2m import SpectralNorm
 from mam.nets.mam import MattingAnything
-from mam.variants import M2M, SamM2M, Variant, ViT
 
 SMALL = dataclasses.replace(
     variants.VARIANTS["vit_b"],

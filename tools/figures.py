@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from mam import Matting
-from mam.training.synthetic_foregrounds import draw_foreground, soften
+from training.synthetic_foregrounds import draw_foreground, soften
 
 ROOT = Path(__file__).resolve().parents[1]
 

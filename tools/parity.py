@@ -29,15 +29,15 @@ from export.parity import Row, summary
 from export.torch_graphs import TorchGraphs
 from mam import weights
 from mam.errors import MamError
-from mam.evaluation import report, run
-from mam.evaluation.benchmarks import LAYOUTS, read_cases
-from mam.evaluation.results import Results
-from mam.frames import Frame, to_input_image
 from mam.images import open_photo
 from mam.matting import Matting
+from mam.model.frames import Frame, to_input_image
+from mam.model.variants import VARIANTS
 from mam.nets import checkpoint
 from mam.nets.mam import MattingAnything
-from mam.variants import VARIANTS
+from training.evaluation import report, run
+from training.evaluation.benchmarks import LAYOUTS, read_cases
+from training.evaluation.results import Results
 
 _EXAMPLES = Path(__file__).resolve().parents[1] / "demo" / "examples"
 _SUMS = "float32 sums in another order, relative to the largest value"
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True)
 class Stages:
-    """Intermediate tensors of the authors' network for one image and box, in the layout of `mam.contract`.
+    """Intermediate tensors of the authors' network for one image and box, in the layout of `mam.model.contract`.
 
     Attributes:
         image: (1, 3, 1024, 1024), normalised and padded.
@@ -99,7 +99,7 @@ class Stages:
 
 
 class Authors:
-    """The authors' code with our weights, with the part of `mam.Matting`'s interface that `mam.evaluation.run` uses.
+    """The authors' code with our weights, with the part of `mam.Matting` that `training.evaluation.run` uses.
 
     Args:
         network: their `sam_m2m`.
@@ -275,7 +275,7 @@ def compare(ours: MattingAnything, authors: Authors, path: Path) -> Iterator[Row
 
 
 def benchmark(layout: str, folder: Path, sides: dict[str, Matting | Authors], out: Path) -> str:
-    """Return the metrics of `python -m mam evaluate --prompt box` for both sides, on the same cases, as text."""
+    """Return the metrics of `python -m training evaluate --prompt box` for both sides, on the same cases, as text."""
     cases = read_cases(layout, folder)
     tables = []
     for name, side in sides.items():

@@ -1,4 +1,4 @@
-"""Images per second of `mam matte` and of `mam.distributed` with 1 and 2 actors: `python tools/ray_speed.py FOLDER`."""
+"""Images per second of `mam matte` and of `mam.cluster` with 1 and 2 actors: `python tools/ray_speed.py FOLDER`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import ray
 import ray.data
 
-from mam.distributed import matte_dataset
+from mam.cluster import matte_dataset
 
 
 def main() -> None:

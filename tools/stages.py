@@ -15,8 +15,8 @@ from PIL import Image
 
 from mam import Matting
 from mam.images import open_photo
+from mam.images.encode import encode_image
 from mam.matte import Matte
-from mam.writing import encode_image
 
 EXAMPLES = Path(__file__).parents[1] / "demo" / "examples"
 BOXES = {"flower.jpg": (178, 82, 450, 360), "cat.png": (0, 0, 390, 299), "coffee.png": (140, 60, 480, 330)}

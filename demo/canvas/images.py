@@ -12,11 +12,11 @@ from PIL import Image, ImageOps
 
 from demo.canvas.protocol import CandidateMessage, MatteMessage, PhotoMessage
 from mam import Matte, Segment
-from mam.boxes import full_box, mask_bounds, pad_box
-from mam.composite import downsample
-from mam.contract import MASK_SIDE
-from mam.frames import SIDE, Frame
 from mam.images import Photo, open_photo
+from mam.images.boxes import full_box, mask_bounds, pad_box
+from mam.images.resize import downsample
+from mam.model.contract import MASK_SIDE
+from mam.model.frames import SIDE, Frame
 
 _LONGEST = 2048  # pixels of the photo on the canvas, enough to zoom in on hair
 _PREVIEW = 512

@@ -247,7 +247,7 @@ def _op_message(op: Op) -> OpMessage:
 
 # Validation ----------------------------------------------------------------------------------------------------------
 # A browser may send anything. What these functions return has the right types, is finite, and is bounded in number;
-# `mam.prompts` checks whether it fits the photo.
+# `mam.masks.prompts` checks whether it fits the photo.
 
 
 def parse_document(message: object) -> tuple[tuple[SceneObject, ...], int]:

@@ -22,9 +22,9 @@ from demo.engine import Engine, read_photo
 from demo.messages import EXPECTED_ERRORS, UNSURE, describe, show_errors, visitor_error
 from demo.texts import ENGLISH, Texts, label
 from mam import MamError, Matte, Matting, NothingFound, Scene
-from mam.composite import downsample
-from mam.image_files import SUFFIXES
-from mam.writing import write_image
+from mam.images.decode import SUFFIXES
+from mam.images.encode import write_image
+from mam.images.resize import downsample
 
 MAX_IMAGES = 100
 _PREVIEW = 320  # pixels

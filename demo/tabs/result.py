@@ -21,8 +21,8 @@ from demo.session import SceneObject, Session, has_foreground
 from demo.tabs.style import StyleControls, Values
 from demo.texts import ENGLISH, Texts, label, load_tables
 from mam import Guidance, Matte, Placement, PromptError, Style
-from mam.composite import fit_image
-from mam.composition import Composition
+from mam.compose.composite import fit_image
+from mam.compose.composition import Composition
 from mam.images import Photo
 
 FORMATS = ("format_png", "format_jpeg", "format_cutout", "format_alpha", "format_zip")

@@ -14,8 +14,8 @@ from demo.canvas.images import thumbnail_url
 from demo.engine import read_photo
 from demo.texts import ENGLISH, Texts, label
 from mam import Background, Blur, Gradient, Placement, Style
-from mam.image_files import SUFFIXES
 from mam.images import open_photo
+from mam.images.decode import SUFFIXES
 
 BACKGROUNDS = Path(__file__).parents[1] / "backgrounds"
 _THUMBNAIL = 96  # pixels

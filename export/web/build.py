@@ -22,10 +22,10 @@ from PIL import Image, ImageOps
 from export.web.npm import VERSION, read_package
 from export.web.pack import half_ranges, pack
 from mam import __version__
-from mam.contract import GRAPHS, InferencePolicy
 from mam.errors import GraphError, InputError
 from mam.images import open_photo
-from mam.runtime import load_graphs
+from mam.model.contract import GRAPHS, InferencePolicy
+from mam.model.runtime import load_graphs
 
 BUDGET = 15_000_000
 """Compressed bytes that a first visit may take."""

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mam.errors import InputError, MamError
-from mam.fetch import fetch
+from mam.images.encode import write_content
+from mam.images.fetch import fetch
 from mam.weights.cache import cache_folder
-from mam.writing import write_content
 
 PACKAGE = "onnxruntime-web"
 # Later releases are larger: with 1.30.0 the site exceeds 15 MB, at about the same speed.

@@ -5,18 +5,48 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import ModuleType
 
-from mam.cli import doctor, evaluate, matte, pack, train, weights
+from mam.cli import doctor, matte, weights
 from mam.cli.values import join_negative_values
 from mam.errors import MamError
 
+_MOVED = ("train", "evaluate")  # to `python -m training`, since 0.11.0
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse the command line and run the command.
+    """Run `mam`; see `run_program`."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv and argv[0] in _MOVED:
+        print(f"mam: `mam {argv[0]}` is now `python -m training {argv[0]}`, in a clone of the project", file=sys.stderr)
+        return 2
+    return run_program(parse, "mam", argv)
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse a command line; `run` in the namespace is the function of the chosen command."""
+    return parse_commands("mam", "Cut objects out of images, with soft edges.", (matte, doctor, weights), argv)
+
+
+def parse_commands(
+    program: str, description: str, commands: Sequence[ModuleType], argv: Sequence[str]
+) -> argparse.Namespace:
+    """Parse the command line of a program whose commands are modules like those of `mam.cli`."""
+    parser = argparse.ArgumentParser(prog=program, description=description)
+    added = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in commands:
+        command.add_parser(added)
+    return parser.parse_args(join_negative_values(argv))
+
+
+def run_program(parse: Callable[[Sequence[str]], argparse.Namespace], program: str, argv: Sequence[str]) -> int:
+    """Parse a command line and run its command.
 
     Args:
-        argv: arguments without the program's name; None for the arguments of this process.
+        parse: returns the arguments, with the function of the command as `run`.
+        program: the name that precedes error messages.
+        argv: the arguments without the program's name.
 
     Returns:
         The exit status: 0 for success, 1 if something failed, 130 after Ctrl-C. Invalid arguments exit with status 2.
@@ -24,21 +54,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # file names may hold what the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
-    arguments = parse(sys.argv[1:] if argv is None else argv)
+    arguments = parse(argv)
     try:
         return arguments.run(arguments)
     except (MamError, OSError) as error:
-        print(f"mam: {error}", file=sys.stderr)
+        print(f"{program}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("mam: interrupted", file=sys.stderr)
+        print(f"{program}: interrupted", file=sys.stderr)
         return 130
-
-
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Parse a command line; `run` in the namespace is the function of the chosen command."""
-    parser = argparse.ArgumentParser(prog="mam", description="Cut objects out of images, with soft edges.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (matte, doctor, weights, evaluate, train, pack):
-        command.add_parser(commands)
-    return parser.parse_args(join_negative_values(argv))

@@ -13,13 +13,13 @@ from typing import Any
 from mam.cli.files import STANDARD, Input, choose_names, choose_outputs, find_inputs, require_writable
 from mam.cli.prompts import Prompts
 from mam.cli.results import make_rendering
-from mam.distributed import matte_dataset
-from mam.distributed.dataset import require_ray
-from mam.distributed.storage import is_stored, list_images
+from mam.cluster import matte_dataset
+from mam.cluster.dataset import require_ray
+from mam.cluster.storage import is_stored, list_images
 from mam.errors import GraphError, MamError
-from mam.fetch import is_address, name_of
-from mam.folders import find_graphs
-from mam.runtime import load_graphs
+from mam.images.fetch import is_address, name_of
+from mam.model.folders import find_graphs
+from mam.model.runtime import load_graphs
 
 _ROWS = 8  # images per task: what a lost worker computes again
 _BLOCKS = 20_000  # tasks at most, because Ray's own work grows with them

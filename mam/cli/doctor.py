@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import os
 import platform
 import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mam.cli.model import add_model_options, load_model
 from mam.errors import MamError
+
+if TYPE_CHECKING:
+    from mam.matting import Matting
+
+PACKAGES = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-openvino",
+    "onnxruntime-directml",
+    "numpy",
+    "pillow",
+    "tokenizers",
+    "gradio",
+    "torch",
+    "segment-anything",
+)
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -21,9 +42,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print versions, the requested and the actual device, and the times of two runs on a synthetic image."""
     import mam
-    from mam.diagnostics import measure_scene, onnxruntime_conflict, package_versions
-    from mam.grounding import NAME as TEXT_MODEL
-    from mam.providers import PROVIDERS, count_nodes, cuda_driver, missing_for
+    from mam.model.providers import PROVIDERS, count_nodes, cuda_driver, missing_for
+    from mam.text import NAME as TEXT_MODEL
 
     print(f"mam {mam.__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} CPUs")
     for package, version in package_versions().items():
@@ -54,3 +74,42 @@ def run(arguments: argparse.Namespace) -> int:
         timing = measure_scene(matting)
         print(f"{run_name} 1024 x 768 image: encode {timing.encode:.3f} s, prompt to alpha {timing.matte:.3f} s")
     return 0
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one run: to open and encode the image, and from a box to the alpha at full size."""
+
+    encode: float
+    matte: float
+
+
+def package_versions() -> dict[str, str | None]:
+    """Return the installed version of each of `PACKAGES`, None if it is not installed."""
+    return {package: _version(package) for package in PACKAGES}
+
+
+def onnxruntime_conflict() -> str | None:
+    """Return a warning if several builds of onnxruntime are installed, which overwrite each other's files."""
+    builds = [package for package in PACKAGES if package.startswith("onnxruntime") and _version(package)]
+    if len(builds) < 2:
+        return None
+    return f"{' and '.join(builds)} share one module and break each other; uninstall all, then install one."
+
+
+def measure_scene(matting: Matting) -> Timing:
+    """Time one box on a synthetic image of 1024 x 768 pixels, a disc on a plain background."""
+    disc = np.hypot(*np.ogrid[-384:384, -512:512]) < 250
+    image = np.where(disc[..., None], [200, 60, 40], [40, 90, 60]).astype(np.uint8)
+    start = time.perf_counter()
+    scene = matting.open(image)
+    encoded = time.perf_counter()
+    scene.matte(box=(250, 120, 774, 648))
+    return Timing(encoded - start, time.perf_counter() - encoded)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mam.errors import MamError
-from mam.fetch import is_address, name_of, shorten_address
-from mam.image_files import SUFFIXES
-from mam.writing import FORMATS
+from mam.images.decode import SUFFIXES
+from mam.images.encode import FORMATS
+from mam.images.fetch import is_address, name_of, shorten_address
 
 STANDARD = "-"
 """Stands for standard input or output."""

@@ -153,8 +153,8 @@ def _write_matte(
     matting: Matting, image: Input, out: Path | None, prompt: dict[str, Any], rendering: Rendering, file_format: str
 ) -> str:
     """Cut out one image and write the result -> a note about what could not be read, or nothing."""
+    from mam.images.encode import FORMATS, write_content
     from mam.matte import NothingFound
-    from mam.writing import FORMATS, write_content
 
     content = sys.stdin.buffer.read() if image.source == STANDARD else image.source
     scene = matting.open(content)

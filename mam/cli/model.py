@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mam.cli.values import parse_device, parse_positive
-from mam.providers import PROVIDERS
+from mam.model.providers import PROVIDERS
 
 if TYPE_CHECKING:
     from mam.matting import Matting
@@ -41,9 +41,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 def load_model(arguments: argparse.Namespace) -> Matting:
     """Load the model that the options select; a note about the device is printed to standard error."""
     from mam.cli.weights import show_progress
-    from mam.folders import find_model
     from mam.images import MAX_PIXELS
     from mam.matting import Matting
+    from mam.model.folders import find_model
 
     matting = Matting.load(
         find_model(arguments.graphs, show_progress),

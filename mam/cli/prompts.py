@@ -15,7 +15,7 @@ from typing import Any
 from mam.cli.files import Input
 from mam.cli.values import parse_point, parse_scribble
 from mam.errors import PromptError
-from mam.fetch import is_address
+from mam.images.fetch import is_address
 
 _FIELDS = ("box", "points", "labels", "scribbles", "scribble_labels", "mask", "text", "guidance")
 _COLUMNS = ("image", "x0", "y0", "x1", "y1", "points", "scribbles", "mask", "text", "guidance")

@@ -33,7 +33,7 @@ def make_rendering(arguments: argparse.Namespace, suffixes: Collection[str]) -> 
 
 def _open_background(arguments: argparse.Namespace) -> Photo | str | None:
     """Check the background before the work, and open it if it is an image."""
-    from mam.composite import is_colour
+    from mam.compose.composite import is_colour
     from mam.images import MAX_PIXELS, open_photo
 
     background: str | None = arguments.background

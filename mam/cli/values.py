@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from mam.errors import GraphError
-from mam.providers import check_device
+from mam.model.providers import check_device
 
 _NEGATIVE = re.compile(r"-[\d.]")
 _COORDINATES = ("--box", "--point", "--scribble")

@@ -50,7 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print_registry() -> None:
     from mam import weights
-    from mam.grounding.model import DOWNLOAD_MEGABYTES, NAME, is_complete
+    from mam.model.folders import graphs_folder
+    from mam.text.model import DOWNLOAD_MEGABYTES, NAME, is_complete
 
     print(f"in {weights.cache_folder()}:")
     for entry in weights.REGISTRY.values():
@@ -58,14 +59,14 @@ def _print_registry() -> None:
         state = "here" if cached else "by hand" if entry.manual_steps else "to get"
         size = f"{entry.size / 1e6:7.0f} MB" if entry.size else "         ?"
         print(f"  {entry.name:32} {state:8} {size}  {entry.description}; {entry.licence}")
-    state = "here" if is_complete(weights.graphs_folder(NAME)) else "to get"
+    state = "here" if is_complete(graphs_folder(NAME)) else "to get"
     print(f"  {NAME:32} {state:8} {DOWNLOAD_MEGABYTES:7} MB  the text model, from two of these files; Apache-2.0")
 
 
 def _get(name: str) -> None:
     from mam import weights
-    from mam.grounding import NAME
-    from mam.grounding.preparation import prepare
+    from mam.text import NAME
+    from mam.text.preparation import prepare
 
     print(prepare(show_progress) if name == NAME else weights.fetch(name, show_progress(name)))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from mam.model.variants import SamM2M, UNetM2M, Variant
 from mam.nets.m2m import MaskToMatte
 from mam.nets.sam import Sam
 from mam.nets.tiny.matte import MatteUNet
 from mam.nets.tiny.segmenter import Segmenter
-from mam.variants import SamM2M, UNetM2M, Variant
 
 
 def build_sam(variant: Variant) -> Sam | Segmenter:

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from mam.errors import WeightsError
+from mam.model.variants import Variant
 from mam.nets.build import build_m2m, build_sam
 from mam.nets.m2m import MaskToMatte
 from mam.nets.mam import MattingAnything
 from mam.nets.sam import Sam
 from mam.nets.tiny.matte import MatteUNet
 from mam.nets.tiny.segmenter import Segmenter
-from mam.variants import Variant
 from mam.weights.layout import abbreviate, describe, describe_other_file, split_networks, unwrap
 
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mam.contract import EMBEDDING
+from mam.model.contract import EMBEDDING
+from mam.model.variants import M2M
 from mam.nets.resample import resample
-from mam.variants import M2M
 
 NARROW_CHANNELS = 64  # up to this number, `_subpixel_convolution` is faster than a transposed convolution
 

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mam.frames import SIDE
+from mam.model.frames import SIDE
+from mam.model.variants import Variant
 from mam.nets.build import build_m2m, build_sam
 from mam.nets.m2m import fold_spectral_norm
 from mam.nets.refine import refine
 from mam.nets.resample import resample
 from mam.nets.sam import CELL
-from mam.variants import Variant
 
 
 class MattingAnything(nn.Module):
@@ -46,7 +46,7 @@ class MattingAnything(nn.Module):
         """Predict B alphas at the original size from one normalised image and B prompts.
 
         Args:
-            image: (1, 3, 1024, 1024) float32; see `mam.frames`.
+            image: (1, 3, 1024, 1024) float32; see `mam.model.frames`.
             point_coords: (B, N, 2) float32, x and y in the input frame; see `Sam.embed_prompts`.
             point_labels: (B, N) float32; see `Sam.embed_prompts`.
             input_size: (2,) int64, (h, w) of the image in the input frame.

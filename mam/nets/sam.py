@@ -7,45 +7,17 @@ for one image or each for its own image.
 from __future__ import annotations
 
 import functools
-import importlib.util
-import sys
 from collections.abc import Sequence
-from pathlib import Path
-from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 
-from mam.frames import SIDE
-from mam.variants import SamM2M, TinyViT, ViT
+from mam.model.frames import SIDE
+from mam.model.variants import SamM2M, TinyViT, ViT
+from mam.nets.mobile_sam.tiny_vit import TinyViTEncoder
+from mam.nets.segment_anything import segment_anything_modeling
 
 CELL = 16  # pixels of the input frame per cell of the embedding, in each direction
-
-
-@functools.cache
-def segment_anything_modeling() -> ModuleType:
-    """Import the package `segment_anything.modeling` without running `segment_anything/__init__.py`.
-
-    That file imports the predictor and thereby torchvision, which cannot be imported if its compiled operators do not
-    match a CPU-only torch. The modelling modules need only torch and relative imports, and load under another name.
-
-    Raises:
-        ModuleNotFoundError: segment-anything is not installed, or is incomplete.
-    """
-    package = importlib.util.find_spec("segment_anything")
-    if package is None or package.origin is None:
-        raise ModuleNotFoundError("segment-anything is not installed; run: pip install 'segment-anything>=1.0,<2'")
-    folder = Path(package.origin).parent / "modeling"
-    name = f"{__name__}_modeling"
-    spec = importlib.util.spec_from_file_location(
-        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    if spec is None or spec.loader is None:
-        raise ModuleNotFoundError(f"segment-anything has no {folder / '__init__.py'}; install it again.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 class Sam(nn.Module):
@@ -56,7 +28,7 @@ class Sam(nn.Module):
         multimask: whether `select_single_mask` chooses among masks 1 to 3.
     """
 
-    # Meta's buffers for pixel mean and std are left out: images are normalised before the graph; see mam.frames.
+    # Meta's buffers for pixel mean and std are left out: images are normalised before the graph; see mam.model.frames.
     def __init__(self, config: SamM2M, multimask: bool = True) -> None:
         super().__init__()
         parts = segment_anything_modeling()
@@ -179,8 +151,6 @@ class Sam(nn.Module):
 
 def _image_encoder(config: ViT | TinyViT) -> nn.Module:
     if isinstance(config, TinyViT):
-        from mam.nets.tiny_vit import TinyViTEncoder  # which imports this module
-
         return TinyViTEncoder(config)
     return segment_anything_modeling().ImageEncoderViT(
         depth=config.depth,

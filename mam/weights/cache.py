@@ -1,4 +1,4 @@
-"""The cache folder: paths of checkpoints and exported graphs, verification of files, a lock between processes."""
+"""The cache folder: paths of checkpoints, verification of files, a lock between processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mam import contract
 from mam.errors import WeightsError
 from mam.weights.registry import WeightFile, find
 
@@ -30,18 +29,6 @@ def cache_folder() -> Path:
         return Path(cache or Path.home() / ".cache") / "mam"
     except RuntimeError:  # no home and no entry for this user, as in some containers
         return Path(tempfile.gettempdir()) / f"mam-{os.getuid() if hasattr(os, 'getuid') else 0}"
-
-
-def graphs_folder(name: str) -> Path:
-    """Return the folder of a model's exported graphs, which may not exist yet.
-
-    `python -m export prepare` and `python -m export grounding` write to it. Each version of the contract has a folder
-    of its own, so that graphs of different versions do not overwrite each other.
-
-    Args:
-        name: of the model.
-    """
-    return cache_folder() / "graphs" / f"contract-{contract.VERSION}" / name
 
 
 def verified_path(name: str) -> Path:

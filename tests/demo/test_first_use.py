@@ -19,8 +19,8 @@ from demo.engine import Engine
 from demo.first_use import FirstUse
 from demo.texts import ENGLISH, Texts
 from mam import Matting, weights
-from mam.folders import BUNDLE
-from mam.variants import VARIANTS
+from mam.model.folders import BUNDLE
+from mam.model.variants import VARIANTS
 from tests import small_vit
 from tests.conftest import EXAMPLES
 from tests.demo.conftest import free_port

@@ -14,9 +14,9 @@ from demo.tabs.batch import TEXT, available_rules
 from demo.text_model import TextModelDownload
 from demo.texts import ENGLISH, load_tables
 from mam import Matting, WeightsError
-from mam.grounding import preparation
-from mam.grounding.model import DOWNLOAD_MEGABYTES, NAME, is_complete
-from mam.weights import graphs_folder
+from mam.model.folders import graphs_folder
+from mam.text import preparation
+from mam.text.model import DOWNLOAD_MEGABYTES, NAME, is_complete
 from tests.conftest import EXAMPLES
 from tests.demo.conftest import free_port
 from tests.demo.visitor import Visitor

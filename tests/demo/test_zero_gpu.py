@@ -10,7 +10,7 @@ import pytest
 from demo import app, zero_gpu
 from demo.zero_gpu import ZeroGpuGraphs, load_cached_graphs
 from mam import Matting
-from mam.folders import BUNDLE
+from mam.model.folders import BUNDLE
 from tests.conftest import EXAMPLES
 
 

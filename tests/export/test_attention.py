@@ -7,8 +7,8 @@ import torch
 from export.attention import OPERATOR, use_fused_attention
 from export.parity import relative_error
 from export.write import write_graphs
-from mam.contract import GRAPHS
-from mam.runtime import load_graphs
+from mam.model.contract import GRAPHS
+from mam.model.runtime import load_graphs
 
 LIMIT = 1e-5  # relative, float32 sums in another order; 2.4e-6 was measured
 

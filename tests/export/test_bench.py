@@ -10,8 +10,8 @@ from onnx import numpy_helper
 from export import bench
 from export.__main__ import SAMPLE, main
 from mam import GraphError
-from mam.contract import GRAPHS
-from mam.folders import BUNDLE
+from mam.model.contract import GRAPHS
+from mam.model.folders import BUNDLE
 
 
 def test_what_cannot_be_measured_is_refused_first(tmp_path, capsys) -> None:

@@ -14,9 +14,9 @@ from export.edge_graphs import EdgeGraphs
 from export.manifest import MANIFEST
 from export.ort_format import OPERATORS
 from mam import GraphError, Matting, Prompt
+from mam.model.runtime import load_graphs
+from mam.model.variants import VARIANTS
 from mam.nets import checkpoint
-from mam.runtime import load_graphs
-from mam.variants import VARIANTS
 from tests.conftest import EXAMPLES, TINY_CHECKPOINTS
 
 BOX, CLICK = (178, 82, 450, 360), (330, 240)  # in flower.jpg

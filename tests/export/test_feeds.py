@@ -8,8 +8,8 @@ import pytest
 from export.__main__ import SAMPLE
 from export.feeds import record_feeds
 from mam import GraphError
-from mam.contract import GRAPHS
-from mam.folders import BUNDLE
+from mam.model.contract import GRAPHS
+from mam.model.folders import BUNDLE
 
 
 def test_each_graph_is_recorded_with_inputs_of_its_contract() -> None:

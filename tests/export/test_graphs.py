@@ -3,7 +3,7 @@
 import torch
 
 from export.graphs import modules
-from mam import contract
+from mam.model import contract
 from mam.nets.m2m import SpectralNorm
 
 

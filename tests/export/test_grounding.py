@@ -13,8 +13,9 @@ from onnx import numpy_helper
 from export import grounding as export
 from export.__main__ import main
 from export.trace import OPSET
-from mam import Grounding, WeightsError, contract
-from mam.grounding import MODELS, Phrases
+from mam import Grounding, WeightsError
+from mam.model import contract
+from mam.text import MODELS, Phrases
 from tests.grounding import one_thread
 
 TEXTS = ["a cat", "the girl in the red sweater, a dog", ["a cat", "the girl in the red sweater", "dogs"]]

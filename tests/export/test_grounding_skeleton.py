@@ -11,14 +11,15 @@ from safetensors.numpy import load_file, save_file
 
 from export import grounding as export
 from export.grounding_skeleton import write_published
-from mam import Grounding, contract
-from mam.grounding import NAME, Phrases
-from mam.grounding.preparation import SKELETON, complete
+from mam import Grounding
+from mam.model import contract
+from mam.text import NAME, Phrases
+from mam.text.preparation import SKELETON, complete
 from tests.grounding import one_thread
 
 
 def rounded(values: np.ndarray, name: str, needed: set[str]) -> np.ndarray:
-    """What remains of a tensor after `mam.grounding.preparation` has stored it."""
+    """What remains of a tensor after `mam.text.preparation` has stored it."""
     if f"{name}_int8" in needed:
         scale = np.abs(values).max(1, keepdims=True) / np.float32(127)
         return np.round(values / scale) * scale

@@ -5,8 +5,9 @@ import json
 
 from export.limits import OF_PRECISION
 from export.manifest import MANIFEST
-from mam import contract, crops, frames
-from mam.runtime import load_graphs
+from mam.masks import crops
+from mam.model import contract, frames
+from mam.model.runtime import load_graphs
 
 
 def test_an_ordinary_set_has_the_facts_of_the_contract(mini, graphs_folder) -> None:

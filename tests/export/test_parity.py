@@ -5,10 +5,10 @@ import pytest
 from export import parity
 from export.__main__ import main
 from export.parity import LIMITS, Row, all_prompts
-from mam.folders import BUNDLE
+from mam.model.folders import BUNDLE
+from mam.model.runtime import load_graphs
+from mam.model.variants import VARIANTS
 from mam.nets import checkpoint
-from mam.runtime import load_graphs
-from mam.variants import VARIANTS
 from tests.conftest import EXAMPLES, TINY_CHECKPOINTS
 
 

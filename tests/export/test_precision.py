@@ -12,9 +12,9 @@ from export.limits import OF_PRECISION
 from export.manifest import MANIFEST
 from export.precision import CONVERTERS, convert_graphs, graph_bytes
 from mam import GraphError, Matting
-from mam.contract import GRAPHS
-from mam.folders import BUNDLE
-from mam.runtime import load_graphs
+from mam.model.contract import GRAPHS
+from mam.model.folders import BUNDLE
+from mam.model.runtime import load_graphs
 from tests.conftest import EXAMPLES
 
 COFFEE = EXAMPLES / "coffee.png"

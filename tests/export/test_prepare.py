@@ -3,10 +3,11 @@
 import pytest
 
 from export import prepare
-from mam import GraphError, Matting, variants, weights
+from mam import GraphError, Matting, weights
 from mam.errors import WeightsError
-from mam.folders import find_graphs
-from mam.variants import VARIANTS
+from mam.model import variants
+from mam.model.folders import find_graphs, graphs_folder
+from mam.model.variants import VARIANTS
 from tests import small_vit
 
 
@@ -42,7 +43,7 @@ def test_an_interrupted_export_leaves_no_folder_that_is_taken_for_complete(witho
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(prepare, "write_graphs", fail)
         prepare.prepare(VARIANTS["vit_b"], print)
-    assert not weights.graphs_folder("vit_b").exists()
+    assert not graphs_folder("vit_b").exists()
     prepare.prepare(VARIANTS["vit_b"], print)
     assert Matting.load("vit_b")
 

@@ -8,9 +8,9 @@ import torch
 
 from export.__main__ import main
 from export.sam import write_sam
-from mam.frames import Frame, to_input_image
 from mam.images import open_photo
-from mam.runtime import load_graphs
+from mam.model.frames import Frame, to_input_image
+from mam.model.runtime import load_graphs
 from tests.conftest import EXAMPLES
 
 OFFICIAL = ["image_embeddings", "point_coords", "point_labels", "mask_input", "has_mask_input", "orig_im_size"]

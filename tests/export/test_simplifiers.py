@@ -15,8 +15,8 @@ from export.edge import write_edge
 from export.edge_graphs import Feed
 from export.feeds import record_edge_feeds, record_feeds
 from export.parity import relative_error
-from mam.contract import GRAPHS
-from mam.folders import BUNDLE
+from mam.model.contract import GRAPHS
+from mam.model.folders import BUNDLE
 from mam.nets.mam import MattingAnything
 
 SIMPLIFIERS = {

@@ -13,10 +13,11 @@ from safetensors.torch import save_file
 from export import parity, skeletons
 from export.torch_graphs import TorchGraphs
 from export.write import write_graphs
-from mam import GraphError, Matting, contract, weights
+from mam import GraphError, Matting, weights
 from mam.errors import WeightsError
-from mam.runtime import load_graphs
-from mam.skeleton import read_manifest
+from mam.model import contract
+from mam.model.runtime import load_graphs
+from mam.model.skeleton import read_manifest
 from mam.weights import WeightFile
 from tests import small_vit
 from tests.conftest import EXAMPLES

@@ -4,7 +4,7 @@ import onnx
 import torch
 
 from export.trace import OPSET, trace
-from mam.contract import Graph, Tensor
+from mam.model.contract import Graph, Tensor
 
 GRAPH = Graph("sum", (Tensor("x", "float32", ("B", "side")),), (Tensor("total", "float32", ("B",)),))
 

@@ -6,7 +6,7 @@ import pytest
 
 from export.__main__ import main
 from export.triton import write_repository
-from mam.contract import GRAPHS
+from mam.model.contract import GRAPHS
 from tests.conftest import ROOT
 
 pytest.importorskip("tritonclient.grpc", reason='needs pip install "tritonclient[grpc,http]"')

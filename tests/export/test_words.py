@@ -8,11 +8,11 @@ import torch
 from export.__main__ import main
 from export.words import HEAD, load_finder
 from mam import weights
-from mam.folders import BUNDLE
+from mam.model.folders import BUNDLE
+from mam.model.variants import VARIANTS
 from mam.nets import checkpoint
 from mam.nets.tiny.words import WordFinder, read_classes
-from mam.training.run import find_backbone
-from mam.variants import VARIANTS
+from training.run import find_backbone
 
 
 def run(file, image: np.ndarray) -> np.ndarray:

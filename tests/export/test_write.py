@@ -13,11 +13,12 @@ from export.manifest import MANIFEST
 from export.parity import relative_error
 from export.torch_graphs import TorchGraphs
 from export.write import write_graphs
-from mam import GraphError, contract, weights
-from mam.folders import BUNDLE
+from mam import GraphError, weights
+from mam.model import contract
+from mam.model.folders import BUNDLE
+from mam.model.runtime import load_graphs
+from mam.model.variants import VARIANTS
 from mam.nets import checkpoint
-from mam.runtime import load_graphs
-from mam.variants import VARIANTS
 from tests.conftest import TINY_CHECKPOINTS
 
 CHANNELS = {"C0": 16, "C1": 32}

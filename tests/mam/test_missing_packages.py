@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import EXAMPLES
 
 FLOWER = str(EXAMPLES / "flower.jpg")
-_RUN = "import sys; sys.modules[{package!r}] = None; from mam.cli import main; sys.exit(main({arguments!r}))"
+_RUN = "import sys; sys.modules[{package!r}] = None; from {program} import main; sys.exit(main({arguments!r}))"
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,8 @@ def test_the_message_has_the_line_that_installs_it(
     package: str, arguments: list[str], advice: str, tmp_path: Path
 ) -> None:
     arguments = [argument.format(out=tmp_path / "out.png") for argument in arguments]
-    script = _RUN.format(package=package, arguments=arguments)
+    program = "training.__main__" if arguments[0] in ("train", "evaluate") else "mam.cli"
+    script = _RUN.format(package=package, program=program, arguments=arguments)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 1
     assert advice in done.stderr and "Traceback" not in done.stderr

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mam import FoundBox, FoundBoxes, Matte, Matting, NothingFound, Prompt, PromptError, Scene
-from mam.contract import InferencePolicy
+from mam.model.contract import InferencePolicy
 from tests.conftest import EXAMPLES, FLOWER_BOX
 from tests.mock_graphs import MockGraphs
 

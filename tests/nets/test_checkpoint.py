@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from mam.errors import WeightsError
+from mam.model.variants import Tiny
 from mam.nets import checkpoint
-from mam.variants import Tiny
 
 
 @pytest.fixture()

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from mam.model.variants import M2M
 from mam.nets.m2m import MaskToMatte, fold_spectral_norm
 from mam.nets.refine import dilate, ellipse, refine
-from mam.variants import M2M
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 

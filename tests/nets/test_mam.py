@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from mam.model.variants import Tiny
 from mam.nets.checkpoint import build_seeded
 from mam.nets.mam import MattingAnything, crop_cells
 from mam.nets.refine import refine
 from mam.nets.resample import resample
-from mam.variants import Tiny
 from tests.small_vit import SMALL
 
 

@@ -25,11 +25,11 @@ import torch
 from torch import Tensor, nn
 
 from mam.errors import WeightsError
-from mam.folders import BUNDLE
+from mam.model.folders import BUNDLE
+from mam.model.variants import VARIANTS
 from mam.nets import checkpoint
 from mam.nets.mam import MattingAnything
 from mam.nets.sam import Sam
-from mam.variants import VARIANTS
 from tests.small_vit import SMALL
 
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -196,7 +196,7 @@ def test_loading_takes_little_more_memory_than_the_weights(sam, m2m, folder, pyt
 import re, sys
 from pathlib import Path
 from mam.nets import checkpoint
-from mam.variants import VARIANTS
+from mam.model.variants import VARIANTS
 peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 checkpoint.build_seeded(VARIANTS["tiny"], 0)  # allocates what torch itself needs
 before = peak()

@@ -6,8 +6,9 @@ import sys
 import pytest
 import torch
 
-from mam.nets.sam import Sam, best_mask, segment_anything_modeling
-from mam.variants import VARIANTS
+from mam.model.variants import VARIANTS
+from mam.nets.sam import Sam, best_mask
+from mam.nets.segment_anything import segment_anything_modeling
 from tests.small_vit import SMALL
 
 
@@ -68,7 +69,7 @@ def test_full_size_variants_have_metas_parameters() -> None:
 def test_modelling_loads_without_torchvision() -> None:
     code = (
         "import sys; sys.modules['torchvision'] = None\n"
-        "from mam.nets.sam import segment_anything_modeling as load; load().PromptEncoder\n"
+        "from mam.nets.segment_anything import segment_anything_modeling as load; load().PromptEncoder\n"
         "assert 'segment_anything' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

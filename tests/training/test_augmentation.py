@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mam.training.augmentation import choose_label, crop_around, jitter, paste, random_crop, view
+from training.augmentation import choose_label, crop_around, jitter, paste, random_crop, view
 
 
 def test_a_shadow_darkens_the_background_and_is_not_part_of_the_object():

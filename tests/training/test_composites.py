@@ -1,7 +1,7 @@
 """Composites have soft alpha; photographs leave out the pixels near their masks' edges."""
 
-from mam.training.composites import Composites
-from mam.training.library import Library
+from training.composites import Composites
+from training.library import Library
 
 
 def test_composites_have_soft_alpha_and_ignored_bands(data) -> None:

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from mam.training.examples import KINDS, Examples
-from mam.training.library import Library
+from training.examples import KINDS, Examples
+from training.library import Library
 
 
 @pytest.mark.parametrize("folder", ["data", "main_objects"])

@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from mam.errors import MamError
-from mam.training import files
-from mam.training.examples import Examples
-from mam.training.files import Files
-from mam.training.library import Library
+from training import files
+from training.examples import Examples
+from training.files import Files
+from training.library import Library
 
 
 def test_packed_images_train_like_the_folder(data, tmp_path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mam.training.library import MIX, Library, label_components
+from training.library import MIX, Library, label_components
 
 
 @pytest.fixture(scope="module")

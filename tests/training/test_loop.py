@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from mam.training.loop import Strided, build_optimizer, schedule, train
-from mam.training.recipes import RECIPES
+from training.loop import Strided, build_optimizer, schedule, train
+from training.recipes import RECIPES
 
 
 def test_schedule() -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mam.training.losses import laplacian_l1, mask_iou, mask_losses, weighted_l1
+from training.losses import laplacian_l1, mask_iou, mask_losses, weighted_l1
 
 
 def test_losses_by_hand() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mam.nets.checkpoint import build_seeded
-from mam.training.matting import matting_loss
+from training.matting import matting_loss
 
 
 @pytest.fixture

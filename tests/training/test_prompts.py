@@ -2,7 +2,7 @@
 
 import torch
 
-from mam.training import prompts
+from training import prompts
 
 
 def test_boxes_and_clicks_are_on_their_targets() -> None:

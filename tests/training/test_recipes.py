@@ -1,7 +1,7 @@
-"""The recipes of `mam train`."""
+"""The recipes of `python -m training train`."""
 
-from mam.training.recipes import RECIPES, Recipe
-from mam.variants import VARIANTS
+from mam.model.variants import VARIANTS
+from training.recipes import RECIPES, Recipe
 
 
 def test_every_recipe_names_a_variant() -> None:

@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 from mam.errors import MamError, WeightsError
+from mam.model.variants import Variant
 from mam.nets import checkpoint
-from mam.training import run
-from mam.training.examples import Examples
-from mam.training.recipes import RECIPES, Recipe
-from mam.variants import Variant
+from training import run
+from training.examples import Examples
+from training.recipes import RECIPES, Recipe
 
 
 def quiet(line: str) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from mam.nets.tiny.segmenter import Segmenter
-from mam.training.examples import KINDS, Examples
-from mam.training.library import Library
-from mam.training.segmentation import first_prompts, segmentation_loss
+from training.examples import KINDS, Examples
+from training.library import Library
+from training.segmentation import first_prompts, segmentation_loss
 
 
 def test_each_kind_of_prompt_has_its_points():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mam.training.sets import SetComposites
+from training.sets import SetComposites
 
 
 def test_real_sets_give_examples_of_the_same_form(sets, tmp_path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mam.training.synthetic_foregrounds import Edge, Kind, draw_foreground, extend_colours, soften
+from training.synthetic_foregrounds import Edge, Kind, draw_foreground, extend_colours, soften
 
 
 @pytest.fixture

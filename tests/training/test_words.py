@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from mam.errors import MamError
+from mam.model.variants import VARIANTS
 from mam.nets import checkpoint
 from mam.nets.tiny.words import Classifier, WordHead, read_classes
-from mam.training import run, words
-from mam.training.recipes import RECIPES
-from mam.training.words import WordExamples, read_named_photos, word_loss
-from mam.variants import VARIANTS
+from training import run, words
+from training.recipes import RECIPES
+from training.words import WordExamples, read_named_photos, word_loss
 
 NAMES = list(read_classes())
 

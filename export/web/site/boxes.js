@@ -1,4 +1,4 @@
-// Boxes [x0, y0, x1, y1] in whole pixels, ends exclusive, and arrays that are zero outside a box. As mam/boxes.py.
+// Boxes [x0, y0, x1, y1] in whole pixels, ends exclusive, and arrays that are zero outside a box. As mam/images/boxes.py.
 
 // The smallest box around all nonzero values of (h, w), or null.
 export function maskBounds(mask, [h, w]) {

@@ -1,4 +1,4 @@
-// Removal of small holes inside the object and of specks far from it, in an alpha. As mam/cleanup.py.
+// Removal of small holes inside the object and of specks far from it, in an alpha. As mam/masks/cleanup.py.
 
 import { labelRegions } from './components.js';
 import { dilate, reduce } from './pillow.js';

@@ -1,4 +1,4 @@
-// Make an alpha obey the clicks that it was computed for. As mam/clicks.py.
+// Make an alpha obey the clicks that it was computed for. As mam/masks/clicks.py.
 
 import { gaussianBlur } from './pillow.js';
 

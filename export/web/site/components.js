@@ -1,4 +1,4 @@
-// Connected regions of a mask. As mam/components.py.
+// Connected regions of a mask. As mam/masks/components.py.
 
 // Number the regions of (h, w) cells that are connected by their sides: 0 outside, 1, 2, ... Returns {labels, count}.
 export function labelRegions(mask, [h, w]) {

@@ -1,4 +1,4 @@
-// Which crop of an image to encode for a prompt, and moving logits between crops. As mam/crops.py.
+// Which crop of an image to encode for a prompt, and moving logits between crops. As mam/masks/crops.py.
 
 import { fullBox, isSame } from './boxes.js';
 import { Frame, MASK_SIDE, SIDE } from './frames.js';

@@ -1,4 +1,4 @@
-// From prompts to masks: run the mask decoder on an encoded crop and choose among its four candidates. As mam/decoding.py.
+// From prompts to masks: run the mask decoder on an encoded crop and choose among its four candidates. As mam/masks/decoding.py.
 
 import { Patch, maskBounds } from './boxes.js';
 import { Frame, MASK_SIDE, SIDE } from './frames.js';
@@ -6,7 +6,7 @@ import { reachedWindow, resize } from './pillow.js';
 
 const MASK_PIXELS = MASK_SIDE * MASK_SIDE;
 
-// The decoder's answer to one prompt. As mam/segment.py.
+// The decoder's answer to one prompt. As mam/masks/segment.py.
 export class Segment {
   constructor(fields) {
     Object.assign(this, fields); // storedMask, chosen, logits, lowResMasks, scores, crop, points, labels

@@ -1,4 +1,4 @@
-// The object's colours at soft edges, without the background that shows through. As mam/foreground.py, with one change: large
+// The object's colours at soft edges, without the background that shows through. As mam/compose/foreground.py, with one change: large
 // levels keep colours only where they are computed, because a phone has little memory.
 
 import { cut, maskBounds, padBox } from './boxes.js';

@@ -1,4 +1,4 @@
-// The original frame (the user's pixels) and the input frame (longest side 1024, padded to a square). As mam/frames.py.
+// The original frame (the user's pixels) and the input frame (longest side 1024, padded to a square). As mam/model/frames.py.
 
 import { resize } from './pillow.js';
 

@@ -1,4 +1,4 @@
-// The three graphs as one object: download, sessions of onnxruntime-web, and calls. As mam/runtime.py.
+// The three graphs as one object: download, sessions of onnxruntime-web, and calls. As mam/model/runtime.py.
 
 import { MASK_SIDE, SIDE } from './frames.js';
 import { MODEL } from './model.js';

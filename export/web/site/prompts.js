@@ -1,4 +1,4 @@
-// Prompts for one object, checked and converted to the decoder's inputs. As mam/prompts.py; a mask from a file is no prompt here.
+// Prompts for one object, checked and converted to the decoder's inputs. As mam/masks/prompts.py; a mask from a file is no prompt here.
 
 import { transferLogits } from './crops.js';
 import { MASK_SIDE } from './frames.js';

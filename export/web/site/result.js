@@ -1,4 +1,4 @@
-// The finished image: the shown objects with clean colours, alone or over a background, or their alpha. As mam/composition.py.
+// The finished image: the shown objects with clean colours, alone or over a background, or their alpha. As mam/compose/composition.py.
 
 import { foregroundColours } from './foreground.js';
 import { toUint8 } from './messages.js';

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mam.frames import PIXEL_MEAN, PIXEL_STD
+from mam.model.frames import PIXEL_MEAN, PIXEL_STD
 from mam.nets.tiny.blocks import DepthwiseConv2d
 
 # Expansion, channels, repeats, stride, kernel size of each stage of EfficientNet-Lite0.

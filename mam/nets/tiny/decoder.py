@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mam.frames import SIDE
+from mam.model.frames import SIDE
 from mam.nets.tiny.blocks import Attention, ResidualBlock, conv_bn, depthwise_bn, upsample
 
 _REACH = (8.0, 40.0)  # standard deviations of a click's two blobs, pixels of the input frame

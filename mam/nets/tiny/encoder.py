@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mam.contract import EMBEDDING
+from mam.model.contract import EMBEDDING
 from mam.nets.tiny.backbone import EfficientNetLite0
 from mam.nets.tiny.blocks import ResidualBlock, conv_bn, upsample
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from mam.model.variants import Tiny
 from mam.nets.tiny.decoder import PromptDecoder
 from mam.nets.tiny.encoder import ImageEncoder
-from mam.variants import Tiny
 
 
 class Segmenter(nn.Module):

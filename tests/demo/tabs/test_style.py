@@ -8,9 +8,9 @@ import pytest
 from demo.tabs import style
 from demo.tabs.style import StyleControls, list_backgrounds, parse_colour
 from mam import InputError
-from mam.composition import Blur, Gradient, Style
+from mam.compose.composition import Blur, Gradient, Style
+from mam.compose.placement import Placement
 from mam.images import Photo
-from mam.placement import Placement
 from tests.conftest import EXAMPLES
 
 LIMIT = 10_000_000

@@ -12,7 +12,7 @@ import pytest
 
 from export.web.build import build_site
 from mam.errors import MamError
-from mam.folders import BUNDLE
+from mam.model.folders import BUNDLE
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from export.__main__ import main
 from export.web import npm
 from export.web.build import BUDGET, _list_files, table
 from export.web.pack import half_ranges, pack
-from mam.folders import BUNDLE
+from mam.model.folders import BUNDLE
 
 
 def test_a_first_visit_takes_less_than_the_budget(site) -> None:

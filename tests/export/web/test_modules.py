@@ -9,16 +9,16 @@ import pytest
 from PIL import Image, ImageFilter
 
 from export.web.pack import half_ranges
-from mam import crops
-from mam.boxes import Patch
-from mam.cleanup import clean_up
-from mam.clicks import obey_clicks
-from mam.decoding import best_candidate, full_size
-from mam.folders import BUNDLE
-from mam.foreground import foreground_colours
-from mam.frames import Frame, to_input_image
-from mam.prompts import Prompt
-from mam.segment import Segment
+from mam.compose.foreground import foreground_colours
+from mam.images.boxes import Patch
+from mam.masks import crops
+from mam.masks.cleanup import clean_up
+from mam.masks.clicks import obey_clicks
+from mam.masks.decoding import best_candidate, full_size
+from mam.masks.prompts import Prompt
+from mam.masks.segment import Segment
+from mam.model.folders import BUNDLE
+from mam.model.frames import Frame, to_input_image
 
 # Arrays travel as {dtype, data}; a result is the value itself, or an array.
 _RUN = """async ([module, body, values]) => {

@@ -15,7 +15,7 @@ from playwright.sync_api import BrowserContext, expect
 
 from demo.engine import Engine
 from demo.session import Op
-from mam.composite import to_uint8
+from mam.images.resize import to_uint8
 from tests.conftest import EXAMPLES
 from tests.demo.visitor import Visitor
 from tests.export.web.conftest import serve

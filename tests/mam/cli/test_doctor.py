@@ -1,6 +1,45 @@
-"""`mam doctor` on this machine."""
+"""`mam doctor`: versions, both builds of onnxruntime, times, and the report on this machine."""
 
-from mam.cli import main
+import importlib.metadata
+
+import pytest
+
+from mam import Matting
+from mam.cli import doctor, main
+from tests.mock_graphs import MockGraphs
+
+
+@pytest.fixture
+def installed(monkeypatch) -> dict[str, str]:
+    """Versions by package, in place of those of this machine."""
+    versions: dict[str, str] = {}
+
+    def version(package: str) -> str:
+        if package not in versions:
+            raise importlib.metadata.PackageNotFoundError(package)
+        return versions[package]
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    return versions
+
+
+def test_a_package_that_is_not_installed_has_no_version(installed) -> None:
+    installed["numpy"] = "2.1"
+    versions = doctor.package_versions()
+    assert versions["numpy"] == "2.1" and versions["torch"] is None
+    assert tuple(versions) == doctor.PACKAGES
+
+
+def test_two_builds_of_onnxruntime_are_a_conflict(installed) -> None:
+    installed["onnxruntime"] = "1.21"
+    assert doctor.onnxruntime_conflict() is None
+    installed["onnxruntime-gpu"] = "1.21"
+    assert "onnxruntime and onnxruntime-gpu share one module" in doctor.onnxruntime_conflict()
+
+
+def test_the_times_of_both_steps_are_measured() -> None:
+    timing = doctor.measure_scene(Matting(MockGraphs(0.05)))
+    assert timing.encode >= 0.05 and timing.matte >= 0.05
 
 
 def test_doctor_reports_model_and_device(capsys) -> None:

@@ -1,0 +1,134 @@
+"""What a worker does: one row with an image and a prompt in, one row with its matte, or the reason for none, out."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mam.cluster import storage
+from mam.errors import InputError, MamError, PromptError
+from mam.images import open_photo
+from mam.images.encode import format_of
+from mam.matte import Matte
+from mam.matting import Matting
+from mam.model.providers import Device
+from mam.rendering import Rendering
+
+_PROMPT = ("box", "points", "labels", "scribbles", "scribble_labels", "mask", "text", "guidance")
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is the same for all rows.
+
+    Attributes:
+        graphs: as for `mam.Matting.load`, as are the next three.
+        device: "cpu" or "cuda".
+        threads: CPU threads per graph; None lets onnxruntime choose.
+        grounding: the text model.
+        max_pixels: larger images are refused.
+        rendering: what is written into `result`.
+        skip_existing: leave out images with a `result` that exists.
+    """
+
+    graphs: str | os.PathLike[str] | None
+    device: Device
+    threads: int | None
+    grounding: str | os.PathLike[str] | None
+    max_pixels: int
+    rendering: Rendering
+    skip_existing: bool
+
+    def load(self) -> Cutter:
+        """Load the graphs.
+
+        Raises:
+            GraphError: they cannot be run on this machine.
+        """
+        matting = Matting.load(
+            self.graphs,
+            device=self.device,
+            threads=self.threads,
+            max_pixels=self.max_pixels,
+            grounding=self.grounding,
+        )
+        return Cutter(matting, self.rendering, self.skip_existing)
+
+
+class Cutter:
+    """A loaded model that is called with rows; the columns are described in `mam.cluster.matte_dataset`."""
+
+    def __init__(self, matting: Matting, rendering: Rendering, skip_existing: bool) -> None:
+        self.matting, self.rendering, self.skip_existing = matting, rendering, skip_existing
+
+    def __call__(self, row: Row) -> Row:
+        """Cut out one image; whatever fails is stated in the row."""
+        try:
+            return self._cut_out(row)
+        except (MamError, OSError, ValueError, MemoryError) as error:
+            return fail(row, str(error) or type(error).__name__)
+        except Exception as error:  # a defect of ours must not end a run of a million images either
+            return fail(row, f"{type(error).__name__}: {error}")
+
+    def _cut_out(self, row: Row) -> Row:
+        result: Any = row.get("result")
+        if "result" in row:
+            if result is None:
+                raise InputError("the row has no result; expected a path or an address in the column `result`.")
+            file_format = format_of(result)  # fails before the work
+            if self.skip_existing and storage.exists(result):
+                return _answer(row, "exists")
+        if row.get("image") is None:
+            raise InputError("the row has no image; expected a path, an address or bytes in the column `image`.")
+        prompt = _read_prompt(row)
+        scene = self.matting.open(open_photo(storage.resolve(row["image"]), self.matting.max_pixels))
+        matte = scene.matte(**prompt)
+        if not isinstance(matte, Matte):
+            raise PromptError(str(matte))
+        if "result" in row:
+            storage.write(self.rendering.encode(matte, file_format), result)
+            return _answer(row, "done", score=matte.score)
+        return _answer(row, "done", score=matte.score, matte=matte)
+
+
+def fail(row: Row, reason: str) -> Row:
+    """Return the row of an image that has no matte, with the reason."""
+    return _answer(row, "failed", reason)
+
+
+def fail_for_death(row: Row) -> Row:
+    """Return the row of an image that ended the process which worked on it."""
+    return fail(row, "the process that worked on this image ended: it lacked memory, or a decoder crashed.")
+
+
+def _answer(row: Row, status: str, reason: str = "", score: float = math.nan, matte: Matte | None = None) -> Row:
+    """Return a row; the columns are the same for every status, because Ray joins rows into tables."""
+    kept = {name: None if isinstance(value, bytes) else value for name, value in row.items()}
+    files: Row = {}
+    if "result" not in row:
+        files = {
+            "alpha": None if matte is None else Rendering(alpha=True).encode(matte, "PNG"),
+            "cutout": None if matte is None else Rendering().encode(matte, "PNG"),
+        }
+    return {**kept, **files, "status": status, "reason": reason, "score": score}
+
+
+def _read_prompt(row: Row) -> dict[str, Any]:
+    """Return the arguments of `Scene.matte`: tables hold arrays, and None where a row has no value."""
+    prompt = {name: _to_lists(row[name]) for name in _PROMPT if row.get(name) is not None}
+    if "mask" in prompt:
+        prompt["mask"] = storage.resolve(prompt["mask"])
+    return prompt
+
+
+def _to_lists(value: Any) -> Any:
+    """Turn arrays, also arrays of arrays of different lengths, into lists."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    return [_to_lists(item) for item in value] if isinstance(value, list) else value

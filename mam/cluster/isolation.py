@@ -1,0 +1,75 @@
+"""A function in a child process, which may end without ending its caller."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+Row = dict[str, Any]
+Function = Callable[[Row], Row]
+
+
+class Isolated:
+    """Calls a function of rows in one child process, which ends with this one.
+
+    Args:
+        load: called in every new child; returns the function. Its errors are raised here.
+        on_death: makes the result of a row that ended the child: by a crash of native code, or for lack of memory.
+    """
+
+    # Pipes and not `multiprocessing`: its resource tracker fails in Ray's workers.
+
+    def __init__(self, load: Callable[[], Function], on_death: Function) -> None:
+        self._load, self._on_death = load, on_death
+        self._start()
+
+    def __call__(self, row: Row) -> Row:
+        """Return the function's result for a row."""
+        try:
+            result: Row = self._exchange(row)
+        except (EOFError, BrokenPipeError):
+            self._child.kill()
+            self._start()
+            return self._on_death(row)
+        return result
+
+    def _start(self) -> None:
+        # The child finds modules where this process found them.
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path)}
+        command = [sys.executable, "-c", "from mam.cluster.isolation import serve; serve()"]
+        self._child = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if error := self._exchange(self._load):
+            raise error
+
+    def _exchange(self, message: object) -> Any:
+        assert self._child.stdin is not None and self._child.stdout is not None
+        pickle.dump(message, self._child.stdin)
+        self._child.stdin.flush()
+        return pickle.load(self._child.stdout)
+
+
+def serve() -> None:
+    """Answer the parent's messages: first the loader of the function, then rows; return when the parent is gone."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print must not mix with the answers
+
+    def send(answer: object) -> None:
+        pickle.dump(answer, answers)
+        answers.flush()
+
+    try:
+        function = pickle.load(sys.stdin.buffer)()
+    except Exception as error:  # raised in the parent
+        send(error)
+        return
+    send(None)
+    while True:
+        try:
+            row = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        send(function(row))

@@ -1,0 +1,1 @@
+"""Composition: foreground colours, backgrounds, shadows, placement."""

@@ -1,0 +1,197 @@
+"""Composition of finished images: objects of a photo in a style, for the library, the command line and the page."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+import numpy as np
+from PIL import Image
+
+from mam.compose import composite
+from mam.compose.composite import Colour
+from mam.compose.foreground import foreground_colours
+from mam.compose.placement import Placement
+from mam.images import ImageSource, Photo, open_photo
+from mam.images.profiles import convert_profile
+from mam.images.resize import downsample, to_uint8
+
+Fit = Literal["cover", "contain"]
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """A vertical gradient between two colours."""
+
+    top: Colour
+    bottom: Colour
+
+
+@dataclass(frozen=True)
+class Blur:
+    """The photo's own background, blurred.
+
+    Attributes:
+        strength: radius in thousandths of the longest side.
+    """
+
+    strength: float = 20.0
+
+
+Background = Colour | Gradient | Blur | ImageSource
+"""A colour ("white", "#20a0ff", (32, 160, 255)), a gradient, a blur, or an image as for `mam.images.open_photo`.
+
+A string is always a colour, so that a server can pass on what a stranger typed; name a file by a `pathlib.Path`.
+"""
+_IMAGES = (Photo, Image.Image, np.ndarray, os.PathLike, bytes, bytearray, memoryview)
+
+
+@dataclass(frozen=True, eq=False)
+class Style:
+    """How objects are composed.
+
+    Attributes:
+        background: the new background; None leaves the image transparent.
+        fit: "cover" scales a background image to cover the frame and crops it; "contain" shows all of it, on a
+            blurred copy.
+        position: (x, y) from 0 (left or top) to 1: which part of a background image is kept by "cover", and where it is
+            placed by "contain".
+        shadow: strength of the objects' shadow, from 0, none, to 1, black.
+        softness: of the edges; -1 is hard, 0 unchanged, 1 soft.
+        grow: how far the edges move outwards, or inwards if negative, in thousandths of the longest side.
+        clean_colours: remove the original background from the colours of soft edges; False keeps the photo's pixels.
+        placement: the frame of the finished image, and where the objects stand in it.
+    """
+
+    background: Background | None = None
+    fit: Fit = "cover"
+    position: tuple[float, float] = (0.5, 0.5)
+    shadow: float = 0.0
+    softness: float = 0.0
+    grow: float = 0.0
+    clean_colours: bool = True
+    placement: Placement = field(default_factory=Placement)
+
+
+@dataclass(frozen=True, eq=False)
+class Composition:
+    """Objects of one photo, composed in one style.
+
+    Attributes:
+        photo: the photo at the composition's size, (H, W).
+        alpha: (H, W) float32 in [0, 1], of all objects, with the style's edges.
+        style: background, shadow, edges and colours.
+    """
+
+    photo: Photo
+    alpha: np.ndarray
+    style: Style = Style()
+
+    @classmethod
+    def of(
+        cls, photo: Photo, alphas: Sequence[np.ndarray], style: Style = Style(), longest: int | None = None
+    ) -> Composition:
+        """Prepare a composition of the objects with these alphas.
+
+        Args:
+            photo: the image that contains the objects.
+            alphas: one (H, W) float32 in [0, 1] per object, at least one.
+            style: background, shadow, edges and colours.
+            longest: the largest side of a preview, in pixels; None composes at full size.
+        """
+        alpha = composite.merge_alphas(alphas)
+        if longest is not None and max(alpha.shape) > longest:
+            photo, alpha = photo.downsample(longest), downsample(alpha, longest)
+        alpha = composite.adjust_edges(alpha, softness=style.softness, grow=style.grow)
+        return cls(photo, limit_alpha(alpha, photo), style)
+
+    @functools.cached_property
+    def foreground(self) -> np.ndarray:
+        """The objects' colours, (H, W, 3) uint8."""
+        photo = self.photo
+        colours = foreground_colours(photo.pixels, self.alpha) if self.style.clean_colours else photo.pixels
+        if photo.alpha is None or photo.straight is None:
+            return colours
+        # Where the image was transparent already, its own colours are known.
+        return np.where((photo.alpha < 255)[..., None], photo.straight, colours)
+
+    def alpha_uint8(self) -> np.ndarray:
+        """Return the alpha of the placed objects as (H', W') uint8, rounded."""
+        alpha, placement = to_uint8(self.alpha), self.style.placement
+        return alpha if placement == Placement() else placement.place(np.dstack([alpha] * 4))[..., 3]
+
+    def cutout(self) -> np.ndarray:
+        """Return the placed objects as (H', W', 4) uint8 RGBA, not premultiplied.
+
+        With clean colours, invisible pixels are black, which halves the file; else they keep the photo's colours.
+        """
+        alpha = to_uint8(self.alpha)
+        rgba = np.dstack([self.foreground, alpha])
+        if self.style.clean_colours:
+            rgba.view(np.uint32)[..., 0] *= alpha > 0
+        return self.style.placement.place(rgba)
+
+    def over(self, background: Background) -> np.ndarray:
+        """Compose the placed objects over a background, with the style's fit, position and shadow.
+
+        Args:
+            background: used instead of the style's.
+
+        Returns:
+            (H', W', 3) uint8 RGB in the photo's colour profile, of the placement's frame.
+
+        Raises:
+            InputError: the background is neither a colour nor an image.
+        """
+        foreground, alpha = self._placed_layers()
+        behind = self._background_pixels(background, alpha.shape)
+        if self.style.shadow:
+            behind = composite.add_shadow(behind, alpha, self.style.shadow)
+        return composite.over(foreground, alpha, behind)
+
+    def over_checkerboard(self) -> np.ndarray:
+        """Compose the placed objects over a checkerboard, without a shadow, as (H', W', 3) uint8 RGB."""
+        foreground, alpha = self._placed_layers()
+        return composite.over(foreground, alpha, self._to_photo_profile(composite.checkerboard(alpha.shape)))
+
+    def pixels(self) -> np.ndarray:
+        """Compose the finished image: `over` the style's background, or `cutout` if it has none.
+
+        Raises:
+            InputError: the background is neither a colour nor an image.
+        """
+        return self.cutout() if self.style.background is None else self.over(self.style.background)
+
+    def _placed_layers(self) -> tuple[np.ndarray, np.ndarray]:
+        """Colours (H', W', 3) uint8 and alpha (H', W') float32 in [0, 1] of the placed objects."""
+        if self.style.placement == Placement():
+            return self.foreground, self.alpha  # not rounded
+        placed = self.cutout()
+        return placed[..., :3], placed[..., 3] / np.float32(255)
+
+    def _background_pixels(self, background: Background, size: tuple[int, int]) -> np.ndarray:
+        """Make the background, (H', W', 3) uint8 of a size (H', W') in the photo's colour profile."""
+        style = self.style
+        if isinstance(background, Blur):
+            blurred = composite.blur_background(self.photo.pixels, self.alpha, background.strength)
+            return blurred if size == self.photo.size else composite.fit_image(blurred, size)
+        if isinstance(background, Gradient):
+            return self._to_photo_profile(composite.gradient(background.top, background.bottom, size))
+        is_image = isinstance(background, _IMAGES) or hasattr(background, "read")
+        if not is_image or (isinstance(background, np.ndarray) and background.ndim == 1):
+            return self._to_photo_profile(composite.fill(cast(Colour, background), size))
+        image = open_photo(cast(ImageSource, background))
+        pixels = composite.fit_image(image.pixels, size, whole=style.fit == "contain", centre=style.position)
+        return self._to_photo_profile(pixels, image.icc_profile)
+
+    def _to_photo_profile(self, pixels: np.ndarray, profile: bytes | None = None) -> np.ndarray:
+        """Convert pixels from a colour profile, None for sRGB, to the photo's."""
+        return convert_profile(pixels, profile, self.photo.icc_profile)
+
+
+def limit_alpha(alpha: np.ndarray, photo: Photo) -> np.ndarray:
+    """Return an (H, W) float32 alpha where no pixel is more opaque than the photo itself."""
+    return alpha if photo.alpha is None else np.minimum(alpha, photo.alpha / np.float32(255))

@@ -1,0 +1,134 @@
+"""Choose the crop of an image to encode for a prompt, and move masks and logits between crops.
+
+A small encoder sees an object in more detail when only the part of the image around it is encoded. A crop is a box in
+whole pixels of the original image; the whole image is a crop too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from mam.images.boxes import PixelBox, full_box, mask_bounds
+from mam.masks.segment import Segment
+from mam.model.contract import MASK_SIDE
+from mam.model.frames import SIDE, Frame
+
+MIN_ZOOM = 1.25  # a crop that enlarges an object by less is not worth another encoding
+MIN_SIDE = 16  # of a crop, in pixels
+CLICK_SIDE = 0.35  # side of the crop around one click, as a fraction of the image's longest side
+EDGE_CONTACT = 0.15  # an object that covers more than this fraction of an edge continues beyond it
+UNSEEN_LOGIT = -8.0  # of pixels that an earlier crop did not contain
+
+
+def choose_crop(
+    box: np.ndarray | None,
+    mask: np.ndarray | None,
+    points: np.ndarray,
+    previous: Segment | None,
+    size: tuple[int, int],
+    margin: float,
+) -> PixelBox:
+    """Choose the crop for a prompt.
+
+    It surrounds the box, the mask or the previous round's mask, and all foreground points. The previous round's crop
+    is kept if it contains the new prompts. The whole image is used if there are only points, or if a crop would
+    enlarge the object by less than 1.25.
+
+    Args:
+        box: (4,) x0, y0, x1, y1, original frame; or None.
+        mask: (H, W) bool; or None.
+        points: (N, 2) x and y of the foreground points, original frame.
+        previous: the previous round's answer; or None.
+        size: (H, W) of the image.
+        margin: space on each side, as a fraction of the longest side of what the crop surrounds.
+    """
+    full = full_box(size)
+    if previous is not None:
+        if previous.crop != full and _contains(previous.crop, _bounds(box, None, points)):
+            return previous.crop
+        mask = previous.mask
+    if box is None and (mask is None or not mask.any()):
+        return full
+    x0, y0, x1, y1 = _bounds(box, mask, points)
+    grow = max(margin * max(x1 - x0, y1 - y0), (MIN_SIDE - min(x1 - x0, y1 - y0)) / 2)
+    h, w = size
+    crop = (
+        max(0, int(x0 - grow)),
+        max(0, int(y0 - grow)),
+        min(w, int(np.ceil(x1 + grow))),
+        min(h, int(np.ceil(y1 + grow))),
+    )
+    zoom = max(size) / max(crop[2] - crop[0], crop[3] - crop[1])
+    return crop if zoom >= MIN_ZOOM else full
+
+
+def crop_around_click(point: np.ndarray, size: tuple[int, int]) -> PixelBox:
+    """Return a square crop around one click (x, y), moved to lie inside an image of this (H, W)."""
+    h, w = size
+    side = max(MIN_SIDE, int(CLICK_SIDE * max(size)))
+    x0, y0 = (int(np.clip(v - side / 2, 0, max(0, s - side))) for v, s in zip(point, (w, h), strict=True))
+    return x0, y0, min(w, x0 + side), min(h, y0 + side)
+
+
+def is_cut_off(mask: np.ndarray, crop: PixelBox, size: tuple[int, int]) -> bool:
+    """Return whether an object probably continues beyond its crop.
+
+    Args:
+        mask: (h, w) bool, of the crop.
+        crop: the crop.
+        size: (H, W) of the image; the object cannot continue beyond the image's own edges.
+    """
+    h, w = size
+    inner = ((crop[1] > 0, mask[0]), (crop[3] < h, mask[-1]), (crop[0] > 0, mask[:, 0]), (crop[2] < w, mask[:, -1]))
+    return any(edge.mean() > EDGE_CONTACT for is_inner, edge in inner if is_inner)
+
+
+def transfer_logits(logits: np.ndarray, source: PixelBox, target: PixelBox) -> np.ndarray:
+    """Resample (256, 256) float32 logits of one crop for another crop of the same image, bilinearly."""
+    if source == target:
+        return logits
+    (sx, sy), (tx, ty) = _scales(source), _scales(target)
+    # For each output pixel, its position in the input: Pillow's affine coefficients, between pixel centres.
+    a, e = sx / tx, sy / ty
+    c, f = (target[0] - source[0]) * sx, (target[1] - source[1]) * sy
+    padded = logits.copy()
+    h, w = Frame.of((source[3] - source[1], source[2] - source[0])).input_size
+    padded[-(-h * MASK_SIDE // SIDE) :] = padded[:, -(-w * MASK_SIDE // SIDE) :] = UNSEEN_LOGIT
+    moved = Image.fromarray(padded).transform(
+        logits.shape, Image.Transform.AFFINE, (a, 0, c, 0, e, f), Image.Resampling.BILINEAR, fillcolor=UNSEEN_LOGIT
+    )
+    return np.asarray(moved, np.float32)
+
+
+def place_on_canvas(part: np.ndarray, crop: PixelBox, size: tuple[int, int]) -> np.ndarray:
+    """Return the (h, w) array of a crop on a canvas of the image's (H, W), zero elsewhere."""
+    if crop == full_box(size):
+        return part
+    canvas = np.zeros(size, part.dtype)
+    canvas[crop[1] : crop[3], crop[0] : crop[2]] = part
+    return canvas
+
+
+def _scales(crop: PixelBox) -> tuple[float, float]:
+    """Return the pixels of the 256 x 256 logits per original pixel, along x and y."""
+    frame = Frame.of((crop[3] - crop[1], crop[2] - crop[0]))
+    (h, w), (h0, w0) = frame.input_size, frame.original_size
+    return w / w0 * MASK_SIDE / SIDE, h / h0 * MASK_SIDE / SIDE
+
+
+def _bounds(box: np.ndarray | None, mask: np.ndarray | None, points: np.ndarray) -> tuple[float, float, float, float]:
+    """Return x0, y0, x1, y1 around everything given; an empty range, from inf to -inf, if nothing is."""
+    corners = [] if box is None else [np.reshape(box, (2, 2))]
+    if mask is not None and (bounds := mask_bounds(mask)) is not None:
+        corners.append(np.reshape(np.array(bounds, float), (2, 2)))
+    together = np.concatenate([*corners, points, np.empty((0, 2))])
+    if not len(together):
+        return np.inf, np.inf, -np.inf, -np.inf
+    (x0, y0), (x1, y1) = together.min(0), together.max(0)
+    return float(x0), float(y0), float(x1), float(y1)
+
+
+def _contains(crop: PixelBox, bounds: tuple[float, float, float, float]) -> bool:
+    x0, y0, x1, y1 = bounds
+    return crop[0] <= x0 and crop[1] <= y0 and x1 <= crop[2] and y1 <= crop[3]

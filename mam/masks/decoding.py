@@ -1,0 +1,98 @@
+"""From prompts to masks: run the mask decoder on an encoded crop and choose among its four candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from mam.images.boxes import Patch
+from mam.masks import crops
+from mam.masks.encoded_crop import EncodedCrop
+from mam.masks.prompts import CheckedPrompt
+from mam.masks.segment import Segment
+from mam.model.contract import MASK_SIDE
+from mam.model.frames import SIDE, Frame
+from mam.model.runtime import Graphs
+
+_BATCH = 16  # prompts that the decoder answers in one call, which bounds its memory
+
+
+def decode_prompts(
+    graphs: Graphs, encoded: EncodedCrop, prompts: list[CheckedPrompt], size: tuple[int, int]
+) -> list[Segment]:
+    """Segment one object per prompt.
+
+    Args:
+        graphs: the model.
+        encoded: the crop that contains the objects.
+        prompts: of the whole image.
+        size: (H, W) of the whole image.
+
+    Returns:
+        One segment per prompt, in their order; masks are (H, W).
+    """
+    segments: dict[int, Segment] = {}
+    arrays = [prompt.to_input(encoded.frame, encoded.box) for prompt in prompts]
+    for members in _batches([len(coords) for coords, *_ in arrays]):
+        answers = graphs.decode(encoded.features, *map(np.stack, zip(*(arrays[i] for i in members), strict=True)))
+        for i, masks, scores in zip(members, *answers, strict=True):
+            # MAM's rule for a single box or click; mask 0, as SAM advises, for more than one prompt.
+            multimask = prompts[i].is_ambiguous and graphs.policy.multimask
+            coords, labels, *_ = arrays[i]
+            chosen = best_candidate(masks, scores, coords, labels, 1 + int(scores[1:].argmax()) if multimask else 0)
+            mask = full_size(masks[chosen], encoded.frame) > 0
+            canvas = crops.place_on_canvas(mask, encoded.box, size)
+            # SAM's predictions may exceed 1 slightly.
+            clicks = prompts[i].points, prompts[i].labels
+            segments[i] = Segment.of(canvas, chosen, masks, scores.clip(0, 1), encoded.box, *clicks)
+    return [segments[i] for i in range(len(prompts))]
+
+
+def _batches(counts: Sequence[int]) -> Iterator[list[int]]:
+    """Yield the indices of the prompts that share a call: SAM has no neutral point to fill up a shorter prompt with."""
+    for count in sorted(set(counts)):
+        alike = [i for i, own in enumerate(counts) if own == count]
+        yield from (alike[first : first + _BATCH] for first in range(0, len(alike), _BATCH))
+
+
+def candidates(segment: Segment) -> list[Segment]:
+    """Return the decoder's four candidates for one prompt: the single answer, then a part, a larger part, the whole."""
+    x0, y0, x1, y1 = segment.crop
+    frame = Frame.of((y1 - y0, x1 - x0))
+    found = []
+    for k, stored in enumerate(segment.low_res_masks):
+        if k == segment.chosen:
+            found.append(segment)
+            continue
+        logits = stored.astype(np.float32)
+        mask = crops.place_on_canvas(full_size(logits, frame) > 0, segment.crop, segment.stored_mask.size)
+        found.append(replace(segment, chosen=k, logits=logits, stored_mask=Patch.of(mask)))
+    return found
+
+
+def best_candidate(masks: np.ndarray, scores: np.ndarray, coords: np.ndarray, labels: np.ndarray, chosen: int) -> int:
+    """Return the candidate that contradicts the fewest clicks; among equals the chosen one, else the best score.
+
+    Args:
+        masks: (4, 256, 256) logits.
+        scores: (4,) predicted IoU.
+        coords: (N, 2) point_coords, input frame.
+        labels: (N,) point_labels.
+        chosen: the index of the candidate that would be taken if there were no clicks.
+    """
+    clicks = (labels == 0) | (labels == 1)
+    x, y = np.clip(coords[clicks] * MASK_SIDE / SIDE, 0, MASK_SIDE - 1).astype(int).T
+    wrong = ((masks[:, y, x] > 0) != (labels[clicks] == 1)).sum(1)
+    if wrong[chosen] == wrong.min():
+        return chosen
+    return int(np.where(wrong == wrong.min(), scores, -np.inf).argmax())
+
+
+def full_size(logits: np.ndarray, frame: Frame) -> np.ndarray:
+    """Resize (256, 256) logits of the input frame to the crop's own pixels, (h, w), bilinearly."""
+    (h, w), (height, width) = frame.input_size, frame.original_size
+    part = (0, 0, w * logits.shape[1] / SIDE, h * logits.shape[0] / SIDE)
+    return np.asarray(Image.fromarray(logits).resize((width, height), Image.Resampling.BILINEAR, box=part))

@@ -1,0 +1,71 @@
+"""The mask decoder's answer to one prompt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mam.images.boxes import Patch, PixelBox
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """The mask decoder's answer to one prompt.
+
+    Attributes:
+        stored_mask: the chosen candidate, original frame.
+        chosen: its index, 0 to 3.
+        logits: (256, 256) float32 of the chosen candidate, in the input frame of `crop`.
+        low_res_masks: (4, 256, 256) float16, the same of all candidates.
+        scores: (4,) float32 in [0, 1], the predicted IoU of each of these masks.
+        crop: (x0, y0, x1, y1), the part of the original image that was encoded.
+        points: (N, 2) clicks and points of scribbles that were answered, x and y in pixels of the original image.
+        labels: (N,) 1 foreground, 0 background.
+    """
+
+    stored_mask: Patch
+    chosen: int
+    logits: np.ndarray
+    low_res_masks: np.ndarray
+    scores: np.ndarray
+    crop: PixelBox
+    points: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    labels: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    @classmethod
+    def of(
+        cls,
+        mask: np.ndarray,
+        chosen: int,
+        low_res_masks: np.ndarray,
+        scores: np.ndarray,
+        crop: PixelBox,
+        *clicks: np.ndarray,
+    ) -> Segment:
+        """Store an (H, W) bool mask and the others as above; logits of any float type; `clicks`: points, labels."""
+        logits = low_res_masks[chosen].astype(np.float32)
+        return cls(Patch.of(mask), chosen, logits, low_res_masks.astype(np.float16), scores, crop, *clicks)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """(H, W) bool, the chosen candidate, original frame; a new array each time."""
+        return self.stored_mask.full()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the mask has no pixel."""
+        return self.stored_mask.values.size == 0
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the masks take."""
+        return self.stored_mask.nbytes + self.logits.nbytes + self.low_res_masks.nbytes
+
+    def __repr__(self) -> str:
+        return f"Segment(candidate {self.chosen}, score {self.score:.2f}, {self.mask.mean():.1%} of the image)"
+
+    @property
+    def score(self) -> float:
+        """Predicted IoU of the chosen candidate."""
+        return float(self.scores[self.chosen])

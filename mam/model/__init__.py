@@ -1,0 +1,1 @@
+"""The graphs and what runs them: contract, variants, folders, onnxruntime."""

@@ -1,0 +1,115 @@
+"""The three graphs on a Triton server that holds what `python -m export triton` wrote; needs `tritonclient[http]`."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mam.errors import GraphError
+from mam.model import contract
+from mam.model.runtime import Features, to_numpy
+
+_SECONDS = 300.0  # for an answer, which may wait in the server's queue
+
+
+def model_name(graph: contract.Graph) -> str:
+    """Return the name of a graph's model on the server."""
+    return f"mam_{graph.name}"
+
+
+class TritonGraphs:
+    """`mam.model.runtime.Graphs` on a server: `Matting(TritonGraphs("localhost:8000")).open("photo.jpg").matte()`.
+
+    Threads may share it. A pickle holds the address.
+
+    Args:
+        url: HOST:PORT of the server's HTTP endpoint.
+
+    Raises:
+        GraphError: `tritonclient` is not installed, the server does not answer or lacks a model, or its graphs follow
+            another version of the contract.
+    """
+
+    note = ""
+
+    def __init__(self, url: str) -> None:
+        self.url, self._local = url, threading.local()
+        self._configs = {graph.name: self._call("get_model_config", model_name(graph)) for graph in contract.GRAPHS}
+        parameters = self._configs[contract.IMAGE_ENCODER.name].get("parameters", {})
+        stamp = {key: value["string_value"] for key, value in parameters.items()}
+        if stamp.get("mam_contract") != contract.VERSION:
+            raise GraphError(
+                f"the models at {url} follow version {stamp.get('mam_contract')} of the contract; this library expects "
+                f"version {contract.VERSION}. Write the repository again with `python -m export triton`."
+            )
+        self.variant, self.policy = stamp["mam_variant"], contract.InferencePolicy.from_stamp(stamp)
+        self.folder, self.provider = Path(url), f"Triton at {url}"
+
+    def __reduce__(self) -> tuple[type[TritonGraphs], tuple[str]]:
+        return TritonGraphs, (self.url,)
+
+    def encode(self, image: np.ndarray, /) -> dict[str, np.ndarray]:
+        """See `mam.model.runtime.Graphs.encode`."""
+        return self._run(contract.IMAGE_ENCODER, {"image": image})
+
+    def decode(
+        self,
+        features: Features,
+        point_coords: np.ndarray,
+        point_labels: np.ndarray,
+        mask_input: np.ndarray,
+        has_mask_input: np.ndarray,
+        /,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `mam.model.runtime.Graphs.decode`."""
+        names = ("point_coords", "point_labels", "mask_input", "has_mask_input")
+        prompts = dict(zip(names, (point_coords, point_labels, mask_input, has_mask_input), strict=True))
+        found = self._run(contract.MASK_DECODER, {**features, **prompts})
+        return found["low_res_masks"], found["iou_predictions"]
+
+    def matte(
+        self,
+        image: np.ndarray,
+        features: Features,
+        mask_logits: np.ndarray,
+        input_size: tuple[int, int],
+        original_size: tuple[int, int],
+        mask_guidance: bool,
+        /,
+    ) -> np.ndarray:
+        """See `mam.model.runtime.Graphs.matte`."""
+        sizes = {"input_size": np.array(input_size, np.int64), "original_size": np.array(original_size, np.int64)}
+        values = {"image": image, "mask_logits": mask_logits, "mask_guidance": np.array([mask_guidance]), **sizes}
+        return self._run(contract.MATTE, {**features, **values})["alpha"]
+
+    def _run(self, graph: contract.Graph, values: Features) -> dict[str, np.ndarray]:
+        """Call one model with those of the values that it reads."""
+        from tritonclient.http import InferInput
+        from tritonclient.utils import np_to_triton_dtype
+
+        inputs = []
+        for tensor in self._configs[graph.name]["input"]:
+            value = to_numpy(values[tensor["name"]])
+            inputs.append(InferInput(tensor["name"], list(value.shape), np_to_triton_dtype(value.dtype)))
+            inputs[-1].set_data_from_numpy(value)
+        result = self._call("infer", model_name(graph), inputs)
+        return {tensor["name"]: result.as_numpy(tensor["name"]) for tensor in self._configs[graph.name]["output"]}
+
+    def _call(self, method: str, model: str, *arguments: object) -> Any:
+        """Call the client of this thread: it may not be shared."""
+        try:
+            from tritonclient.http import InferenceServerClient
+            from tritonclient.utils import InferenceServerException
+        except ImportError as error:
+            raise GraphError(
+                f'Triton\'s client cannot be imported ({error}); install it with: pip install "tritonclient[http]"'
+            ) from error
+        if not hasattr(self._local, "client"):
+            self._local.client = InferenceServerClient(self.url, network_timeout=_SECONDS)
+        try:
+            return getattr(self._local.client, method)(model, *arguments)
+        except (InferenceServerException, OSError) as error:
+            raise GraphError(f"{model} at {self.url} failed: {error}") from error

@@ -1,0 +1,1 @@
+"""The image encoder of MobileSAM, in torch."""

@@ -1,0 +1,56 @@
+"""From prompts to masks: which of the four candidates is chosen, and batches of unequal prompts."""
+
+import numpy as np
+
+from mam.images.boxes import full_box
+from mam.masks.decoding import best_candidate, candidates, decode_prompts
+from mam.masks.encoded_crop import EncodedCrop
+from mam.masks.prompts import Prompt
+from tests.mock_graphs import MockGraphs
+
+SIZE = (120, 160)
+
+
+def encoded() -> EncodedCrop:
+    return EncodedCrop.encode(MockGraphs(), np.zeros((*SIZE, 3), np.uint8), full_box(SIZE))
+
+
+def test_the_candidate_that_contradicts_the_fewest_clicks_is_chosen() -> None:
+    masks = np.full((4, 256, 256), -5.0, np.float32)
+    masks[0, :, :] = masks[1, :128, :] = masks[2, :128, :128] = masks[3, :64, :] = 5.0
+    scores = np.array([0.9, 0.5, 0.6, 0.4], np.float32)
+
+    def chosen(*clicks: tuple[float, float, int], preferred: int = 0) -> int:
+        coords = np.array([c[:2] for c in clicks], np.float32).reshape(-1, 2)
+        return best_candidate(masks, scores, coords, np.array([c[2] for c in clicks], np.float32), preferred)
+
+    assert chosen((10, 10, 2), (900, 900, 3)) == chosen((0, 0, -1), (10, 10, 1)) == 0
+    assert chosen((10, 10, 1), (10, 900, 0)) == 2  # the best score of the three that agree with both clicks
+    assert chosen((10, 10, 1), (900, 300, 1), (10, 900, 0)) == 1
+    assert chosen((10, 10, 1), (10, 900, 0), preferred=3) == 3
+    assert chosen((10, 10, 0), (10, 900, 0)) == 2  # no candidate agrees with both
+
+
+def test_prompts_of_unequal_length_come_back_in_their_order() -> None:
+    prompts = [Prompt(box=(10, 10, 60, 60)), Prompt(points=[(80, 60)]), Prompt(points=[(20, 20), (140, 100)])]
+    segments = decode_prompts(MockGraphs(), encoded(), [p.check(SIZE) for p in prompts], SIZE)
+    box, click, clicks = (segment.mask for segment in segments)
+    assert box[30, 30] and not box[100, 140]
+    assert click[60, 80] and not click[20, 20]
+    assert clicks[20, 20] and clicks[100, 140] and not clicks[60, 80]
+
+
+def test_a_single_prompt_takes_the_best_of_three_candidates_and_several_take_mask_0() -> None:
+    prompts = [Prompt(points=[(80, 60)]), Prompt(points=[(80, 60), (20, 20)])]
+    single, several = decode_prompts(MockGraphs(), encoded(), [p.check(SIZE) for p in prompts], SIZE)
+    assert (single.chosen, several.chosen) == (1, 0)
+    assert repr(single).startswith("Segment(candidate 1, score 0.95, ")
+
+
+def test_all_candidates_of_a_segment() -> None:
+    (segment,) = decode_prompts(MockGraphs(), encoded(), [Prompt(points=[(80, 60)]).check(SIZE)], SIZE)
+    others = candidates(segment)
+    assert [other.chosen for other in others] == [0, 1, 2, 3]
+    assert np.array_equal(others[segment.chosen].mask, segment.mask)
+    assert others[3].mask.sum() > others[2].mask.sum() > others[1].mask.sum()
+    assert [other.score for other in others] == [float(score) for score in segment.scores]

@@ -1,0 +1,15 @@
+"""One answer of the mask decoder: the chosen candidate's logits and score."""
+
+import numpy as np
+
+from mam.masks.segment import Segment
+
+
+def test_logits_and_score_are_those_of_the_chosen_candidate() -> None:
+    logits = np.arange(4, dtype=np.float32)[:, None, None] * np.ones((1, 256, 256), np.float32)
+    mask = np.zeros((10, 20), bool)
+    mask[:5, :2] = True
+    segment = Segment.of(mask, 2, logits, np.float32([0.1, 0.2, 0.75, 0.4]), (0, 0, 20, 10))
+    assert (segment.logits == 2).all() and segment.logits.shape == (256, 256)
+    assert segment.score == 0.75 and isinstance(segment.score, float)
+    assert repr(segment) == "Segment(candidate 2, score 0.75, 5.0% of the image)"

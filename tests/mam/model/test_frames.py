@@ -1,0 +1,46 @@
+"""Conversion between the original and the input frame."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mam.model.frames import PIXEL_MEAN, PIXEL_STD, Frame, to_input_image
+
+
+@pytest.mark.parametrize(
+    ("original", "expected"),
+    [
+        ((768, 1024), (768, 1024)),
+        ((512, 512), (1024, 1024)),
+        ((427, 640), (683, 1024)),
+        ((3000, 4000), (768, 1024)),
+        ((1, 5000), (1, 1024)),
+        ((2048, 1365), (1024, 683)),
+    ],
+)
+def test_longest_side_becomes_1024(original, expected) -> None:
+    assert Frame.of(original).input_size == expected
+
+
+def test_rounding_is_the_authors_for_every_size() -> None:
+    for longest in range(1, 3000, 7):
+        for side in {1, longest // 3 + 1, longest // 2 + 1, longest}:
+            scale = 1024 / longest
+            expected = max(1, int(side * scale + 0.5))
+            assert Frame.of((longest, side)).input_size == (1024, expected)
+
+
+def test_coordinates_scale_per_axis() -> None:
+    frame = Frame.of((427, 640))  # 683 rows: 1.5995 per row, 1.6 per column
+    x, y = frame.to_input(np.array([640, 427]))
+    assert (x, y) == (1024, 683)
+
+
+def test_input_image_is_normalised_then_padded() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (100, 200, 3), np.uint8)
+    image = to_input_image(pixels, Frame.of((100, 200)))
+    assert image.shape == (1, 3, 1024, 1024) and image.dtype == np.float32
+    assert (image[0, :, 512:] == 0).all()
+    resized = np.asarray(Image.fromarray(pixels).resize((1024, 512), Image.Resampling.BILINEAR), np.float32)
+    expected = (resized - np.float32(PIXEL_MEAN)) / np.float32(PIXEL_STD)
+    assert np.allclose(image[0, :, :512], expected.transpose(2, 0, 1), atol=1e-6)

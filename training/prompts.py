@@ -1,0 +1,88 @@
+"""Simulated prompts for a batch of target masks: boxes, first clicks and corrective clicks.
+
+All coordinates are (x, y) in pixels of the 1024 input frame; masks may have any size that covers that frame.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mam.model.frames import SIDE
+
+
+def boxes(masks: Tensor, looseness: float = 0.1) -> Tensor:
+    """Tight boxes of (B, H, W) bool masks, half of them perturbed by `looseness` of their sides -> (B, 2, 2)."""
+    scale = SIDE / masks.shape[-1]
+    corners = []
+    for axis in (1, 2):  # any over y gives columns (x), over x gives rows (y)
+        hit = masks.any(axis)
+        index = torch.arange(hit.shape[1], device=hit.device).expand_as(hit)
+        first = torch.where(hit, index, hit.shape[1]).amin(1)
+        last = torch.where(hit, index, -1).amax(1)
+        corners.append(torch.stack([first, last], 1))
+    tight = torch.stack(corners, dim=-1).float() * scale  # (B, corner, xy)
+    tight = tight + torch.tensor([0.0, scale - 1], device=masks.device).reshape(1, 2, 1)
+    side = (tight[:, 1] - tight[:, 0]).unsqueeze(1)
+    noise = torch.randn_like(tight) * looseness * side * (torch.rand(len(tight), 1, 1, device=masks.device) < 0.5)
+    return (tight + noise.clamp(-2 * looseness * side, 2 * looseness * side)).clamp(0, SIDE - 1)
+
+
+def loosen_boxes(boxes: Tensor, valid: Tensor, share: float = 0.25) -> Tensor:
+    """Move some boxes of large objects towards the image's edges: a box around everything still means the object in it.
+
+    Args:
+        boxes: (B, 2, 2), corners in the input frame.
+        valid: (B, 2), h and w of the image in the input frame.
+        share: of the boxes that cover more than a quarter of the image.
+
+    Returns:
+        (B, 2, 2).
+    """
+    far = valid.flip(1).to(boxes.dtype) - 1
+    large = (boxes[:, 1] - boxes[:, 0]).prod(1) > far.prod(1) / 4
+    out = torch.rand(len(boxes), 1, 1, device=boxes.device) * (0.7 + 0.3 * torch.rand_like(boxes))
+    out = out * (large & (torch.rand(len(boxes), device=boxes.device) < share))[:, None, None]
+    return boxes + out * (torch.stack([torch.zeros_like(far), far], 1) - boxes)
+
+
+def clicks(region: Tensor, deep: float = 0.7) -> Tensor:
+    """One click in each region.
+
+    Args:
+        region: (B, H, W) bool.
+        deep: share of the clicks that are drawn towards the region's interior.
+
+    Returns:
+        (B, 2); for an empty region the frame's origin, which should get label -1.
+    """
+    b, h, w = region.shape
+    # How full the neighbourhood is, on two scales of a coarse grid, approximates the distance to the edge.
+    coarse = F.interpolate(region.float().unsqueeze(1), (64, 64), mode="area")
+    depth = F.avg_pool2d(coarse, 5, 1, 2) + F.avg_pool2d(coarse, 17, 1, 8)
+    depth = F.interpolate(depth, (h, w), mode="nearest").squeeze(1)
+    sharp = torch.where(torch.rand(b, 1, 1, device=region.device) < deep, 12.0, 0.0)
+    weights = (region * torch.exp(sharp * (depth - 2))).flatten(1)
+    empty = weights.sum(1) <= 0
+    weights[empty, 0] = 1
+    index = torch.multinomial(weights, 1).squeeze(1)
+    xy = torch.stack([index % w, index // w], 1).float()
+    return (xy + torch.rand_like(xy)) * (SIDE / w) * (~empty).unsqueeze(1)
+
+
+def corrections(predicted: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """One click in the larger of the missing and the extra region.
+
+    Args:
+        predicted: (B, H, W) bool.
+        target: (B, H, W) bool.
+
+    Returns:
+        Coordinates (B, 2) and labels (B,), -1 where the prediction has no error.
+    """
+    missing, extra = target & ~predicted, predicted & ~target
+    add = missing.flatten(1).sum(1) >= extra.flatten(1).sum(1)
+    wrong = torch.where(add[:, None, None], missing, extra)
+    labels = torch.where(wrong.flatten(1).any(1), add.float(), -1.0)
+    return clicks(wrong), labels
