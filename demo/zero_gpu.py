@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from mam.model.contract import Graph
 from mam.model.providers import Device
-from mam.model.runtime import OnnxGraphs, load_graphs, to_numpy
+from mam.model.runtime import OnnxGraphs, load_graphs
+from mam.model.steps import Values, to_numpy
 
 _SECONDS = 20  # of GPU time that one call asks for at most
 
@@ -25,7 +26,7 @@ def is_zero_gpu() -> bool:
 
 
 class ZeroGpuGraphs:
-    """A `mam.model.runtime.Graphs` that runs every call where the GPU is.
+    """A `mam.model.steps.Graphs` that runs every call where the GPU is.
 
     Args:
         folder: Of exported graphs.
@@ -39,19 +40,11 @@ class ZeroGpuGraphs:
         self.variant, self.folder, self.policy = described.variant, described.folder, described.policy
         self.provider, self.note = "CUDAExecutionProvider", "A GPU is attached for each step (ZeroGPU)."
         self._device = device
-        self._run = spaces.GPU(duration=_SECONDS)(_run_step)
+        self._run = spaces.GPU(duration=_SECONDS)(_run_graph)
 
-    def encode(self, *values: Any) -> dict[str, np.ndarray]:
-        """As `mam.model.runtime.Graphs.encode`."""
-        return self._run(self.folder, self._device, "encode", values)
-
-    def decode(self, *values: Any) -> tuple[np.ndarray, np.ndarray]:
-        """As `mam.model.runtime.Graphs.decode`."""
-        return self._run(self.folder, self._device, "decode", values)
-
-    def matte(self, *values: Any) -> np.ndarray:
-        """As `mam.model.runtime.Graphs.matte`."""
-        return self._run(self.folder, self._device, "matte", values)
+    def run(self, graph: Graph, values: Values, /) -> dict[str, np.ndarray]:
+        """See `mam.model.steps.Graphs.run`."""
+        return self._run(self.folder, self._device, graph, values)
 
 
 @functools.cache
@@ -60,9 +53,7 @@ def load_cached_graphs(folder: Path, device: Device) -> OnnxGraphs:
     return load_graphs(folder, device)
 
 
-def _run_step(folder: Path, device: Device, step: str, values: tuple[Any, ...]) -> Any:
-    answer = getattr(load_cached_graphs(folder, device), step)(*values)
-    if step == "encode":  # the GPU is detached after the call
-        # Without the image, which the next step gets anyway.
-        return {name: to_numpy(features) for name, features in answer.items() if name != "image"}
-    return answer
+def _run_graph(folder: Path, device: Device, graph: Graph, values: Values) -> dict[str, np.ndarray]:
+    outputs = load_cached_graphs(folder, device).run(graph, values)
+    # The GPU is detached after the call, so everything is copied, but the image, which the next step gets anyway.
+    return {name: to_numpy(output) for name, output in outputs.items() if name != "image"}

@@ -14,11 +14,13 @@ import numpy as np
 
 from export.manifest import MANIFEST
 from mam.errors import GraphError
-from mam.model.contract import IMAGE_ENCODER, MASK_DECODER, InferencePolicy
-from mam.model.runtime import Features, to_numpy
+from mam.model.contract import IMAGE_ENCODER, MASK_DECODER, Graph, InferencePolicy
+from mam.model.steps import Values, to_numpy
 
 Feed = dict[str, np.ndarray]
 """The inputs of one call, by name."""
+
+_PROMPT = ("point_coords", "point_labels", "mask_input", "has_mask_input")
 
 
 class Runner(Protocol):
@@ -34,7 +36,7 @@ def is_edge_folder(folder: Path) -> bool:
 
 
 class EdgeGraphs:
-    """`mam.model.runtime.Graphs` of static graphs: one prompt per call, filled up with padding points.
+    """`mam.model.steps.Graphs` of static graphs: one prompt per call, filled up with padding points.
 
     Args:
         folder: written by `export.edge`.
@@ -58,59 +60,29 @@ class EdgeGraphs:
         margin = None if crop is None else crop["margin"]
         self.policy = InferencePolicy(margin, masks["multimask"], self.manifest["main_object"])
 
-    def encode(self, image: np.ndarray, /) -> Features:
-        """See `mam.model.runtime.Graphs.encode`."""
-        return self._run(IMAGE_ENCODER.name, {"image": image})
+    def run(self, graph: Graph, values: Values, /) -> dict[str, np.ndarray]:
+        """See `mam.model.steps.Graphs.run`."""
+        if graph == IMAGE_ENCODER:
+            return self._run(graph.name, values)
+        step, each = (self._decode, _PROMPT) if graph == MASK_DECODER else (self._matte, ("mask_logits",))
+        several = {name: to_numpy(values[name]) for name in each}
+        count = len(several[each[0]])
+        answers = [step({**values, **{n: v[i : i + 1] for n, v in several.items()}}) for i in range(count)]
+        return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
-    def decode(
-        self,
-        features: Features,
-        point_coords: np.ndarray,
-        point_labels: np.ndarray,
-        mask_input: np.ndarray,
-        has_mask_input: np.ndarray,
-        /,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """See `mam.model.runtime.Graphs.decode`."""
-        name, spare = self._decoder(point_labels.shape[1])
-        points = self.manifest["points"]
-        coords = np.pad(point_coords, ((0, 0), (0, spare), (0, 0)))
-        labels = np.pad(point_labels, ((0, 0), (0, spare)), constant_values=points["labels"]["padding"])
-        answers = []
-        for i in range(len(point_labels)):
-            prompt = {
-                "point_coords": coords[i : i + 1],
-                "point_labels": labels[i : i + 1],
-                "mask_input": mask_input[i : i + 1],
-                "has_mask_input": has_mask_input[i : i + 1],
-            }
-            found = self._run(name, {**features, **prompt})
-            answers.append((found["low_res_masks"][0], found["iou_predictions"][0]))
-        masks, scores = zip(*answers, strict=True)
-        return np.stack(masks), np.stack(scores)
+    def _decode(self, values: Values) -> dict[str, np.ndarray]:
+        labels = to_numpy(values["point_labels"])
+        name, spare = self._decoder(labels.shape[1])
+        padding = self.manifest["points"]["labels"]["padding"]
+        coords = np.pad(to_numpy(values["point_coords"]), ((0, 0), (0, spare), (0, 0)))
+        labels = np.pad(labels, ((0, 0), (0, spare)), constant_values=padding)
+        return self._run(name, {**values, "point_coords": coords, "point_labels": labels})
 
-    def matte(
-        self,
-        image: np.ndarray,
-        features: Features,
-        mask_logits: np.ndarray,
-        input_size: tuple[int, int],
-        original_size: tuple[int, int],
-        mask_guidance: bool,
-        /,
-    ) -> np.ndarray:
-        """See `mam.model.runtime.Graphs.matte`."""
-        sizes = {
-            "input_size": np.array(input_size, np.int32),
-            "original_size": np.array(original_size, np.int32),
-            "mask_guidance": np.array([mask_guidance], np.float32),
-        }
-        alphas = []
-        for i in range(len(mask_logits)):
-            logits = {"mask_logits": mask_logits[i : i + 1]}
-            found = self._run("m2m", {**features, "image": image, **logits})
-            alphas.append(self._run("refinement", {**found, **logits, **sizes})["alpha"])
-        return np.concatenate(alphas)
+    def _matte(self, values: Values) -> dict[str, np.ndarray]:
+        sizes = {name: to_numpy(values[name]).astype(np.int32) for name in ("input_size", "original_size")}
+        guidance = np.asarray(to_numpy(values["mask_guidance"]), np.float32).reshape(1)
+        found = self._run("m2m", values)
+        return self._run("refinement", {**values, **found, **sizes, "mask_guidance": guidance})
 
     @property
     def points(self) -> list[int]:
@@ -128,7 +100,7 @@ class EdgeGraphs:
             )
         return f"{MASK_DECODER.name}_{fitting[0]}", fitting[0] - points
 
-    def _run(self, name: str, values: Features) -> dict[str, np.ndarray]:
+    def _run(self, name: str, values: Values) -> dict[str, np.ndarray]:
         described = self.files[name]
         feed = {tensor["name"]: to_numpy(values[tensor["name"]]) for tensor in described["inputs"]}
         outputs = self.runners[name](feed)

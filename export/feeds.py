@@ -14,7 +14,8 @@ from mam.images import open_photo
 from mam.masks.prompts import Prompt
 from mam.matting import Matting
 from mam.model.contract import GRAPHS, Graph
-from mam.model.runtime import DeviceArray, Features, OnnxGraphs, load_graphs, to_numpy
+from mam.model.runtime import OnnxGraphs, load_graphs
+from mam.model.steps import Array, Values, to_numpy
 
 
 def record_feeds(folder: Path, images: Sequence[Path]) -> dict[str, list[Feed]]:
@@ -78,7 +79,7 @@ class RecordingGraphs(OnnxGraphs):
 
     feeds: dict[str, list[Feed]] = field(default_factory=lambda: {graph.name: [] for graph in GRAPHS})
 
-    def run(self, graph: Graph, values: Features) -> dict[str, DeviceArray]:
+    def run(self, graph: Graph, values: Values, /) -> dict[str, Array]:
         """See `OnnxGraphs.run`."""
         read = [tensor.name for tensor in self.sessions[graph.name].get_inputs()]
         self.feeds[graph.name].append({name: to_numpy(values[name]) for name in read})

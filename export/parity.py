@@ -16,7 +16,8 @@ from mam.images import open_photo
 from mam.masks.prompts import Prompt
 from mam.matte import Matte, NothingFound
 from mam.matting import Matting
-from mam.model.runtime import Graphs, to_numpy
+from mam.model import steps
+from mam.model.steps import Graphs, to_numpy
 from mam.nets.mam import MattingAnything
 from mam.scene import Guidance, Scene
 
@@ -95,8 +96,8 @@ def compare(
             for name, call in prompts(h, w).items():
                 inputs = [prompt.check((h, w)).to_input(theirs.whole.frame, theirs.whole.box) for prompt in call]
                 coords, labels, masks, has_mask = (np.stack(values) for values in zip(*inputs, strict=True))
-                expected = reference.decode(truth, coords, labels, masks, has_mask)
-                got = graphs.decode(truth, coords, labels, masks, has_mask)
+                expected = steps.decode(reference, truth, coords, labels, masks, has_mask)
+                got = steps.decode(graphs, truth, coords, labels, masks, has_mask)
                 error = max(relative_error(a, b) for a, b in zip(got, expected, strict=True))
                 yield _row("mask_decoder", f"{case} {name}", error)
                 yield from _compare_alphas(f"{case} {name}", reference, graphs, ours, theirs, call)
@@ -115,8 +116,8 @@ def _compare_alphas(
     guidances: tuple[Guidance, ...] = ("alpha", "mask")
     for guidance in guidances:
         named = f"{case} {guidance}"
-        expected = reference.matte(*inputs, guidance == "mask")
-        difference = np.abs(graphs.matte(*inputs, guidance == "mask") - expected)[:, 0]
+        expected = steps.matte(reference, *inputs, guidance == "mask")
+        difference = np.abs(steps.matte(graphs, *inputs, guidance == "mask") - expected)[:, 0]
         yield _row("matte: share beyond 1/255", named, float((difference > 1 / 255).mean()))
         yield _row("matte: largest, decided pixels", named, float((difference * ~undecided.matte).max()))
         mattes = (scene.mattes(call, guidance=guidance, recrop=False) for scene in (ours, theirs))

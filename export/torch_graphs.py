@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mam.model.contract import IMAGE_ENCODER, InferencePolicy
-from mam.model.runtime import Array, Features, to_numpy
+from mam.model.contract import IMAGE_ENCODER, MASK_DECODER, Graph, InferencePolicy
+from mam.model.steps import Array, Values, to_numpy
 from mam.nets.mam import MattingAnything
 
 
 @dataclass(frozen=True)
 class TorchGraphs:
-    """A `mam.model.runtime.Graphs` that computes with torch, on the CPU.
+    """A `mam.model.steps.Graphs` that computes with torch, on the CPU.
 
     Attributes:
         model: in eval mode.
@@ -37,48 +37,19 @@ class TorchGraphs:
         return self.model.variant.policy
 
     @torch.inference_mode()
-    def encode(self, image: np.ndarray, /) -> dict[str, np.ndarray]:
-        """See `Graphs.encode`."""
-        values = self.model.sam.encode(torch.from_numpy(image))
-        names = (tensor.name for tensor in IMAGE_ENCODER.outputs)
-        return {name: value.numpy() for name, value in zip(names, values, strict=False)}
-
-    @torch.inference_mode()
-    def decode(
-        self,
-        features: Features,
-        point_coords: np.ndarray,
-        point_labels: np.ndarray,
-        mask_input: np.ndarray,
-        has_mask_input: np.ndarray,
-        /,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """See `Graphs.decode`."""
-        prompts = map(torch.from_numpy, (point_coords, point_labels, mask_input, has_mask_input))
-        masks, scores = self.model.sam.predict_masks([*map(as_tensor, features.values())], *prompts)
-        return masks.numpy(), scores.numpy()
-
-    @torch.inference_mode()
-    def matte(
-        self,
-        image: np.ndarray,
-        features: Features,
-        mask_logits: np.ndarray,
-        input_size: tuple[int, int],
-        original_size: tuple[int, int],
-        mask_guidance: bool,
-        /,
-    ) -> np.ndarray:
-        """See `Graphs.matte`."""
-        alpha = self.model.matte(
-            as_tensor(image),
-            as_tensor(features["image_embeddings"]),
-            as_tensor(mask_logits),
-            torch.tensor(input_size),
-            torch.tensor(original_size),
-            torch.tensor(mask_guidance),
-        )
-        return alpha.numpy()
+    def run(self, graph: Graph, values: Values, /) -> dict[str, np.ndarray]:
+        """See `Graphs.run`."""
+        known = graph.having(values.keys() | {tensor.name for tensor in graph.outputs})
+        tensors = [as_tensor(values[tensor.name]) for tensor in known.inputs]
+        sam = self.model.sam
+        if graph == IMAGE_ENCODER:
+            outputs = sam.encode(*tensors)
+        elif graph == MASK_DECODER:
+            prompts = [tensor.name for tensor in known.inputs].index("point_coords")
+            outputs = sam.predict_masks(tensors[:prompts], *tensors[prompts:])
+        else:
+            outputs = (self.model.matte(*tensors),)
+        return {tensor.name: output.numpy() for tensor, output in zip(graph.outputs, outputs, strict=False)}
 
 
 def as_tensor(values: Array) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from export.torch_graphs import as_tensor
 from mam.model.frames import SIDE
-from mam.model.runtime import Features
+from mam.model.steps import Values
 from mam.nets.mam import MattingAnything
 from mam.nets.refine import HIGH, LOW
 
@@ -49,7 +49,7 @@ class Undecided:
 def undecided_pixels(
     model: MattingAnything,
     image: np.ndarray,
-    features: Features,
+    features: Values,
     mask_logits: np.ndarray,
     input_size: tuple[int, int],
     original_size: tuple[int, int],

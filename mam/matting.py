@@ -20,7 +20,8 @@ from mam.images import MAX_PIXELS, ImageSource, open_photo
 from mam.masks.automatic import embedded_graphs
 from mam.model.folders import find_model
 from mam.model.providers import Device
-from mam.model.runtime import Graphs, load_graphs
+from mam.model.runtime import load_graphs
+from mam.model.steps import Graphs
 from mam.scene import Scene
 from mam.text import GroundingLoader, TextModel, load_default
 

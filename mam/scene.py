@@ -23,8 +23,9 @@ from mam.masks.encoded_crop import EncodedCrop
 from mam.masks.prompts import CheckedPrompt, Prompt, check_prompts
 from mam.masks.segment import Segment
 from mam.matte import Matte, NothingFound
+from mam.model import steps
 from mam.model.contract import EMBEDDING
-from mam.model.runtime import Graphs
+from mam.model.steps import Graphs
 from mam.text import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBoxes, TextModel, load_default
 
 Guidance = Literal["alpha", "mask"]
@@ -200,7 +201,9 @@ class Scene:
         if self.proposer is None:
             raise PromptError("this model needs a prompt: a box, points, scribbles, a mask or a text.")
         proposer = self.proposer()
-        proposal = find_main_object(proposer, replace(self.whole, features=proposer.encode(self.whole.input_image)))
+        proposal = find_main_object(
+            proposer, replace(self.whole, features=steps.encode(proposer, self.whole.input_image))
+        )
         box = mask_bounds(proposal.mask)
         if box is None:
             return proposal
@@ -221,7 +224,8 @@ class Scene:
         if segment.is_empty:
             return NothingFound(float(segment.scores.max()))
         encoded = self._encoded(segment.crop)
-        alpha = self.graphs.matte(
+        alpha = steps.matte(
+            self.graphs,
             encoded.input_image,
             encoded.features,
             segment.logits[None, None],

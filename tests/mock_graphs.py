@@ -8,20 +8,30 @@ from pathlib import Path
 import numpy as np
 
 from mam import FoundBox, FoundBoxes
-from mam.model.contract import InferencePolicy
+from mam.model.contract import IMAGE_ENCODER, MASK_DECODER, InferencePolicy
 
 SIDE = 256  # of the logits
 RADIUS = 20  # of a click's disc, in 256ths of the longest side
 
 
 class MockGraphs:
-    """Stands for `mam.model.runtime.Graphs`."""
+    """Stands for `mam.model.steps.Graphs`."""
 
     variant, folder, provider, note = "mock", Path("mock"), "CPUExecutionProvider", ""
     policy = InferencePolicy()
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
+
+    def run(self, graph, values):
+        """Call the method for the graph."""
+        if graph == IMAGE_ENCODER:
+            return self.encode(values["image"])
+        if graph == MASK_DECODER:
+            names = ("image_embeddings", "point_coords", "point_labels", "mask_input", "has_mask_input")
+            return dict(zip(("low_res_masks", "iou_predictions"), self.decode(*map(values.get, names)), strict=True))
+        names = ("image", "image_embeddings", "mask_logits", "input_size", "original_size", "mask_guidance")
+        return {"alpha": self.matte(*map(values.get, names))}
 
     def encode(self, image: np.ndarray) -> dict[str, np.ndarray]:
         """An embedding of zeros."""

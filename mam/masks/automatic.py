@@ -11,7 +11,8 @@ from mam.masks.encoded_crop import EncodedCrop
 from mam.masks.prompts import CheckedPrompt
 from mam.masks.segment import Segment
 from mam.model.folders import BUNDLE
-from mam.model.runtime import Graphs, load_graphs
+from mam.model.runtime import load_graphs
+from mam.model.steps import Graphs
 
 _EMPTY_PROMPT = CheckedPrompt(None, np.zeros((0, 2)), np.zeros(0, np.int64), None, None)
 

@@ -15,7 +15,7 @@ from mam.masks.prompts import CheckedPrompt
 from mam.masks.segment import Segment
 from mam.model.contract import MASK_SIDE
 from mam.model.frames import SIDE, Frame
-from mam.model.runtime import Graphs
+from mam.model.steps import Graphs, decode
 
 _BATCH = 16  # prompts that the decoder answers in one call, which bounds its memory
 
@@ -37,7 +37,7 @@ def decode_prompts(
     segments: dict[int, Segment] = {}
     arrays = [prompt.to_input(encoded.frame, encoded.box) for prompt in prompts]
     for members in _batches([len(coords) for coords, *_ in arrays]):
-        answers = graphs.decode(encoded.features, *map(np.stack, zip(*(arrays[i] for i in members), strict=True)))
+        answers = decode(graphs, encoded.features, *map(np.stack, zip(*(arrays[i] for i in members), strict=True)))
         for i, masks, scores in zip(members, *answers, strict=True):
             # MAM's rule for a single box or click; mask 0, as SAM advises, for more than one prompt.
             multimask = prompts[i].is_ambiguous and graphs.policy.multimask

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mam.images.boxes import PixelBox
+from mam.model import steps
 from mam.model.frames import Frame, to_input_image
-from mam.model.runtime import Features, Graphs
+from mam.model.steps import Graphs, Values
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +26,7 @@ class EncodedCrop:
     box: PixelBox
     frame: Frame
     input_image: np.ndarray
-    features: Features
+    features: Values
 
     @classmethod
     def encode(cls, graphs: Graphs, pixels: np.ndarray, box: PixelBox) -> EncodedCrop:
@@ -39,4 +40,4 @@ class EncodedCrop:
         x0, y0, x1, y1 = box
         frame = Frame.of((y1 - y0, x1 - x0))
         image = to_input_image(np.ascontiguousarray(pixels[y0:y1, x0:x1]), frame)
-        return cls(box, frame, image, graphs.encode(image))
+        return cls(box, frame, image, steps.encode(graphs, image))

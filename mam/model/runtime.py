@@ -1,12 +1,12 @@
-"""The three graphs as one object: the protocol that the library calls, and its implementation with onnxruntime."""
+"""The three graphs in onnxruntime: loaded, checked against the contract, and run."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,84 +25,12 @@ from mam.model.providers import (
     run_options,
 )
 from mam.model.skeleton import complete, is_skeleton
+from mam.model.steps import Array, Values
 
 if TYPE_CHECKING:
     import onnxruntime as ort
 
 _NUMPY_DTYPES = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(bool)": "bool"}
-
-
-class DeviceArray(Protocol):
-    """An array in the memory of a device, such as `onnxruntime.OrtValue`."""
-
-    def numpy(self) -> np.ndarray:
-        """Copy it to main memory."""
-
-
-Array = np.ndarray | DeviceArray
-"""An array in main memory, or left in the memory of the GPU."""
-
-Features = Mapping[str, Array]
-"""The image encoder's outputs for one image, by the contract's names: `image_embeddings` (1, 256, 64, 64) float32, and
-the high-resolution features of a variant that has them."""
-
-
-def to_numpy(values: Array) -> np.ndarray:
-    """Copy an array to main memory if it is not there already."""
-    return values if isinstance(values, np.ndarray) else values.numpy()
-
-
-class Graphs(Protocol):
-    """The three steps of the model, whatever runs them: `OnnxGraphs` here, others in export, demo and tests.
-
-    Attributes:
-        variant: the model's name.
-        folder: where the graphs were loaded from.
-        provider: the execution provider that runs them.
-        note: a sentence that explains the choice of provider; empty if it needs none.
-        policy: the crops and the mask candidates that the model was made for.
-    """
-
-    @property
-    def variant(self) -> str: ...  # noqa: D102 - described above, as are the next four
-
-    @property
-    def folder(self) -> Path: ...  # noqa: D102
-
-    @property
-    def provider(self) -> str: ...  # noqa: D102
-
-    @property
-    def note(self) -> str: ...  # noqa: D102
-
-    @property
-    def policy(self) -> contract.InferencePolicy: ...  # noqa: D102
-
-    def encode(self, image: np.ndarray, /) -> Features:
-        """`image` (1, 3, 1024, 1024) float32, input frame -> features, on the GPU if that runs the graphs."""
-
-    def decode(
-        self,
-        features: Features,
-        point_coords: np.ndarray,
-        point_labels: np.ndarray,
-        mask_input: np.ndarray,
-        has_mask_input: np.ndarray,
-        /,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """B prompts -> `low_res_masks` (B, 4, 256, 256) and `iou_predictions` (B, 4); see `mam.model.contract`."""
-
-    def matte(
-        self,
-        image: np.ndarray,
-        features: Features,
-        mask_logits: np.ndarray,
-        input_size: tuple[int, int],
-        original_size: tuple[int, int],
-        mask_guidance: bool,
-        /,
-    ) -> np.ndarray:
-        """B masks (B, 1, 256, 256) -> `alpha` (B, 1, H, W) float32 in [0, 1], original frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,61 +60,15 @@ class OnnxGraphs:
     def __repr__(self) -> str:
         return f"OnnxGraphs({self.variant} on {self.provider}, {str(self.folder)!r})"
 
-    def encode(self, image: np.ndarray, /) -> Features:
-        """See `Graphs.encode`."""
-        if self.provider != CUDA:
-            return {name: values.numpy() for name, values in self.run(contract.IMAGE_ENCODER, {"image": image}).items()}
-        # The image stays on the GPU with its features, because each matte reads it again.
-        gpu = check_device(self.device)[1]
-        uploaded: DeviceArray = onnxruntime().OrtValue.ortvalue_from_numpy(np.ascontiguousarray(image), "cuda", gpu)
-        return {"image": uploaded, **self.run(contract.IMAGE_ENCODER, {"image": uploaded})}
-
-    def decode(
-        self,
-        features: Features,
-        point_coords: np.ndarray,
-        point_labels: np.ndarray,
-        mask_input: np.ndarray,
-        has_mask_input: np.ndarray,
-        /,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """See `Graphs.decode`."""
-        prompts = {
-            "point_coords": point_coords,
-            "point_labels": point_labels,
-            "mask_input": mask_input,
-            "has_mask_input": has_mask_input,
-        }
-        found = self.run(contract.MASK_DECODER, {**features, **prompts})
-        return found["low_res_masks"].numpy(), found["iou_predictions"].numpy()
-
-    def matte(
-        self,
-        image: np.ndarray,
-        features: Features,
-        mask_logits: np.ndarray,
-        input_size: tuple[int, int],
-        original_size: tuple[int, int],
-        mask_guidance: bool,
-        /,
-    ) -> np.ndarray:
-        """See `Graphs.matte`."""
-        inputs = {
-            "image": image,
-            "mask_logits": mask_logits,
-            "input_size": np.asarray(input_size, np.int64),
-            "original_size": np.asarray(original_size, np.int64),
-            "mask_guidance": np.asarray(mask_guidance),
-        }
-        return self.run(contract.MATTE, {**inputs, **features})["alpha"].numpy()
-
-    def run(self, graph: contract.Graph, values: Features) -> dict[str, DeviceArray]:
-        """Run one graph on those of the values that it reads, by name.
-
-        Its outputs stay on the device, and inputs that are on the device already are not copied.
-        """
+    def run(self, graph: contract.Graph, values: Values, /) -> dict[str, Array]:
+        """See `Graphs.run`. On a GPU, outputs stay there, and inputs that are there already are not copied."""
         session = self.sessions[graph.name]
         gpu = check_device(self.device)[1] if self.provider == CUDA else None
+        kept: dict[str, Array] = {}
+        if gpu is not None and graph == contract.IMAGE_ENCODER:
+            # The image stays on the GPU with its features, because each matte reads it again.
+            image = np.ascontiguousarray(values["image"])
+            kept = values = {"image": onnxruntime().OrtValue.ortvalue_from_numpy(image, "cuda", gpu)}
         try:
             binding = session.io_binding()
             for tensor in session.get_inputs():
@@ -200,10 +82,11 @@ class OnnxGraphs:
             for name in names:
                 binding.bind_output(name, "cpu" if gpu is None else "cuda", gpu or 0)
             session.run_with_iobinding(binding, run_options(gpu))
-            return dict(zip(names, binding.get_outputs(), strict=True))
+            outputs = dict(zip(names, binding.get_outputs(), strict=True))
         except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
             advice = "; on the CPU (device='cpu') it may still run" if self.provider != CPU else ""
             raise GraphError(f"{self.folder / graph.file} failed on {self.provider}{advice}: {error}") from error
+        return kept | {name: value.numpy() if gpu is None else value for name, value in outputs.items()}
 
 
 def load_graphs(folder: str | os.PathLike[str], device: Device = "auto", threads: int | None = None) -> OnnxGraphs:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mam.errors import GraphError
 from mam.model import contract
-from mam.model.runtime import Features, to_numpy
+from mam.model.steps import Values, to_numpy
 
 _SECONDS = 300.0  # for an answer, which may wait in the server's queue
 
@@ -21,7 +21,7 @@ def model_name(graph: contract.Graph) -> str:
 
 
 class TritonGraphs:
-    """`mam.model.runtime.Graphs` on a server: `Matting(TritonGraphs("localhost:8000")).open("photo.jpg").matte()`.
+    """`mam.model.steps.Graphs` on a server: `Matting(TritonGraphs("localhost:8000")).open("photo.jpg").matte()`.
 
     Threads may share it. A pickle holds the address.
 
@@ -51,48 +51,15 @@ class TritonGraphs:
     def __reduce__(self) -> tuple[type[TritonGraphs], tuple[str]]:
         return TritonGraphs, (self.url,)
 
-    def encode(self, image: np.ndarray, /) -> dict[str, np.ndarray]:
-        """See `mam.model.runtime.Graphs.encode`."""
-        return self._run(contract.IMAGE_ENCODER, {"image": image})
-
-    def decode(
-        self,
-        features: Features,
-        point_coords: np.ndarray,
-        point_labels: np.ndarray,
-        mask_input: np.ndarray,
-        has_mask_input: np.ndarray,
-        /,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """See `mam.model.runtime.Graphs.decode`."""
-        names = ("point_coords", "point_labels", "mask_input", "has_mask_input")
-        prompts = dict(zip(names, (point_coords, point_labels, mask_input, has_mask_input), strict=True))
-        found = self._run(contract.MASK_DECODER, {**features, **prompts})
-        return found["low_res_masks"], found["iou_predictions"]
-
-    def matte(
-        self,
-        image: np.ndarray,
-        features: Features,
-        mask_logits: np.ndarray,
-        input_size: tuple[int, int],
-        original_size: tuple[int, int],
-        mask_guidance: bool,
-        /,
-    ) -> np.ndarray:
-        """See `mam.model.runtime.Graphs.matte`."""
-        sizes = {"input_size": np.array(input_size, np.int64), "original_size": np.array(original_size, np.int64)}
-        values = {"image": image, "mask_logits": mask_logits, "mask_guidance": np.array([mask_guidance]), **sizes}
-        return self._run(contract.MATTE, {**features, **values})["alpha"]
-
-    def _run(self, graph: contract.Graph, values: Features) -> dict[str, np.ndarray]:
-        """Call one model with those of the values that it reads."""
+    def run(self, graph: contract.Graph, values: Values, /) -> dict[str, np.ndarray]:
+        """See `Graphs.run`."""
         from tritonclient.http import InferInput
         from tritonclient.utils import np_to_triton_dtype
 
         inputs = []
         for tensor in self._configs[graph.name]["input"]:
             value = to_numpy(values[tensor["name"]])
+            value = value.reshape(value.shape or 1)  # Triton has no scalars
             inputs.append(InferInput(tensor["name"], list(value.shape), np_to_triton_dtype(value.dtype)))
             inputs[-1].set_data_from_numpy(value)
         result = self._call("infer", model_name(graph), inputs)

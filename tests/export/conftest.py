@@ -5,6 +5,7 @@ import pytest
 
 from export.torch_graphs import TorchGraphs
 from export.write import write_graphs
+from mam.model.steps import encode
 from mam.nets import checkpoint
 from tests import small_vit
 
@@ -30,4 +31,4 @@ def image():
 @pytest.fixture(scope="session")
 def embeddings(small_sam, image):
     """What the small SAM computes of `image` in torch."""
-    return TorchGraphs(small_sam).encode(image)["image_embeddings"]
+    return encode(TorchGraphs(small_sam), image)["image_embeddings"]

@@ -9,6 +9,7 @@ from export.parity import relative_error
 from export.write import write_graphs
 from mam.model.contract import GRAPHS
 from mam.model.runtime import load_graphs
+from mam.model.steps import encode
 
 LIMIT = 1e-5  # relative, float32 sums in another order; 2.4e-6 was measured
 
@@ -37,11 +38,11 @@ def test_fused_encoder_equals_torch_and_stores_no_large_matrix(small_sam_folder,
     nodes = onnx.load(small_sam_folder / "image_encoder.onnx").graph.node
     assert sum(f"{node.domain}::{node.op_type}" == OPERATOR for node in nodes) == 2
     assert "Softmax" not in {node.op_type for node in nodes}
-    assert relative_error(load_graphs(small_sam_folder, "cpu").encode(image)["image_embeddings"], embeddings) < LIMIT
+    assert relative_error(encode(load_graphs(small_sam_folder, "cpu"), image)["image_embeddings"], embeddings) < LIMIT
 
 
 def test_plain_export_has_standard_operators_only(small_sam, tmp_path, image, embeddings) -> None:
     write_graphs(small_sam, "seed 0", tmp_path, plain=True)
     for graph in GRAPHS:
         assert {node.domain for node in onnx.load(tmp_path / graph.file).graph.node} == {""}
-    assert relative_error(load_graphs(tmp_path, "cpu").encode(image)["image_embeddings"], embeddings) < LIMIT
+    assert relative_error(encode(load_graphs(tmp_path, "cpu"), image)["image_embeddings"], embeddings) < LIMIT

@@ -15,6 +15,7 @@ from mam import GraphError, Matting
 from mam.model.contract import GRAPHS
 from mam.model.folders import BUNDLE
 from mam.model.runtime import load_graphs
+from mam.model.steps import encode
 from tests.conftest import EXAMPLES
 
 COFFEE = EXAMPLES / "coffee.png"
@@ -72,12 +73,12 @@ LIMITS = [("fp16", 1.5e-3), ("fp16_weights", 1.5e-3), ("int8", 0.025)]
 def test_sams_encoders_are_converted_too_even_with_external_weights(
     small_sam_folder, tmp_path, image, precision, limit
 ) -> None:
-    expected = load_graphs(small_sam_folder, "cpu").encode(image)["image_embeddings"]
+    expected = encode(load_graphs(small_sam_folder, "cpu"), image)["image_embeddings"]
     for _ in range(2):  # once more into the same folder
         convert_graphs(small_sam_folder, precision, tmp_path, [COFFEE], one_file=10_000)
         sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
         assert sizes["image_encoder.onnx.data"] < 2 * graph_bytes(small_sam_folder / "image_encoder.onnx")
-    got = load_graphs(tmp_path, "cpu").encode(image)["image_embeddings"]
+    got = encode(load_graphs(tmp_path, "cpu"), image)["image_embeddings"]
     assert np.linalg.norm(got - expected) / np.linalg.norm(expected) < limit
     products = {node.op_type for node in onnx.load(tmp_path / "image_encoder.onnx").graph.node}
     assert ("MatMulInteger" in products) == (precision == "int8")

@@ -11,6 +11,7 @@ from export.sam import write_sam
 from mam.images import open_photo
 from mam.model.frames import Frame, to_input_image
 from mam.model.runtime import load_graphs
+from mam.model.steps import decode, encode
 from tests.conftest import EXAMPLES
 
 OFFICIAL = ["image_embeddings", "point_coords", "point_labels", "mask_input", "has_mask_input", "orig_im_size"]
@@ -82,7 +83,7 @@ def test_masks_are_those_of_the_ordinary_decoder(exported, pixels, prompt) -> No
     masks, scores, low_res = decoder.run(
         None, dict(zip(OFFICIAL, (embeddings, coords, labels, none, no, size), strict=True))
     )
-    expected, quality = graphs.decode(graphs.encode(image), coords, labels, none, no)
+    expected, quality = decode(graphs, encode(graphs, image), coords, labels, none, no)
     # Meta's rule: of two points the best of masks 1 to 3, of more mask 0, which `mini` always answers with.
     best = 1 + int(quality[0, 1:].argmax()) if name == "vit_b" and len(prompt[1]) == 2 else 0
     assert np.abs(low_res[0, 0] - expected[0, best]).max() < 1e-3 * np.abs(expected).max()  # rounding

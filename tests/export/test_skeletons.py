@@ -18,6 +18,7 @@ from mam.errors import WeightsError
 from mam.model import contract
 from mam.model.runtime import load_graphs
 from mam.model.skeleton import read_manifest
+from mam.model.steps import encode, matte
 from mam.weights import WeightFile
 from tests import small_vit
 from tests.conftest import EXAMPLES
@@ -40,7 +41,7 @@ def exported(small, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def embeddings(small, image):
-    return TorchGraphs(small).encode(image)["image_embeddings"]
+    return encode(TorchGraphs(small), image)["image_embeddings"]
 
 
 @pytest.fixture()
@@ -93,7 +94,7 @@ def test_a_completed_skeleton_answers_as_the_exported_graphs_do(cache, skeleton,
     for a, b in zip(ours.decode(expected, *some_inputs()), theirs.decode(expected, *some_inputs()), strict=True):
         assert parity.relative_error(a, b) < 1e-5
     disc = np.where(np.hypot(*np.ogrid[-128:128, -128:128]) < 60, 4, -4).astype(np.float32)[None, None]
-    a, b = (graphs.matte(image, expected, disc, (768, 1024), (300, 400), True) for graphs in (ours, theirs))
+    a, b = (matte(graphs, image, expected, disc, (768, 1024), (300, 400), True) for graphs in (ours, theirs))
     assert np.abs(a - b).max() < 1e-4 and a.std() > 0
     for graph in contract.GRAPHS:
         files = (onnx.load(folder / graph.file) for folder in (skeleton, exported))
@@ -135,11 +136,11 @@ def test_checkpoints_in_other_forms_give_the_same(form, cache, skeleton, small, 
         torch.save({k: v.mT.contiguous().mT if v.ndim > 1 else v for k, v in state.items()}, file)
     else:
         torch.save({k: v.to(getattr(torch, form)) for k, v in state.items()}, file)
-    found = load_graphs(skeleton, "cpu").encode(image)["image_embeddings"]
+    found = encode(load_graphs(skeleton, "cpu"), image)["image_embeddings"]
     if form in ("float16", "bfloat16"):
         model = small_vit.build_distinct(small_vit.SMALL)
         model.sam.load_state_dict({k: v.to(getattr(torch, form)).float() for k, v in state.items()})
-        embeddings = TorchGraphs(model).encode(image)["image_embeddings"]
+        embeddings = encode(TorchGraphs(model), image)["image_embeddings"]
     assert parity.relative_error(found, embeddings) < 1e-5
 
 

@@ -17,6 +17,7 @@ from mam import GraphError, weights
 from mam.model import contract
 from mam.model.folders import BUNDLE
 from mam.model.runtime import load_graphs
+from mam.model.steps import decode, encode
 from mam.model.variants import VARIANTS
 from mam.nets import checkpoint
 from tests.conftest import TINY_CHECKPOINTS
@@ -72,8 +73,8 @@ def test_prompts_and_points_are_dynamic(model, graphs_folder, b: int, n: int) ->
         rng.standard_normal((b, 1, 256, 256), np.float32),
         rng.integers(0, 2, b).astype(np.float32),
     )
-    masks, scores = load_graphs(graphs_folder, "cpu").decode(*inputs)
-    expected, quality = TorchGraphs(model).decode(*inputs)
+    masks, scores = decode(load_graphs(graphs_folder, "cpu"), *inputs)
+    expected, quality = decode(TorchGraphs(model), *inputs)
     assert masks.shape == (b, 4, 256, 256) and scores.shape == (b, 4)
     assert relative_error(masks, expected) < 1e-4
     assert np.abs(scores - quality).max() < 1e-4
@@ -91,8 +92,8 @@ def test_half_precision_weights_are_stored_as_such_without_loss(mini, tmp_path) 
     assert any(i.data_type == onnx.TensorProto.FLOAT16 for i in initializers)
     assert (
         relative_error(
-            load_graphs(tmp_path, "cpu").encode(image)["image_embeddings"],
-            TorchGraphs(model).encode(image)["image_embeddings"],
+            encode(load_graphs(tmp_path, "cpu"), image)["image_embeddings"],
+            encode(TorchGraphs(model), image)["image_embeddings"],
         )
         < 1e-5
     )
@@ -106,7 +107,7 @@ def test_large_weights_go_into_a_second_file_that_moves_with_the_first(
     shutil.move(tmp_path / "here", tmp_path / "elsewhere")
     monkeypatch.chdir(tmp_path)
     assert (
-        relative_error(load_graphs(tmp_path / "elsewhere", "cpu").encode(image)["image_embeddings"], embeddings) < 1e-5
+        relative_error(encode(load_graphs(tmp_path / "elsewhere", "cpu"), image)["image_embeddings"], embeddings) < 1e-5
     )
     (tmp_path / "elsewhere" / "image_encoder.onnx.data").unlink()
     with pytest.raises(GraphError, match=r"image_encoder.onnx cannot be loaded"):

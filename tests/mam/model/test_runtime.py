@@ -13,6 +13,7 @@ from mam import GraphError, Matting
 from mam.model import contract
 from mam.model.providers import CUDA
 from mam.model.runtime import load_graphs
+from mam.model.steps import decode, encode, matte
 
 
 @pytest.fixture()
@@ -147,18 +148,18 @@ def on_cuda(graphs_folder, monkeypatch):
 
 def test_on_cuda_image_and_embeddings_stay_on_the_device_between_the_graphs(on_cuda) -> None:
     some = np.zeros((1, 1), np.float32)
-    features = on_cuda.encode(some)
+    features = encode(on_cuda, some)
     names = ["image_embeddings", "high_res_feats_0", "high_res_feats_1"]
     assert [(value.name, value.where) for value in features.values()] == [
         (name, "cuda") for name in ("uploaded", *names)
     ]
     assert on_cuda.sessions["image_encoder"].bindings[0].stayed == ["image"]
-    on_cuda.decode(features, some, some, some, some)
-    on_cuda.matte(some, features, some, (1, 1), (1, 1), True)
-    decoder, matte = (on_cuda.sessions[name].bindings[0] for name in ("mask_decoder", "matte"))
-    assert decoder.stayed == names and sorted(matte.stayed) == ["image", names[0]]
+    decode(on_cuda, features, some, some, some, some)
+    matte(on_cuda, some, features, some, (1, 1), (1, 1), True)
+    decoder, after = (on_cuda.sessions[name].bindings[0] for name in ("mask_decoder", "matte"))
+    assert decoder.stayed == names and sorted(after.stayed) == ["image", names[0]]
     assert decoder.moved == ["point_coords", "point_labels", "mask_input", "has_mask_input"]
-    assert "mask_guidance" in matte.moved
+    assert "mask_guidance" in after.moved
 
 
 def test_a_scene_on_cuda_knows_its_size(on_cuda) -> None:
@@ -171,7 +172,7 @@ def test_a_failure_on_cuda_names_the_graph_and_a_way_out(on_cuda) -> None:
     with pytest.raises(
         GraphError, match=r"image_encoder.onnx failed on CUDAExecutionProvider; on the CPU .device='cpu'. it may"
     ):
-        on_cuda.encode(np.zeros((1, 1), np.float32))
+        encode(on_cuda, np.zeros((1, 1), np.float32))
 
 
 def test_graphs_pickle_by_their_folder(graphs_folder) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mam import GraphError, Matting, Prompt
+from mam.model.steps import encode
 from mam.model.triton import TritonGraphs
 from tests.conftest import EXAMPLES, FLOWER_BOX, ROOT
 
@@ -58,7 +59,7 @@ def test_errors_name_the_server_and_the_model(url) -> None:
     with pytest.raises(GraphError, match=r"mam_image_encoder at 127\.0\.0\.1:9 failed: .*refused"):
         TritonGraphs("127.0.0.1:9")
     with pytest.raises(GraphError, match=r"mam_image_encoder at .* failed: .*image is FP32"):
-        TritonGraphs(url).encode(np.zeros((1, 3, 8, 8), np.float32))
+        encode(TritonGraphs(url), np.zeros((1, 3, 8, 8), np.float32))
 
 
 def test_another_version_of_the_contract_is_refused(url, monkeypatch) -> None:
@@ -71,6 +72,7 @@ def test_a_missing_client_names_what_installs_it() -> None:
     code = """
 import sys
 sys.modules["tritonclient"] = None
+from mam.model.steps import encode
 from mam.model.triton import TritonGraphs
 TritonGraphs("localhost:8000")
 """
