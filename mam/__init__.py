@@ -6,7 +6,7 @@ from mam.errors import GraphError, ImageTooLarge, InputError, MamError, PromptEr
 from mam.images import ImageSource, Photo
 from mam.masks.prompts import Prompt
 from mam.masks.segment import Segment
-from mam.matte import Matte, NothingFound
+from mam.matte import Matte, NothingFound, OutputOptions
 from mam.matting import Matting
 from mam.model.providers import Device
 from mam.scene import Guidance, Scene
@@ -31,6 +31,7 @@ __all__ = [
     "Matte",
     "Matting",
     "NothingFound",
+    "OutputOptions",
     "Photo",
     "Placement",
     "Prompt",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,29 @@ import numpy as np
 from mam.compose import composite
 from mam.compose.composition import Background, Blur, Composition, Style, limit_alpha
 from mam.images import Photo
-from mam.images.boxes import Patch, PixelBox, full_box, mask_bounds, pad_box
-from mam.images.encode import format_of, write_image
+from mam.images.boxes import Patch, PixelBox
+from mam.images.encode import format_of, write_content
 from mam.masks.segment import Segment
 from mam.text import FoundBoxes
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What is written into a file; by default the transparent cut-out in the image's size.
+
+    Attributes:
+        style: background, shadow, edges.
+        alpha: write the alpha matte alone, in grey.
+        bits: 8 or 16, of a pixel of the alpha; 16 for PNG only.
+        trim: crop to the object, with a margin of so many pixels; None keeps the image's size.
+        metadata: keep the image's resolution and EXIF data, but not where and by whom it was taken.
+    """
+
+    style: Style = field(default_factory=Style)
+    alpha: bool = False
+    bits: int = 8
+    trim: int | None = None
+    metadata: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,19 +76,27 @@ class Matte:
     @property
     def foreground(self) -> np.ndarray:
         """(H, W, 3) uint8: the object's colours, cleaned of the old background at soft edges."""
-        return self._composition.foreground
+        return self.composition().foreground
 
     def alpha_uint8(self) -> np.ndarray:
         """(H, W) uint8, rounded."""
-        return self._composition.alpha_uint8()
+        return self.composition().alpha_uint8()
+
+    def alpha_uint16(self) -> np.ndarray:
+        """(H, W) uint16, rounded."""
+        return self.composition().alpha_uint16()
+
+    def bounds(self, margin: int = 0) -> PixelBox:
+        """Return the smallest box around what is visible; see `Composition.bounds`."""
+        return self.composition().bounds(margin)
+
+    def composition(self, style: Style | None = None) -> Composition:
+        """Return the object in a style; it keeps the cleaned colours, for several images of the same object."""
+        return Composition.of(self.photo, [self.alpha], style or Style())
 
     def cutout(self, *, clean_colours: bool = True) -> np.ndarray:
         """(H, W, 4) uint8 RGBA, not premultiplied; `clean_colours=False` keeps the image's own pixels."""
-        return self._composition.cutout() if clean_colours else self.compose(Style(clean_colours=False))
-
-    @property
-    def _composition(self) -> Composition:
-        return _compose(self)
+        return self.compose(Style(clean_colours=clean_colours))
 
     def compose(self, style: Style) -> np.ndarray:
         """Compose the object in a style: background, shadow, edges.
@@ -81,7 +107,7 @@ class Matte:
         Raises:
             InputError: the background is neither a colour nor an image.
         """
-        return Composition.of(self.photo, [self.alpha], style).pixels()
+        return self.composition(style).pixels()
 
     def over(self, background: Background) -> np.ndarray:
         """Compose the object over a colour, a gradient, a blur or an image that is scaled to cover.
@@ -92,7 +118,7 @@ class Matte:
         Raises:
             InputError: the background is neither a colour nor an image.
         """
-        return self._composition.over(background)
+        return self.composition().over(background)
 
     def over_blur(self, strength: float = 20.0) -> np.ndarray:
         """Compose the object over its own background, blurred by `strength` in 1/1000 of the longest side."""
@@ -100,7 +126,7 @@ class Matte:
 
     def over_checkerboard(self) -> np.ndarray:
         """Compose the object over grey and white squares, (H, W, 3) uint8."""
-        return self._composition.over_checkerboard()
+        return self.composition().over_checkerboard()
 
     def adjust_edges(self, *, softness: float = 0.0, grow: float = 0.0) -> Matte:
         """Return the same object with other edges.
@@ -112,18 +138,14 @@ class Matte:
         alpha = composite.adjust_edges(self.alpha, softness=softness, grow=grow)
         return Matte.of(self.photo, limit_alpha(alpha, self.photo), self.segment)
 
-    def alpha_uint16(self) -> np.ndarray:
-        """(H, W) uint16, rounded."""
-        return (self.alpha * 65535 + 0.5).astype(np.uint16)
+    def encode(self, file_format: str, options: OutputOptions = OutputOptions()) -> bytes:
+        """Return the content of a file, "PNG", "WEBP" or "JPEG"; without a background, a JPEG is over white.
 
-    def bounds(self, margin: int = 0) -> PixelBox:
-        """Return the smallest box around what is visible, (x0, y0, x1, y1) in pixels, ends exclusive.
-
-        Args:
-            margin: pixels to add on each side, as far as the image reaches.
+        Raises:
+            InputError: the format cannot hold it, or the background is neither a colour nor an image.
         """
-        found = mask_bounds(self.alpha_uint8() > 0)
-        return full_box(self.photo.size) if found is None else pad_box(found, margin, self.photo.size)
+        choices = {name: getattr(options, name) for name in ("alpha", "bits", "trim", "metadata")}
+        return self.composition(options.style).encode(file_format, **choices)
 
     def save(
         self,
@@ -149,18 +171,8 @@ class Matte:
             InputError: the name ends in another format, or the background is neither a colour nor an image.
             MamError: the file cannot be written.
         """
-        if background is None and format_of(path) == "JPEG":
-            background = "white"
-        pixels = self.cutout() if background is None else self.over(background)
-        if trim is not None:
-            x0, y0, x1, y1 = self.bounds(trim)
-            pixels = pixels[y0:y1, x0:x1]
-        return write_image(pixels, path, self.photo.icc_profile, self.photo.metadata if metadata else None)
-
-
-@functools.lru_cache(1)  # for several backgrounds in a row; kept for every matte, it would fill the memory
-def _compose(matte: Matte) -> Composition:
-    return Composition(matte.photo, matte.alpha)
+        options = OutputOptions(Style(background), trim=trim, metadata=metadata)
+        return write_content(self.encode(format_of(path), options), Path(path))
 
 
 @dataclass(frozen=True)

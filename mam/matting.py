@@ -24,6 +24,7 @@ from mam.model.runtime import load_graphs
 from mam.model.steps import Graphs
 from mam.scene import Scene
 from mam.text import GroundingLoader, TextModel, load_default
+from mam.weights import Progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,7 @@ class Matting:
         threads: int | None = None,
         max_pixels: int = MAX_PIXELS,
         grounding: str | os.PathLike[str] | None = None,
+        progress: Callable[[str], Progress | None] = lambda name: None,
     ) -> Matting:
         """Load a set of graphs, by default the embedded `tiny`.
 
@@ -64,12 +66,14 @@ class Matting:
             max_pixels: larger images are refused before they are decoded.
             grounding: the folder of a text model for any phrase; None for `$MAM_GROUNDING` or the default folder, and
                 where there is none, the embedded one, which knows some names.
+            progress: called with the name of each file to download, returns what is called during its download with
+                the bytes received and expected.
 
         Raises:
             GraphError: the folder is not a complete set of this contract, or the device is not available.
             WeightsError: a checkpoint cannot be downloaded, or is damaged.
         """
-        loaded = load_graphs(find_model(graphs), device, threads)
+        loaded = load_graphs(find_model(graphs, progress), device, threads)
         proposer = functools.partial(embedded_graphs, threads)
         return cls(loaded, max_pixels, GroundingLoader(grounding, device, threads), proposer)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from mam.cli.files import STANDARD, Input, choose_names, choose_outputs, find_inputs, require_writable
 from mam.cli.prompts import Prompts
-from mam.cli.results import make_rendering
+from mam.cli.results import read_output_options
 from mam.cluster import matte_dataset
 from mam.cluster.dataset import require_ray
 from mam.cluster.storage import is_stored, list_images
@@ -39,7 +39,7 @@ def run_on_ray(arguments: argparse.Namespace) -> int:
     inputs, notes = find_images(arguments.images)
     prompts = Prompts(arguments)
     results = choose_results(inputs, arguments.out, f".{arguments.format}", arguments.force)
-    rendering = make_rendering(arguments, {Path(result).suffix.lower() for result in results})
+    options = read_output_options(arguments, {Path(result).suffix.lower() for result in results})
     load_graphs(find_graphs(arguments.graphs), "cpu")  # fails now rather than in every actor
     for note in [*notes, *prompts.notes(inputs)]:
         print(note, file=sys.stderr)
@@ -53,7 +53,7 @@ def run_on_ray(arguments: argparse.Namespace) -> int:
         ray.data.from_items(rows, override_num_blocks=min(math.ceil(len(rows) / _ROWS), _BLOCKS)),
         graphs=_absolute(arguments.graphs),
         grounding=_absolute(arguments.grounding),
-        rendering=rendering,
+        options=options,
         skip_existing=arguments.skip_existing,
         cpus=arguments.threads or 1,
         gpus=1 if arguments.device == "cuda" or (arguments.device == "auto" and has_gpus) else 0,

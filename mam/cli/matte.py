@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from mam.cli.files import STANDARD, Input, choose_outputs, find_inputs, require_writable
 from mam.cli.model import add_model_options, load_model
 from mam.cli.prompts import Prompts
-from mam.cli.results import make_rendering
+from mam.cli.results import read_output_options
 from mam.cli.values import parse_box, parse_point, parse_scribble, parse_text
 from mam.errors import MamError, PromptError
 
 if TYPE_CHECKING:
+    from mam.matte import OutputOptions
     from mam.matting import Matting
-    from mam.rendering import Rendering
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -108,7 +108,7 @@ def _run_here(arguments: argparse.Namespace) -> int:
     also_read += prompts.files()
     outputs = choose_outputs(inputs, arguments.out, f".{arguments.format}", arguments.force, also_read)
     suffixes = {f".{arguments.format}" if out is None else out.suffix.lower() for out in outputs}
-    rendering = make_rendering(arguments, suffixes)
+    options = read_output_options(arguments, suffixes)
     for folder in {path.parent for path in outputs if path is not None}:
         require_writable(folder)
     for note in [*notes, *prompts.notes(inputs)]:
@@ -132,7 +132,7 @@ def _run_here(arguments: argparse.Namespace) -> int:
     bar = tqdm(todo, unit="image", disable=len(todo) == 1)
     for image, out in bar:
         try:
-            note = _write_matte(matting, image, out, prompts.of(image), rendering, arguments.format)
+            note = _write_matte(matting, image, out, prompts.of(image), options, arguments.format)
             if note:
                 bar.write(note, file=sys.stderr)
             if out is not None:
@@ -150,7 +150,7 @@ def _run_here(arguments: argparse.Namespace) -> int:
 
 
 def _write_matte(
-    matting: Matting, image: Input, out: Path | None, prompt: dict[str, Any], rendering: Rendering, file_format: str
+    matting: Matting, image: Input, out: Path | None, prompt: dict[str, Any], options: OutputOptions, file_format: str
 ) -> str:
     """Cut out one image and write the result -> a note about what could not be read, or nothing."""
     from mam.images.encode import FORMATS, write_content
@@ -162,8 +162,8 @@ def _write_matte(
     if isinstance(matte, NothingFound):
         raise PromptError(str(matte))
     if out is None:
-        sys.stdout.buffer.write(rendering.encode(matte, FORMATS[f".{file_format}"]))
+        sys.stdout.buffer.write(matte.encode(FORMATS[f".{file_format}"], options))
         sys.stdout.buffer.flush()
     else:
-        write_content(rendering.encode(matte, FORMATS[out.suffix.lower()]), out)
+        write_content(matte.encode(FORMATS[out.suffix.lower()], options), out)
     return scene.photo.note

@@ -43,14 +43,14 @@ def load_model(arguments: argparse.Namespace) -> Matting:
     from mam.cli.weights import show_progress
     from mam.images import MAX_PIXELS
     from mam.matting import Matting
-    from mam.model.folders import find_model
 
     matting = Matting.load(
-        find_model(arguments.graphs, show_progress),
+        arguments.graphs,
         device=arguments.device,
         threads=arguments.threads,
         max_pixels=arguments.max_pixels or MAX_PIXELS,
         grounding=arguments.grounding,
+        progress=show_progress,
     )
     if matting.graphs.note:
         print(matting.graphs.note, file=sys.stderr)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from mam.errors import MamError
 
 if TYPE_CHECKING:
+    from mam.compose.composition import Blur
     from mam.images import Photo
-    from mam.rendering import Rendering
+    from mam.matte import OutputOptions
 
 
-def make_rendering(arguments: argparse.Namespace, suffixes: Collection[str]) -> Rendering:
+def read_output_options(arguments: argparse.Namespace, suffixes: Collection[str]) -> OutputOptions:
     """Return what the options ask for, with the background opened.
 
     Args:
@@ -24,20 +25,24 @@ def make_rendering(arguments: argparse.Namespace, suffixes: Collection[str]) -> 
     Raises:
         MamError: options exclude each other, the formats cannot hold the result, or the background is no image.
     """
-    from mam.rendering import Rendering
+    from mam.compose.composition import Style
+    from mam.matte import OutputOptions
 
     _check(arguments, suffixes)
     background = _open_background(arguments)
-    return Rendering(arguments.alpha, arguments.bits, background, arguments.trim, arguments.keep_metadata)
+    return OutputOptions(Style(background), arguments.alpha, arguments.bits, arguments.trim, arguments.keep_metadata)
 
 
-def _open_background(arguments: argparse.Namespace) -> Photo | str | None:
+def _open_background(arguments: argparse.Namespace) -> Photo | Blur | str | None:
     """Check the background before the work, and open it if it is an image."""
     from mam.compose.composite import is_colour
+    from mam.compose.composition import Blur
     from mam.images import MAX_PIXELS, open_photo
 
     background: str | None = arguments.background
-    if background is None or background == "blur" or (is_colour(background) and not Path(background).is_file()):
+    if background == "blur":
+        return Blur()
+    if background is None or (is_colour(background) and not Path(background).is_file()):
         return background
     try:
         return open_photo(background, arguments.max_pixels or MAX_PIXELS)

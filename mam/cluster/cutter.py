@@ -13,10 +13,9 @@ from mam.cluster import storage
 from mam.errors import InputError, MamError, PromptError
 from mam.images import open_photo
 from mam.images.encode import format_of
-from mam.matte import Matte
+from mam.matte import Matte, OutputOptions
 from mam.matting import Matting
 from mam.model.providers import Device
-from mam.rendering import Rendering
 
 _PROMPT = ("box", "points", "labels", "scribbles", "scribble_labels", "mask", "text", "guidance")
 
@@ -33,7 +32,7 @@ class Job:
         threads: CPU threads per graph; None lets onnxruntime choose.
         grounding: the text model.
         max_pixels: larger images are refused.
-        rendering: what is written into `result`.
+        options: what is written into `result`.
         skip_existing: leave out images with a `result` that exists.
     """
 
@@ -42,7 +41,7 @@ class Job:
     threads: int | None
     grounding: str | os.PathLike[str] | None
     max_pixels: int
-    rendering: Rendering
+    options: OutputOptions
     skip_existing: bool
 
     def load(self) -> Cutter:
@@ -58,14 +57,14 @@ class Job:
             max_pixels=self.max_pixels,
             grounding=self.grounding,
         )
-        return Cutter(matting, self.rendering, self.skip_existing)
+        return Cutter(matting, self.options, self.skip_existing)
 
 
 class Cutter:
     """A loaded model that is called with rows; the columns are described in `mam.cluster.matte_dataset`."""
 
-    def __init__(self, matting: Matting, rendering: Rendering, skip_existing: bool) -> None:
-        self.matting, self.rendering, self.skip_existing = matting, rendering, skip_existing
+    def __init__(self, matting: Matting, options: OutputOptions, skip_existing: bool) -> None:
+        self.matting, self.options, self.skip_existing = matting, options, skip_existing
 
     def __call__(self, row: Row) -> Row:
         """Cut out one image; whatever fails is stated in the row."""
@@ -92,7 +91,7 @@ class Cutter:
         if not isinstance(matte, Matte):
             raise PromptError(str(matte))
         if "result" in row:
-            storage.write(self.rendering.encode(matte, file_format), result)
+            storage.write(matte.encode(file_format, self.options), result)
             return _answer(row, "done", score=matte.score)
         return _answer(row, "done", score=matte.score, matte=matte)
 
@@ -113,8 +112,8 @@ def _answer(row: Row, status: str, reason: str = "", score: float = math.nan, ma
     files: Row = {}
     if "result" not in row:
         files = {
-            "alpha": None if matte is None else Rendering(alpha=True).encode(matte, "PNG"),
-            "cutout": None if matte is None else Rendering().encode(matte, "PNG"),
+            "alpha": None if matte is None else matte.encode("PNG", OutputOptions(alpha=True)),
+            "cutout": None if matte is None else matte.encode("PNG"),
         }
     return {**kept, **files, "status": status, "reason": reason, "score": score}
 

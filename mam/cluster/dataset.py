@@ -10,8 +10,8 @@ from mam.cluster.cutter import Job, fail_for_death
 from mam.cluster.isolation import Isolated
 from mam.errors import MamError
 from mam.images import MAX_PIXELS
+from mam.matte import OutputOptions
 from mam.model.providers import Device
-from mam.rendering import Rendering
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -39,7 +39,7 @@ def matte_dataset(
     *,
     graphs: str | os.PathLike[str] | None = None,
     grounding: str | os.PathLike[str] | None = None,
-    rendering: Rendering | None = None,
+    options: OutputOptions | None = None,
     skip_existing: bool = True,
     actors: int | tuple[int, int] | None = None,
     cpus: int = 1,
@@ -66,7 +66,7 @@ def matte_dataset(
             Other columns are kept.
         graphs: as for `mam.Matting.load`; a folder must exist on all nodes.
         grounding: the same, for text prompts.
-        rendering: what is written into `result`; None for the transparent cut-out.
+        options: what is written into `result`; None for the transparent cut-out.
         skip_existing: leave out images with a `result` that exists.
         actors: how many, or the least and the most; None lets the pool grow as far as the cluster's resources reach.
         cpus: cores that an actor reserves, and threads of its graphs.
@@ -84,7 +84,7 @@ def matte_dataset(
     ray = require_ray()
     device: Device = "cuda" if gpus else "cpu"
     threads = None if gpus else cpus
-    job = Job(graphs, device, threads, grounding, max_pixels, rendering or Rendering(), skip_existing)
+    job = Job(graphs, device, threads, grounding, max_pixels, options or OutputOptions(), skip_existing)
     least, most = (actors, actors) if isinstance(actors, int) else actors or (1, None)
     resources: dict[str, Any] = {"num_gpus": gpus} if gpus else {"num_cpus": cpus}
     worker: Any = Isolated  # Ray's types know functions only

@@ -16,6 +16,8 @@ from mam.compose.composite import Colour
 from mam.compose.foreground import foreground_colours
 from mam.compose.placement import Placement
 from mam.images import ImageSource, Photo, open_photo
+from mam.images.boxes import PixelBox, full_box, mask_bounds, pad_box
+from mam.images.encode import encode_image
 from mam.images.profiles import convert_profile
 from mam.images.resize import downsample, to_uint8
 
@@ -123,6 +125,20 @@ class Composition:
         alpha, placement = to_uint8(self.alpha), self.style.placement
         return alpha if placement == Placement() else placement.place(np.dstack([alpha] * 4))[..., 3]
 
+    def alpha_uint16(self) -> np.ndarray:
+        """Return the alpha of the objects as (H, W) uint16, rounded, without the placement."""
+        return (self.alpha * 65535 + 0.5).astype(np.uint16)
+
+    def bounds(self, margin: int = 0) -> PixelBox:
+        """Return the smallest box around what is visible, (x0, y0, x1, y1) in pixels, ends exclusive.
+
+        Args:
+            margin: pixels to add on each side, as far as the frame reaches.
+        """
+        alpha = self.alpha_uint8()
+        found = mask_bounds(alpha > 0)
+        return full_box(alpha.shape) if found is None else pad_box(found, margin, alpha.shape)
+
     def cutout(self) -> np.ndarray:
         """Return the placed objects as (H', W', 4) uint8 RGBA, not premultiplied.
 
@@ -164,6 +180,33 @@ class Composition:
             InputError: the background is neither a colour nor an image.
         """
         return self.cutout() if self.style.background is None else self.over(self.style.background)
+
+    def encode(
+        self, file_format: str, *, alpha: bool = False, bits: int = 8, trim: int | None = None, metadata: bool = False
+    ) -> bytes:
+        """Return the content of a file, with the photo's colour profile.
+
+        Args:
+            file_format: "PNG", "WEBP" or "JPEG", which has no transparency: without a background it is over white.
+            alpha: write the alpha matte alone, in grey.
+            bits: 8 or 16, of a pixel of the alpha; 16 for PNG only.
+            trim: crop to the objects, with a margin of so many pixels; None keeps the whole frame.
+            metadata: keep the photo's resolution and EXIF data, but not where and by whom it was taken.
+
+        Raises:
+            InputError: the format cannot hold it, or the background is neither a colour nor an image.
+        """
+        if alpha:
+            pixels = self.alpha_uint16() if bits == 16 else self.alpha_uint8()
+        elif file_format == "JPEG" and self.style.background is None:
+            pixels = self.over("white")
+        else:
+            pixels = self.pixels()
+        if trim is not None:
+            x0, y0, x1, y1 = self.bounds(trim)
+            pixels = pixels[y0:y1, x0:x1]
+        profile = None if alpha else self.photo.icc_profile
+        return encode_image(pixels, file_format, profile, self.photo.metadata if metadata else None)
 
     def _placed_layers(self) -> tuple[np.ndarray, np.ndarray]:
         """Colours (H', W', 3) uint8 and alpha (H', W') float32 in [0, 1] of the placed objects."""

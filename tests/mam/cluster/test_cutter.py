@@ -9,7 +9,7 @@ from PIL import Image
 
 from mam import Matting
 from mam.cluster.cutter import Cutter, fail_for_death
-from mam.rendering import Rendering
+from mam.matte import OutputOptions
 from tests.conftest import EXAMPLES, FLOWER_BOX
 from tests.mock_graphs import MockGraphs
 
@@ -18,7 +18,7 @@ FLOWER = str(EXAMPLES / "flower.jpg")
 
 @pytest.fixture()
 def cutter() -> Cutter:
-    return Cutter(Matting(MockGraphs()), Rendering(), skip_existing=True)
+    return Cutter(Matting(MockGraphs()), OutputOptions(), skip_existing=True)
 
 
 def alpha_of(content: bytes) -> np.ndarray:

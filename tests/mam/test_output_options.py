@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mam import Matting
-from mam.rendering import Rendering
+from mam import Blur, Matting, Style
+from mam.matte import OutputOptions
 from tests.mock_graphs import MockGraphs
 
 
@@ -19,14 +19,14 @@ def matte():
 
 
 def opened(matte, file_format="PNG", **choices) -> Image.Image:
-    return Image.open(io.BytesIO(Rendering(**choices).encode(matte, file_format)))
+    return Image.open(io.BytesIO(matte.encode(file_format, OutputOptions(**choices))))
 
 
 def test_the_choices(matte) -> None:
     assert opened(matte).mode == "RGBA" and opened(matte).size == (64, 48)
     assert opened(matte, "JPEG").getpixel((60, 44)) > (250, 250, 250)
-    assert opened(matte, background="navy").getpixel((60, 44)) == (0, 0, 128)
-    assert opened(matte, "WEBP", background="blur").mode == "RGB"
+    assert opened(matte, style=Style("navy")).getpixel((60, 44)) == (0, 0, 128)
+    assert opened(matte, "WEBP", style=Style(Blur())).mode == "RGB"
     assert opened(matte, alpha=True).getpixel((20, 20)) == 255
     assert opened(matte, alpha=True, bits=16).getpixel((20, 20)) == 65535
     x0, y0, x1, y1 = matte.bounds(2)
