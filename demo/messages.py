@@ -13,7 +13,7 @@ import gradio as gr
 
 from demo.texts import ENGLISH, Texts
 from mam import ImageTooLarge, MamError
-from mam.errors import GraphError, NotEnglish, UnknownWord, WeightsError
+from mam.errors import GraphError, NegatedText, NotEnglish, UnknownWord, WeightsError
 
 UNSURE = 0.7
 """Predicted IoU below which visitors are asked to look at a result."""
@@ -31,6 +31,8 @@ def describe(error: Exception, texts: Texts = ENGLISH) -> str:
         return texts("expired")
     if isinstance(error, NotEnglish):
         return texts("not_english")
+    if isinstance(error, NegatedText):
+        return texts("negated")
     if isinstance(error, UnknownWord):
         closest = texts("closest_words", words=", ".join(error.closest)) if error.closest else ""
         return f"{texts('unknown_word', word=error.word)} {closest}".strip()

@@ -4,6 +4,7 @@
     |- InputError          an image or file that cannot be used          (also ValueError)
     |  `- ImageTooLarge    over the pixel limit, refused before decoding
     |- PromptError         a prompt that does not fit its image          (also ValueError)
+    |  |- NegatedText      a text prompt that names what is not meant, as "everything except the dog"
     |  |- NotEnglish       a text prompt in another script, which the text model cannot read
     |  `- UnknownWord      a text prompt for something that the embedded text model does not know
     |- WeightsError        a file of weights that is missing, cannot be downloaded or does not fit (also RuntimeError)
@@ -40,6 +41,10 @@ class PromptError(MamError, ValueError):
 
 class NotEnglish(PromptError):
     """A text prompt in another script than the Latin one; the text model reads English."""
+
+
+class NegatedText(PromptError):
+    """A text prompt that names what is not meant; a text model would find just that."""
 
 
 class UnknownWord(PromptError):

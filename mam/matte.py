@@ -138,14 +138,19 @@ class Matte:
         alpha = composite.adjust_edges(self.alpha, softness=softness, grow=grow)
         return Matte.of(self.photo, limit_alpha(alpha, self.photo), self.segment)
 
-    def encode(self, file_format: str, options: OutputOptions = OutputOptions()) -> bytes:
+    def encode(self, file_format: str, options: OutputOptions = OutputOptions(), source: str = "") -> bytes:
         """Return the content of a file, "PNG", "WEBP" or "JPEG"; without a background, a JPEG is over white.
+
+        Args:
+            file_format: one of the three.
+            options: what is written.
+            source: from `mam.images.encode.describe_source`, recorded in the file; empty for none.
 
         Raises:
             InputError: the format cannot hold it, or the background is neither a colour nor an image.
         """
         choices = {name: getattr(options, name) for name in ("alpha", "bits", "trim", "metadata")}
-        return self.composition(options.style).encode(file_format, **choices)
+        return self.composition(options.style).encode(file_format, source=source, **choices)
 
     def save(
         self,

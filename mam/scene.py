@@ -53,7 +53,7 @@ class Scene:
     ) -> None:
         """Encode a photo."""
         self.graphs, self.photo, self.grounding, self.proposer = graphs, photo, grounding, proposer
-        encode = functools.partial(EncodedCrop.encode, graphs, photo.pixels)
+        encode = functools.partial(EncodedCrop.encode, graphs, photo.srgb)
         self.whole = encode(full_box(photo.size))
         # Two threads that need the same new crop at the same time both encode it; no harm but the time.
         self._encode_crop = functools.lru_cache(_CROPS_KEPT)(encode)
@@ -73,7 +73,8 @@ class Scene:
             features += image if name == "image" else getattr(values, "nbytes", 4 * math.prod(EMBEDDING))
         encoded = image + features
         crops_kept = 0 if self.graphs.policy.crop_margin is None else _CROPS_KEPT
-        return self.photo.pixels.nbytes + (1 + crops_kept) * encoded
+        copies = 1 if self.photo.srgb is self.photo.pixels else 2
+        return copies * self.photo.pixels.nbytes + (1 + crops_kept) * encoded
 
     def find(
         self,
@@ -99,7 +100,7 @@ class Scene:
             GraphError: the text model cannot be loaded.
         """
         thresholds = {"box_threshold": box_threshold, "text_threshold": text_threshold, "nms": nms}
-        return self.grounding().find(self.photo.pixels, text, **thresholds)
+        return self.grounding().find(self.photo.srgb, text, **thresholds)
 
     def matte(
         self,
@@ -234,7 +235,7 @@ class Scene:
             guidance == "mask",
         )
         placed = crops.place_on_canvas(alpha[0, 0], segment.crop, self.photo.size)
-        cues = self.photo.pixels, segment.mask, segment.points, segment.labels
+        cues = self.photo.srgb, segment.mask, segment.points, segment.labels
         obedient = obey_clicks(clean_up(placed, *cues), *cues)
         return Matte.of(self.photo, limit_alpha(obedient, self.photo), segment)
 

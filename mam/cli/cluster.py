@@ -15,9 +15,9 @@ from mam.cli.prompts import Prompts
 from mam.cli.results import read_output_options
 from mam.cluster import matte_dataset
 from mam.cluster.dataset import require_ray
-from mam.cluster.storage import is_stored, list_images
-from mam.errors import GraphError, MamError
-from mam.images.fetch import is_address, name_of
+from mam.cluster.storage import is_stored, list_images, read_sources
+from mam.errors import GraphError, MamError, PromptError
+from mam.images.fetch import is_address
 from mam.model.folders import find_graphs
 from mam.model.runtime import load_graphs
 
@@ -44,7 +44,15 @@ def run_on_ray(arguments: argparse.Namespace) -> int:
     for note in [*notes, *prompts.notes(inputs)]:
         print(note, file=sys.stderr)
     pairs = zip(inputs, results, strict=True)
-    rows = [to_row(image, result, prompts.of(image), arguments.mask) for image, result in pairs]
+    rows, failed = [], 0
+    for image, result in pairs:
+        try:
+            rows.append(to_row(image, result, prompts.of(image), arguments.mask))
+        except PromptError as error:  # the file of prompts lacks it
+            failed += 1
+            print(error, file=sys.stderr)
+    if not rows:
+        return 1
 
     ray = require_ray()
     ray.init(ignore_reinit_error=True)
@@ -59,7 +67,7 @@ def run_on_ray(arguments: argparse.Namespace) -> int:
         gpus=1 if arguments.device == "cuda" or (arguments.device == "auto" and has_gpus) else 0,
         **({} if arguments.max_pixels is None else {"max_pixels": arguments.max_pixels}),
     )
-    return report(dataset.iter_rows(), len(rows))
+    return report(dataset.iter_rows(), len(inputs), failed)
 
 
 def find_images(patterns: Sequence[str]) -> tuple[list[Input], list[str]]:
@@ -77,7 +85,7 @@ def find_images(patterns: Sequence[str]) -> tuple[list[Input], list[str]]:
     found: dict[str, Input] = {}
     for pattern in filter(is_stored, patterns):
         for address in list_images(pattern):
-            found.setdefault(address, Input(address, Path(name_of(address)).stem))
+            found.setdefault(address, Input(address, Path(address.rpartition("/")[2]).stem))
     others, notes = find_inputs([pattern for pattern in patterns if not is_stored(pattern)])
     return [*others, *found.values()], notes
 
@@ -99,7 +107,9 @@ def choose_results(inputs: Sequence[Input], out: str | None, suffix: str, force:
         if len(inputs) > 1:
             raise MamError(f"-o {out} is one file, but there are {len(inputs)} images; give a folder.")
         return [out]
-    return [f"{out.rstrip('/')}/{name}" for name in choose_names(inputs, suffix)]
+    folder = out.rstrip("/")
+    sources = read_sources(folder, suffix)
+    return [f"{folder}/{name}" for name in choose_names(inputs, suffix, folder, (), sources, sources.__getitem__)]
 
 
 def to_row(image: Input, result: str, prompt: dict[str, Any], mask: str | None) -> dict[str, Any]:
@@ -113,9 +123,11 @@ def to_row(image: Input, result: str, prompt: dict[str, Any], mask: str | None) 
     return {**row, "image": str(_absolute(image.source)), "result": result}
 
 
-def report(rows: Iterable[dict[str, Any]], count: int) -> int:
-    """Print a line per image as its row arrives -> the exit status."""
-    failed = 0
+def report(rows: Iterable[dict[str, Any]], count: int, failed: int = 0) -> int:
+    """Print a line per image as its row arrives, then how many of `count` images are done -> the exit status.
+
+    `failed` images were reported before.
+    """
     for row in rows:
         if row["status"] == "failed":
             failed += 1

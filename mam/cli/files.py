@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mam.errors import MamError
 from mam.images.decode import SUFFIXES
-from mam.images.encode import FORMATS
+from mam.images.encode import FORMATS, describe_source, read_source
 from mam.images.fetch import is_address, name_of, shorten_address
 
 STANDARD = "-"
@@ -30,7 +32,7 @@ class Input:
 
     Attributes:
         source: a path, an address, or `STANDARD`.
-        name: what its results are named after.
+        name: what its results are named after, without the suffix.
     """
 
     source: Path | str
@@ -38,6 +40,12 @@ class Input:
 
     def __str__(self) -> str:
         return "standard input" if self.source == STANDARD else shorten_address(str(self.source))
+
+    @property
+    def suffix(self) -> str:
+        """The format in the file's name, such as jpg; empty if there is none."""
+        name = name_of(self.source) if isinstance(self.source, str) and is_address(self.source) else str(self.source)
+        return re.sub(r"\W", "", Path(name).suffix.lower())[:10]
 
     @property
     def path(self) -> Path | None:
@@ -87,9 +95,7 @@ def find_inputs(patterns: Sequence[str]) -> tuple[list[Input], list[str]]:
 def choose_outputs(
     inputs: Sequence[Input], out: str | None, suffix: str, force: bool, also_read: Sequence[Path] = ()
 ) -> list[Path | None]:
-    """Choose the output of each image: NAME_matte.SUFFIX in a folder, numbered if taken, or the file that is named.
-
-    Names are compared as file systems do that ignore case and Unicode forms, and are cut to 255 bytes.
+    """Choose the output of each image: a name of `choose_names` in a folder, or the file that is named.
 
     Args:
         inputs: the images.
@@ -123,29 +129,76 @@ def choose_outputs(
     folder = Path(out or ".")
     here = os.path.realpath(folder)
     taken = [path.name for path in read if os.path.dirname(os.path.realpath(path)) == here]
-    return [folder / name for name in choose_names(inputs, suffix, taken)]
+    try:
+        existing = os.listdir(folder)
+    except OSError:  # missing, or reported by `require_writable`
+        existing = []
+    names = choose_names(inputs, suffix, str(folder), taken, existing, lambda name: read_source(folder / name))
+    return [folder / name for name in names]
 
 
-def choose_names(inputs: Sequence[Input], suffix: str, taken: Iterable[str] = ()) -> list[str]:
-    """Return a file name per image, NAME_matte.SUFFIX, numbered if taken.
+def choose_names(
+    inputs: Sequence[Input],
+    suffix: str,
+    folder: str,
+    taken: Iterable[str] = (),
+    existing: Iterable[str] = (),
+    source_of: Callable[[str], str] = lambda name: "",
+) -> list[str]:
+    """Return a file name per image: that of its earlier result, else the first `_candidate` that is free.
+
+    So a result keeps its name when other images of the same name join. A name that exists is chosen only for the image
+    that its file was made of; without such a record, if no other image of this run has the same name. Names are
+    compared as file systems do that ignore case and Unicode forms.
 
     Args:
         inputs: the images.
         suffix: of the files, with its dot.
+        folder: path or address of the folder of the results.
         taken: names that are not chosen.
+        existing: names of the files in the folder.
+        source_of: returns what is recorded in one of these, from `mam.images.encode.read_source`.
     """
     used, names = {_comparable(name) for name in taken}, []
-    numbers: dict[str, int] = {}  # the last one of each name, as a million images may share one
+    on_disk = {_comparable(name): name for name in existing}
+    counts = Counter(_comparable(image.name) for image in inputs)
+    earlier_of: dict[tuple[str, str], dict[str, str]] = {}  # by stem and suffix, as a million images may share both
+    next_of: dict[tuple[str, str], int] = Counter()
     for image in inputs:
-        stem = _comparable(image.name)
-        name, number = fit_name(image.name, ENDING + suffix), numbers.get(stem, 1)
-        while _comparable(name) in used:
-            number += 1
-            name = fit_name(image.name, f"{ENDING}_{number}{suffix}")
-        numbers[stem] = number
-        used.add(_comparable(name))
-        names.append(name)
+        group = _comparable(image.name), image.suffix
+        if group not in earlier_of:
+            earlier = earlier_of[group] = {}
+            for number in itertools.count():
+                found = on_disk.get(_comparable(_candidate(image, suffix, number)))
+                if found is not None:
+                    earlier.setdefault(source_of(found), found)
+                elif number > 1:
+                    break
+        earlier = earlier_of[group]
+        own = earlier.get("" if image.source == STANDARD else describe_source(image.source, f"{folder}/"))
+        if own is None and counts[group[0]] == 1:
+            own = earlier.get("")
+        while own is None or _comparable(own) in used:
+            own = _candidate(image, suffix, next_of[group])
+            next_of[group] += 1
+            if _comparable(own) in on_disk:
+                own = None
+        used.add(_comparable(own))
+        names.append(own)
     return names
+
+
+def is_result(file: Path, image: Input) -> bool:
+    """Whether a file exists and may have been made of an image; standard input may be any image."""
+    if not file.exists() or image.source == STANDARD:
+        return False
+    return read_source(file) in ("", describe_source(image.source, file))
+
+
+def _candidate(image: Input, suffix: str, number: int) -> str:
+    """Return a name that an image's result may have: a_matte.png, then of a.jpg a_jpg_matte.png, a_jpg_matte_2.png."""
+    stem = f"_{image.suffix}{ENDING}" if number and image.suffix else ENDING
+    return fit_name(image.name, f"{stem}_{number}{suffix}" if number > 1 else stem + suffix)
 
 
 def fit_name(stem: str, ending: str) -> str:
@@ -188,7 +241,7 @@ def _matches(pattern: str, notes: list[str]) -> list[Path]:
         elif os.path.exists(pattern):
             return [Path(pattern)]
         else:
-            paths = [Path(match) for match in glob.glob(pattern, recursive=True)]
+            paths = [Path(match) for match in _expand(pattern)]
         files = sorted(path for path in paths if path.is_file() and not path.name.startswith("."))
     except OSError as error:
         raise MamError(f"{pattern} cannot be read ({error.strerror or error}).") from error
@@ -198,8 +251,16 @@ def _matches(pattern: str, notes: list[str]) -> list[Path]:
     return images
 
 
+def _expand(pattern: str) -> list[str]:
+    """Return the matches of a glob, in which folders that exist and, if nothing matches, brackets mean themselves."""
+    parts = re.split(r"(?<=[/\\])" if os.sep == "\\" else "(?<=/)", pattern)
+    count = next((n for n in range(len(parts) - 1, 0, -1) if os.path.isdir("".join(parts[:n]))), 0)
+    base, rest = glob.escape("".join(parts[:count])), "".join(parts[count:])
+    return glob.glob(base + rest, recursive=True) or glob.glob(base + rest.replace("[", "[[]"), recursive=True)
+
+
 def _find_results(paths: Iterable[Path]) -> set[Path]:
-    """Return those files that are named as the result of an image beside them."""
+    """Return those files that are named as the result of an image beside them, or were made by this command."""
     expected: dict[tuple[Path, str], set[str]] = {}  # names of results, by folder and ending
     results = set()
     for path in paths:
@@ -210,7 +271,7 @@ def _find_results(paths: Iterable[Path]) -> set[Path]:
         if (path.parent, ending) not in expected:
             images = (other for other in path.parent.iterdir() if other.suffix.lower() in SUFFIXES)
             expected[path.parent, ending] = {_comparable(fit_name(other.stem, ending)) for other in images}
-        if _comparable(path.name) in expected[path.parent, ending]:
+        if _comparable(path.name) in expected[path.parent, ending] or read_source(path):
             results.add(path)
     return results
 

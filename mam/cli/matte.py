@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mam.cli.files import STANDARD, Input, choose_outputs, find_inputs, require_writable
+from mam.cli.files import STANDARD, Input, choose_outputs, find_inputs, is_result, require_writable
 from mam.cli.model import add_model_options, load_model
 from mam.cli.prompts import Prompts
 from mam.cli.results import read_output_options
@@ -55,7 +55,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     prompt.add_argument("--mask", help="a rough mask of the image's size, white or opaque on the object")
     prompt.add_argument(
-        "--prompts", type=Path, metavar="FILE", help="prompts per image, JSON or CSV (docs/usage.md); others have none"
+        "--prompts",
+        type=Path,
+        metavar="FILE",
+        help="prompts per image, JSON or CSV (docs/usage.md); images without one fail, if no option prompts them",
     )
     prompt.add_argument(
         "--guidance",
@@ -116,7 +119,7 @@ def _run_here(arguments: argparse.Namespace) -> int:
     pairs = list(zip(inputs, outputs, strict=True))
     todo = []
     for image, out in pairs:
-        if arguments.skip_existing and out is not None and out.exists():
+        if arguments.skip_existing and out is not None and is_result(out, image):
             print(f"{image} skipped: {out} exists", file=sys.stderr)
         else:
             todo.append((image, out))
@@ -153,7 +156,7 @@ def _write_matte(
     matting: Matting, image: Input, out: Path | None, prompt: dict[str, Any], options: OutputOptions, file_format: str
 ) -> str:
     """Cut out one image and write the result -> a note about what could not be read, or nothing."""
-    from mam.images.encode import FORMATS, write_content
+    from mam.images.encode import FORMATS, describe_source, write_content
     from mam.matte import NothingFound
 
     content = sys.stdin.buffer.read() if image.source == STANDARD else image.source
@@ -165,5 +168,6 @@ def _write_matte(
         sys.stdout.buffer.write(matte.encode(FORMATS[f".{file_format}"], options))
         sys.stdout.buffer.flush()
     else:
-        write_content(matte.encode(FORMATS[out.suffix.lower()], options), out)
+        source = "" if image.source == STANDARD else describe_source(image.source, out)
+        write_content(matte.encode(FORMATS[out.suffix.lower()], options, source), out)
     return scene.photo.note

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import csv
 import io
 import json
 import os
+import posixpath
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,7 +32,9 @@ class PromptFile:
         {"a.jpg": {"box": [10, 20, 300, 400]}, "b.jpg": {"points": [[50, 60]], "labels": [1]}}
 
     CSV has a header with the column image and any of x0, y0, x1, y1, points ("50,60;10,10,-"), scribbles, mask, text
-    and guidance. Images are named by path or by file name alone; the path of a mask starts at the file's own folder.
+    and guidance; semicolons or tabs may stand between the columns. Images are named by path, by the end of a path or by
+    file name alone, with either slash; case counts only where two names differ in nothing else. The path of a mask
+    starts at the file's own folder.
 
     Args:
         path: ends in .json or .csv.
@@ -42,39 +47,55 @@ class PromptFile:
     def __init__(self, path: Path) -> None:
         self.path, self._prompts = path, dict[str, dict[str, Any]]()
         try:
-            text = path.read_text("utf-8-sig")
+            text = _decode(path.read_bytes())
             rows = _read_csv(text) if path.suffix.lower() == ".csv" else _read_json(text)
         except FileNotFoundError:
             raise
         except (OSError, ValueError, RecursionError, csv.Error, argparse.ArgumentTypeError) as error:
             raise PromptError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
         for image, prompt in rows:
-            key = _key(image)
+            key = self._key(image)
             if key in self._prompts:
                 raise PromptError(f"{path}: {image} appears twice; expected one prompt per image.")
             if isinstance(prompt.get("mask"), str) and not is_address(prompt["mask"]):
-                prompt["mask"] = path.parent / prompt["mask"]
+                mask = path.parent / prompt["mask"]
+                prompt["mask"] = mask if mask.exists() else path.parent / prompt["mask"].replace("\\", "/")
             self._prompts[key] = {name: value for name, value in prompt.items() if value is not None}
+        self._folded: dict[str, str | None] = {}  # the keys without case; None where two differ in nothing else
+        for key in self._prompts:
+            self._folded[key.casefold()] = None if key.casefold() in self._folded else key
 
     def prompt_for(self, image: Input) -> dict[str, Any] | None:
         """Return the arguments of `mam.Scene.matte` for an image; None if the file does not name it."""
-        return next((self._prompts[name] for name in self._names(image) if name in self._prompts), None)
+        key = self._key_of(image)
+        return None if key is None else self._prompts[key]
 
     def unused(self, images: Sequence[Input]) -> list[str]:
         """Return the names in the file that none of the images has."""
-        used = {next((name for name in self._names(image) if name in self._prompts), None) for image in images}
+        used = {self._key_of(image) for image in images}
         return [name for name in self._prompts if name not in used]
 
     def masks(self) -> list[Path]:
         """Return the files of masks that the prompts name."""
         return [prompt["mask"] for prompt in self._prompts.values() if isinstance(prompt.get("mask"), Path)]
 
-    def _names(self, image: Input) -> list[str]:
-        """Return the names by which the file may mean an image, the most exact one first."""
+    def _key(self, name: str) -> str:
+        """Return a name of the file with slashes, without a drive; from the root if it leaves the file's folder."""
+        name = _normalise(name)
+        if not is_address(name) and "://" not in name:
+            name = posixpath.normpath(re.sub(r"^[A-Za-z]:/", "", name))
+        return _normalise(os.path.abspath(self.path.parent / name)) if name.startswith("../") else name
+
+    def _key_of(self, image: Input) -> str | None:
+        """Return the key that means an image, the longest one."""
         if image.path is None:
-            return [_key(str(image.source)), _key(image.name)]
-        relative = os.path.relpath(image.path, self.path.parent)
-        return [_key(str(name)) for name in (image.path, os.path.realpath(image.path), relative, image.path.name)]
+            ends = [_normalise(str(image.source)), *_ends(_normalise(str(image.source))), _normalise(image.name)]
+        else:
+            ends = [*_ends(_normalise(os.path.abspath(image.path))), *_ends(_normalise(os.path.realpath(image.path)))]
+            ends.sort(key=lambda end: -end.count("/"))
+        exact = next((end for end in ends if end in self._prompts), None)
+        folded = (self._folded.get(end.casefold()) for end in ends)
+        return exact or next((key for key in folded if key is not None), None)
 
 
 class Prompts:
@@ -98,6 +119,7 @@ class Prompts:
             self.common["mask"] = open_mask(arguments.mask, arguments.max_pixels or MAX_PIXELS)
         labels = [*self.common["labels"], *self.common["scribble_labels"]]
         given = arguments.text is not None or arguments.box is not None or arguments.mask is not None
+        self._has_common = given or bool(labels)
         if labels and not any(labels) and not given:
             raise PromptError("all points are on the background; give one on the object, a box or a mask.")
 
@@ -106,18 +128,63 @@ class Prompts:
         return [] if self.file is None else [self.file.path, *self.file.masks()]
 
     def notes(self, inputs: list[Input]) -> list[str]:
-        """Return a note if prompts of the file belong to none of the images."""
-        unused = [] if self.file is None else self.file.unused(inputs)
-        return [f"{len(unused)} prompts belong to no image, such as that of {unused[0]}."] if unused else []
+        """Return notes about prompts of the file that belong to no image, and images that get another prompt."""
+        if self.file is None:
+            return []
+        unused = self.file.unused(inputs)
+        lacking = [image for image in inputs if self.file.prompt_for(image) is None]
+        notes = []
+        if unused:
+            notes.append(
+                f"{_count(unused, 'prompt belongs', 'prompts belong')} to no image, such as that of {unused[0]}."
+            )
+        if lacking and self._has_common:  # else `of` refuses each of them
+            names = f"{_count(lacking, 'image has', 'images have')} no prompt in {self.file.path}, such as {lacking[0]}"
+            notes.append(f"{names}; the one of the command line is taken.")
+        return notes
 
     def of(self, image: Input) -> dict[str, Any]:
-        """Return the arguments of `mam.Scene.matte` for an image."""
+        """Return the arguments of `mam.Scene.matte` for an image.
+
+        Raises:
+            PromptError: the file of prompts does not name the image, and no other prompt was given.
+        """
         own = None if self.file is None else self.file.prompt_for(image)
-        return self.common if own is None else {"guidance": self.common["guidance"], **own}
+        if own is not None:
+            return {"guidance": self.common["guidance"], **own}
+        if self.file is not None and not self._has_common:
+            raise PromptError(f"{self.file.path} has no prompt for {image}; add one, or leave the image out.")
+        return self.common
 
 
-def _key(name: str) -> str:
-    return unicodedata.normalize("NFC", name.strip())
+def _count(items: Sequence[object], one: str, several: str) -> str:
+    return f"{len(items)} {one if len(items) == 1 else several}"
+
+
+def _normalise(name: str) -> str:
+    """Return a name in one Unicode form, with slashes."""
+    name = unicodedata.normalize("NFC", name.strip())
+    return name if is_address(name) else name.replace("\\", "/")
+
+
+def _ends(path: str) -> list[str]:
+    """Return a path and all its ends, down to the file's name."""
+    parts = path.split("/")
+    return [path, *("/".join(parts[start:]) for start in range(1, len(parts)))]
+
+
+def _decode(content: bytes) -> str:
+    """Decode a text file as spreadsheets and editors of all systems write it.
+
+    Raises:
+        UnicodeDecodeError: it is no text.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252")  # of Windows in Western Europe
 
 
 def _read_json(text: str) -> list[tuple[str, dict[str, Any]]]:
@@ -137,8 +204,11 @@ def _read_json(text: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _read_csv(text: str) -> list[tuple[str, dict[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    columns = reader.fieldnames or ()
+    text = re.sub(r"\Asep=.\r?\n", "", text)  # Excel's hint to itself
+    header = text.partition("\n")[0]
+    separator = max(",;\t", key=header.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+    columns = reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
     unknown = set(columns) - set(_COLUMNS)
     if "image" not in columns or unknown:
         raise ValueError(f"the columns are {', '.join(columns)}; expected image and some of {', '.join(_COLUMNS[1:])}")
@@ -148,7 +218,8 @@ def _read_csv(text: str) -> list[tuple[str, dict[str, Any]]]:
         corners = [row.get(name) for name in ("x0", "y0", "x1", "y1")]
         if any(corners):
             try:
-                prompt["box"] = [float(corner or "") for corner in corners]
+                # Where semicolons separate, commas are decimal.
+                prompt["box"] = [float((corner or "").replace(",", ".")) for corner in corners]
             except ValueError:
                 raise ValueError(f"line {reader.line_num}: {corners} is not a box") from None
         parsers: tuple[tuple[str, str, Callable[[str], tuple[Any, int]]], ...] = (

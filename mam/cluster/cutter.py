@@ -12,7 +12,7 @@ import numpy as np
 from mam.cluster import storage
 from mam.errors import InputError, MamError, PromptError
 from mam.images import open_photo
-from mam.images.encode import format_of
+from mam.images.encode import describe_source, format_of
 from mam.matte import Matte, OutputOptions
 from mam.matting import Matting
 from mam.model.providers import Device
@@ -91,7 +91,8 @@ class Cutter:
         if not isinstance(matte, Matte):
             raise PromptError(str(matte))
         if "result" in row:
-            storage.write(matte.encode(file_format, self.options), result)
+            source = describe_source(row["image"], result) if isinstance(row["image"], str) else ""
+            storage.write(matte.encode(file_format, self.options, source), result)
             return _answer(row, "done", score=matte.score)
         return _answer(row, "done", score=matte.score, matte=matte)
 

@@ -6,12 +6,13 @@ import contextlib
 import functools
 import re
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mam.errors import InputError, MamError
 from mam.images.decode import SUFFIXES
-from mam.images.encode import write_content
+from mam.images.encode import read_source, write_content
 from mam.images.fetch import MAX_BYTES, is_address
 
 if TYPE_CHECKING:
@@ -88,6 +89,29 @@ def write(content: bytes, address: str) -> None:
         raise
 
 
+def read_sources(folder: str, suffix: str) -> dict[str, str]:
+    """Return the names of the files in a folder that end in a suffix, each with the photo that is recorded in it.
+
+    Raises:
+        MamError: the store cannot be read.
+    """
+    from pyarrow.fs import FileSelector
+
+    system, path = _locate(folder)
+
+    def read(name: str) -> str:
+        with system.open_input_file(f"{path}/{name}") as stream:
+            return read_source(stream)
+
+    try:
+        listed = system.get_file_info(FileSelector(path, allow_not_found=True))
+        names = [info.base_name for info in listed if info.is_file and info.base_name.endswith(suffix)]
+        with ThreadPoolExecutor(32) as threads:
+            return dict(zip(names, threads.map(read, names), strict=True))
+    except OSError as error:
+        raise MamError(f"{folder} cannot be read ({error}).") from error
+
+
 def list_images(pattern: str) -> list[str]:
     """List the images that an address of a store means: a file, those in a folder, or those that match a glob.
 
@@ -103,12 +127,14 @@ def list_images(pattern: str) -> list[str]:
     """
     from pyarrow.fs import FileSelector
 
+    system, path = _locate(pattern)
+    with contextlib.suppress(OSError):  # a key may hold what is a wildcard elsewhere
+        if system.get_file_info(path).is_file:
+            return [pattern]
     start = _WILDCARD.search(pattern)
     base = pattern if start is None else pattern[: start.start()].rpartition("/")[0]
     system, path = _locate(base)
     try:
-        if start is None and system.get_file_info(path).is_file:
-            return [pattern]
         deep = start is not None and "/" in pattern[start.start() :]
         listed = [info.path for info in system.get_file_info(FileSelector(path, recursive=deep)) if info.is_file]
     except OSError as error:

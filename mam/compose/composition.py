@@ -182,7 +182,14 @@ class Composition:
         return self.cutout() if self.style.background is None else self.over(self.style.background)
 
     def encode(
-        self, file_format: str, *, alpha: bool = False, bits: int = 8, trim: int | None = None, metadata: bool = False
+        self,
+        file_format: str,
+        *,
+        alpha: bool = False,
+        bits: int = 8,
+        trim: int | None = None,
+        metadata: bool = False,
+        source: str = "",
     ) -> bytes:
         """Return the content of a file, with the photo's colour profile.
 
@@ -192,6 +199,7 @@ class Composition:
             bits: 8 or 16, of a pixel of the alpha; 16 for PNG only.
             trim: crop to the objects, with a margin of so many pixels; None keeps the whole frame.
             metadata: keep the photo's resolution and EXIF data, but not where and by whom it was taken.
+            source: from `mam.images.encode.describe_source`, recorded in the file; empty for none.
 
         Raises:
             InputError: the format cannot hold it, or the background is neither a colour nor an image.
@@ -206,7 +214,7 @@ class Composition:
             x0, y0, x1, y1 = self.bounds(trim)
             pixels = pixels[y0:y1, x0:x1]
         profile = None if alpha else self.photo.icc_profile
-        return encode_image(pixels, file_format, profile, self.photo.metadata if metadata else None)
+        return encode_image(pixels, file_format, profile, self.photo.metadata if metadata else None, source)
 
     def _placed_layers(self) -> tuple[np.ndarray, np.ndarray]:
         """Colours (H', W', 3) uint8 and alpha (H', W') float32 in [0, 1] of the placed objects."""

@@ -7,10 +7,11 @@ import io
 import struct
 import threading
 import warnings
+import zlib
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from mam.errors import ImageTooLarge, InputError
 from mam.images.metadata import Metadata, read_metadata
@@ -37,9 +38,17 @@ _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _JPEG_END = b"\xff\xd9"
 _NOISE = bytes(range(1, 255)) * 16  # bytes that cannot continue a JPEG's stream
 _MISSING_AT_MOST = 0.1  # of the rows of a JPEG that lacks its end
-_REDUCED = 1  # bit of TIFF's NewSubfileType: this page is a thumbnail
+_SUBFILE_TYPE, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 254, 262, 330, 50706  # tags of TIFF
+_SENSOR = (32803, 34892)  # photometric interpretations: a colour filter's array, linear raw
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_NO_PAGE = 1 | 4  # bits of TIFF's NewSubfileType: a thumbnail, a mask of transparency
+# How camera raw files begin that are not of TIFF: Fujifilm, Panasonic, Olympus, Sigma.
+_RAW = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb")
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_PROFILE_BYTES = 64_000_000  # of a decompressed ICC profile in a PNG; those with tables have a few millions
 _PILLOWS_LIMIT = 2 * 89_478_485  # pixels from which Pillow refuses a file by itself
-_open_lock = threading.Lock()  # filters of warnings and Pillow's limit belong to the whole process
+_open_lock = threading.Lock()  # filters of warnings and Pillow's limits belong to the whole process
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +138,10 @@ def check_size(size: tuple[int, int], what: str, max_pixels: int) -> None:
 
 
 def choose_frame(image: Image.Image, what: str) -> str:
-    """Go to the first frame, or of a TIFF to the first page that is no thumbnail -> a note about the others.
+    """Go to the image of a file that viewers show -> a note about the others.
+
+    That is the first frame, of a HEIC file the primary image, of a TIFF the first page that is neither a thumbnail nor
+    a mask, and of a PNG with an animation apart from its image the animation's first frame.
 
     Raises:
         InputError: the frames are damaged.
@@ -138,20 +150,62 @@ def choose_frame(image: Image.Image, what: str) -> str:
         frames = getattr(image, "n_frames", 1)
         if frames == 1 or image.format == "MPO":  # an MPO is one photograph with a preview
             return ""
+        if image.format == "HEIF":  # opened at the primary image
+            return f"{what} has {frames} images; the main one was read."
         if image.format != "TIFF":
-            image.seek(0)
+            image.seek(1 if getattr(image, "default_image", False) else 0)
             return f"{what} has {frames} frames; the first was read."
-        thumbnails = 0
+        others = 0
         for number in range(min(frames, 8)):
             image.seek(number)
-            if not image.tag_v2.get(254, 0) & _REDUCED:  # type: ignore[attr-defined]
+            if not image.tag_v2.get(_SUBFILE_TYPE, 0) & _NO_PAGE:  # type: ignore[attr-defined]
                 break
-            thumbnails += 1
+            others += 1
         else:
             image.seek(0)
     except DAMAGE as error:
         raise InputError(f"{what} is truncated or damaged ({error}); export or download it again.") from error
-    return "" if frames - thumbnails <= 1 else f"{what} has {frames} pages; one was read."
+    return "" if frames - others <= 1 else f"{what} has {frames} pages; one was read."
+
+
+def _is_camera_raw(content: bytes) -> bool:
+    """Whether a file is camera raw: by its first bytes, or a TIFF of sensor values, or with a preview first."""
+    if content.startswith(_RAW) or content[4:11] == b"ftypcrx":
+        return True
+    if content[:4] not in _TIFF:
+        return False
+    if content[8:10] == b"CR":
+        return True
+    with _open_lock, warnings.catch_warnings(), contextlib.suppress(*DAMAGE):  # which are reported when it is opened
+        warnings.simplefilter("ignore")
+        tags = TiffImagePlugin.ImageFileDirectory_v2(content[: 16 if b"+" in content[:4] else 8])  # 16: BigTIFF
+        for _ in range(8):
+            file = io.BytesIO(content)
+            file.seek(tags.next)
+            tags.load(file)
+            is_preview = tags.get(_SUBFILE_TYPE, 0) & 1 and _SUB_IFDS in tags
+            if is_preview or _DNG_VERSION in tags or tags.get(_PHOTOMETRIC) in _SENSOR:
+                return True
+            if not tags.next:
+                break
+    return False
+
+
+def _clean_png(content: bytes) -> bytes:
+    """Leave out a PNG's texts, for which Pillow has limits, and damaged chunks that do not concern its pixels."""
+    kept, start, at = [], 0, len(_PNG)
+    while at + 12 <= len(content):
+        length, kind = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8]
+        end = at + 12 + length
+        if end > len(content):
+            break
+        is_ancillary = bool(kind[0] & 0x20)
+        checksum = int.from_bytes(content[end - 4 : end], "big")
+        if kind in _PNG_TEXTS or (is_ancillary and zlib.crc32(memoryview(content)[at + 4 : end - 4]) != checksum):
+            kept.append(content[start:at])
+            start = end
+        at = end
+    return b"".join([*kept, content[start:]]) if kept else content
 
 
 def _open(content: bytes, what: str, max_pixels: int) -> Image.Image:
@@ -160,6 +214,12 @@ def _open(content: bytes, what: str, max_pixels: int) -> Image.Image:
         import pi_heif
 
         pi_heif.register_heif_opener()
+    if _is_camera_raw(content):
+        raise InputError(
+            f"{what} is a camera raw file, of which only a preview could be read; develop it and give the JPEG or TIFF."
+        )
+    if content.startswith(_PNG):
+        content = _clean_png(content)
     Image.preinit()
     Image.init()
     known = [name for name in _FORMATS if name in Image.OPEN]
@@ -170,10 +230,11 @@ def _open(content: bytes, what: str, max_pixels: int) -> Image.Image:
             limit = Image.MAX_IMAGE_PIXELS
             if limit is not None and max_pixels > min(limit * 2, _PILLOWS_LIMIT):
                 Image.MAX_IMAGE_PIXELS = None
+            text_limit, PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_CHUNK, _PROFILE_BYTES
             try:
                 return Image.open(io.BytesIO(content), formats=known)
             finally:
-                Image.MAX_IMAGE_PIXELS = limit
+                Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK = limit, text_limit
     except UnidentifiedImageError:
         if content[4:8] == b"ftyp" and content[8:12] in _HEIF_BRANDS and "HEIF" in Image.OPEN:
             raise InputError(f"{what} is truncated or damaged; export or download it again.") from None

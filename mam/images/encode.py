@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import io
 import os
+import re
 import secrets
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from xml.sax.saxutils import escape, unescape
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from mam.errors import InputError, MamError
 from mam.images.metadata import Metadata
@@ -26,6 +30,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "WEBP": {"lossless": True, "quality": 30, "method": 2, "exact": True},
     "JPEG": {"quality": 95, "subsampling": 0},
 }
+# WebP has no field for plain text.
+_XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:source>{}</dc:source></rdf:Description>
+</rdf:RDF></x:xmpmeta>"""
+_SOURCE = re.compile(r".* \[[0-9a-f]{16}\]", re.DOTALL)
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
@@ -41,7 +50,11 @@ def format_of(path: str | os.PathLike[str]) -> str:
 
 
 def encode_image(
-    pixels: np.ndarray, file_format: str, icc_profile: bytes | None = None, metadata: Metadata | None = None
+    pixels: np.ndarray,
+    file_format: str,
+    icc_profile: bytes | None = None,
+    metadata: Metadata | None = None,
+    source: str = "",
 ) -> bytes:
     """Encode an image.
 
@@ -50,6 +63,7 @@ def encode_image(
         file_format: "PNG", "WEBP" (lossless) or "JPEG" (quality 95).
         icc_profile: to embed, or None.
         metadata: resolution and EXIF data to embed, or None.
+        source: the photo that the image was made of, from `describe_source`; empty for none.
 
     Raises:
         InputError: the format cannot hold it.
@@ -58,11 +72,56 @@ def encode_image(
         raise InputError(f"WebP holds {_WEBP_SIDE} pixels a side, not {max(pixels.shape[:2])}; choose PNG or JPEG.")
     stream = io.BytesIO()
     options = {**_OPTIONS[file_format], **({} if metadata is None else metadata.options(file_format))}
+    if source:
+        options.update(_source_options(source, file_format))
     try:
         Image.fromarray(pixels).save(stream, file_format, icc_profile=icc_profile, **options)
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"the image cannot be written as {file_format} ({error}).") from error
     return stream.getvalue()
+
+
+def describe_source(image: str | os.PathLike[str], result: str | os.PathLike[str]) -> str:
+    """Return the name of a photo and a hash of its place relative to a result, to be recorded in the result.
+
+    Files in other folders differ in the hash, which stays when the photo and its result are moved together.
+
+    Args:
+        image: a path or an address.
+        result: a path or an address.
+    """
+    place = str(image)
+    if "://" not in place and place[:5].lower() != "data:":
+        place = os.path.join(os.path.realpath(os.path.dirname(place)), os.path.basename(place))
+        if "://" not in str(result):
+            with contextlib.suppress(ValueError):  # on different drives
+                place = os.path.relpath(place, os.path.realpath(os.path.dirname(result)))
+        place = place.replace(os.sep, "/")
+    place = unicodedata.normalize("NFC", place)
+    return f"{place[-200:].rpartition('/')[2]} [{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}]"
+
+
+def read_source(file: str | os.PathLike[str] | IO[bytes]) -> str:
+    """Return what `describe_source` returned for the photo that an image was made of; empty if it is not recorded."""
+    try:
+        with Image.open(file, formats=list(_OPTIONS)) as image:
+            found = image.info.get({"PNG": "Source", "JPEG": "comment", "WEBP": "xmp"}[str(image.format)], "")
+    except (OSError, ValueError, SyntaxError):
+        return ""
+    text = found.decode("utf-8", "replace") if isinstance(found, bytes) else str(found)
+    element = re.search(r"<dc:source>(.*?)</dc:source>", text, re.DOTALL)
+    text = text if element is None else unescape(element[1])
+    return text if _SOURCE.fullmatch(text) else ""
+
+
+def _source_options(source: str, file_format: str) -> dict[str, Any]:
+    """Return the arguments of Pillow's `save` that embed the source of an image."""
+    source = source.encode("utf-8", "replace").decode()  # names of files may hold bytes that are no text
+    if file_format == "PNG":
+        info = PngImagePlugin.PngInfo()
+        info.add_text("Source", source)
+        return {"pnginfo": info}
+    return {"comment": source.encode()} if file_format == "JPEG" else {"xmp": _XMP.format(escape(source)).encode()}
 
 
 def write_image(
@@ -90,19 +149,21 @@ def write_image(
 
 
 def write_content(content: bytes, path: Path) -> Path:
-    """Write a file that is complete or not there -> its path.
+    """Write a file that is complete or not there -> its path. A link stays, and the file that it names is written.
 
     Raises:
         MamError: the file cannot be written.
     """
-    with _replace_when_complete(path) as partial:
+    with _replace_when_complete(Path(os.path.realpath(path)), path) as partial:
         partial.write_bytes(content)
     return path
 
 
 @contextlib.contextmanager
-def _replace_when_complete(path: Path) -> Iterator[Path]:
+def _replace_when_complete(path: Path, given: Path) -> Iterator[Path]:
     """Yield a temporary path in a file's folder; it replaces the file on success and is removed otherwise.
+
+    A pipe or a device is yielded itself. `given` names the file in errors.
 
     Raises:
         MamError: the file cannot be written.
@@ -112,10 +173,13 @@ def _replace_when_complete(path: Path) -> Iterator[Path]:
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            yield path
+            return
         yield partial
         os.replace(partial, path)
     except OSError as error:
-        raise MamError(f"{path} cannot be written ({error.strerror or error}).") from error
+        raise MamError(f"{given} cannot be written ({error.strerror or error}).") from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)

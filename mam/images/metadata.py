@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, TiffImagePlugin
 
 _Tag = ExifTags.Base
 # When and how a photo was taken, but not where (GPS), by whom (artist, copyright, comments) or with which specimen of a
@@ -50,7 +50,13 @@ class Metadata:
         options: dict[str, Any] = {}
         if self.exif is not None:
             options["exif"] = self.exif
-        if self.dpi is not None and file_format != "WEBP":
+        if self.dpi is not None and file_format == "WEBP":  # which has no field of its own for it
+            exif = Image.Exif()
+            exif.load(self.exif or b"")
+            exif[_Tag.XResolution], exif[_Tag.YResolution] = (TiffImagePlugin.IFDRational(value) for value in self.dpi)
+            exif[_Tag.ResolutionUnit] = 2  # inch
+            options["exif"] = exif.tobytes()
+        elif self.dpi is not None:
             options["dpi"] = self.dpi
         return options
 
@@ -59,7 +65,7 @@ def read_metadata(image: Image.Image) -> Metadata:
     """Read resolution and EXIF data, leaving out what is broken."""
     dpi, exif = None, None
     with contextlib.suppress(Exception):  # Pillow raises many types for broken EXIF data
-        x, y = image.info["dpi"]
+        x, y = image.info.get("dpi") or _exif_dpi(image.getexif())
         if 1 <= x <= 1e5 and 1 <= y <= 1e5:
             dpi = float(x), float(y)
     with contextlib.suppress(Exception):
@@ -73,3 +79,9 @@ def read_metadata(image: Image.Image) -> Metadata:
         if len(kept) or kept.get_ifd(ExifTags.IFD.Exif):
             exif = kept.tobytes()
     return Metadata(dpi, exif)
+
+
+def _exif_dpi(exif: Image.Exif) -> tuple[float, float]:
+    """Return the resolution in EXIF data, where WebP and HEIC have theirs."""
+    per_inch = {2: 1.0, 3: 2.54}[exif.get(_Tag.ResolutionUnit, 2)]
+    return float(exif[_Tag.XResolution]) * per_inch, float(exif[_Tag.YResolution]) * per_inch

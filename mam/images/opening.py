@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from mam.images import pixels
 from mam.images.decode import ACCEPTED, DAMAGE, DecodedImage, check_size, decode_file, decode_image
 from mam.images.fetch import fetch, is_address, name_of
 from mam.images.metadata import Metadata
+from mam.images.profiles import to_srgb_pixels
 from mam.images.resize import downsample
 
 MAX_PIXELS = 50_000_000
@@ -50,6 +52,11 @@ class Photo:
     def size(self) -> tuple[int, int]:
         """Size (H, W) in pixels."""
         return self.pixels.shape[0], self.pixels.shape[1]
+
+    @functools.cached_property
+    def srgb(self) -> np.ndarray:
+        """`pixels` in sRGB, which models read: (H, W, 3) uint8; `pixels` themselves if that is their space."""
+        return to_srgb_pixels(self.pixels, self.icc_profile)
 
     def limit_pixels(self, most: int) -> Photo:
         """Return the photo, reduced if it has more than `most` pixels; `note` then states it."""

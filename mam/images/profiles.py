@@ -8,6 +8,7 @@ from typing import cast
 import numpy as np
 from PIL import Image, ImageCms
 
+_ROUNDING = 2  # by which conversions between descriptions of one space differ
 _DAMAGE = (ImageCms.PyCMSError, OSError, ValueError)
 
 
@@ -33,6 +34,18 @@ def convert_profile(pixels: np.ndarray, source: bytes | None, target: bytes | No
         return np.asarray(_apply(Image.fromarray(np.ascontiguousarray(pixels)), source, target))
     except _DAMAGE:
         return pixels
+
+
+def to_srgb_pixels(pixels: np.ndarray, profile: bytes | None) -> np.ndarray:
+    """Convert colours to sRGB; the pixels themselves if their profile is a description of sRGB, as of most cameras.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB.
+        profile: the ICC profile that they are in; None for sRGB.
+    """
+    samples = np.stack(np.meshgrid(*[np.arange(0, 256, 17)] * 3), -1).astype(np.uint8).reshape(16, -1, 3)
+    is_srgb = np.abs(convert_profile(samples, profile, None).astype(int) - samples).max() <= _ROUNDING
+    return pixels if is_srgb else convert_profile(pixels, profile, None)
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mam.errors import NotEnglish, PromptError
+from mam.errors import NegatedText, NotEnglish, PromptError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 MAX_TOKENS = 256
 MAX_LENGTH = 10_000  # characters of a text
+_NEGATION = re.compile(
+    r"(?<![\w-])(not|without|except|excepting|excluding|exclude|minus|neither|nor|never|other than|rather than"
+    r"|apart from|instead of|aside from|(everything|anything|all|everyone|anyone) but)(?![\w-])|n['\u2019]t\b"
+    r"|^(remove|delete|erase|hide|ignore|omit|drop|non|no(?!.*\bsigns?$)) |, no "
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +112,7 @@ def split_phrases(text: str | Sequence[str]) -> tuple[str, ...]:
 
     Raises:
         PromptError: there is no phrase, or a phrase without letters and digits.
+        NegatedText: a phrase names what is not meant.
     """
     if isinstance(text, str) or (isinstance(text, Sequence) and all(isinstance(part, str) for part in text)):
         length = len(text) if isinstance(text, str) else sum(map(len, text))
@@ -124,5 +130,10 @@ def split_phrases(text: str | Sequence[str]) -> tuple[str, ...]:
             raise PromptError(
                 f"the text {text!r} contains a phrase without letters or digits; describe what to find, "
                 "such as 'the girl in the red sweater'."
+            )
+        if _NEGATION.search(phrase):
+            raise NegatedText(
+                f"the text {phrase!r} excludes something, but a text model finds whatever is named; "
+                "name what to cut out, and remove the rest with a click on the background."
             )
     return tuple(dict.fromkeys(phrases))

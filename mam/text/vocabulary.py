@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -24,7 +23,9 @@ _DETERMINERS = frozenset(
 )
 _NO_PLURALS = frozenset(["glasses"])
 """Nouns that look like the plural of another one."""
-_LONGEST = 40  # letters of a word that is compared with the names
+_LONGEST = 40  # letters of a word that is compared with the nouns
+_COST_PER_LETTER, _DOUBLED, _SIMILAR = 0.31, 0.5, 0.8
+_VOWELS = set("aeiouy")
 
 
 @dataclass(frozen=True)
@@ -92,14 +93,42 @@ class Vocabulary:
         return name in _singulars(" ".join(words))
 
     def closest(self, words: str, most: int = 3) -> list[str]:
-        """Return names that are spelt like some words or like the last of them, best first."""
-        found = [
-            name
-            for word in dict.fromkeys((words, words.split()[-1]))
-            for name in difflib.get_close_matches(word[:_LONGEST], self.names, most, 0.75)
-            if name[0] == word[0]
-        ]
-        return list(dict.fromkeys(found))[:most]
+        """Return nouns of which some words, or the last of them, are probably a misspelling, the likeliest first."""
+        found: dict[str, float] = {}
+        for word in {words[:_LONGEST], words.split()[-1][:_LONGEST]}:
+            for single in _singulars(word):
+                limit = _COST_PER_LETTER * len(single)
+                for noun in self.nouns:
+                    if abs(len(noun) - len(single)) <= 2 * limit:
+                        found[noun] = min(_misspelling(single, noun) - limit, found.get(noun, 0.0))
+        likely = [noun for noun, cost in found.items() if cost < 0]
+        return sorted(likely, key=lambda noun: (found[noun], noun not in self.outputs, noun))[:most]
+
+
+def _misspelling(typed: str, meant: str) -> float:
+    """Return how unlikely it is that a word was typed for another: the least cost of changes that lead from one to it.
+
+    A letter that is doubled or not costs a half, swapped neighbours and another vowel a little more, other changes 1.
+    """
+    before, rows = "", [[float(column) for column in range(len(meant) + 1)]]
+    for index in range(1, len(meant) + 1):  # a doubled letter is missing
+        rows[0][index] = rows[0][index - 1] + (_DOUBLED if meant[index - 1] == meant[index - 2 : index - 1] else 1)
+    for letter in typed:
+        above = rows[-1]
+        row = [above[0] + (_DOUBLED if letter == before else 1)]
+        for index, other in enumerate(meant, 1):
+            change = 0.0 if letter == other else _SIMILAR if {letter, other} <= _VOWELS else 1.0
+            cost = min(
+                above[index - 1] + change,
+                above[index] + (_DOUBLED if letter == before else 1),
+                row[index - 1] + (_DOUBLED if meant[index - 2 : index - 1] == other else 1),
+            )
+            if len(rows) > 1 and index > 1 and letter == meant[index - 2] and before == other:
+                cost = min(cost, rows[-2][index - 2] + _SIMILAR)
+            row.append(cost)
+        rows.append(row)
+        before = letter
+    return rows[-1][-1]
 
 
 def _words(phrase: str) -> list[str]:

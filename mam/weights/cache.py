@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from mam.errors import WeightsError
 from mam.weights.registry import WeightFile, find
+
+_log = logging.getLogger(__name__)
 
 _BLOCK = 1 << 20
 
@@ -93,12 +96,16 @@ def exclusive_lock(path: Path) -> Iterator[None]:
         WeightsError: the parent folder is not writable, or the package filelock is missing.
     """
     with required_packages():
-        from filelock import FileLock
+        from filelock import FileLock, Timeout
 
     lock = FileLock(path.with_name(f"{path.name}.lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            _log.warning("Waiting for another process that downloads or prepares %s (%s).", path.name, lock.lock_file)
+            lock.acquire()
     except OSError as error:
         raise WeightsError(f"{path.parent} is not writable ({error}); set MAM_HOME to a writable folder.") from error
     try:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
+import itertools
+import logging
 import os
+import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +33,10 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 """Called with the number of bytes received and the number expected (0 if unknown)."""
 
+_log = logging.getLogger(__name__)
+
+_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
+_START = 1024  # bytes of a file by which a page is recognised
 _STEP = 5  # percent of a download between two lines
 RETRY_DELAYS = (1.0, 2.0, 4.0, 8.0)  # seconds before the second attempt, the third, ...
 
@@ -64,9 +72,10 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
             try:
                 verify(weights, partial)
             except WeightsError:
-                partial.unlink()  # a wrong file must not be resumed
+                _discard(partial)  # a wrong file must not be resumed
                 raise
             os.replace(partial, file)
+            _discard(partial)
             with contextlib.suppress(FileNotFoundError):  # without a record the file is verified once more
                 os.replace(verification_record(partial), verification_record(file))
     return verified_path(name)
@@ -141,33 +150,59 @@ def _hub_source(weights: WeightFile) -> tuple[str, dict[str, str]]:
     return hf_hub_url("/".join(parts[:2]), "/".join(parts[2:]), repo_type=kind), headers
 
 
-def _download(weights: WeightFile, url: str, headers: dict[str, str], partial: Path, progress: Progress | None) -> None:
-    """Download the missing part of a file, and resume after each interruption."""
+def _download(
+    weights: WeightFile,
+    url: str,
+    headers: dict[str, str],
+    partial: Path,
+    progress: Progress | None,
+    token_refused: bool = False,
+) -> None:
+    """Download the missing part of a file, and resume after each interruption.
+
+    A file may be public although the user's token has expired, so a refused token is left out.
+    """
     with required_packages():
         import httpx
 
     problem = "no attempt was made"
+    version = partial.with_name(f"{partial.name}.etag")  # of the file that the partial one is a part of
+    if partial.exists() and _is_page(weights, "", partial.read_bytes()[:_START]):  # kept by an earlier release
+        _discard(partial)
     for delay in (0.0, *RETRY_DELAYS):
         time.sleep(delay)
         have = partial.stat().st_size if partial.exists() else 0
         request_headers = {**headers, "Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
         try:
-            with httpx.stream("GET", url, headers=request_headers, follow_redirects=True, timeout=60) as response:
+            with _open_stream(url, request_headers) as response:
                 # The partial file is complete or a different file; `verify` distinguishes them.
                 if response.status_code == 416 and have:
                     return
+                if response.status_code == 401 and "Authorization" in headers:
+                    problem = _describe_status(response)
+                    _log.warning("%s: your token is refused (%s); trying without it.", weights.name, problem)
+                    return _download(weights, url, {}, partial, progress, token_refused=True)
                 if response.status_code not in (200, 206):
                     problem = _describe_status(response)
                     if response.status_code < 500 and response.status_code not in (408, 429):
-                        advice = _advice(weights, response.status_code)
+                        advice = _advice(weights, response.status_code, token_refused)
                         raise WeightsError(f"{weights.name} cannot be downloaded from {url} ({problem}); {advice}.")
                     continue
                 if response.status_code == 200:
                     have = 0  # the server ignores ranges and sends the whole file
+                if have and not _continues(response, have, version):
+                    problem = "the server has another version of the file than the part that arrived before"
+                    _discard(partial)
+                    continue
                 expected = weights.size or have + int(response.headers.get("Content-Length", 0))
                 _check_free_space(partial.parent, expected - have)
+                blocks = response.iter_raw()  # not decoded or regrouped, so that nothing received is lost
+                start = next(blocks, b"")
+                _check_answer(weights, url, response, start)
+                if have == 0:
+                    version.write_text(response.headers.get("ETag", ""))
                 with open(partial, "ab" if have else "wb") as file:
-                    for block in response.iter_raw():  # not decoded or regrouped, so that nothing received is lost
+                    for block in itertools.chain([start], blocks):
                         file.write(block)
                         have += len(block)
                         if progress is not None:
@@ -187,14 +222,88 @@ def _download(weights: WeightFile, url: str, headers: dict[str, str], partial: P
     )
 
 
+@contextlib.contextmanager
+def _open_stream(url: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
+    """Open a response, through the proxy that the environment names.
+
+    Raises:
+        WeightsError: the proxy is of a kind that needs another package, or of none that is known.
+        httpx.HTTPError: as httpx.
+    """
+    import httpx
+
+    try:
+        client = httpx.Client(follow_redirects=True, timeout=60)
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        named = [name for name in (*_PROXIES, *map(str.lower, _PROXIES)) if os.environ.get(name)]
+        raise WeightsError(
+            f"a proxy in {' or '.join(named) or 'the settings of this system'} cannot be used ({error}); expected "
+            'http://HOST:PORT, or socks5://HOST:PORT after pip install "httpx[socks]".'
+        ) from None
+    with client, client.stream("GET", url, headers=headers) as response:
+        yield response
+
+
+def _check_answer(weights: WeightFile, url: str, response: httpx.Response, start: bytes) -> None:
+    """Check that an answer is the file, by its type, its length and, of a whole file, its first bytes.
+
+    Raises:
+        WeightsError: it is a page of a network or a proxy, or another file.
+    """
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    is_whole = response.status_code == 200
+    if _is_page(weights, kind, start if is_whole else b""):
+        raise WeightsError(
+            f"{url} answered with a page ({kind or 'HTML'}) in place of {weights.name}: perhaps this network asks for "
+            "a login. Open a browser and log in, then run the same command again."
+        )
+    length = response.headers.get("Content-Length") if is_whole else _content_range(response)[1]
+    no_tensors = is_whole and weights.name.endswith(".safetensors") and start[8:9] not in (b"{", b"")
+    if no_tensors or (length and weights.size and int(length) != weights.size):
+        raise WeightsError(
+            f"{url} is another file than {weights.name}: it has {length or '?'} bytes, expected {weights.size or '?'}; "
+            f"get the file elsewhere and put it into {cache_folder()}."
+        )
+
+
+def _is_page(weights: WeightFile, kind: str, start: bytes) -> bool:
+    """Whether an answer is HTML, or a message in JSON in place of a file of numbers."""
+    text = start.removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    if kind in ("text/html", "application/xhtml+xml") or text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
+        return True
+    return kind == "application/json" and not weights.name.endswith(".json")
+
+
+def _content_range(response: httpx.Response) -> tuple[int | None, str]:
+    """Return where a partial answer begins, and the length of the whole file; None and "" if the server omits them."""
+    given = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
+    return (None, "") if given is None else (int(given[1]), given[2].replace("*", ""))
+
+
+def _continues(response: httpx.Response, have: int, version: Path) -> bool:
+    """Whether a partial answer (206) begins where a partial file ends, and is of the same version of the file."""
+    if _content_range(response)[0] not in (have, None):
+        return False
+    earlier, now = version.read_text() if version.exists() else "", response.headers.get("ETag", "")
+    return not (earlier and now and earlier != now)
+
+
+def _discard(partial: Path) -> None:
+    """Delete a partial file, and what is recorded about it."""
+    for file in (partial, partial.with_name(f"{partial.name}.etag")):
+        file.unlink(missing_ok=True)
+
+
 def _describe_status(response: httpx.Response) -> str:
     reason = response.headers.get("X-Error-Message")  # the hub explains refusals in a sentence
     problem = f"the server answered {response.status_code} {response.reason_phrase}"
     return f"{problem}: {reason}" if reason else problem
 
 
-def _advice(weights: WeightFile, status: int) -> str:
+def _advice(weights: WeightFile, status: int, token_refused: bool) -> str:
     """Return what a user can do when a server refuses a request, as a clause of an error message."""
+    if token_refused:
+        return "your token has expired or is wrong: renew HF_TOKEN, or log in again with `hf auth login`"
     if weights.url.startswith("hf://") and status in (401, 403):
         return (
             "accept the conditions on the repository's page, if it has any, and log in with `hf auth login` or HF_TOKEN"

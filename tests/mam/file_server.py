@@ -12,9 +12,12 @@ NAME = "thing.pth"
 
 
 class FileServer(ThreadingHTTPServer):
-    """Serves DATA under any path; `mode` selects how it fails, `ranges` lists the Range header of every request."""
+    """Serves DATA under any path; `mode` selects how it fails, `ranges` lists the Range header of every request.
 
-    mode = "good"
+    `etag` is that of the file; `page` is what a network's login page answers in its place, in mode "login".
+    """
+
+    mode, etag, content_type, page = "good", '"1"', "text/html", b"\n<!DOCTYPE html><p>Log in</p>"
 
     def __init__(self) -> None:
         self.ranges: list[str | None] = []
@@ -29,6 +32,13 @@ class Handler(BaseHTTPRequestHandler):
         mode, first = server.mode, len(server.ranges) == 1
         if mode == "missing" or (mode == "busy" and first):
             return self.send_error(404 if mode == "missing" else 503)
+        if mode == "login":
+            self.send_response(200)
+            self.send_header("Content-Type", server.content_type)
+            self.send_header("Content-Length", str(len(server.page)))
+            self.end_headers()
+            self.wfile.write(server.page)
+            return None
         start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
         if mode == "no ranges":  # ignores the Range header
             start = 0
@@ -37,6 +47,9 @@ class Handler(BaseHTTPRequestHandler):
         body = DATA[start:] if mode != "other" else b"x" * (len(DATA) - start)
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", server.etag)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(DATA) - 1}/{len(DATA)}")
         self.end_headers()
         if (mode in ("cut", "no ranges") and first) or mode == "always cut":
             body = body[: 1_000_000 if mode != "always cut" else 10_000]

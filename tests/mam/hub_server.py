@@ -32,10 +32,11 @@ class Hub(ThreadingHTTPServer):
     Attributes:
         data: the content of every file.
         breaks: number of bytes after which connections close, or None.
+        expired: a token that is refused, also for public files; or None.
         seen: (host, path, Range, Authorization) of every GET request.
     """
 
-    data, breaks = DATA, None
+    data, breaks, expired = DATA, None, None
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, str | None, str | None]] = []
@@ -60,6 +61,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/cdn/"):
             return self.send_file(with_body)
         token = self.headers.get("Authorization")
+        if self.server.expired and token == f"Bearer {self.server.expired}":
+            return self.refuse(401, "", "Invalid credentials in Authorization header")
         if self.path.startswith("/owner/gated/"):
             if token is None:
                 return self.refuse(401, "GatedRepo", "Access to model owner/gated is restricted. Please log in.")

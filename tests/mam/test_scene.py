@@ -9,7 +9,10 @@ import pytest
 from PIL import Image
 
 from mam import FoundBox, FoundBoxes, Matte, Matting, NothingFound, Prompt, PromptError, Scene
+from mam.images import open_photo
+from mam.images.profiles import convert_profile
 from mam.model.contract import InferencePolicy
+from tests.colour_profiles import adobe_rgb
 from tests.conftest import EXAMPLES, FLOWER_BOX
 from tests.mock_graphs import MockGraphs
 
@@ -265,3 +268,14 @@ def test_many_prompts_are_decoded_in_batches(flower) -> None:
     segments = flower.segment([Prompt(box=box) for box in boxes], recrop=False)
     (alone,) = flower.segment([Prompt(box=boxes[17])], recrop=False)
     assert np.array_equal(segments[17].mask, alone.mask)
+
+
+def test_a_photo_of_another_profile_gives_the_alpha_of_its_colours() -> None:
+    matting, flower = Matting.load(device="cpu", threads=1), open_photo(EXAMPLES / "flower.jpg")
+    expected = matting.open(flower).matte(box=FLOWER_BOX)
+    wide = replace(flower, pixels=convert_profile(flower.pixels, None, adobe_rgb()), icc_profile=adobe_rgb())
+    found = matting.open(wide).matte(box=FLOWER_BOX)
+    assert np.abs(found.alpha - expected.alpha).mean() < 2e-3  # rounding to 8 bits twice
+    assert found.photo.icc_profile == adobe_rgb()
+    raw = matting.open(replace(wide, icc_profile=None)).matte(box=FLOWER_BOX)
+    assert np.abs(raw.alpha - expected.alpha).mean() > np.abs(found.alpha - expected.alpha).mean()

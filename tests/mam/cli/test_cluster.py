@@ -2,22 +2,28 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mam import MamError
 from mam.cli import main
 from mam.cli.cluster import choose_results, find_images, report, to_row
 from mam.cli.files import Input
+from mam.cluster import storage
+from mam.images.encode import describe_source, encode_image
 from tests.conftest import EXAMPLES
 
 REMOTE = [Input("s3://b/one/a.jpg", "a"), Input("s3://b/two/a.jpg", "a")]
 
 
-def test_results_in_a_store_have_names_of_their_own() -> None:
-    assert choose_results(REMOTE, "s3://out/x/", ".png", False) == [
-        "s3://out/x/a_matte.png",
-        "s3://out/x/a_matte_2.png",
-    ]
+def test_results_in_a_store_have_names_of_their_own(tmp_path) -> None:
+    pytest.importorskip("pyarrow", reason='needs pyarrow: pip install "ray[data]"')
+    out = f"file://{tmp_path}/x"
+    names = [f"{out}/a_matte.png", f"{out}/a_jpg_matte.png"]
+    assert choose_results(REMOTE, f"{out}/", ".png", False) == names
+    source = describe_source(REMOTE[1].source, names[0])
+    storage.write(encode_image(np.zeros((2, 2), np.uint8), "PNG", source=source), names[0])
+    assert choose_results(REMOTE, f"{out}/", ".png", False) == names[::-1]  # the earlier result is the second one's
     assert choose_results(REMOTE[:1], "s3://out/x.png", ".png", False) == ["s3://out/x.png"]
     with pytest.raises(MamError, match="is one file, but there are 2 images"):
         choose_results(REMOTE, "s3://out/x.png", ".png", False)
@@ -37,6 +43,15 @@ def test_local_images_and_those_of_stores(tmp_path) -> None:
     assert [image.name for image in inputs] == ["flower", "a"] and notes == []
     with pytest.raises(MamError, match="standard input cannot be sent"):
         find_images(["-"])
+
+
+@pytest.mark.parametrize("key", ["frame#001.png", "g%20h.png", "q?1.png", "a*b.png", "a[1].png"])
+def test_keys_are_not_read_as_addresses_or_globs(key, tmp_path) -> None:
+    pytest.importorskip("pyarrow", reason='needs pyarrow: pip install "ray[data]"')
+    for name in (key, "q11.png", "axb.png", "a1.png"):
+        (tmp_path / name).touch()
+    (image,), _ = find_images([f"file://{tmp_path}/{key}"])
+    assert image.source == f"file://{tmp_path}/{key}" and image.name == key[:-4]
 
 
 def test_rows_are_plain(tmp_path, monkeypatch) -> None:

@@ -1,13 +1,14 @@
 """Which images are meant, and what their results are called."""
 
-import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from mam.cli.files import Input, choose_outputs, find_inputs, fit_name
+from mam.cli.files import Input, choose_outputs, find_inputs, fit_name, is_result
 from mam.errors import MamError
+from mam.images.encode import describe_source, encode_image, format_of, write_content
 
 
 def inputs(*paths: str | Path) -> list[Input]:
@@ -53,14 +54,14 @@ def test_a_mask_is_not_overwritten(tmp_path) -> None:
     mask = tmp_path / "a_matte.png"
     mask.touch()
     (out,) = choose_outputs(inputs(tmp_path / "a.jpg"), str(tmp_path), ".png", False, [mask])
-    assert out.name == "a_matte_2.png"
+    assert out.name == "a_jpg_matte.png"
 
 
 def test_no_two_results_have_one_name() -> None:
-    assert outputs("a/x.jpg", "a/x.png", "b/x.jpg") == ["x_matte.png", "x_matte_2.png", "x_matte_3.png"]
-    assert outputs("a/x.jpg", "b/X.jpg") == ["x_matte.png", "X_matte_2.png"]  # for file systems that ignore case
+    assert outputs("a/x.jpg", "a/x.png", "b/x.jpg") == ["x_matte.png", "x_png_matte.png", "x_jpg_matte.png"]
+    assert outputs("a/x.jpg", "b/X.jpg") == ["x_matte.png", "X_jpg_matte.png"]  # for file systems that ignore case
     composed, decomposed = "\u00e9.jpg", "e\u0301.jpg"
-    assert outputs(composed, decomposed)[1].endswith("_matte_2.png")
+    assert outputs(composed, decomposed)[1].endswith("_jpg_matte.png")
 
 
 def test_long_names_keep_their_ending() -> None:
@@ -77,11 +78,51 @@ def test_an_image_is_not_overwritten(tmp_path) -> None:
     both = inputs(image, tmp_path / "a.jpg")
     assert [p.name for p in choose_outputs(both, str(tmp_path), ".png", False)] == [
         "a_matte_matte.png",
-        "a_matte_2.png",
+        "a_jpg_matte.png",
     ]
     with pytest.raises(MamError, match="--force"):
         choose_outputs(inputs(image), str(image), ".png", False)
     assert choose_outputs(inputs(image), str(image), ".png", True) == [image]
+
+
+def make_result(file: Path, image: Path | str) -> None:
+    file.parent.mkdir(exist_ok=True)
+    write_content(
+        encode_image(np.zeros((2, 2, 3), np.uint8), format_of(file), source=describe_source(image, file)), file
+    )
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".jpg"])
+def test_a_result_keeps_its_name_when_other_images_join(tmp_path, suffix, monkeypatch) -> None:
+    png, jpg, other = (tmp_path / name for name in ("a/x.png", "a/x.jpg", "b/x.png"))
+    out = tmp_path / "out"
+
+    def names(*images: Path) -> list[str]:
+        return [path.name for path in choose_outputs(inputs(*images), str(out), suffix, False)]
+
+    make_result(out / f"x_matte{suffix}", png)
+    first = [f"x_matte{suffix}"]
+    assert names(png) == first and names(jpg) == [f"x_jpg_matte{suffix}"] and names(other) == [f"x_png_matte{suffix}"]
+    assert names(jpg, png) == [f"x_jpg_matte{suffix}", *first]
+    make_result(out / f"x_jpg_matte{suffix}", jpg)
+    (out / f"x_matte{suffix}").unlink()
+    assert names(jpg) == [f"x_jpg_matte{suffix}"]
+    monkeypatch.chdir(tmp_path)
+    assert names(Path("a/x.jpg")) == [f"x_jpg_matte{suffix}"]
+    assert is_result(out / f"x_jpg_matte{suffix}", inputs(jpg)[0])
+    assert not is_result(out / f"x_jpg_matte{suffix}", inputs(png)[0])
+
+
+def test_results_without_a_record_belong_to_the_only_image_of_their_name(tmp_path) -> None:
+    (tmp_path / "x_matte.png").write_bytes(encode_image(np.zeros((2, 2), np.uint8), "PNG"))
+    assert outputs("a/x.jpg", out=str(tmp_path)) == ["x_matte.png"]
+    assert outputs("a/x.jpg", "a/x.png", out=str(tmp_path)) == ["x_jpg_matte.png", "x_png_matte.png"]
+
+
+def test_results_in_other_folders_are_not_taken_for_images(tmp_path) -> None:
+    (tmp_path / "a.jpg").touch()
+    make_result(tmp_path / "cut" / "a_matte.png", tmp_path / "a.jpg")
+    assert found(str(tmp_path / "**" / "*.*")) == ["a.jpg"]
 
 
 @pytest.mark.parametrize("out", ["out.v2/", "out.v2", "out", "a/b.c/d"])
@@ -117,15 +158,18 @@ def test_addresses_are_named_after_their_file() -> None:
     assert image.name == "a b" and image.path is None
 
 
-def test_a_name_with_brackets_is_a_file(tmp_path) -> None:
-    shutil.copy(__file__, tmp_path / "a[1].jpg")
-    assert found(str(tmp_path / "a[1].jpg")) == ["a[1].jpg"]
+@pytest.mark.parametrize("pattern", ["a[1].jpg", "Trip [2024]/*.jpg", "**/b[[]1].jpg", "**/b[1].jpg", "T*/b[1]*"])
+def test_brackets_of_names_need_no_escape(tmp_path, pattern) -> None:
+    (tmp_path / "Trip [2024]").mkdir()
+    for name in ("a[1].jpg", "Trip [2024]/b[1].jpg"):
+        (tmp_path / name).touch()
+    assert found(str(tmp_path / pattern)) == ["a[1].jpg" if pattern[0] == "a" else "b[1].jpg"]
 
 
 def test_the_time_for_many_files_is_linear(tmp_path) -> None:
     begun = time.process_time()
     names = outputs(*["photo.jpg"] * 5000)
-    assert len(set(names)) == 5000 and names[-1] == "photo_matte_5000.png"
+    assert len(set(names)) == 5000 and names[-1] == "photo_jpg_matte_4999.png"
     for number in range(500):
         (tmp_path / f"{number}.jpg").touch()
         (tmp_path / f"{number}_matte.png").touch()

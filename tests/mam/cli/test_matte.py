@@ -170,3 +170,36 @@ def test_a_prompt_for_each_image(tmp_path) -> None:
     assert np.asarray(Image.open(tmp_path / "out" / "a_matte.png"))[215, 310] > 200
     other = tmp_path / "out" / "b_matte.png"
     assert not other.exists() or np.asarray(Image.open(other))[215, 310] < 50
+
+
+def test_an_image_without_its_prompt_is_not_guessed(tmp_path, capsys) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        shutil.copy(FLOWER, tmp_path / name)
+    (tmp_path / "prompts.csv").write_text("image,x0,y0,x1,y1\na.jpg,178,82,450,360\nc.jpg,1,2,3,4\n")
+    command = ["matte", str(tmp_path), "--prompts", str(tmp_path / "prompts.csv"), "-o", str(tmp_path / "out")]
+    assert main(command) == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a_matte.png"]
+    printed = capsys.readouterr().err
+    assert "has no prompt for" in printed and "1 prompt belongs to no image, such as that of c.jpg." in printed
+
+
+def test_a_result_is_written_through_a_link(tmp_path) -> None:
+    (tmp_path / "folder").mkdir()
+    target, link = tmp_path / "folder" / "target.png", tmp_path / "link.png"
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    assert main(["matte", FLOWER, *BOX, "--trim", "0", "-o", str(link)]) == 0
+    assert link.is_symlink() and Image.open(target).mode == "RGBA"
+    assert os.listdir(tmp_path / "folder") == ["target.png"]
+
+
+def test_an_image_that_joins_is_cut_out_and_the_others_are_skipped(tmp_path, capsys) -> None:
+    command = ["matte", str(tmp_path), *BOX, "-o", str(tmp_path / "out"), "--skip-existing"]
+    Image.open(FLOWER).save(tmp_path / "x.png")
+    assert main(command) == 0
+    before = (tmp_path / "out" / "x_matte.png").read_bytes()
+    shutil.copy(FLOWER, tmp_path / "x.jpg")
+    assert main(command) == 0
+    assert sorted(os.listdir(tmp_path / "out")) == ["x_jpg_matte.png", "x_matte.png"]
+    assert (tmp_path / "out" / "x_matte.png").read_bytes() == before
+    assert "x.png skipped: " in capsys.readouterr().err

@@ -40,6 +40,36 @@ def test_names_are_found_and_unused_ones_are_said(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
+    "name", [r"photos\a.jpg", "PHOTOS/A.JPG", r"C:\photos\a.jpg", "./photos/a.jpg", "A.JPG", r".\photos\a.jpg"]
+)
+def test_names_of_other_systems_are_found(tmp_path, name) -> None:
+    image = Input(tmp_path / "photos" / "a.jpg", "a")
+    prompts = read(tmp_path, "p.csv", f"image,text\n{name},dog\n")
+    assert prompts.prompt_for(image) == {"text": "dog"}
+    assert prompts.prompt_for(Input(tmp_path / "other" / "b.jpg", "b")) is None
+
+
+def test_a_name_in_another_folder_is_another_image(tmp_path) -> None:
+    prompts = read(tmp_path, "p.json", r'{"one\\a.jpg": {"text": "dog"}, "two\\A.jpg": {"text": "cat"}, "x/a.jpg": {}}')
+    texts = [prompts.prompt_for(Input(tmp_path / folder / "a.jpg", "a")) for folder in ("one", "two", "three")]
+    assert texts == [{"text": "dog"}, {"text": "cat"}, None]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_files_of_spreadsheets(tmp_path, encoding, separator) -> None:
+    decimal = "." if separator == "," else ","
+    lines = [
+        ["Image", "X0", "y0", "x1", "y1", "points"],
+        ["caf\u00e9.jpg", f"1{decimal}5", "2", "3", "4", '"5,6;7,8,-"'],
+    ]
+    text = "sep=;\r\n" * (separator == ";") + "\r\n".join(separator.join(line) for line in lines)
+    (tmp_path / "p.csv").write_bytes(text.encode(encoding))
+    expected = {"box": [1.5, 2, 3, 4], "points": [(5, 6), (7, 8)], "labels": [1, 0]}
+    assert PromptFile(tmp_path / "p.csv").prompt_for(Input(Path("caf\u00e9.jpg"), "")) == expected
+
+
+@pytest.mark.parametrize(
     ("name", "text", "message"),
     [
         ("p.json", "{", "p.json: "),

@@ -8,7 +8,7 @@ from PIL import Image
 
 from mam.errors import InputError, MamError
 from mam.images.encode import encode_image, write_image
-from mam.images.metadata import Metadata
+from mam.images.metadata import Metadata, read_metadata
 
 RGBA = np.random.default_rng(0).integers(0, 256, (8, 9, 4), np.uint8)
 
@@ -52,4 +52,7 @@ def test_metadata_is_embedded(file_format) -> None:
     content = encode_image(RGBA[..., :3], file_format, None, Metadata((300.0, 300.0), exif.tobytes()))
     image = Image.open(io.BytesIO(content))
     assert image.getexif()[271] == "Camera"
-    assert file_format == "WEBP" or round(image.info["dpi"][0]) == 300
+    assert read_metadata(image).dpi == pytest.approx((300, 300), abs=0.1)
+    assert file_format != "WEBP" or image.getexif()[282] == image.getexif()[283] == 300
+    only_resolution = Image.open(io.BytesIO(encode_image(RGBA, "WEBP", None, Metadata((72.0, 96.0)))))
+    assert read_metadata(only_resolution).dpi == (72, 96)

@@ -4,6 +4,7 @@ import base64
 import io
 import struct
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from mam.errors import ImageTooLarge, InputError
 from mam.images import open_mask, open_photo
 from mam.images.encode import write_image
 from mam.images.profiles import convert_profile
+from tests.colour_profiles import adobe_rgb, grey_profile
 from tests.conftest import ROOT
 
 
@@ -213,6 +215,82 @@ def test_a_thumbnail_page_of_a_tiff_is_passed_over() -> None:
     assert photo.size == (20, 30) and photo.note == ""
 
 
+def tiff(*pages: dict[int, object]) -> bytes:
+    """A TIFF of one page per dictionary of tags, each smaller than the next."""
+    stream = io.BytesIO()
+    with TiffImagePlugin.AppendingTiffWriter(stream, new=True) as writer:
+        for number, tags in enumerate(pages, 1):
+            info = TiffImagePlugin.ImageFileDirectory_v2()
+            for tag, value in tags.items():
+                info[tag] = value
+            Image.new("RGB", (8 * number, 8), (number, 0, 0)).save(writer, "TIFF", tiffinfo=info)
+            writer.newFrame()
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        tiff({254: 1, 330: 8}),  # NEF, ARW: a preview, the photo in a directory below it
+        tiff({254: 1, 50706: b"\1\4\0\0"}),  # DNG
+        tiff({}).replace(struct.pack("<HHLHH", 262, 3, 1, 2, 0), struct.pack("<HHLHH", 262, 3, 1, 32803, 0)),  # PEF
+        b"II*\0\x10\0\0\0CR\2\0",  # CR2
+        b"\0\0\0\x18ftypcrx ",  # CR3
+        b"FUJIFILMCCD-RAW 0201",
+        b"IIU\0\x18\0\0\0",  # RW2
+        b"IIRO\x08\0\0\0",  # ORF
+    ],
+)
+def test_camera_raw_files_are_refused(content: bytes) -> None:
+    with pytest.raises(InputError, match="is a camera raw file, of which only a preview"):
+        open_photo(content)
+
+
+def test_a_mask_page_of_a_tiff_is_passed_over() -> None:
+    assert open_photo(tiff({254: 4}, {254: 0})).size == (8, 16)
+
+
+def test_the_primary_image_of_a_heic_file_is_read() -> None:
+    photo = open_photo(ROOT / "tests" / "reference" / "two_images.heic")
+    assert photo.size == (64, 96) and photo.pixels[30, 30, 1] > 200  # red, 64 x 64; then lime, the primary one
+    assert photo.note == "two_images.heic has 2 images; the main one was read."
+
+
+def test_an_animation_apart_from_the_image_of_a_png_is_read() -> None:
+    frames = [Image.new("RGB", (9, 9), colour) for colour in ("red", "lime", "blue")]
+    photo = open_photo(encode(frames[0], "PNG", save_all=True, default_image=True, append_images=frames[1:]))
+    assert tuple(photo.pixels[4, 4]) == (0, 255, 0)
+
+
+def test_the_largest_image_of_an_icon_is_read() -> None:
+    assert open_photo(encode(Image.new("RGB", (64, 64)), "ICO", sizes=[(16, 16), (64, 64), (32, 32)])).size == (64, 64)
+
+
+def png_chunk(kind: bytes, body: bytes, checksum: int = 0) -> bytes:
+    return struct.pack(">L", len(body)) + kind + body + struct.pack(">L", zlib.crc32(kind + body) + checksum)
+
+
+TEXT = zlib.compress(b"a" * 2_000_000)
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        png_chunk(b"zTXt", b"history\0\0" + TEXT),
+        png_chunk(b"iTXt", b"workflow\0\1\0\0\0" + TEXT),
+        png_chunk(b"iCCP", b"printer\0\0" + zlib.compress(bytes(2_000_000))),
+        png_chunk(b"zTXt", b"history\0\0" + zlib.compress(b"a" * 900_000)) * 100,
+        png_chunk(b"tIME", bytes(7), checksum=1),
+    ],
+    ids=["zTXt", "iTXt", "iCCP", "many", "damaged tIME"],
+)
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_what_a_png_holds_beside_its_pixels_is_no_reason_to_refuse_it(chunk: bytes, where: str) -> None:
+    content = encode(Image.fromarray(gradient()), "PNG")
+    at = content.index(b"IDAT" if where == "before" or b"iCCP" in chunk else b"IEND") - 4
+    assert np.array_equal(open_photo(content[:at] + chunk + content[at:]).pixels, gradient())
+
+
 def test_a_jpeg_that_lacks_its_end_is_read_and_one_that_lacks_a_half_is_not() -> None:
     noise = np.uint8(np.random.default_rng(0).integers(0, 255, (200, 200, 3)))
     content = encode(Image.fromarray(noise), "JPEG")
@@ -291,20 +369,15 @@ def test_a_grey_profile_is_applied() -> None:
     assert abs(int(linear.pixels[0, 0, 0]) - 127) < 6  # 55/255 of the light is sRGB's 127
 
 
-def grey_profile(gamma: float) -> bytes:
-    """Return a minimal ICC profile of grey with this gamma."""
-    curve = b"curv\0\0\0\0\0\0\0\x01" + struct.pack(">H", int(gamma * 256)) + b"\0\0"
-    white = b"XYZ \0\0\0\0" + struct.pack(">3I", 0xF6D6, 0x10000, 0xD32D)
-    text = b"desc\0\0\0\0\0\0\0\x05grey\0" + bytes(81)
-    tags = {b"desc": text, b"wtpt": white, b"kTRC": curve}
-    table, body, offset = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
-    for name, content in tags.items():
-        content += bytes(-len(content) % 4)
-        table += name + struct.pack(">2I", offset + len(body), len(content))
-        body += content
-    header = struct.pack(">I", offset + len(body)) + bytes(4) + b"\x02\x10\0\0" + b"mntrGRAYXYZ " + bytes(12) + b"acsp"
-    header += bytes(28) + struct.pack(">3I", 0xF6D6, 0x10000, 0xD32D)
-    return header + bytes(128 - len(header)) + table + body
+def test_models_read_srgb_and_results_keep_the_profile() -> None:
+    colours = gradient(40, 60)
+    photo = open_photo(encode(Image.fromarray(colours), "JPEG", quality=100, subsampling=0, icc_profile=adobe_rgb()))
+    assert photo.icc_profile == adobe_rgb() and np.abs(photo.pixels.astype(int) - colours).max() <= 3
+    assert np.array_equal(photo.srgb, convert_profile(photo.pixels, adobe_rgb(), None))
+    assert np.abs(photo.srgb.astype(int) - photo.pixels).max() > 20
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    plain = open_photo(encode(Image.fromarray(colours), "PNG", icc_profile=srgb))
+    assert plain.srgb is plain.pixels and plain.icc_profile == srgb
 
 
 def test_more_pixels_than_pillows_limit_if_asked_for(monkeypatch) -> None:

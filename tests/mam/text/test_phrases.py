@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mam import PromptError
-from mam.errors import NotEnglish
+from mam.errors import NegatedText, NotEnglish
 from mam.text import Phrases
 from mam.text.phrases import split_phrases
 
@@ -78,3 +78,32 @@ def test_tokens_masks_and_positions_equal_transformers(grounding, text) -> None:
     assert np.array_equal(mask.numpy(), phrases.text_mask) and np.array_equal(positions.numpy(), phrases.position_ids)
     groups = upstream.build_label_maps(torch.zeros(1, 1, ids.shape[1]), ids)[0].numpy()
     assert np.array_equal(groups, np.arange(len(phrases.names))[:, None] == phrases.owner)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "everything except the dog",
+        "not the dog",
+        "Without the dog.",
+        "a cat. no dog",
+        "all but the dog",
+        "don't take the dog",
+        "the cat, not the dog",
+        "anything other than the dog",
+        "remove the dog",
+        ["cat", "Excluding people"],
+    ],
+)
+def test_what_is_excluded_is_refused_with_a_hint(text) -> None:
+    with pytest.raises(
+        NegatedText, match=r"excludes something.*name what to cut out, and remove the rest with a click"
+    ):
+        split_phrases(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["a forget-me-not", "a knot", "the no parking sign", "notes", "a button", "no parking sign"]
+)
+def test_words_that_only_contain_a_negation_are_read(text) -> None:
+    assert split_phrases(text) == (text,)

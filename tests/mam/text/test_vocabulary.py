@@ -111,3 +111,27 @@ def test_a_model_that_has_searched_can_be_pickled(words) -> None:
     words.find(np.zeros((64, 64, 3), np.uint8), "dog")
     again = pickle.loads(pickle.dumps(words))
     assert again == words and again.read("dog") == {"dog": "dog"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("kiten", "kitten"),
+        ("kitens", "kitten"),
+        ("dgo", "dog"),
+        ("cta", "cat"),
+        ("bananna", "banana"),
+        ("persn", "person"),
+        ("elefant", "elephant"),
+        ("bycicle", "bicycle"),
+        ("hoarse", "horse"),
+        ("the red umbrela", "umbrella"),
+    ],
+)
+def test_suggestions_are_those_of_a_person(words, typed, meant) -> None:
+    assert words.vocabulary.closest(typed)[0] == meant
+
+
+@pytest.mark.parametrize("word", ["wolf", "tree", "hat", "moon", "tiger"])
+def test_other_words_are_no_misspellings(words, word) -> None:
+    assert words.vocabulary.closest(word) == []

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
+import threading
+import time
 
 import pytest
+from filelock import FileLock
 
 from mam import WeightsError, weights
 from mam.weights import WeightFile, download
@@ -73,6 +77,74 @@ def test_a_mirror_is_used_by_file_name(server, monkeypatch) -> None:
     monkeypatch.setitem(weights.REGISTRY, NAME, WeightFile(NAME, "", "", "hf://nobody/nothing/x", len(DATA)))
     monkeypatch.setenv("MAM_MIRROR", f"http://127.0.0.1:{server.server_port}/")
     assert weights.fetch(NAME).read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    ("content_type", "page"),
+    [
+        ("text/html; charset=utf-8", b"Log in"),
+        ("application/octet-stream", b"\xef\xbb\xbf\n<!DOCTYPE html><p>Log in</p>"),
+        ("application/json", b'{"error": "payment required"}'),
+        ("text/plain", b"<html>"),
+        ("application/octet-stream", b"another file"),
+    ],
+)
+def test_a_login_page_is_no_part_of_a_file(server, tmp_path, content_type, page) -> None:
+    server.mode = "always cut"
+    with pytest.raises(WeightsError):
+        weights.fetch(NAME)
+    server.mode, server.content_type, server.page = "login", content_type, page
+    with pytest.raises(
+        WeightsError, match=r"in place of thing.pth: perhaps this network|is another file than thing.pth"
+    ):
+        weights.fetch(NAME)
+    assert (tmp_path / f"{NAME}.partial").read_bytes() == DATA[:50_000]
+    server.mode = "good"
+    assert weights.fetch(NAME).read_bytes() == DATA and server.ranges[-1] == "bytes=50000-"
+
+
+def test_a_page_that_was_kept_as_the_beginning_of_a_file_is_dropped(server, tmp_path) -> None:
+    (tmp_path / f"{NAME}.partial").write_bytes(b"<!doctype html><p>Log in</p>")
+    assert weights.fetch(NAME).read_bytes() == DATA and server.ranges == [None]
+
+
+def test_parts_of_two_versions_of_a_file_are_not_joined(server) -> None:
+    server.mode = "always cut"
+    with pytest.raises(WeightsError):
+        weights.fetch(NAME)
+    server.mode, server.etag = "good", '"2"'
+    assert weights.fetch(NAME).read_bytes() == DATA and server.ranges[-2:] == ["bytes=50000-", None]
+
+
+@pytest.mark.parametrize("name", ["ALL_PROXY", "http_proxy"])
+@pytest.mark.parametrize("proxy", ["socks://127.0.0.1:9", "socks4://127.0.0.1:9", "ftp://127.0.0.1:9", "http://a:b:c"])
+def test_a_proxy_that_cannot_be_used_is_named(server, monkeypatch, name, proxy) -> None:
+    monkeypatch.setenv(name, proxy)
+    with pytest.raises(WeightsError, match=rf'a proxy in {name} cannot be used .*pip install "httpx\[socks\]"'):
+        weights.fetch(NAME)
+
+
+def test_a_socks_proxy_without_its_package_names_it(server, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    with pytest.raises(WeightsError, match=r'pip install "httpx\[socks\]"'):
+        weights.fetch(NAME)
+
+
+def test_waiting_for_another_process_is_reported_once(server, tmp_path, caplog) -> None:
+    locked = threading.Event()
+
+    def hold() -> None:
+        with FileLock(tmp_path / f"{NAME}.lock"):
+            locked.set()
+            time.sleep(1)
+
+    threading.Thread(target=hold).start()
+    locked.wait()
+    assert weights.fetch(NAME).read_bytes() == DATA
+    assert [record.getMessage().partition(" (")[0] for record in caplog.records if "mam" in record.name] == [
+        f"Waiting for another process that downloads or prepares {NAME}"
+    ]
 
 
 def _fetch(entry: WeightFile, answers) -> None:

@@ -69,6 +69,16 @@ def test_the_token_is_sent_to_the_hub_only(hub, monkeypatch) -> None:
     assert [(host, token) for host, _, _, token in hub.seen] == [("127.0.0.1", f"Bearer {TOKEN}"), ("localhost", None)]
 
 
+def test_a_public_file_needs_no_valid_token(hub, monkeypatch, caplog) -> None:
+    hub.expired = "hf_expired"
+    monkeypatch.setenv("HF_TOKEN", "hf_expired")
+    assert weights.fetch(MODEL.name).read_bytes() == DATA
+    assert [token for _, _, _, token in hub.seen] == ["Bearer hf_expired", None, None]
+    assert "your token is refused" in caplog.text and "trying without it" in caplog.text
+    with pytest.raises(WeightsError, match=r"your token has expired or is wrong: renew HF_TOKEN"):
+        weights.fetch(GATED.name)
+
+
 @pytest.mark.parametrize(
     ("address", "token", "message"),
     [
