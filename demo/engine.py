@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from demo.session import Op, Session, Visitors, has_foreground
+from demo.session import Op, Session, Visitors, has_foreground, prompts_of, stroke_from
 from demo.store import Store
 from mam import FoundBoxes, GraphError, Matte, Matting, NothingFound, Prompt, Scene, Segment
 from mam.images import Photo, open_photo
@@ -122,7 +122,7 @@ class Engine:
         return self.store.get((session.token, ops), compute)
 
     def matte(self, session: Session, ops: tuple[Op, ...], guidance: str) -> Matte | NothingFound:
-        """Return the matte of one object.
+        """Return the matte of one object: what the model answers to the prompts, with all strokes on top.
 
         Args:
             session: The photo.
@@ -132,9 +132,21 @@ class Engine:
         Raises:
             PromptError: The operations do not fit the photo.
         """
-        return self.store.get(
-            (session.token, ops, guidance), lambda: self.scene(session).refine(self.segment(session, ops), guidance)
-        )
+        prompts = prompts_of(ops)
+        if self._is_another_object(prompts, lambda: self.segment(session, prompts[:1])):
+            return self.matte(session, ops[ops.index(prompts[1]) :], guidance)  # without strokes on the first one
+
+        def compute() -> Matte | NothingFound:
+            if prompts == ops:
+                return self.scene(session).refine(self.segment(session, ops), guidance)
+            before = self.store.peek((session.token, ops[:-1], guidance))
+            if ops[-1].kind == "paint" and isinstance(before, Matte):
+                return before.painted([stroke_from(ops[-1])])
+            answer = self.matte(session, prompts, guidance)
+            strokes = [stroke_from(op) for op in ops if op.kind == "paint"]
+            return answer.painted(strokes) if isinstance(answer, Matte) else answer
+
+        return self.store.get((session.token, ops, guidance), compute)
 
     def find(self, session: Session, text: str) -> FoundBoxes:
         """Return where a text is found in the photo of a session.
@@ -151,7 +163,7 @@ class Engine:
         Raises:
             PromptError: The click does not fit the photo.
         """
-        scene = self.store.peek((token,))
+        scene, ops = self.store.peek((token,)), prompts_of(ops)
         if scene is None or not self._preview.acquire(blocking=False):
             return None
         try:

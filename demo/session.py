@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from mam import Stroke
+
 
 @dataclass(frozen=True)
 class Op:
@@ -13,16 +15,22 @@ class Op:
 
     Attributes:
         kind: "main" for the main object of the photo, with which a new document begins; "box", "point", "scribble";
-            or "candidate" for one of the model's other answers.
+            "candidate" for one of the model's other answers; or "paint" for a stroke on the alpha, a `mam.Stroke`.
         xy: Pixels of the original photo: (x0, y0, x1, y1), (x, y), or ((x, y), ...).
-        label: Of a point or scribble: 1 foreground, 0 background.
+        label: Of a point or scribble: 1 foreground, 0 background. Of a stroke: 1 restores, 0 erases.
         index: Of a candidate, 1 to 3.
+        size: Of a stroke: its diameter in pixels of the original photo.
+        softness: Of a stroke, from 0 to 1.
+        snap: Whether a stroke stops at edges.
     """
 
-    kind: Literal["main", "box", "point", "scribble", "candidate"]
+    kind: Literal["main", "box", "point", "scribble", "candidate", "paint"]
     xy: tuple = ()
     label: int = 1
     index: int = 0
+    size: float = 0
+    softness: float = 0
+    snap: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,9 +64,23 @@ class Session:
     active: int = 1
 
 
+def stroke_from(op: Op) -> Stroke:
+    """Return a "paint" operation as a stroke.
+
+    Raises:
+        PromptError: Its size or softness is out of range.
+    """
+    return Stroke(op.xy, op.size, op.softness, "restore" if op.label else "erase", op.snap)
+
+
+def prompts_of(ops: Sequence[Op]) -> tuple[Op, ...]:
+    """Return the operations that the model answers: all but strokes on the alpha."""
+    return tuple(op for op in ops if op.kind != "paint")
+
+
 def has_foreground(ops: Sequence[Op]) -> bool:
     """Return whether the model can answer: there is the main object, a box, or a point or scribble on the object."""
-    return any(op.kind in ("main", "box") or (op.kind != "candidate" and op.label == 1) for op in ops)
+    return any(op.kind in ("main", "box") or (op.kind in ("point", "scribble") and op.label == 1) for op in ops)
 
 
 class Visitors:

@@ -4,6 +4,7 @@ from mam.compose.composition import Background, Blur, Gradient, Style
 from mam.compose.placement import Placement
 from mam.errors import GraphError, ImageTooLarge, InputError, MamError, PromptError, WeightsError
 from mam.images import ImageSource, Photo
+from mam.masks.painting import Stroke
 from mam.masks.prompts import Prompt
 from mam.masks.segment import Segment
 from mam.matte import Matte, NothingFound, OutputOptions
@@ -38,6 +39,7 @@ __all__ = [
     "PromptError",
     "Scene",
     "Segment",
+    "Stroke",
     "Style",
     "WeightsError",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from mam.compose.composition import Background, Blur, Composition, Style, limit_
 from mam.images import Photo
 from mam.images.boxes import Patch, PixelBox
 from mam.images.encode import format_of, write_content
+from mam.masks.painting import Stroke, paint
 from mam.masks.segment import Segment
 from mam.text import FoundBoxes
 
@@ -44,11 +46,13 @@ class Matte:
         photo: the image that it was cut out of.
         stored_alpha: float32 in [0, 1], 1 where the object is opaque.
         segment: the mask that the alpha was computed from, and its alternatives.
+        strokes: what was erased and restored by hand, already part of the alpha.
     """
 
     photo: Photo
     stored_alpha: Patch
     segment: Segment
+    strokes: tuple[Stroke, ...] = ()
 
     @classmethod
     def of(cls, photo: Photo, alpha: np.ndarray, segment: Segment) -> Matte:
@@ -136,7 +140,16 @@ class Matte:
             grow: how far to move the edges out, in 1/1000 of the image's longest side; in, if negative.
         """
         alpha = composite.adjust_edges(self.alpha, softness=softness, grow=grow)
-        return Matte.of(self.photo, limit_alpha(alpha, self.photo), self.segment)
+        return replace(self, stored_alpha=Patch.of(limit_alpha(alpha, self.photo)))
+
+    def painted(self, strokes: Sequence[Stroke]) -> Matte:
+        """Return the same object with strokes of a brush on its alpha, after those that it has.
+
+        Corrections of the result, by `previous` of `Scene.matte`, keep them. What is transparent in the photo itself
+        is never restored.
+        """
+        alpha = limit_alpha(paint(self.alpha, self.photo.pixels, strokes), self.photo)
+        return replace(self, stored_alpha=Patch.of(alpha), strokes=(*self.strokes, *strokes))
 
     def encode(self, file_format: str, options: OutputOptions = OutputOptions(), source: str = "") -> bytes:
         """Return the content of a file, "PNG", "WEBP" or "JPEG"; without a background, a JPEG is over white.

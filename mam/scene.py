@@ -128,8 +128,8 @@ class Scene:
             scribble_labels: 1 or 0 for each stroke; all 1 if left out.
             mask: a rough mask of the image's size: (H, W) bools or numbers, or anything that `mam.images.open_mask`
                 opens.
-            previous: the matte to correct; pass the earlier prompts again together with the new ones. `NothingFound`
-                counts as none.
+            previous: the matte to correct; pass the earlier prompts again together with the new ones. Its strokes are
+                applied to the new matte too. `NothingFound` counts as none.
             guidance: "alpha" for the one object of an image (softer), "mask" for one of several that touch.
 
         Returns:
@@ -154,7 +154,10 @@ class Scene:
         prompt = Prompt(box, points, labels, scribbles, scribble_labels, mask, before)
         if prompt.is_empty:
             return self.refine(self.find_main_object(), guidance)
-        return self.mattes([prompt], guidance=guidance)[0]
+        (matte,) = self.mattes([prompt], guidance=guidance)
+        if isinstance(matte, Matte) and isinstance(previous, Matte):
+            return matte.painted(previous.strokes)
+        return matte
 
     def mattes(
         self, prompts: Sequence[Prompt], *, guidance: Guidance = "alpha", recrop: bool = True

@@ -2,7 +2,7 @@
 
 One photo from the canvas to the PNG takes five files:
 
-1. `canvas/js/transport.js`  `requestMattes` sends the document: every object with its boxes, points and scribbles
+1. `canvas/js/transport.js`  `requestMattes` sends the document: every object with its boxes, points and strokes
 2. `canvas/protocol.py`      `parse_document` checks it
 3. `tabs/cut_out.py`         `CutOutEvents.answer_prompts` asks for a matte per object and replies with `Mattes`
 4. `engine.py`               `Engine.matte` computes it, or finds it in the store
@@ -37,7 +37,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
-from demo.session import Op, SceneObject, Session
+from demo.session import Op, SceneObject, Session, stroke_from
 from mam import PromptError
 
 
@@ -69,12 +69,15 @@ def limits_as_javascript() -> str:
 
 
 class OpMessage(TypedDict):
-    """A `demo.session.Op`: `xy` and `label` of a box, point or scribble, `index` of a candidate."""
+    """A `demo.session.Op`: `xy` and `label` of a box, point or stroke, `index` of a candidate, the rest of "paint"."""
 
-    kind: Literal["main", "box", "point", "scribble", "candidate"]
+    kind: Literal["main", "box", "point", "scribble", "candidate", "paint"]
     xy: NotRequired[list]
     label: NotRequired[Literal[0, 1]]
     index: NotRequired[Literal[1, 2, 3]]
+    size: NotRequired[float]
+    softness: NotRequired[float]
+    snap: NotRequired[bool]
 
 
 class ObjectMessage(TypedDict):
@@ -242,7 +245,10 @@ def _op_message(op: Op) -> OpMessage:
         return {"kind": "main"}
     if op.kind == "candidate":
         return {"kind": "candidate", "index": op.index}
-    return {"kind": op.kind, "xy": [list(p) if isinstance(p, tuple) else p for p in op.xy], "label": op.label}
+    message = {"kind": op.kind, "xy": [list(p) if isinstance(p, tuple) else p for p in op.xy], "label": op.label}
+    if op.kind == "paint":
+        message |= {"size": op.size, "softness": op.softness, "snap": op.snap}
+    return message
 
 
 # Validation ----------------------------------------------------------------------------------------------------------
@@ -328,14 +334,20 @@ def _parse_op(message: object) -> Op:
         return Op("main")
     if kind == "box":
         return Op("box", _parse_numbers(message.get("xy"), 4, "a box"))
-    if kind not in ("point", "scribble") or label not in (0, 1):
+    if kind not in ("point", "scribble", "paint") or label not in (0, 1):
         raise PromptError(f"{_short(message)} is not a box, point, scribble or candidate.")
     if kind == "point":
         return Op("point", _parse_numbers(message.get("xy"), 2, "a point"), int(label))
     stroke = message.get("xy")
     if not isinstance(stroke, list) or not 1 <= len(stroke) <= LIMITS.stroke_points:
-        raise PromptError(f"a scribble has from 1 to {LIMITS.stroke_points} points.")
-    return Op("scribble", tuple(_parse_numbers(point, 2, "a scribble's point") for point in stroke), int(label))
+        raise PromptError(f"a stroke has from 1 to {LIMITS.stroke_points} points.")
+    xy = tuple(_parse_numbers(point, 2, "a stroke's point") for point in stroke)
+    if kind == "scribble":
+        return Op("scribble", xy, int(label))
+    size, softness = _parse_numbers([message.get("size"), message.get("softness")], 2, "a stroke's size and softness")
+    op = Op("paint", xy, int(label), size=size, softness=softness, snap=message.get("snap") is True)
+    stroke_from(op)  # checks the range
+    return op
 
 
 def _parse_numbers(values: object, count: int, what: str) -> tuple[float, ...]:

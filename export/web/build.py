@@ -36,7 +36,17 @@ _RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs")
 _WASM = "ort-wasm-simd-threaded.wasm"
 _THUMBNAIL = 168  # pixels
 # At the top of the folder, beside the files of `site/`.
-_WRITTEN = ("model", "runtime", "examples", "model.js", "canvas.js", "canvas.css", "README.md", "LICENSE")
+_WRITTEN = (
+    "model",
+    "runtime",
+    "examples",
+    "model.js",
+    "canvas.js",
+    "canvas.css",
+    "painting.js",
+    "README.md",
+    "LICENSE",
+)
 
 
 @dataclass(frozen=True)
@@ -162,7 +172,7 @@ def _write_texts(out: Path) -> None:
 
 
 def _write_canvas(out: Path) -> None:
-    """Write the canvas: its template into the page, its style within `#canvas`, its scripts as one function."""
+    """Write the canvas: template into the page, style within `#canvas`, scripts as a function, strokes as a module."""
     canvas = _DEMO / "canvas"
     sources = json.loads((canvas / "canvas.json").read_text("utf-8"))
     buttons = "".join(
@@ -179,6 +189,8 @@ def _write_canvas(out: Path) -> None:
     head = f"import {{ TEXTS }} from './texts.js';\n\nconst LIMITS = {json.dumps(sources['limits'])};\n\n"
     function = f"export function mountCanvas(element, props, server, trigger, watch) {{\n{body}}}\n"
     (out / "canvas.js").write_text(head + function, "utf-8")
+    painting = (canvas / "js" / "painting.js").read_text("utf-8")  # results need it too
+    (out / "painting.js").write_text(f"{painting}\nexport {{ paint }};\n", "utf-8")
 
 
 def _thumbnail(file: str) -> str:

@@ -118,3 +118,19 @@ def test_the_main_object_is_corrected_or_replaced_by_the_first_click(matting) ->
     assert engine.segment(session, (main, bud)) is engine.segment(session, (bud,))
     assert engine.preview(session.token, (main,), bud).mask[410, 340]
     assert not engine.segment(session, (main, BACKGROUND)).mask[60, 60]
+
+
+def test_strokes_stand_above_every_answer_to_the_same_object(matting) -> None:
+    engine, main, erase = Engine(matting), Op("main"), Op("paint", ((310.0, 215.0),), 0, size=40)
+    session = engine.open(str(EXAMPLES / "flower.jpg"))
+    restore = Op("paint", ((60.0, 60.0), (90.0, 60.0)), 1, size=20)
+    both = engine.matte(session, (main, erase, restore), "alpha")
+    assert both.alpha[215, 310] == 0 and both.alpha[60, 75] == 1
+    later = engine.matte(session, (main, erase, BACKGROUND, POINT, restore), "alpha")
+    assert later.alpha[215, 310] == 0 and later.alpha[60, 60] == 1, "above clicks that ask for the opposite"
+    engine.store.forget(lambda key: len(key) > 1 and erase in key[1])
+    again = engine.matte(session, (main, erase, restore), "alpha")
+    assert np.array_equal(again.alpha, both.alpha)
+    bud = Op("point", (340.0, 410.0))  # beside the flower: another object, without strokes on the flower
+    assert engine.matte(session, (main, restore, bud, erase), "alpha").alpha[60, 75] == 0
+    assert engine.preview(session.token, (main, erase), POINT) is not None

@@ -26,11 +26,14 @@ anything = st.recursive(
 )
 number = st.integers(-50, 700) | st.floats() | anything
 op = st.fixed_dictionaries(
-    {"kind": st.sampled_from(["main", "box", "point", "scribble", "candidate"]) | anything},
+    {"kind": st.sampled_from(["main", "box", "point", "scribble", "candidate", "paint"]) | anything},
     optional={
         "xy": st.lists(number, max_size=5) | st.lists(st.lists(number, max_size=3), max_size=4) | anything,
         "label": st.sampled_from([0, 1]) | anything,
         "index": st.integers(0, 4) | anything,
+        "size": st.integers(0, 900) | anything,
+        "softness": st.floats(0, 1) | anything,
+        "snap": anything,
     },
 )
 scene_object = st.fixed_dictionaries(

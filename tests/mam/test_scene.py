@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mam import FoundBox, FoundBoxes, Matte, Matting, NothingFound, Prompt, PromptError, Scene
+from mam import FoundBox, FoundBoxes, Matte, Matting, NothingFound, Prompt, PromptError, Scene, Stroke
 from mam.images import open_photo
 from mam.images.profiles import convert_profile
 from mam.model.contract import InferencePolicy
@@ -256,6 +256,8 @@ def test_what_is_transparent_stays_so(matting) -> None:
     assert (matte.alpha_uint8() <= alpha).all()
     assert matte.alpha_uint8()[220, 310] == 0 and matte.alpha_uint8()[140, 310] > 200
     assert matte.cutout()[220, 310, 3] == 0
+    restored = matte.painted([Stroke([(310, 140), (310, 240)], 60, effect="restore", snap=False)])
+    assert (restored.alpha_uint8() <= alpha).all()
 
 
 def test_what_is_no_earlier_answer_is_refused(flower) -> None:

@@ -72,6 +72,7 @@ function draw() {
   for (const box of state.textBoxes) drawTextBox(pen, box, unit);
   for (const op of activeObject().ops) drawOp(pen, op, unit);
   if (pointer.stroke) drawOp(pen, pointer.stroke, unit);
+  if (isPainting()) drawBrush(pen, unit);
   if (pointer.at && pointer.cross) drawCross(pen, pointer.at, unit);
   drawLoupe();
 }
@@ -96,6 +97,7 @@ function dimAround(pen, shown) {
   dark.fillRect(0, 0, width, height);
   dark.globalCompositeOperation = 'destination-out';
   for (const { overlay } of shown) dark.drawImage(overlay, 0, 0, width, height);
+  drawStrokes(dark);
   pen.save();
   pen.setTransform(1, 0, 0, 1, 0, 0);
   pen.globalAlpha = DIMMING;

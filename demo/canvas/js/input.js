@@ -38,7 +38,8 @@ canvas.addEventListener('pointerdown', (event) => {
 function beginStroke(event) {
   const { x, y } = clampToPhoto(pointer.at), touch = event.pointerType === 'touch';
   const label = event.shiftKey || event.button === 2 ? 1 - tools.label : tools.label;
-  pointer.stroke = tools.kind === 'scribble' ? { kind: 'scribble', label, touch, xy: [[x, y]] } : {
+  if (isPainting()) pointer.stroke = beginPainting(label, [x, y], { altKey: event.altKey, touch });
+  else pointer.stroke = tools.kind === 'scribble' ? { kind: 'scribble', label, touch, xy: [[x, y]] } : {
     kind: 'pending', label, touch, isClick: isInPhoto(pointer.at), from: [x, y], screen: [event.clientX, event.clientY], xy: [x, y, x, y],
   };
   draw();
@@ -68,9 +69,9 @@ canvas.addEventListener('pointermove', (event) => {
 
 function continueStroke(event) {
   const { stroke } = pointer, { x, y } = clampToPhoto(pointer.at);
-  if (stroke.kind === 'scribble') {
+  if (isStroke(stroke)) {
     const [lastX, lastY] = stroke.xy[stroke.xy.length - 1];
-    if (Math.hypot(x - lastX, y - lastY) * view.scale > STROKE_STEP) extendScribble(x, y);
+    if (Math.hypot(x - lastX, y - lastY) * view.scale > STROKE_STEP) extendStroke(x, y);
   } else {
     const distance = Math.hypot(event.clientX - stroke.screen[0], event.clientY - stroke.screen[1]);
     if (distance > CLICK_DISTANCE && stroke.touch && tools.kind === 'point') pointer.stroke = null; // a swipe
@@ -79,18 +80,15 @@ function continueStroke(event) {
   }
 }
 
-function extendScribble(x, y) {
-  if (pointer.stroke.xy.length < LIMITS.stroke_points) pointer.stroke.xy.push([x, y]);
-}
-
 canvas.addEventListener('pointerup', (event) => {
   pointer.down.delete(event.pointerId);
   if (pointer.pinch) { if (!pointer.down.size) pointer.pinch = null; return; }
   if (pointer.pan) { pointer.pan = null; canvas.classList.remove('panning'); return; }
   if (!pointer.stroke) return;
-  const { kind, label, xy, from, isClick } = pointer.stroke;
+  const { stroke } = pointer, { kind, label, xy, from, isClick } = stroke;
   pointer.stroke = null;
-  if (kind === 'scribble') addOp({ kind, label, xy });
+  if (kind === 'paint') endPainting(stroke);
+  else if (kind === 'scribble') addOp({ kind, label, xy });
   else if (kind === 'box') addBox(xy);
   else if (isClick) addOp({ kind: 'point', label, xy: from });
   else draw();
@@ -144,27 +142,19 @@ const actions = {
   new: addObject,
   save: () => trigger('save'),
   sign: () => chooseSign(1 - tools.label),
+  snap: () => { brush.snap = !brush.snap; refresh(); },
+  smaller: () => resizeBrush(1 / 1.25),
+  larger: () => resizeBrush(1.25),
   undo, redo, reset, fit,
   in: () => zoom(1.4),
   out: () => zoom(1 / 1.4),
 };
-const ACTION_KEYS = { x: 'sign', n: 'new', z: 'undo', y: 'redo', '+': 'in', '=': 'in', '-': 'out', 0: 'fit' };
-const TOOL_KEYS = { b: 'box', p: 'point', s: 'scribble', m: 'move' };
-
-function chooseTool(kind) {
-  tools.kind = kind;
-  pointer.stroke = null;
-  refresh();
-}
+const ACTION_KEYS = { '[': 'smaller', ']': 'larger', x: 'sign', n: 'new', z: 'undo', y: 'redo', '+': 'in', '=': 'in', '-': 'out', 0: 'fit' };
+const TOOL_KEYS = { b: 'box', p: 'point', s: 'scribble', e: 'paint', m: 'move' };
 
 function runAction(name) { // unless its button is disabled
   const button = find('[data-action="' + name + '"]');
   if (!button || !button.disabled) actions[name]();
-}
-
-function chooseSign(label) {
-  tools.label = label;
-  refresh();
 }
 
 element.addEventListener('click', (event) => {
@@ -180,9 +170,11 @@ element.addEventListener('click', (event) => {
 function onKeyDown(event) {
   if (!element.isConnected) return document.removeEventListener('keydown', onKeyDown);
   const here = element.contains(event.target) || stage.matches(':hover');
-  if (!here || !canvas.checkVisibility() || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) || event.altKey) return;
+  if (!here || !canvas.checkVisibility() || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  const command = event.ctrlKey || event.metaKey, onPhoto = event.target === canvas && state.photo;
+  const isBracket = key === '[' || key === ']'; // many keyboards need Alt for them
+  if (event.altKey && !isBracket) return;
+  const command = (event.ctrlKey || event.metaKey) && !isBracket, onPhoto = event.target === canvas && state.photo;
   if (command && key !== 'z' && key !== 'y') return;
   if (command && key === 'z' && event.shiftKey) redo();
   else if (key === 'Escape') { pointer.stroke = null; preview.mask = null; draw(); }
@@ -205,7 +197,7 @@ function moveCross(key, fine) { // the first key shows it, in the middle or wher
   pointer.cross = true;
   const { x, y } = pointer.at, { stroke } = pointer;
   if (stroke && stroke.kind === 'box') stroke.xy = [...stroke.from, x, y];
-  if (stroke && stroke.kind === 'scribble') extendScribble(x, y);
+  if (stroke && isStroke(stroke)) extendStroke(x, y);
   const screen = toScreen(pointer.at), margin = 20; // the cross stays in sight
   view.x += Math.max(0, margin - screen.x) - Math.max(0, screen.x - canvas.clientWidth + margin);
   view.y += Math.max(0, margin - screen.y) - Math.max(0, screen.y - canvas.clientHeight + margin);
@@ -219,11 +211,13 @@ function pressAtCross(label) { // a point at once; a box or a scribble begins wi
   if (kind === 'move') return;
   if (kind === 'point') return addOp({ kind: 'point', label, xy: from });
   if (!stroke) {
-    pointer.stroke = kind === 'box' ? { kind, from, xy: [...from, ...from] } : { kind, label, xy: [from] };
-    return announce(text(kind === 'box' ? 'first_corner' : 'stroke_begun'));
+    if (kind === 'paint') pointer.stroke = beginPainting(label, from, { altKey: false });
+    else pointer.stroke = kind === 'box' ? { kind, from, xy: [...from, ...from] } : { kind, label, xy: [from] };
+    return pointer.stroke && announce(text(kind === 'box' ? 'first_corner' : 'stroke_begun'));
   }
   pointer.stroke = null;
   if (stroke.kind === 'box') addBox(stroke.xy);
+  else if (stroke.kind === 'paint') endPainting(stroke);
   else addOp({ kind: 'scribble', label: stroke.label, xy: stroke.xy });
 }
 

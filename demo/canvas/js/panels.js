@@ -19,6 +19,7 @@ function refresh() {
 function refreshToolbar() {
   for (const button of element.querySelectorAll('[data-tool]')) setPressed(button, button.dataset.tool === tools.kind);
   for (const button of element.querySelectorAll('[data-sign]')) setPressed(button, Number(button.dataset.sign) === tools.label);
+  refreshBrush();
   // On a touch screen the click tool leaves swipes to the page.
   canvas.classList.toggle('scrolling', tools.kind === 'point');
   canvas.classList.toggle('moving', tools.kind === 'move');
@@ -29,6 +30,18 @@ function refreshToolbar() {
   for (const [action, on] of Object.entries(enabled)) {
     for (const button of element.querySelectorAll('[data-action="' + action + '"]')) button.disabled = !on;
   }
+}
+
+function chooseTool(kind) {
+  if ((kind === 'paint') !== isPainting()) tools.label = kind === 'paint' ? 0 : 1; // it begins by erasing
+  tools.kind = kind;
+  pointer.stroke = null;
+  refresh();
+}
+
+function chooseSign(label) {
+  tools.label = label;
+  refresh();
 }
 
 function translate() { // the template's texts

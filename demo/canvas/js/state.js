@@ -23,8 +23,8 @@ const state = {
 };
 
 const tools = {
-  kind: 'point', // or 'box', 'scribble', 'move'
-  label: 1, // of new points and strokes: 1 adds to the object, 0 removes from it
+  kind: 'point', // or 'box', 'scribble', 'paint', 'move'
+  label: 1, // of new points and strokes: 1 adds to the object, 0 removes from it; of the brush: 1 restores, 0 erases
 };
 
 function emptyDocument() {
@@ -55,6 +55,7 @@ function restore(from, to) {
   if (!from.length) return;
   to.push(JSON.stringify(state.doc));
   state.doc = JSON.parse(from.pop());
+  brush.sent = [];
   sendDocument();
 }
 

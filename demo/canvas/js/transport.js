@@ -63,6 +63,7 @@ async function showPhoto(reply) {
   state.doc = reply.document || emptyDocument();
   Object.assign(state, { past: [], future: [], mattes: {}, textBoxes: [], busy: '' });
   Object.assign(request, { pending: null, outdated: false });
+  brush.sent = [];
   state.overlays.clear();
   tinted.clear();
   fit();
@@ -83,6 +84,7 @@ async function showMattes(reply) {
   if (reply.turn == null || reply.turn >= request.turn) {
     state.busy = '';
     state.mattes = reply.mattes;
+    brush.sent = [];
     announce(reply.text, reply.error);
   }
   const used = new Set(Object.values(state.mattes).map((matte) => matte.key));

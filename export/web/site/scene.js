@@ -6,6 +6,7 @@ import { obeyClicks } from './clicks.js';
 import { chooseCrop, cropAroundClick, isCutOff } from './crops.js';
 import { candidates, decodePrompt } from './decoding.js';
 import { Frame, toInputImage } from './frames.js';
+import { paint } from './painting.js';
 import { Prompt } from './prompts.js';
 
 const CROPS_KEPT = 2;
@@ -45,8 +46,14 @@ export class Scene {
     const alpha = place(part, segment.crop, photo.size), cues = [photo.pixels, segment.storedMask.full(), segment.points, segment.labels];
     cleanUp(alpha, photo.size, ...cues);
     obeyClicks(alpha, photo.size, ...cues);
-    if (photo.alpha) photo.alpha.forEach((value, i) => { alpha[i] = Math.min(alpha[i], Math.fround(value / 255)); });
-    return { alpha: Patch.of(alpha, photo.size), segment };
+    return { alpha: limitAlpha(alpha, photo), segment };
+  }
+
+  // The same matte with strokes on its alpha.
+  painted({ alpha, segment }, strokes) {
+    const values = alpha.full().slice();
+    paint(values, this.photo.pixels, this.photo.size, 3, strokes);
+    return { alpha: limitAlpha(values, this.photo), segment };
   }
 
   async decode(prompt, crop) {
@@ -75,4 +82,9 @@ export class Scene {
     const inputImage = toInputImage(pixels, frame);
     return { box, frame, inputImage, features: await this.graphs.encode(inputImage) };
   }
+}
+
+function limitAlpha(alpha, photo) { // as a Patch; no pixel is more opaque than the photo itself
+  if (photo.alpha) photo.alpha.forEach((value, i) => { alpha[i] = Math.min(alpha[i], Math.fround(value / 255)); });
+  return Patch.of(alpha, photo.size);
 }

@@ -11,7 +11,8 @@ import { text } from './texts.js';
 const UNSURE = 0.7, KEPT_BYTES = 400e6;
 const MAIN_OBJECT = [{ kind: 'main' }];
 
-const hasForeground = (ops) => ops.some(({ kind, label }) => kind === 'main' || kind === 'box' || (kind !== 'candidate' && label === 1));
+const hasForeground = (ops) => ops.some(({ kind, label }) => kind === 'main' || kind === 'box' || ((kind === 'point' || kind === 'scribble') && label === 1));
+const promptsOf = (ops) => ops.filter(({ kind }) => kind !== 'paint'), strokesOf = (ops) => ops.filter(({ kind }) => kind === 'paint');
 const keyOf = (...parts) => JSON.stringify(parts);
 const isMainObject = (ops) => ops.length === 1 && ops[0].kind === 'main';
 
@@ -48,17 +49,42 @@ export class Session {
     });
   }
 
+  // What the model answers to the prompts, with all strokes on top.
   async matte(ops, byMask) {
     return this.keep(keyOf('matte', ops, byMask), async () => {
-      const matte = await this.scene.refine(await this.segment(ops), byMask);
+      const own = await this.ownOps(ops), prompts = promptsOf(own), last = own[own.length - 1];
+      const before = last.kind === 'paint' && this.kept.get(keyOf('matte', own.slice(0, -1), byMask));
+      const answer = before || await (own === ops && prompts.length === ops.length ? this.refine(ops, byMask) : this.matte(prompts, byMask));
+      const strokes = before ? [last] : strokesOf(own), matte = answer && strokes.length ? this.scene.painted(answer, strokes) : answer;
       return matte && { ...matte, small: smallAlpha(matte.alpha) };
     });
   }
 
+  async refine(prompts, byMask) {
+    return this.scene.refine(await this.segment(prompts), byMask);
+  }
+
+  // A matte that is known, or a known one with strokes; undefined if it takes longer.
+  async knownMatte(ops, byMask) {
+    const known = this.kept.get(keyOf('matte', ops, byMask));
+    if (known !== undefined || this.kept.get(keyOf('matte', promptsOf(ops), byMask)) === undefined) return known;
+    return this.matte(ops, byMask);
+  }
+
+  // The mask with all strokes on top; null if there is none.
+  async mask(ops) {
+    const segment = await this.segment(promptsOf(ops)).catch(() => null); // `answer` reports it
+    if (!segment || segment.isEmpty) return null;
+    const strokes = strokesOf(await this.ownOps(ops)), { storedMask } = segment;
+    if (!strokes.length) return segment;
+    const { alpha } = this.scene.painted({ alpha: storedMask.map((values) => Float32Array.from(values)) }, strokes);
+    return Object.assign(Object.create(segment), { storedMask: alpha.map((values) => Uint8Array.from(values, (value) => (value > 0.5 ? 1 : 0))) });
+  }
+
   // What a click would give, as an image; null if there is nothing.
   async preview({ x, y, label, ops }) {
-    const all = [...ops, { kind: 'point', xy: [x, y], label }], skip = await this.isAnotherObject(all) ? 1 : 0;
-    const earlier = ops.slice(skip), previous = hasForeground(earlier) ? await this.segment(earlier) : null;
+    const prompts = promptsOf(ops), all = [...prompts, { kind: 'point', xy: [x, y], label }], skip = await this.isAnotherObject(all) ? 1 : 0;
+    const earlier = prompts.slice(skip), previous = hasForeground(earlier) ? await this.segment(earlier) : null;
     if (!previous && !label) return null;
     const segment = await this.scene.segment(this.promptFrom(all.slice(skip), previous), false);
     return segment.isEmpty ? null : previewImage(segment);
@@ -70,12 +96,12 @@ export class Session {
     let hasMasks = false;
     for (const { id, ops, visible } of objects) {
       if (!hasForeground(ops) || !(visible || id === active)) continue;
-      const matte = this.kept.get(keyOf('matte', ops, touching)), key = keyOf(this.token, ops, touching), isSelected = id === active;
+      const matte = await this.knownMatte(ops, touching), key = keyOf(this.token, ops, touching), isSelected = id === active;
       if (matte) {
         reply.mattes[id] = await matteMessage(matte, this.photo, key, !known.has(key), isSelected);
       } else if (matte === undefined) {
-        const segment = await this.segment(ops).catch(() => null); // `answer` reports it
-        if (!segment || segment.isEmpty) continue;
+        const segment = await this.mask(ops);
+        if (!segment) continue;
         reply.mattes[id] = await maskMessage(segment, this.photo, keyOf(this.token, ops), isSelected);
         hasMasks = true;
       }
@@ -117,10 +143,9 @@ export class Session {
     const found = [];
     for (const { ops, visible } of objects) {
       if (!visible || !hasForeground(ops)) continue;
-      const matte = this.kept.get(keyOf('matte', ops, touching));
-      const segment = matte === undefined && await this.segment(ops).catch(() => null); // `answer` reports it
+      const matte = await this.knownMatte(ops, touching), segment = matte === undefined && await this.mask(ops);
       if (matte) found.push(matte);
-      if (segment && !segment.isEmpty) found.push({ small: smallMask(segment.storedMask) });
+      if (segment) found.push({ small: smallMask(segment.storedMask) });
     }
     return found;
   }
@@ -135,6 +160,11 @@ export class Session {
       if (error instanceof PromptError) return [null, error.message, true];
       throw error;
     }
+  }
+
+  async ownOps(ops) { // without strokes on another object than the last click chose
+    const prompts = promptsOf(ops);
+    return await this.isAnotherObject(prompts) ? ops.slice(ops.indexOf(prompts[1])) : ops;
   }
 
   async isAnotherObject(ops) { // the first click is beside the main object

@@ -11,7 +11,7 @@ FOLDER = Path(component.__file__).parent / "js"
 def test_every_script_is_joined_once() -> None:
     joined = script()
     files = sorted(FOLDER.glob("*.js"))
-    assert len(files) == 6
+    assert len(files) == 8
     for file in files:
         assert joined.count(file.read_text("utf-8")) == 1
     assert joined.startswith("const LIMITS = {") and "\nconst TEXTS = {" in joined

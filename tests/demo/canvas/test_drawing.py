@@ -309,3 +309,15 @@ def test_every_target_on_a_phone_is_44_pixels(phone) -> None:
         }).map((e) => e.outerHTML)"""
     )
     assert small == []
+
+
+def test_one_finger_erases(phone) -> None:
+    phone.tab.touchscreen.tap(*phone.place(200, 200))
+    phone.wait_for_answer()
+    phone.tab.locator("#canvas [data-tool=paint]").tap()
+    phone.tab.locator("#canvas [data-action=snap]").tap()
+    assert phone.tab.evaluate("document.documentElement.scrollWidth") <= 390
+    (x0, y), (x1, _) = phone.place(150, 200), phone.place(250, 200)
+    touch(phone, *([(x0 + (x1 - x0) * step / 8, y)] for step in range(9)))
+    phone.wait_for_answer()
+    assert not is_on(phone.alpha(), 200, 200)

@@ -21,6 +21,7 @@ from mam import PromptError
 
 BOX, POINT = {"kind": "box", "xy": [1, 2, 30, 40]}, {"kind": "point", "xy": [5, 6], "label": 0}
 STROKE = {"kind": "scribble", "xy": [[1, 1], [2, 3]], "label": 1}
+PAINT = {**STROKE, "kind": "paint", "size": 9.5, "softness": 0.3, "snap": True}
 
 
 def scene_object(number: object = 1, **changes: object) -> dict:
@@ -28,7 +29,7 @@ def scene_object(number: object = 1, **changes: object) -> dict:
         "id": number,
         "name": "cat",
         "visible": True,
-        "ops": [BOX, POINT, STROKE, {"kind": "candidate", "index": 2}],
+        "ops": [BOX, POINT, STROKE, {"kind": "candidate", "index": 2}, PAINT],
         **changes,
     }
 
@@ -40,6 +41,7 @@ def test_a_document_survives_the_round_trip() -> None:
         Op("point", (5.0, 6.0), 0),
         Op("scribble", ((1.0, 1.0), (2.0, 3.0)), 1),
         Op("candidate", index=2),
+        Op("paint", ((1.0, 1.0), (2.0, 3.0)), 1, size=9.5, softness=0.3, snap=True),
     )
     assert not objects[1].visible
     assert parse_document(document_message(Session("v", "t", "p", "n", objects, 2))) == (objects, 2)
@@ -64,7 +66,7 @@ def test_names_are_shortened_and_cleaned() -> None:
         ({"objects": [scene_object(-1)]}, "has the number -1"),
         ({"objects": [scene_object(name=5)]}, "is not a text"),
         ({"objects": [scene_object(ops=None)]}, "no list of prompts"),
-        ({"objects": [scene_object(ops=[POINT] * (LIMITS.ops_per_object + 1))]}, "65 prompts"),
+        ({"objects": [scene_object(ops=[POINT] * (LIMITS.ops_per_object + 1))]}, "129 prompts"),
     ],
 )
 def test_wrong_documents_are_refused(message, text) -> None:
@@ -91,6 +93,10 @@ def test_wrong_documents_are_refused(message, text) -> None:
         {**STROKE, "xy": []},
         {**STROKE, "xy": [[1, 2]] * (LIMITS.stroke_points + 1)},
         {**STROKE, "xy": [[1, 2, 3]]},
+        {**PAINT, "size": 0},
+        {**PAINT, "size": None},
+        {**PAINT, "softness": 1.5},
+        {**PAINT, "xy": []},
         {"kind": "candidate", "index": 0},
         {"kind": "candidate", "index": "1"},
         {"kind": "candidate"},

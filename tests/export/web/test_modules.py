@@ -10,15 +10,18 @@ from PIL import Image, ImageFilter
 
 from export.web.pack import half_ranges
 from mam.compose.foreground import foreground_colours
+from mam.images import open_photo
 from mam.images.boxes import Patch
 from mam.masks import crops
 from mam.masks.cleanup import clean_up
 from mam.masks.clicks import obey_clicks
 from mam.masks.decoding import best_candidate, full_size
+from mam.masks.painting import Stroke, paint
 from mam.masks.prompts import Prompt
 from mam.masks.segment import Segment
 from mam.model.folders import BUNDLE
 from mam.model.frames import Frame, to_input_image
+from tests.conftest import EXAMPLES
 
 # Arrays travel as {dtype, data}; a result is the value itself, or an array.
 _RUN = """async ([module, body, values]) => {
@@ -277,6 +280,35 @@ def test_obedient_alphas_are_equal(run) -> None:
     found = run("clicks", body, alpha=alpha, **sent).reshape(alpha.shape)
     assert (expected != alpha).any()
     assert np.abs(found - expected).max() <= 1e-6  # 1 - share in float32
+
+
+def test_strokes_are_equal(run) -> None:
+    pixels = open_photo(EXAMPLES / "kitten.jpg").pixels[150:500, 400:800]
+    h, w = pixels.shape[:2]
+    random, alpha = np.random.default_rng(4), np.full((h, w), 0.5, np.float32)
+    sent = [
+        {
+            "xy": (random.uniform(0, (w, h)) + random.normal(0, 20, (k, 2)).cumsum(0)).tolist(),
+            "size": 5.0 + 12 * k,
+            "softness": k / 10,
+            "label": k % 2,
+            "snap": k % 3 > 0,
+        }
+        for k in range(1, 11)
+    ]
+    strokes = [
+        Stroke(one["xy"], one["size"], one["softness"], "restore" if one["label"] else "erase", one["snap"])
+        for one in sent
+    ]
+    found = run(
+        "painting",
+        f"(m.paint(alpha, pixels, [{h}, {w}], 3, strokes), alpha)",
+        alpha=alpha,
+        pixels=pixels,
+        strokes=sent,
+    )
+    expected = paint(alpha, pixels, strokes)
+    assert (expected != alpha).mean() > 0.2 and np.abs(found.reshape(h, w) - expected).max() < 1e-6
 
 
 def test_foreground_colours_are_equal(run) -> None:

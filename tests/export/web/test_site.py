@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import BrowserContext, expect
 
+from demo.canvas.protocol import parse_ops
 from demo.engine import Engine
 from demo.session import Op
 from mam.images.resize import to_uint8
@@ -131,8 +132,35 @@ def test_mattes_are_those_of_python(visitor, matting, name) -> None:
 
 def ops_of(visitor: SiteVisitor) -> list[Op]:
     """The prompts on the first object, as they were sent."""
-    sent = visitor.tab.evaluate("() => window.sentDocument.objects[0].ops")
-    return [Op(one["kind"], tuple(one.get("xy", ())), one.get("label", 1)) for one in sent]
+    return list(parse_ops(visitor.tab.evaluate("() => window.sentDocument.objects[0].ops")))
+
+
+def test_strokes_are_those_of_python_and_stay(visitor, matting) -> None:
+    engine = Engine(matting)
+    session = engine.open(str(EXAMPLES / "cat.png"))
+    visitor.open_and_wait(EXAMPLES / "cat.png")
+    main = visitor.pixels("alpha")
+    visitor.press("e")
+    visitor.drag((80, 60), (200, 150), (230, 260))
+    visitor.press("x")
+    visitor.drag((330, 200), (420, 220))
+    visitor.wait_for_answer()
+    painted = visitor.pixels("alpha")
+    _, erased, restored = ops_of(visitor)
+    assert (erased.kind, erased.label, restored.label) == ("paint", 0, 1) and main[150, 200] > 250 > 5 > painted[
+        150, 200
+    ]
+    assert_equal(painted, engine.matte(session, (MAIN, erased, restored), "alpha"))
+    visitor.press("p")
+    visitor.click(200, 150)
+    visitor.wait_for_answer()
+    assert_equal(visitor.pixels("alpha"), engine.matte(session, tuple(ops_of(visitor)), "alpha"))
+    assert visitor.pixels("alpha")[150, 200] < 5
+    visitor.press("z")
+    visitor.press("z")
+    visitor.press("z")
+    visitor.wait_for_answer()
+    assert np.array_equal(visitor.pixels("alpha"), main)
 
 
 def test_the_cutout_has_clean_colours_and_nothing_hidden(visitor, matting) -> None:
@@ -230,6 +258,7 @@ def test_files_that_cannot_be_used_are_described(visitor, tmp_path) -> None:
 
 def test_axe_finds_nothing_serious(visitor) -> None:
     visitor.open_and_wait(EXAMPLES / "cat.png")
+    visitor.press("e")  # with the eraser's sliders
     for scheme in ("light", "dark"):
         visitor.tab.emulate_media(color_scheme=scheme)
         report = Axe().run(visitor.tab).response
