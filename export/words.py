@@ -15,8 +15,8 @@ from mam import weights
 from mam.model.contract import VERSION, WORDS
 from mam.model.variants import VARIANTS
 from mam.nets import checkpoint
+from mam.nets.tiny.backbone import find_backbone
 from mam.nets.tiny.words import WordFinder, read_classes
-from training.run import find_backbone
 
 HEAD = "tiny_words.pt"
 """The head's checkpoint in `mam/bundle`, from `python -m training train tiny-words`."""

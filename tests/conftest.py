@@ -3,6 +3,7 @@ a small random text model."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import shutil
@@ -22,13 +23,78 @@ TINY_CHECKPOINTS = [ROOT / "mam" / "bundle" / f"tiny_{part}.pt" for part in ("im
 FLOWER_BOX = (178, 82, 450, 360)  # in flower.jpg
 
 
+# Packages that the library can do without. A test that needs a missing one is skipped, except in CI.
+OPTIONAL = {
+    *("tokenizers", "httpx", "filelock", "huggingface_hub", "ray", "pyarrow", "tritonclient", "scipy", "pi_heif"),
+    *("torch", "safetensors", "transformers", "segment_anything", "onnx", "onnxsim", "onnxslim", "openvino"),
+    *("gradio", "gradio_client", "cachetools", "playwright", "axe_playwright_python", "mcp", "hypothesis"),
+}
+# Folders and fixtures that need torch, fixtures that start a page.
+TORCH_FOLDERS = ("export", "nets", "training")
+TORCH_FIXTURES = {"model", "graphs_folder", "small_skeletons", "grounding_source"}
+PAGES = {"page", "mock_page", "slow_page", "site"}
+
+
+class Module(pytest.Module):
+    """A file of tests, which is skipped where a package that it imports is missing."""
+
+    def _getobj(self) -> object:
+        try:
+            return super()._getobj()
+        except self.CollectError as error:
+            if name := missing_package(error.__cause__):
+                pytest.skip(f"needs {name}", allow_module_level=True)
+            raise
+
+
+def missing_package(error: BaseException | None) -> str | None:
+    """Name of the optional package that an import did not find."""
+    name = (getattr(error, "name", None) or "").partition(".")[0]
+    missing = isinstance(error, ModuleNotFoundError) and name in OPTIONAL and not os.environ.get("CI")
+    return name if missing else None
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module:
+    return Module.from_parent(parent, path=module_path)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need torch or a browser; both are slow, and so is a page."""
+    for item in items:
+        fixtures = set(item.fixturenames)
+        folders = item.path.relative_to(ROOT / "tests").parts
+        in_torch_folder = folders[0] in TORCH_FOLDERS and "web" not in folders
+        torch = in_torch_folder or fixtures & TORCH_FIXTURES or hasattr(item.module, "torch")
+        for name, needed in (("torch", torch), ("browser", "browser" in fixtures)):
+            if needed:
+                item.add_marker(name)
+                item.add_marker("slow")
+        if fixtures & PAGES:
+            item.add_marker("slow")
+        # Of pytest-xdist's processes (`-n 2 --dist loadgroup`) one runs everything that needs a browser.
+        item.add_marker(pytest.mark.xdist_group("browser" if "browser" in fixtures else "/".join(folders)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo) -> Iterator[None]:
+    """Skip a test that imports a missing package while it runs."""
+    if call.excinfo and (name := missing_package(call.excinfo.value)):
+        with pytest.raises(pytest.skip.Exception) as call.excinfo:
+            pytest.skip(f"needs {name}")
+    return (yield)
+
+
 def pytest_report_header() -> str:
     """Versions that decide results."""
-    import onnxruntime as ort
+    names = ("onnxruntime", "numpy", "pillow", "torch", "onnx", "gradio", "transformers", "tokenizers")
+    return ", ".join(f"{name} {version}" for name in names if (version := installed_version(name)))
 
-    names = ("torch", "onnx", "numpy", "pillow", "gradio", "transformers", "tokenizers")
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
-    return f"onnxruntime {ort.__version__} ({', '.join(ort.get_available_providers())}), {versions}"
+
+def installed_version(name: str) -> str | None:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(name)
+    return None
 
 
 @pytest.fixture(scope="session", autouse=True)

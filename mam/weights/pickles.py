@@ -1,28 +1,26 @@
-"""A restricted unpickler: it builds tensors and containers only, and never calls code that a file names.
+"""A restricted unpickler: it builds tensors and containers only, and never runs code that a file names.
 
-Python's unpickler calls whatever a file names, and even a subclass of it can be made to allocate any amount of memory.
-This one knows the operations that `torch.save` writes, and refuses all others.
+It is Python's own unpickler with fewer operations. The variant in C cannot be restricted enough: it allocates what a
+file's memo index asks for, and hashes any key.
 """
 
 from __future__ import annotations
 
+import io
+import pickle
 import pickletools
 from collections.abc import Callable
 from typing import Any
 
 MAX_BYTES = 4_000_000
-"""Of a pickle; that of SAM ViT-H, without its numbers, has 0.1 MB."""
+"""The largest pickle that is read. That of SAM ViT-H, without its numbers, has 0.1 MB."""
 
-_CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_NUMBERS_AND_TEXTS = {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"} | {
-    "BINUNICODE",
-    "SHORT_BINUNICODE",
-    "SHORT_BINSTRING",
-    "BINSTRING",
-}
-_EMPTY: dict[str, type] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
-_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-_IGNORED = {"PROTO", "FRAME", "STOP"}
+_OPERATIONS = """PROTO FRAME STOP NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT BINUNICODE
+SHORT_BINUNICODE SHORT_BINSTRING BINSTRING EMPTY_DICT EMPTY_LIST EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 MARK BINPUT
+LONG_BINPUT MEMOIZE BINGET LONG_BINGET APPEND APPENDS SETITEM SETITEMS GLOBAL STACK_GLOBAL REDUCE BUILD BINPERSID"""
+
+
+_PythonUnpickler: Any = pickle._Unpickler  # joblib builds on it too; its stubs are incomplete
 
 
 class PickleError(Exception):
@@ -30,18 +28,71 @@ class PickleError(Exception):
 
 
 class Global:
-    """What a file refers to by its module and name; it is never imported.
+    """An object that a file refers to by its module and name; it is never imported.
 
     Args:
         name: such as `torch.FloatStorage`.
+        function: called in its place; None for a type that must not be called.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, function: Callable[..., Any] | None) -> None:
+        self.name, self.function = name, function
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the function in its place."""
+        if self.function is None:
+            raise PickleError(f"calls {self.name[:80]}, which builds no tensor (nothing was run)")
+        return self.function(*arguments)
 
 
-class _Mark:
-    """Separates the items of a container on the stack."""
+class PickledDict(dict[Any, Any]):
+    """A dictionary in the file. Its keys are checked before they are hashed, which takes forever for nested tuples."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if not isinstance(key, str | int):
+            raise PickleError(f"has a {type(key).__name__} as a key; expected a text or a number")
+        super().__setitem__(key, value)
+
+
+class _Operations(dict[int, Callable[[Any], None]]):
+    def __missing__(self, code: int) -> Callable[[Any], None]:
+        operation = pickletools.code2op.get(chr(code))  # type: ignore[attr-defined]
+        name = operation.name if operation else code
+        raise PickleError(f"holds the pickle operation {name}, which no file of tensors has (nothing was run)")
+
+
+class _Unpickler(_PythonUnpickler):
+    """Arguments as for `read_pickle`."""
+
+    def __init__(
+        self,
+        data: bytes,
+        functions: dict[str, Callable[..., Any]],
+        types: frozenset[str],
+        load_persistent: Callable[[Any], Any],
+    ) -> None:
+        super().__init__(io.BytesIO(data), encoding="latin-1")
+        self.functions, self.types, self.persistent_load = functions, types, load_persistent
+
+    def find_class(self, module: str, name: str) -> Global:
+        name = f"{module}.{name}"
+        if name not in self.functions and name not in self.types:
+            raise PickleError(f"asks for {name[:80]} when it is opened, which could be harmful code (nothing was run)")
+        return Global(name, self.functions.get(name))
+
+    def load_empty_dict(self) -> None:
+        self.append(PickledDict())
+
+    def load_build(self) -> None:
+        """Drop the attributes of a dictionary, such as the `_metadata` of a state_dict; nothing else has any."""
+        self.stack.pop()
+        if not isinstance(self.stack[-1], dict):
+            raise PickleError(f"is damaged: it has a {type(self.stack[-1]).__name__} where a dict belongs")
+
+    dispatch = _Operations()
+    for _name in _OPERATIONS.split():
+        dispatch[getattr(pickle, _name)[0]] = _PythonUnpickler.dispatch[getattr(pickle, _name)[0]]
+    dispatch[pickle.EMPTY_DICT[0]], dispatch[pickle.BUILD[0]] = load_empty_dict, load_build
 
 
 def read_pickle(
@@ -54,7 +105,7 @@ def read_pickle(
 
     Args:
         data: the pickle; bytes after its end are ignored.
-        functions: what is computed instead of the functions that the file calls, by their names.
+        functions: names of functions that the file may call, and the functions that are called in their place.
         types: names that the file may refer to without calling them.
         load_persistent: called with each persistent id, and returns its object.
 
@@ -63,101 +114,9 @@ def read_pickle(
     """
     if len(data) > MAX_BYTES:
         raise PickleError(f"describes its tensors in {len(data)} bytes; expected at most {MAX_BYTES}")
-    unpickler = _Unpickler(functions, types, load_persistent)
     try:
-        for operation, argument, _ in pickletools.genops(data):  # which ends with STOP
-            unpickler.run(operation.name, argument)
-        (result,) = unpickler.stack
+        return _Unpickler(data, functions, types, load_persistent).load()
     except PickleError:
         raise
     except Exception as error:  # damaged data fails in many ways: values missing on the stack, texts cut off ...
         raise PickleError("is damaged: its description of tensors makes no sense") from error
-    return result
-
-
-class _Unpickler:
-    """The stack and the memo of a pickle; arguments as for `read_pickle`."""
-
-    def __init__(
-        self,
-        functions: dict[str, Callable[..., Any]],
-        types: frozenset[str],
-        load_persistent: Callable[[Any], Any],
-    ) -> None:
-        self.functions, self.types, self.load_persistent = functions, types, load_persistent
-        self.stack: list[Any] = []
-        self.memo: dict[int, Any] = {}
-
-    def run(self, operation: str, argument: Any) -> None:
-        """Run one operation; exceptions of any type stand for damage."""
-        stack = self.stack
-        if operation in _CONSTANTS:
-            stack.append(_CONSTANTS[operation])
-        elif operation in _NUMBERS_AND_TEXTS:
-            stack.append(argument)
-        elif operation in _EMPTY:
-            stack.append(_EMPTY[operation]())
-        elif operation in ("BINPUT", "LONG_BINPUT"):
-            self.memo[argument] = stack[-1]
-        elif operation == "MEMOIZE":
-            self.memo[len(self.memo)] = stack[-1]
-        elif operation in ("BINGET", "LONG_BINGET"):
-            stack.append(self.memo[argument])
-        elif operation == "MARK":
-            stack.append(_Mark)
-        elif operation == "TUPLE":
-            stack.append(tuple(self._pop_to_mark()))
-        elif operation in _TUPLES:
-            stack.append(tuple([self._pop() for _ in range(_TUPLES[operation])][::-1]))
-        elif operation in ("APPEND", "APPENDS"):
-            items = self._pop_to_mark() if operation == "APPENDS" else [self._pop()]
-            _expect(stack[-1], list).extend(items)
-        elif operation in ("SETITEM", "SETITEMS"):
-            items = self._pop_to_mark() if operation == "SETITEMS" else [self._pop(), self._pop()][::-1]
-            self._set_items(items)
-        elif operation in ("GLOBAL", "STACK_GLOBAL"):
-            self._push_global(argument if operation == "GLOBAL" else " ".join([self._pop(), self._pop()][::-1]))
-        elif operation == "REDUCE":
-            arguments, function = _expect(self._pop(), tuple), _expect(self._pop(), Global)
-            if function.name not in self.functions:
-                raise PickleError(f"calls {function.name[:80]}, which builds no tensor (nothing was run)")
-            stack.append(self.functions[function.name](*arguments))
-        elif operation == "BUILD":
-            self._pop()  # attributes of a container, such as the `_metadata` of a state_dict
-            _expect(stack[-1], dict)
-        elif operation == "BINPERSID":
-            stack.append(self.load_persistent(self._pop()))
-        elif operation not in _IGNORED:
-            raise PickleError(f"holds the pickle operation {operation}, which no file of tensors has (nothing was run)")
-
-    def _pop(self) -> Any:
-        value = self.stack.pop()
-        if value is _Mark:
-            raise PickleError("is damaged: its description of tensors makes no sense")
-        return value
-
-    def _pop_to_mark(self) -> list[Any]:
-        items = []
-        while (value := self.stack.pop()) is not _Mark:
-            items.append(value)
-        return items[::-1]
-
-    def _set_items(self, items: list[Any]) -> None:
-        target = _expect(self.stack[-1], dict)
-        for key, value in zip(items[::2], items[1::2], strict=True):
-            # Hashing nested tuples could take forever.
-            if not isinstance(key, str | int):
-                raise PickleError(f"has a {type(key).__name__} as a key; expected a text or a number")
-            target[key] = value
-
-    def _push_global(self, argument: str) -> None:
-        name = ".".join(argument.split(" ", 1))
-        if name not in self.functions and name not in self.types:
-            raise PickleError(f"asks for {name[:80]} when it is opened, which could be harmful code (nothing was run)")
-        self.stack.append(Global(name))
-
-
-def _expect(value: Any, kind: type) -> Any:
-    if not isinstance(value, kind):
-        raise PickleError(f"is damaged: it has a {type(value).__name__} where a {kind.__name__} belongs")
-    return value

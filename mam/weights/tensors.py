@@ -22,7 +22,8 @@ ITEM_SIZES = {
 }
 """Bytes per number of every dtype that is read."""
 
-_MAX_AXES = 16
+MAX_AXES = 16
+"""Axes that a tensor in a file may have."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def check_layout(shape: object, strides: object, start: object, available: int) 
     Returns:
         What is wrong, as a clause of an error message; None if nothing is.
     """
-    if not (isinstance(shape, tuple) and isinstance(strides, tuple) and len(shape) == len(strides) <= _MAX_AXES):
+    if not (isinstance(shape, tuple) and isinstance(strides, tuple) and len(shape) == len(strides) <= MAX_AXES):
         return "a tensor without a valid shape"
     if not all(type(value) is int and value >= 0 for value in (*shape, *strides, start)):
         return "a tensor with a size, stride or offset that is not a non-negative integer"

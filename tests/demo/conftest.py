@@ -1,16 +1,22 @@
 """The page, started by its command once for all tests, and the same page on a mock model."""
 
+from __future__ import annotations
+
 import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser
 
 from tests.conftest import ROOT
-from tests.demo.visitor import Visitor
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.demo.visitor import Visitor
 
 
 def free_port() -> int:
@@ -61,6 +67,8 @@ def slow_visitor(browser, slow_page) -> Iterator[Visitor]:
 
 
 def visit(browser: Browser, address: str) -> Iterator[Visitor]:
+    from tests.demo.visitor import Visitor
+
     tab = browser.new_page(viewport={"width": 1280, "height": 1300})
     visitor = Visitor(tab, address)
     visitor.open_and_wait()

@@ -28,6 +28,7 @@ def test_a_photo_is_encoded_once_per_visitor(matting, tmp_path) -> None:
     assert engine.store.peek((yours.token,)) is None and len(engine.store) == 1
 
 
+@pytest.mark.slow
 def test_a_correction_starts_from_the_answer_before_it(matting) -> None:
     engine = Engine(matting)
     session = engine.open(str(EXAMPLES / "flower.jpg"))
@@ -106,6 +107,7 @@ def test_only_one_preview_at_a_time() -> None:
     assert engine.preview(session.token, (), POINT) is not None  # an error does not block the next
 
 
+@pytest.mark.slow
 def test_the_main_object_is_corrected_or_replaced_by_the_first_click(matting) -> None:
     engine, main = Engine(matting), Op("main")
     session = engine.open(str(EXAMPLES / "flower.jpg"))

@@ -22,7 +22,6 @@ from tests.demo.visitor import Visitor, is_on
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not os.environ.get("CI"), reason="starts three servers: run with CI=true"),
     pytest.mark.skipif(NGINX is None, reason="no nginx on this machine: apt-get install nginx"),
 ]
 

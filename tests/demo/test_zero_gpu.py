@@ -43,6 +43,7 @@ def lender(monkeypatch) -> Iterator[Lender]:
     load_cached_graphs.cache_clear()
 
 
+@pytest.mark.slow
 def test_sessions_are_made_where_the_gpu_is(lender, flower) -> None:
     matting = Matting(ZeroGpuGraphs(BUNDLE, device="cpu"))
     assert matting.graphs.provider == "CUDAExecutionProvider" and lender.calls == []

@@ -13,11 +13,13 @@ from tests import small_vit
 @pytest.fixture(scope="session")
 def small_sam():
     """Seeded, with relative positions that are not zero."""
+
     return checkpoint.build_seeded(small_vit.SMALL, 0)
 
 
 @pytest.fixture(scope="session")
 def small_sam_folder(small_sam, tmp_path_factory):
+
     out = tmp_path_factory.mktemp("small_sam")
     write_graphs(small_sam, "seed 0", out)
     return out
@@ -31,4 +33,5 @@ def image():
 @pytest.fixture(scope="session")
 def embeddings(small_sam, image):
     """What the small SAM computes of `image` in torch."""
+
     return encode(TorchGraphs(small_sam), image)["image_embeddings"]

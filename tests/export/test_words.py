@@ -11,8 +11,8 @@ from mam import weights
 from mam.model.folders import BUNDLE
 from mam.model.variants import VARIANTS
 from mam.nets import checkpoint
+from mam.nets.tiny.backbone import find_backbone
 from mam.nets.tiny.words import WordFinder, read_classes
-from training.run import find_backbone
 
 
 def run(file, image: np.ndarray) -> np.ndarray:

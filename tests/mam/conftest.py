@@ -13,6 +13,8 @@ from tests.mam.hub_server import GATED, MODEL, SPACE, Hub
 @pytest.fixture()
 def server(monkeypatch, tmp_path) -> Iterator[FileServer]:
     """A server of the file NAME, which the registry lists."""
+    pytest.importorskip("httpx")
+    pytest.importorskip("filelock")
     running = FileServer()
     address = f"http://127.0.0.1:{running.server_port}/{NAME}"
     entry = WeightFile(NAME, "a thing", "MIT", address, len(DATA), SHA256)
@@ -29,7 +31,7 @@ def server(monkeypatch, tmp_path) -> Iterator[FileServer]:
 @pytest.fixture()
 def hub(monkeypatch, tmp_path) -> Iterator[Hub]:
     """A server in the hub's place, with the files MODEL, SPACE and GATED of the registry."""
-    from huggingface_hub import constants
+    constants = pytest.importorskip("huggingface_hub").constants
 
     running = Hub()
     for entry in (MODEL, SPACE, GATED):

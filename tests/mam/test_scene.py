@@ -54,6 +54,7 @@ def test_the_number_of_kept_crops_is_bounded_and_counted(counted: Scene) -> None
     assert uncropped.nbytes == counted.photo.pixels.nbytes + encoded
 
 
+@pytest.mark.slow
 def test_threads_share_a_scene(flower) -> None:
     boxes = [FLOWER_BOX, (200, 100, 430, 340), (150, 60, 460, 380), (230, 120, 400, 300)]
     alone = [flower.matte(box=box) for box in boxes]
@@ -95,6 +96,7 @@ def test_a_box_cuts_the_flower_out(flower_matte: Matte) -> None:
     assert flower_matte.mask.shape == alpha.shape and 0.5 < flower_matte.score < 1.1
 
 
+@pytest.mark.slow
 def test_several_objects_in_one_call_equal_one_by_one(flower) -> None:
     prompts = [Prompt(box=FLOWER_BOX), Prompt(points=[(310, 215)]), Prompt(box=(0, 0, 200, 200), points=[(9, 9)])]
     together = flower.mattes(prompts, guidance="mask")
@@ -116,6 +118,7 @@ def test_the_next_round_starts_from_the_previous_logits(flower, flower_matte: Ma
     assert corrected.alpha[215, 310] > 0.9
 
 
+@pytest.mark.slow
 def test_a_small_object_is_encoded_in_a_crop(flower) -> None:
     size = flower.photo.size
     small = Image.new("RGB", (2 * size[1], 2 * size[0]), (90, 110, 80))
@@ -194,6 +197,7 @@ def test_other_photographs(matting: Matting) -> None:
     assert cup.alpha[190:260, 220:380].mean() > 0.9 and cup.alpha[:, 560:].mean() < 0.05
 
 
+@pytest.mark.slow
 def test_any_segment_can_be_refined(flower) -> None:
     (segment,) = flower.segment([Prompt(box=FLOWER_BOX)])
     assert np.array_equal(flower.refine(segment).alpha, flower.matte(box=FLOWER_BOX).alpha)
@@ -226,6 +230,7 @@ def described(matting, fake) -> Scene:
     return replace(matting, grounding=lambda: fake).open(EXAMPLES / "flower.jpg")
 
 
+@pytest.mark.slow
 def test_a_text_gives_the_matte_of_its_best_box(described, fake) -> None:
     matte = described.matte(text="a flower")
     assert fake.arguments == ("a flower", 0.25, 0.25, 0.5)
@@ -265,6 +270,7 @@ def test_what_is_no_earlier_answer_is_refused(flower) -> None:
         flower.matte(box=FLOWER_BOX, previous=3)
 
 
+@pytest.mark.slow
 def test_many_prompts_are_decoded_in_batches(flower) -> None:
     boxes = [(x, y, x + 200, y + 200) for x in range(0, 400, 100) for y in range(0, 200, 40)]
     segments = flower.segment([Prompt(box=box) for box in boxes], recrop=False)

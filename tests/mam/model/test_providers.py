@@ -207,6 +207,7 @@ def test_a_wrong_number_of_threads_is_refused(graphs_folder, threads) -> None:
         load_graphs(graphs_folder, "cpu", threads)
 
 
+@pytest.mark.slow
 def test_nothing_is_written_into_a_fresh_home(tmp_path, python) -> None:
     home, work = tmp_path / "home", tmp_path / "work"
     home.mkdir()

@@ -34,6 +34,7 @@ def url(tmp_path_factory) -> Iterator[str]:
     server.server_close()
 
 
+@pytest.mark.slow
 def test_the_matte_is_the_same(url, flower) -> None:
     scene = Matting(TritonGraphs(url)).open(EXAMPLES / "flower.jpg")
     assert (scene.graphs.variant, scene.graphs.policy) == (flower.graphs.variant, flower.graphs.policy)

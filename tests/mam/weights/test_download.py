@@ -152,6 +152,7 @@ def _fetch(entry: WeightFile, answers) -> None:
     answers.put(weights.fetch(entry.name).read_bytes() == DATA)
 
 
+@pytest.mark.slow
 def test_two_processes_download_once(server) -> None:
     context = multiprocessing.get_context("spawn")
     answers = context.Queue()

@@ -130,6 +130,7 @@ def _fetch(entry: WeightFile, answers) -> None:
     answers.put(weights.fetch(entry.name).read_bytes() == DATA)
 
 
+@pytest.mark.slow
 def test_two_processes_download_once(hub) -> None:
     context = multiprocessing.get_context("spawn")
     answers = context.Queue()

@@ -14,6 +14,8 @@ from training.__main__ import main
 from training.evaluation import run
 from training.evaluation.benchmarks import LAYOUTS, read_cases
 
+pytestmark = pytest.mark.slow
+
 
 def read_rows(folder: Path) -> list[dict[str, str]]:
     with open(folder / "results.csv", newline="") as stream:
