@@ -29,7 +29,7 @@ class ZeroGpuGraphs:
     """A `mam.model.steps.Graphs` that runs every call where the GPU is.
 
     Args:
-        folder: Of exported graphs.
+        folder: A folder of exported graphs.
         device: The device there; tests without a GPU use "cpu".
     """
 

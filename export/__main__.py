@@ -215,7 +215,11 @@ def add_flavour(commands: Any) -> None:
     )
     flavour.add_argument("--out", type=Path, required=True, help="folder for the new set")
     flavour.add_argument(
-        "--images", type=Path, nargs="+", default=[], help="photographs like those of the later use; int8 needs some"
+        "--images",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="photographs like later input; int8 needs some",
     )
 
 

@@ -49,9 +49,9 @@ class Cost:
     """What one graph of one set costs.
 
     Attributes:
-        folder: of its set.
+        folder: the folder that holds its set.
         graph: its name.
-        megabytes: of its files.
+        megabytes: the size of its files.
         run: times and memory.
         error: distance of its outputs from the reference set's on the same inputs: the largest of |a - b| / |b| over
             the calls, where |.| is the Euclidean norm of the first output.

@@ -38,7 +38,7 @@ class Source:
     """The files of one model.
 
     Attributes:
-        name: of the model.
+        name: the model's name.
         weights: model.safetensors.
         config: config.json.
         tokenizer: tokenizer.json or vocab.txt.

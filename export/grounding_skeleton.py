@@ -32,7 +32,7 @@ def write_grounding_skeleton(name: str, config: GroundingDinoConfig, canvas: Can
     """Write `grounding.onnx` without weights, and `skeleton.json`.
 
     Args:
-        name: of the published model.
+        name: the published model's name.
         config: its sizes.
         canvas: how images are prepared.
         folder: created if missing.
@@ -134,7 +134,7 @@ def _separate_weights(graph: onnx.ModelProto, names: dict[str, str]) -> dict[str
 
 
 def _shorten_names(graph: onnx.ModelProto, renamed: dict[str, str]) -> None:
-    """Give tensors inside the graph numbers as names, which halves its file, and weights those in `renamed`."""
+    """Give tensors inside the graph numbers as names, which halves its file, and rename weights by `renamed`."""
     kept = [tensor.name for tensor in (*contract.GROUNDING.inputs, *contract.GROUNDING.outputs)]
     names = {"": "", **{name: name for name in kept}, **renamed}
     for tensor in graph.graph.initializer:

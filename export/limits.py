@@ -1,4 +1,4 @@
-"""How far the answers of exported graphs may be from those of torch, with the causes."""
+"""How far the answers of exported graphs may be from torch's, with the causes."""
 
 from __future__ import annotations
 

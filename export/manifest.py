@@ -36,7 +36,7 @@ def write_manifest(
     """Write the manifest of a folder.
 
     Args:
-        folder: of the graphs.
+        folder: where the graphs are.
         stamp: metadata of the graphs, as `mam.model.contract.metadata` returns it.
         target: what the folder was written for.
         graphs: its graphs.

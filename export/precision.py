@@ -109,7 +109,7 @@ def _remove_round_trips(nodes: list[onnx.NodeProto], outputs: set[str]) -> list[
     """Pass float32 values directly between nodes that stay in float32; the converter casts them to float16 and back.
 
     Args:
-        nodes: of the converted graph; casts that turn out to be superfluous become `Identity` or are dropped.
+        nodes: the converted graph's nodes; casts that turn out to be superfluous become `Identity` or are dropped.
         outputs: names of the graph's outputs.
     """
     casts = [node for node in nodes if node.op_type == "Cast" and _INSERTED.fullmatch(node.name)]
@@ -145,7 +145,7 @@ def _half_weights(graph: Graph, source: Path, target: Path, feeds: list[Feed], o
 
 
 def _int8(graph: Graph, source: Path, target: Path, feeds: list[Feed], one_file: int) -> None:
-    """8-bit weights; ranges of matrix products are computed at run time, those of convolutions on `feeds`."""
+    """8-bit weights; ranges of matrix products are computed at run time, ranges of convolutions on `feeds`."""
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
 
     class Reader(CalibrationDataReader):

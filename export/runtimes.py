@@ -37,8 +37,8 @@ class Result:
 
     Attributes:
         load: seconds to load it; for MNN without the conversion.
-        seconds: of a run, the best of all.
-        outputs: of each call, in the graph's order.
+        seconds: the duration of the fastest run.
+        outputs: the outputs of each call, in the graph's order.
     """
 
     load: float
@@ -53,7 +53,7 @@ class Comparison:
     Attributes:
         file: the graph.
         error: largest difference of an output, relative to its largest value.
-        share: of alpha pixels more than 1/255 apart; NaN for graphs without alphas.
+        share: the share of alpha pixels more than 1/255 apart; NaN for graphs without alphas.
         native: onnxruntime's times.
         other: the other runtime's.
     """
@@ -77,7 +77,7 @@ def compare_runtime(folder: Path, runtime: str, images: Sequence[Path], repeats:
     """Compare every graph of a folder.
 
     Args:
-        folder: of `export graphs` or `export edge`.
+        folder: written by `export graphs` or `export edge`.
         runtime: a key of `RUNTIMES`.
         images: photographs.
         repeats: how often each call is timed.

@@ -68,7 +68,7 @@ def describe(model: onnx.ModelProto, graph: Graph, batch: int) -> str:
 
     Args:
         model: its graph.
-        graph: of the contract.
+        graph: a graph of the contract.
         batch: images per call; 0 if Triton must not batch.
     """
     stamp = {entry.key: entry.value for entry in model.metadata_props if entry.key.startswith("mam_")}

@@ -1,6 +1,6 @@
 """Export of the network that finds objects by name: `words.onnx`.
 
-Weights are in half precision, those of the classifier's last layer in 8 bits with a scale per class: below 10 MB.
+Weights are in half precision, the classifier's last layer in 8 bits with a scale per class: below 10 MB.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def write_words(finder: WordFinder, digest: str, folder: Path) -> Path:
 
     Args:
         finder: in eval mode.
-        digest: of the head's checkpoint, for the metadata.
+        digest: the SHA-256 of the head's checkpoint, for the metadata.
         folder: created if missing.
     """
     folder.mkdir(parents=True, exist_ok=True)

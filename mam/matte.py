@@ -143,7 +143,7 @@ class Matte:
         return replace(self, stored_alpha=Patch.of(limit_alpha(alpha, self.photo)))
 
     def painted(self, strokes: Sequence[Stroke]) -> Matte:
-        """Return the same object with strokes of a brush on its alpha, after those that it has.
+        """Return the same object with further strokes of a brush on its alpha.
 
         Corrections of the result, by `previous` of `Scene.matte`, keep them. What is transparent in the photo itself
         is never restored.

@@ -81,7 +81,7 @@ def paste(
         image: RGB.
         labels: (H, W) uint8.
         cutout: RGBA, of any size.
-        share: longest side of the pasted object, as a share of that of the image.
+        share: longest side of the pasted object, as a share of the image's longest side.
         central: place the object near the centre of the image.
 
     Returns:

@@ -25,7 +25,7 @@ class Composites:
 
     Args:
         library: where images come from.
-        seed: of all randomness.
+        seed: seeds all random choices.
     """
 
     def __init__(self, library: Library, seed: int) -> None:
@@ -202,7 +202,7 @@ def spill_light(rng: np.random.Generator, colours: Image.Image, alpha: Image.Ima
     Args:
         rng: source of all randomness.
         colours: RGB of the foreground.
-        alpha: of the same size.
+        alpha: an alpha of the same size.
     """
     light = np.array(colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.3, 1), rng.uniform(0.3, 1))) * 255
     strength, reach = rng.uniform(0.1, 0.6), rng.uniform(0.004, 0.05) * max(alpha.size)

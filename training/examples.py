@@ -23,7 +23,7 @@ class Examples(Dataset[dict[str, np.ndarray]]):
     Args:
         library: where images come from.
         size: longest side of an example in pixels.
-        seed: of all randomness.
+        seed: seeds all random choices.
     """
 
     def __init__(self, library: Library, size: int, seed: int) -> None:

@@ -72,7 +72,7 @@ MIX = Mix(
 
 @dataclass(frozen=True)
 class Photo:
-    """One photograph with its label map, not yet read; `name` is that of the image file."""
+    """One photograph with its label map, not yet read; `name` is the image file's name."""
 
     source: str
     name: str
@@ -124,7 +124,7 @@ class Library:
         return [n for n in self.files.names if n.startswith(f"{folder}/") and n.count("/") == 2 and n.endswith(endings)]
 
     def photo(self, rng: np.random.Generator, sources: Sequence[str] | None = None) -> Photo:
-        """Draw one photograph, of those of the named sources that the folder has; of all if none are named."""
+        """Draw one photograph from the named sources that the folder has, or from all sources if none are named."""
         present = [s for s in self.shots if sources is None or s in sources]
         weights = np.array([self.mix.sources.get(s, self.mix.other) for s in present])
         shots = self.shots[present[rng.choice(len(present), p=weights / weights.sum())]]

@@ -166,7 +166,7 @@ def schedule(step: int, steps: int, warmup: int, decay: float) -> float:
 
     Args:
         step: from 0.
-        steps: of the run.
+        steps: the length of the run.
         warmup: steps of the warm-up.
         decay: share of the run in which the rate falls; it does not fall during the warm-up.
     """

@@ -15,7 +15,7 @@ def mask_losses(logits: Tensor, target: Tensor, entropy_weight: float = 3.0) -> 
     Args:
         logits: (B, K, H, W).
         target: (B, H, W) bool.
-        entropy_weight: of the cross entropy; dice has weight 1.
+        entropy_weight: the weight of the cross entropy; dice has weight 1.
 
     Returns:
         (B, K).

@@ -35,7 +35,7 @@ def loosen_boxes(boxes: Tensor, valid: Tensor, share: float = 0.25) -> Tensor:
     Args:
         boxes: (B, 2, 2), corners in the input frame.
         valid: (B, 2), h and w of the image in the input frame.
-        share: of the boxes that cover more than a quarter of the image.
+        share: the share of large boxes, over a quarter of the image, that are moved.
 
     Returns:
         (B, 2, 2).

@@ -19,16 +19,16 @@ class Recipe:
         warmup: steps of a linear warm-up.
         decay: share of the run, at its end, in which the rate falls to 1% along a cosine.
         backbone_lr: the rate of a pretrained backbone; None is `lr`.
-        betas, weight_decay: of AdamW.
+        betas, weight_decay: parameters of AdamW.
         clip: upper limit of the gradient's norm; None limits it to twice its own moving average.
-        average: of the averaged weights, the largest share that stays in a step.
+        average: the largest share of the averaged weights that a step keeps.
         data: "made" composes images from a folder of `training.library`; "sets" reads folders of
             `training.sets`.
         read_side: segment: pixels of a training image.
         coarse: segment: share of the run without the decoder's finest level, which is slow.
         cells, views: matte: side of a crop in cells of 16 pixels, and crops per image.
         entropy: matte: weight of the cross entropy beside the paper's losses, for fast learning.
-        seed: of all randomness.
+        seed: seeds all random choices.
     """
 
     variant: str

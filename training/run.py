@@ -64,7 +64,7 @@ def train_segmentation(
     """Train the image encoder and the mask decoder of `tiny` (stage 1).
 
     Args:
-        recipe: of stage "segment".
+        recipe: a recipe of stage "segment".
         data: see `training.library`.
         out: folder for the resumable state and, at the end, `VARIANT_image_encoder.pt` and `VARIANT_mask_decoder.pt`.
         start: the two checkpoints of an earlier run to start from; none for ImageNet weights.
@@ -111,7 +111,7 @@ def train_matte(
     """Train M2M behind a frozen SAM (stage 2).
 
     Args:
-        recipe: of stage "matte".
+        recipe: a recipe of stage "matte".
         data: see `training.library`, or `training.sets` if the recipe's data are "sets".
         out: folder for the resumable state, previews of the current mattes and, at the end, `VARIANT_m2m.pt`.
         sam_files: checkpoint of the SAM, in one or two files.
@@ -162,7 +162,7 @@ def train_words(recipe: Recipe, data: Path, out: Path, *, log: Log = print) -> P
     """Train the head that finds objects by name, behind a frozen classifier with ImageNet weights.
 
     Args:
-        recipe: of stage "words".
+        recipe: a recipe of stage "words".
         data: see `training.words`.
         out: folder for the resumable state and, at the end, `VARIANT_words.pt`.
         log: called with a line every 50 steps.
@@ -196,7 +196,7 @@ def draw_mattes(model: MattingAnything, examples: list[dict[str, np.ndarray]], s
     Args:
         model: in eval mode.
         examples: from `Composites` or `SetComposites`.
-        side: of a panel in pixels.
+        side: a panel's side, in pixels.
     """
     sheet = Image.new("RGB", (3 * side, len(examples) * side))
     device = next(model.parameters()).device

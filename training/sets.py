@@ -38,7 +38,7 @@ class SetComposites:
 
     Args:
         root: see the module's docstring.
-        seed: of all randomness; `examples[i]` depends on (seed, i) alone.
+        seed: seeds all random choices; `examples[i]` depends on (seed, i) alone.
 
     Raises:
         FileNotFoundError: no foregrounds, or foregrounds without backgrounds.

@@ -86,7 +86,7 @@ class WordExamples(Dataset):
     Args:
         classifier: computes the features, once.
         photos: to train on.
-        seed: of the order.
+        seed: seeds the order.
     """
 
     def __init__(self, classifier: Classifier, photos: Sequence[NamedPhoto], seed: int = 0) -> None:

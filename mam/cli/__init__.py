@@ -32,7 +32,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def parse_commands(
     program: str, description: str, commands: Sequence[ModuleType], argv: Sequence[str]
 ) -> argparse.Namespace:
-    """Parse the command line of a program whose commands are modules like those of `mam.cli`."""
+    """Parse the command line of a program whose commands are modules like `mam.cli.matte`."""
     parser = argparse.ArgumentParser(prog=program, description=description)
     added = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in commands:

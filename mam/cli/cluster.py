@@ -71,7 +71,7 @@ def run_on_ray(arguments: argparse.Namespace) -> int:
 
 
 def find_images(patterns: Sequence[str]) -> tuple[list[Input], list[str]]:
-    """List the images as `find_inputs` does, and those in stores.
+    """List the images as `find_inputs` does, and images in object stores.
 
     Returns:
         The images, and notes about what was left out.

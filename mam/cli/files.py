@@ -101,7 +101,7 @@ def choose_outputs(
         inputs: the images.
         out: a folder, an image file or `STANDARD` for a single image, or None: the working folder, or standard output
             for an image from standard input.
-        suffix: of the files in a folder, with its dot.
+        suffix: the suffix of files in a folder, with its dot.
         force: allow overwriting an image that is read.
         also_read: other files that are read: masks, backgrounds.
 
@@ -145,7 +145,7 @@ def choose_names(
     existing: Iterable[str] = (),
     source_of: Callable[[str], str] = lambda name: "",
 ) -> list[str]:
-    """Return a file name per image: that of its earlier result, else the first `_candidate` that is free.
+    """Return a file name per image: its earlier result's, else the first `_candidate` that is free.
 
     So a result keeps its name when other images of the same name join. A name that exists is chosen only for the image
     that its file was made of; without such a record, if no other image of this run has the same name. Names are
@@ -153,7 +153,7 @@ def choose_names(
 
     Args:
         inputs: the images.
-        suffix: of the files, with its dot.
+        suffix: the files' suffix, with its dot.
         folder: path or address of the folder of the results.
         taken: names that are not chosen.
         existing: names of the files in the folder.

@@ -1,4 +1,4 @@
-"""The prompts of `mam matte`: those of the command line, and those of a file with one per image, JSON or CSV."""
+"""The prompts of `mam matte`, from the command line, and from a JSON or CSV file with one per image."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class PromptFile:
 
 
 class Prompts:
-    """The prompt of each image: its own in the file of prompts, else that of the command line."""
+    """The prompt of each image: its own in the file of prompts, else the one of the command line."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         from mam.images import MAX_PIXELS, open_mask
@@ -136,7 +136,7 @@ class Prompts:
         notes = []
         if unused:
             notes.append(
-                f"{_count(unused, 'prompt belongs', 'prompts belong')} to no image, such as that of {unused[0]}."
+                f"{_count(unused, 'prompt belongs', 'prompts belong')} to no image, such as the one for {unused[0]}."
             )
         if lacking and self._has_common:  # else `of` refuses each of them
             names = f"{_count(lacking, 'image has', 'images have')} no prompt in {self.file.path}, such as {lacking[0]}"

@@ -19,8 +19,8 @@ def read_output_options(arguments: argparse.Namespace, suffixes: Collection[str]
     """Return what the options ask for, with the background opened.
 
     Args:
-        arguments: of `mam matte`.
-        suffixes: of the files that will be written, in lower case.
+        arguments: the parsed options of `mam matte`.
+        suffixes: the suffixes of the files that will be written, in lower case.
 
     Raises:
         MamError: options exclude each other, the formats cannot hold the result, or the background is no image.

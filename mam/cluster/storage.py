@@ -113,7 +113,7 @@ def read_sources(folder: str, suffix: str) -> dict[str, str]:
 
 
 def list_images(pattern: str) -> list[str]:
-    """List the images that an address of a store means: a file, those in a folder, or those that match a glob.
+    """List the images at an address of a store: a file, the images in a folder, or all that match a glob.
 
     Args:
         pattern: `*` and `?` match within a name, `**/` any folders.

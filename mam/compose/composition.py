@@ -62,7 +62,7 @@ class Style:
         position: (x, y) from 0 (left or top) to 1: which part of a background image is kept by "cover", and where it is
             placed by "contain".
         shadow: strength of the objects' shadow, from 0, none, to 1, black.
-        softness: of the edges; -1 is hard, 0 unchanged, 1 soft.
+        softness: how soft the edges are: -1 hard, 0 unchanged, 1 soft.
         grow: how far the edges move outwards, or inwards if negative, in thousandths of the longest side.
         clean_colours: remove the original background from the colours of soft edges; False keeps the photo's pixels.
         placement: the frame of the finished image, and where the objects stand in it.

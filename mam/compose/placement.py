@@ -20,7 +20,7 @@ class Placement:
 
     Attributes:
         aspect: width / height of the frame; None for the photo's own frame.
-        scale: size of the objects, 1 for that of the photo. In a frame of another aspect ratio, objects that do not
+        scale: size of the objects, relative to the photo. In a frame of another aspect ratio, objects that do not
             fit are made smaller first.
         offset: (x, y) by which the objects are moved to the right and down, in fractions of the frame.
     """

@@ -83,7 +83,7 @@ def open_photo(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Photo:
     """Open an image.
 
     The EXIF orientation is applied. Images of more than 8 bits, grey, palette and CMYK images are converted to 8-bit
-    RGB. An ICC profile is kept if it describes RGB; those of other colour spaces are applied. Of several frames or
+    RGB. An ICC profile is kept if it describes RGB; profiles of other colour spaces are applied. Of several frames or
     pages the first is read, of a PIL image the current one, and of a JPEG that lacks its end what is there;
     `Photo.note` states it.
 

@@ -41,7 +41,7 @@ def split(
     """Convert a decoded image to colours and transparency.
 
     Args:
-        image: of any mode.
+        image: an image of any mode.
         profile: its ICC profile, or None.
         what: names the image in errors.
 

@@ -28,7 +28,7 @@ def decode_prompts(
     Args:
         graphs: the model.
         encoded: the crop that contains the objects.
-        prompts: of the whole image.
+        prompts: one per object, in pixels of the whole image.
         size: (H, W) of the whole image.
 
     Returns:

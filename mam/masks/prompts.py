@@ -114,7 +114,7 @@ class CheckedPrompt:
         """Return the decoder's inputs for this one prompt.
 
         Args:
-            frame: of the crop.
+            frame: the crop's frame.
             crop: the part of the image that is encoded; points outside it are left out.
 
         Returns:

@@ -26,7 +26,7 @@ def graphs_folder(name: str) -> Path:
     of its own, so that graphs of different versions do not overwrite each other.
 
     Args:
-        name: of the model.
+        name: the model's name.
     """
     return cache_folder() / "graphs" / f"contract-{contract.VERSION}" / name
 

@@ -1,7 +1,7 @@
 """Additions to an ONNX file as bytes, without the package onnx: initializers in another file, and casts.
 
 Two protobuf messages, one after the other, are read as one with the fields of both. So bytes appended to a graph add
-to it. The numbers of fields are those of onnx.proto.
+to it. The field numbers are defined in onnx.proto.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def external_initializer(name: str, dtype: str, shape: Sequence[int], file: str,
     """Return an initializer with its numbers in another file.
 
     Args:
-        name: of the tensor.
+        name: the tensor's name.
         dtype: a key of `DATA_TYPES`.
         shape: sizes of the axes.
         file: name of the file, in the folder that the runtime is given.
-        offset: of the first number, in bytes.
-        nbytes: of all numbers.
+        offset: where the first number starts, in bytes.
+        nbytes: the size of all numbers.
     """
     where = {"location": file, "offset": str(offset), "length": str(nbytes)}
     data = b"".join(_text(_EXTERNAL_DATA, _text(1, key) + _text(2, value)) for key, value in where.items())

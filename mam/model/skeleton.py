@@ -35,7 +35,7 @@ class Part:
 
     Attributes:
         checkpoint: name of the file, in the registry and in the cache.
-        shapes: of its tensors, by their names.
+        shapes: the shapes of its tensors, by name.
     """
 
     checkpoint: str
@@ -67,7 +67,7 @@ def complete(folder: Path, embedded_matte: Path) -> tuple[list[Path | GraphInMem
     """Complete the graphs of a skeleton with the checkpoints in the cache.
 
     Args:
-        folder: of the skeleton.
+        folder: where the skeleton is.
         embedded_matte: `matte.onnx` that does not see the embedding, used where the variant's own Mask-to-Matte is
             not in the cache, or it has none.
 

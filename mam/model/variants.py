@@ -81,12 +81,12 @@ class Variant:
     """The facts of one model.
 
     Attributes:
-        name: of the variant.
+        name: the variant's name.
         networks: their sizes.
         policy: how inference uses them.
         checkpoints: names in `mam.weights` of the files of SAM and of Mask-to-Matte.
         m2m_of: the variant that its Mask-to-Matte is taken from; empty if it has its own.
-        licence: of the weights.
+        licence: the weights' licence.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Choose the networks of a variant: the paper's, or those of `mam.nets.tiny` in their place."""
+"""Choose the networks of a variant: the paper's, or `mam.nets.tiny` in their place."""
 
 from __future__ import annotations
 

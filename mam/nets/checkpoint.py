@@ -40,7 +40,7 @@ def load(variant: Variant, *files: Path) -> MattingAnything:
         The network in eval mode.
 
     Raises:
-        WeightsError: a file is unreadable, or its tensors are not those of the variant.
+        WeightsError: a file is unreadable, or its tensors do not fit the variant.
     """
     sam, m2m = _read_parts(variant, files)
     with torch.device("meta"):  # allocates no memory: the files' tensors become the parameters

@@ -30,8 +30,8 @@ class SpectralNorm(nn.Module):
         cin: input channels.
         cout: output channels.
         kernel: side of the kernel.
-        stride: of the convolution.
-        padding: of the convolution.
+        stride: the convolution's stride.
+        padding: the convolution's padding.
         transposed: use a transposed convolution.
     """
 

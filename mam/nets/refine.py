@@ -100,7 +100,7 @@ def refine(mask: Tensor, os8: Tensor, os4: Tensor, os1: Tensor, mask_guidance: T
 
 
 def _uncertain_band(alpha: Tensor, size: int) -> Tensor:
-    """Return the pixels that are not foreground and lie within the dilation of those that are not background."""
+    """Return the pixels that are not foreground and lie within the dilation of all pixels that are not background."""
     return dilate(~(alpha < LOW), size) & ~(alpha > HIGH)
 
 

@@ -36,8 +36,8 @@ class FoundBoxes(Sequence[FoundBox]):
     """The boxes found for a text prompt, best first; false if there are none.
 
     Attributes:
-        boxes: those that passed the thresholds.
-        best_score: the highest score of all boxes, including those that did not pass.
+        boxes: the boxes that passed the thresholds.
+        best_score: the highest score of all boxes, also of boxes that did not pass.
         text: the prompt as the model reads it.
         readings: phrases that the model reads as something more general, with what it reads: "the red car" as "car".
     """

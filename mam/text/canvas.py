@@ -19,7 +19,7 @@ class Canvas:
     Attributes:
         side: limit for the longest side of a resized image in pixels.
         shortest: the shortest side of a resized image in pixels, unless the longest side would then exceed `side`.
-        smallest: of both sides of the input in pixels, a multiple of 32.
+        smallest: the least side of the input in pixels, a multiple of 32.
         mean: per channel, for values in [0, 1].
         std: per channel, for values in [0, 1].
     """

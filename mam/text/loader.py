@@ -22,7 +22,7 @@ class GroundingLoader:
     A pickle holds the attributes below, not the model.
 
     Attributes:
-        folder: of a `Grounding`; None for `$MAM_GROUNDING`, the default folder, or where that holds none, `Words`.
+        folder: where a `Grounding` is; None for `$MAM_GROUNDING` or the default folder, and `Words` without either.
         device: as for `mam.Matting.load`.
         threads: CPU threads; None lets onnxruntime choose.
     """

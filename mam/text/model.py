@@ -38,13 +38,13 @@ class Grounding:
     """A loaded grounding model.
 
     Attributes:
-        name: of the model, from the graph's metadata.
+        name: the model's name, from the graph's metadata.
         folder: that the model was loaded from.
         provider: the execution provider that runs the graph.
         note: one sentence for users that explains the choice of provider; empty if no explanation is needed.
         canvas: size and normalisation of the image input.
         session: the onnxruntime session of the graph.
-        tokenizer: of the text prompts.
+        tokenizer: splits text prompts into tokens.
     """
 
     name: str
@@ -108,7 +108,7 @@ class Grounding:
             box_threshold: boxes with a score up to this are dropped.
             text_threshold: boxes with a score up to this get no phrase. No box is dropped by it. (In the authors' code
                 it selects the tokens that make up the phrase of a box.)
-            nms: of two boxes of one phrase with a higher IoU than this, the one with the lower score is dropped.
+            nms: if two boxes of one phrase have a higher IoU, the one with the lower score is dropped.
 
         Returns:
             The boxes, best first; empty if no box passes.

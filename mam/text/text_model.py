@@ -15,7 +15,7 @@ class TextModel(Protocol):
     """`mam.Grounding`, which reads any English phrase, or `mam.text.Words`, which knows some names.
 
     Attributes:
-        name: of the model.
+        name: the model's name.
         folder: that it is loaded from.
         provider: the execution provider that runs it.
         note: one sentence for users that explains the choice of provider; empty if no explanation is needed.

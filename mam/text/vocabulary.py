@@ -33,7 +33,7 @@ class Vocabulary:
     """The names, and the nouns that stand for them.
 
     Attributes:
-        names: those that the model finds.
+        names: the names that the model finds.
         outputs: the number of each name among the outputs of the graph.
         nouns: English nouns in the singular, each with the name that it stands for, names included.
     """

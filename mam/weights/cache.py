@@ -40,7 +40,7 @@ def verified_path(name: str) -> Path:
     A passed check is recorded in `verification_record` of the file and not repeated until the file changes.
 
     Args:
-        name: of the file, as in the registry.
+        name: the file's name in the registry.
 
     Raises:
         WeightsError: the file is missing or damaged; the message explains how to get it.

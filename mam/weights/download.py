@@ -48,7 +48,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     processes need the same file, one downloads it and the others wait.
 
     Args:
-        name: of the file, as in the registry.
+        name: the file's name in the registry.
         progress: called after each block that has been received.
 
     Raises:
@@ -96,7 +96,7 @@ def log_progress(name: str, log: Callable[[str], None]) -> Progress:
     """Return a callback for `fetch` that logs a line for every 5% of a download.
 
     Args:
-        name: of the file.
+        name: the file's name.
         log: called with one line at a time.
     """
     last = -_STEP

@@ -49,7 +49,7 @@ def split_networks(state: Mapping[str, T]) -> tuple[dict[str, T], dict[str, T]]:
     """Separate SAM from Mask-to-Matte by the names of their tensors, and remove the authors' prefixes.
 
     Returns:
-        The tensors of SAM, and those of Mask-to-Matte.
+        SAM's tensors and Mask-to-Matte's.
     """
     sam: dict[str, T] = {}
     m2m: dict[str, T] = {}

@@ -12,9 +12,9 @@ class WeightFile:
     """One file of weights.
 
     Attributes:
-        name: of the file, in the registry and in the cache.
+        name: the file's name, in the registry and in the cache.
         description: what the file contains, for `mam weights list`.
-        licence: of the weights.
+        licence: the weights' licence.
         url: https://..., or hf://[spaces/]OWNER/REPO/PATH on the Hugging Face hub; empty if the file can only be
             downloaded in a browser.
         size: in bytes; 0 if unknown.

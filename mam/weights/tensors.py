@@ -35,7 +35,7 @@ class StoredTensor:
         dtype: a key of `ITEM_SIZES`.
         shape: sizes of the axes.
         strides: distance of neighbours along each axis, in numbers.
-        offset: of the first number, in bytes from the start of the file.
+        offset: where the first number starts, in bytes from the start of the file.
     """
 
     file: Path

@@ -44,7 +44,7 @@ class Visitor:
 
     Args:
         tab: a fresh tab.
-        address: of the page.
+        address: the page's address.
     """
 
     def __init__(self, tab: Page, address: str) -> None:

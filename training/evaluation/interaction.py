@@ -27,9 +27,9 @@ class User:
     Attributes:
         box: (x0, y0, x1, y1), or None.
         points: clicks, (x, y).
-        labels: of the clicks, 1 on the object and 0 on the background.
+        labels: (N,) 1 for clicks on the object, 0 for clicks on the background.
         scribbles: strokes, lists of (x, y).
-        scribble_labels: of the strokes, as `labels`.
+        scribble_labels: the same for the strokes.
     """
 
     box: tuple[float, float, float, float] | None = None
@@ -58,7 +58,7 @@ class User:
         """Mark the largest region where the prediction differs from the truth.
 
         Args:
-            kind: of the correction.
+            kind: the correction's kind.
             predicted: (H, W) bool mask.
             truth: (H, W) bool mask.
 

@@ -33,7 +33,7 @@ class Named:
         image: the image file.
         category: its name.
         truth: the label map.
-        labels: those of the objects.
+        labels: the objects' labels.
     """
 
     image: Path
@@ -119,7 +119,7 @@ def _find(model: TextModel, one: Named) -> FoundBoxes | None:
 
 
 def summary(answers: Sequence[Pointed]) -> str:
-    """Return the accuracy over all answers, that of persons, and that of a random point, as text."""
+    """Return the accuracy over all answers, over persons, and of a random point, as text."""
     lines = [f"pointing: {_share(answers)}; a random point: {np.mean([one.chance for one in answers]):.0%}"]
     people = [one for one in answers if one.category == "person"]
     return "; ".join([*lines, *([f"persons: {_share(people)}"] if people else [])])

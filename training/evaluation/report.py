@@ -35,7 +35,7 @@ def table(rows: Sequence[Row], by_source: bool) -> str:
     predicted and true IoU, "clicks" the share of clicks that mask 0 has on their right side.
 
     Args:
-        rows: of all cases.
+        rows: the results of all cases.
         by_source: give each source a line of its own; names of cases are then SOURCE/NAME.
     """
     header = ["IoU", "IoU α", "SAD", "MADe3", "MSEe3", "Grad", "Conn"]
@@ -84,11 +84,11 @@ def contact_sheet(rows: Sequence[Row], cases: Sequence[Case], out: Path, count: 
     """Draw the worst cases, by MAD or for binary truths by IoU, as image | truth | matte.
 
     Args:
-        rows: of one kind of prompt; of each case the last row counts.
-        cases: at least those of the rows.
+        rows: results for one kind of prompt; the last row of each case counts.
+        cases: at least the cases of the rows.
         out: the folder of the run.
         count: the largest number of cases to draw.
-        side: of each panel, in pixels.
+        side: each panel's side, in pixels.
 
     Returns:
         The path of the sheet, OUT/worst.png.

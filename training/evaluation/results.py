@@ -22,8 +22,8 @@ class Row:
         case: name of the `Case`.
         prompt: "box", "point", "text" or "none"; FIRST+THEN for simulated users.
         round: from 1.
-        iou: of SAM's mask.
-        iou_alpha: of the alpha above 0.5.
+        iou: the IoU of SAM's mask.
+        iou_alpha: the IoU of the alpha above 0.5.
         sad: as in `metrics.Errors`, over the whole image.
         mad: as in `metrics.Errors`.
         mse: as in `metrics.Errors`; NaN if the truth is a binary mask, as all metrics below but `seconds`.

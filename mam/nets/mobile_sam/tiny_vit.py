@@ -31,8 +31,8 @@ class ConvBN(nn.Sequential):
         cin: input channels.
         cout: output channels.
         kernel: side of the kernel; the padding keeps the size, before the stride.
-        stride: of the convolution.
-        groups: of the convolution.
+        stride: the convolution's stride.
+        groups: the convolution's groups.
     """
 
     def __init__(self, cin: int, cout: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
@@ -45,7 +45,7 @@ class PatchEmbed(nn.Module):
     """The stem, which quarters height and width.
 
     Args:
-        channels: of the output.
+        channels: the number of output channels.
     """
 
     def __init__(self, channels: int) -> None:
@@ -63,7 +63,7 @@ class MBConv(nn.Module):
     """An inverted residual block.
 
     Args:
-        channels: of input and output.
+        channels: the number of input and output channels.
     """
 
     def __init__(self, channels: int) -> None:
@@ -103,8 +103,8 @@ class WindowAttention(nn.Module):
     """Attention among the tokens of a window, with a learnt bias for each distance between them.
 
     Args:
-        channels: of input and output.
-        heads: of the attention.
+        channels: the number of input and output channels.
+        heads: the number of attention heads.
         window: tokens along a side of the window.
     """
 
@@ -137,7 +137,7 @@ class MLP(nn.Module):
     """A normalised two-layer MLP.
 
     Args:
-        channels: of input and output.
+        channels: the number of input and output channels.
     """
 
     def __init__(self, channels: int) -> None:
@@ -155,8 +155,8 @@ class Block(nn.Module):
     """Attention inside windows, a depthwise convolution across them, an MLP.
 
     Args:
-        channels: of input and output.
-        heads: of the attention.
+        channels: the number of input and output channels.
+        heads: the number of attention heads.
         window: tokens along a side of a window.
     """
 
@@ -187,7 +187,7 @@ class Stage(nn.Module):
     """Blocks of one resolution, and the passage to the next stage.
 
     Args:
-        blocks: of this stage.
+        blocks: this stage's blocks.
         downsample: to the next stage; None after the last.
     """
 

@@ -1,4 +1,4 @@
-"""The building blocks of `tiny`'s networks. Attribute names are those of the weights, so they must not change."""
+"""The building blocks of `tiny`'s networks. Attribute names are part of the weights, so they must not change."""
 
 from __future__ import annotations
 

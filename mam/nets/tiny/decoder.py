@@ -139,7 +139,7 @@ def prompt_maps(coords: Tensor, labels: Tensor, side: int) -> Tensor:
     Args:
         coords: (B, N, 2) in the input frame.
         labels: (B, N), as for `PromptDecoder.forward`.
-        side: of the maps.
+        side: the maps' side.
 
     Returns:
         (B, 6, side, side): for a small and a large reach, clicks on the object and clicks off it, all 0 to 1; the

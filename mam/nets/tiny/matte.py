@@ -1,7 +1,7 @@
 """The Mask-to-Matte network of `tiny`: a U-Net on a pretrained backbone and the mask, with the authors' three outputs.
 
 It does not see SAM's embedding, so it fits any SAM. Unlike the authors' network it reads the image at full resolution:
-alpha follows colours along a line between those of foreground and background, and the network predicts these lines.
+alpha follows colours along a line between foreground and background colours, and the network predicts these lines.
 
 Source of the lines: the matting equation I = alpha F + (1 - alpha) B solved for alpha, as in Levin, Lischinski and
 Weiss 2008, with learnt coefficients, as in Wu et al. 2018, "Fast End-to-End Trainable Guided Filter".

@@ -187,7 +187,7 @@ def test_an_image_without_its_prompt_is_not_guessed(tmp_path, capsys) -> None:
     assert main(command) == 1
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a_matte.png"]
     printed = capsys.readouterr().err
-    assert "has no prompt for" in printed and "1 prompt belongs to no image, such as that of c.jpg." in printed
+    assert "has no prompt for" in printed and "1 prompt belongs to no image, such as the one for c.jpg." in printed
 
 
 def test_a_result_is_written_through_a_link(tmp_path) -> None:
