@@ -3,7 +3,9 @@
 Gradio reads the functions' annotations as they stand, so this file must not postpone their evaluation.
 """
 
+import inspect
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,12 +30,12 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
     @show_errors
     def matte(
         image: gr.FileData,
-        box: list[float] | None = None,
-        points: list[list[float]] | None = None,
-        labels: list[int] | None = None,
-        scribbles: list[list[list[float]]] | None = None,
-        scribble_labels: list[int] | None = None,
-        guidance: Literal["alpha", "mask"] = "alpha",
+        box: list[float] | str | None = None,
+        points: list[list[float]] | str | None = None,
+        labels: list[int] | str | None = None,
+        scribbles: list[list[list[float]]] | str | None = None,
+        scribble_labels: list[int] | str | None = None,
+        guidance: Literal["alpha", "mask", ""] | None = "alpha",
         text: str | None = None,
     ) -> tuple[gr.FileData, gr.FileData, float]:
         """Cut one object out of an image, with soft edges.
@@ -60,14 +62,14 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
     @show_errors
     def replace_background(
         image: gr.FileData,
-        background: str = "white",
+        background: str | None = "white",
         background_image: gr.FileData | None = None,
-        box: list[float] | None = None,
-        points: list[list[float]] | None = None,
-        labels: list[int] | None = None,
-        scribbles: list[list[list[float]]] | None = None,
-        scribble_labels: list[int] | None = None,
-        guidance: Literal["alpha", "mask"] = "alpha",
+        box: list[float] | str | None = None,
+        points: list[list[float]] | str | None = None,
+        labels: list[int] | str | None = None,
+        scribbles: list[list[list[float]]] | str | None = None,
+        scribble_labels: list[int] | str | None = None,
+        guidance: Literal["alpha", "mask", ""] | None = "alpha",
         text: str | None = None,
     ) -> gr.FileData:
         """Cut one object out of an image and put it on another background.
@@ -89,7 +91,8 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
             The image with its new background (PNG), of the same size.
         """
         found = cut_out(image, box, points, labels, scribbles, scribble_labels, guidance, text)
-        if background_image is not None:
+        background = _given("background", background) or "white"
+        if _names_file(background_image):
             pixels = found.over(open_photo(_image_source(background_image), engine.matting.max_pixels))
         else:
             pixels = found.over_blur() if background == "blur" else found.over(background)
@@ -98,9 +101,9 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
     @show_errors
     def segment(
         image: gr.FileData,
-        box: list[float] | None = None,
-        points: list[list[float]] | None = None,
-        labels: list[int] | None = None,
+        box: list[float] | str | None = None,
+        points: list[list[float]] | str | None = None,
+        labels: list[int] | str | None = None,
     ) -> tuple[list[gr.FileData], list[float]]:
         """Find an object in an image as masks with hard edges: SAM's four candidates.
 
@@ -115,6 +118,7 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
             and the IoU predicted for each.
         """
         scene = engine.matting.open(_image_source(image))
+        box, points, labels = _given("box", box), _given("points", points), _given("labels", labels)
         (found,) = scene.segment([Prompt(box, points or (), labels)])
         masks = [other.mask.astype("uint8") * 255 for other in scene.alternatives(found)]
         files = [_file_data(downloads.png(mask, scene.photo.name, f"mask{k}")) for k, mask in enumerate(masks)]
@@ -122,7 +126,8 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
 
     def cut_out(image: gr.FileData, *prompt: Any) -> Matte:
         names = ("box", "points", "labels", "scribbles", "scribble_labels", "guidance", "text")
-        given = {name: value for name, value in zip(names, prompt, strict=True) if value is not None}
+        values = {name: _given(name, value) for name, value in zip(names, prompt, strict=True)}
+        given = {name: value for name, value in values.items() if value is not None}
         try:
             found = engine.matting.open(_image_source(image)).matte(**given)
         except UnknownWord as error:
@@ -133,7 +138,35 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         return found
 
     for function in (matte, replace_background, segment):
+        function.__doc__ = _join_lines(function.__doc__ or "")
         gr.api(function, api_name=function.__name__, **_MODEL)
+
+
+def _given(name: str, value: Any) -> Any:
+    """Return an optional value of a client, as the library takes it: lists may come as text, and "" or [] for nothing.
+
+    Raises:
+        gr.Error: It is a text that holds no list.
+    """
+    if isinstance(value, str):
+        value = value.strip()
+        if value.lower() in ("", "null", "none", "undefined"):
+            return None
+        if name not in ("text", "guidance", "background"):
+            try:
+                value = json.loads(value if value.startswith("[") else f"[{value}]")
+            except ValueError:
+                raise visitor_error(f"{name} is {value[:80]!r}; expected a list of numbers, such as [1, 2].") from None
+    return None if value in ([], {}) else value
+
+
+def _names_file(file: object) -> bool:
+    return bool((file.get("path") or file.get("url")) if isinstance(file, dict) else file)
+
+
+def _join_lines(docstring: str) -> str:
+    """Put the description of each parameter into one line, as Gradio takes no more."""
+    return re.sub(r"\n {8,}", " ", inspect.cleandoc(docstring))
 
 
 def _image_source(file: object) -> Path | bytes:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # A Space installs requirements.txt only, so the page finds `mam` and `demo` beside itself.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import gradio as gr
+from demo.proxies import bypass_proxies, exclude_own_address
+
+with bypass_proxies():  # it opens a client when it is imported
+    import gradio as gr
 from gradio.components import Component
 
 from demo import zero_gpu
@@ -35,6 +39,9 @@ from mam.model.folders import BUNDLE, find_model, is_ready
 from mam.model.providers import PROVIDERS
 from mam.model.variants import VARIANTS
 from mam.text import GroundingLoader
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 TITLE = "Matting Anything"
 AUTO = "auto"
@@ -82,7 +89,7 @@ _ACCESSIBILITY = """() => {
 
 
 def build_demo(matting: Matting, first_use: FirstUse | None = None, text_model: str = "none") -> gr.Blocks:
-    """Return the page around a loaded model; launch it, or mount it anywhere.
+    """Return the page around a loaded model; launch it with `LAUNCH`, or see `mount`.
 
     Args:
         matting: The model that answers the prompts.
@@ -121,6 +128,33 @@ def build_demo(matting: Matting, first_use: FirstUse | None = None, text_model: 
     return demo
 
 
+def mount(
+    app: FastAPI, matting: Matting, path: str, first_use: FirstUse | None = None, text_model: str = "none"
+) -> FastAPI:
+    """Add the page to an application of FastAPI, with its style, texts and limits.
+
+    Args:
+        app: The application.
+        matting: As for `build_demo`.
+        path: Where the page is, such as "/tool".
+        first_use: As for `build_demo`.
+        text_model: As for `build_demo`.
+
+    Returns:
+        The application.
+
+    Raises:
+        ValueError: The path does not begin with a slash, or is the application's root.
+    """
+    if not path.startswith("/") or not path.strip("/"):
+        raise ValueError(f"path is {path!r}; expected one such as '/tool'.")
+    exclude_own_address(None)
+    demo = build_demo(matting, first_use, text_model)
+    options = {name: value for name, value in LAUNCH.items() if name != "state_session_capacity"}
+    demo.state_session_capacity = LAUNCH["state_session_capacity"]
+    return gr.mount_gradio_app(app, demo, path.rstrip("/"), show_error=False, **options)
+
+
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line; each option's default may also come from the environment, MAM_HOST and so on."""
     parser = argparse.ArgumentParser(
@@ -129,25 +163,39 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
 
     def add_option(name: str, default: object = None, **settings: Any) -> None:
-        value = os.environ.get("MAM_" + name.upper().replace("-", "_")) or default
-        parser.add_argument(f"--{name}", default=value, **settings)
+        variable = "MAM_" + name.upper().replace("-", "_")
+        given = os.environ.get(variable, "").strip()
+        if name == "port" and re.match(r"(tcp|udp|sctp)://", given):
+            print(f"demo: {variable}={given} is Kubernetes' address of a service; it is ignored.", file=sys.stderr)
+            given = ""
+        option = parser.add_argument(f"--{name}", default=default, **settings)
+        if given:  # argparse names the option in errors about defaults, and does not check choices
+            try:
+                option.default = option.type(given) if callable(option.type) else given
+            except (argparse.ArgumentTypeError, ValueError) as error:
+                parser.error(f"{variable}={given}: {error}")
+            if option.choices is not None and given not in option.choices:
+                parser.error(f"{variable}={given}: expected one of {', '.join(option.choices)}")
 
     def add_switch(name: str, help_text: str) -> None:
-        on = os.environ.get("MAM_" + name.upper(), "").lower() in ("1", "true", "yes")
-        parser.add_argument(f"--{name}", action="store_true", default=on, help=help_text)
+        given = os.environ.get(f"MAM_{name.upper()}", "").strip().lower()
+        if given not in ("", "1", "true", "yes", "on", "0", "false", "no", "off"):
+            parser.error(f"MAM_{name.upper()}={given}: expected 1 or 0")
+        is_on = given in ("1", "true", "yes", "on")
+        parser.add_argument(f"--{name}", action="store_true", default=is_on, help=help_text)
 
     add_option("host", help="0.0.0.0 to be reached from other machines; default: this machine only")
-    add_option("port", type=int, help="default: the first free one from 7860")
+    add_option("port", type=_parse_port, help="default: the first free one from 7860")
     add_option(
         "variant",
         AUTO,
         choices=[AUTO, *VARIANTS],
         help=f"all but tiny are downloaded on first use; {AUTO}: tiny at once, {BETTER} when it is downloaded",
     )
-    add_option("graphs", type=Path, help="a folder of exported graphs; default: the embedded model")
+    add_option("graphs", type=_parse_folder, help="a folder of exported graphs; default: the embedded model")
     add_option(
         "grounding",
-        type=Path,
+        type=_parse_folder,
         help="the folder of a text model for any phrase; default: where `mam weights get grounding-dino-tiny` puts it, "
         "or the embedded one, which knows some words",
     )
@@ -160,17 +208,32 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add_option("device", "auto", type=parse_device, help=f"auto, {', '.join(PROVIDERS)}, or cuda:1 for the second GPU")
     add_option("threads", type=parse_positive, help="CPU threads per graph; default: all, within a container's quota")
-    add_option("root-path", help="the path under which a proxy serves the page, such as /matting")
+    add_option(
+        "root-path", type=_parse_root_path, help="the path under which a proxy serves the page, such as /matting"
+    )
     add_option("max-pixels", 24_000_000, type=parse_positive, help="larger photos are made smaller; refused by the API")
     add_switch("share", "a public address through Gradio's servers")
     add_switch("mcp", "offer the API to language models too, through the Model Context Protocol")
-    arguments = parser.parse_args(argv)
-    # argparse does not check defaults
-    if arguments.text_model not in TEXT_MODEL:
-        parser.error(f"MAM_TEXT_MODEL={arguments.text_model} is not a choice: {', '.join(TEXT_MODEL)}")
-    if arguments.variant not in (AUTO, *VARIANTS):
-        parser.error(f"MAM_VARIANT={arguments.variant} is not a choice")
-    return arguments
+    return parser.parse_args(argv)
+
+
+def _parse_port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; expected a number from 1 to 65535")
+    return int(text)
+
+
+def _parse_folder(text: str) -> Path:
+    folder = Path(text).expanduser()
+    if not folder.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
+    return folder
+
+
+def _parse_root_path(text: str) -> str:
+    if not text.startswith(("/", "http://", "https://")):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a path from the root; expected one such as /matting")
+    return text
 
 
 def load(arguments: argparse.Namespace) -> tuple[Matting, FirstUse | None]:
@@ -231,14 +294,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _own_upload_folder():
             page = build_demo(matting, first_use, "none" if arguments.grounding else arguments.text_model)
-            page.launch(
-                server_name=arguments.host,
-                server_port=arguments.port,
-                share=arguments.share,
-                mcp_server=arguments.mcp,
-                root_path=arguments.root_path,
-                **LAUNCH,
-            )
+            exclude_own_address(arguments.host)
+            # Gradio's own servers, which a public address needs, may be behind a proxy.
+            with contextlib.nullcontext() if arguments.share else bypass_proxies():
+                page.launch(
+                    server_name=arguments.host,
+                    server_port=arguments.port,
+                    share=arguments.share,
+                    mcp_server=arguments.mcp,
+                    root_path=arguments.root_path,
+                    prevent_thread_lock=True,
+                    **LAUNCH,
+                )
+            page.block_thread()
     except OSError as error:
         if arguments.port is None or "empty port" not in str(error):
             raise

@@ -104,6 +104,32 @@ def test_no_file_outside_is_served(page) -> None:
         assert httpx.get(f"{page}gradio_api/file={path}").status_code in (403, 404)
 
 
+NOTHING = {"points": [], "labels": "", "scribbles": "[]", "scribble_labels": None, "guidance": "", "text": ""}
+
+
+@pytest.mark.parametrize("box", [BOX, json.dumps(BOX), "178, 82, 450, 360"])
+def test_lists_may_be_text_and_empty_values_are_left_out(page, client, flower, box) -> None:
+    alpha, *_ = client.predict(handle_file(str(FLOWER)), box=box, **NOTHING, api_name="/matte")
+    assert np.array_equal(np.asarray(Image.open(alpha)), flower.matte(box=BOX).alpha_uint8())
+
+
+def test_empty_values_of_the_other_functions(page, client) -> None:
+    with open(FLOWER, "rb") as file:
+        path = httpx.post(f"{page}gradio_api/upload", files={"files": file}).json()[0]
+    image = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    for nothing in (None, "", {}, {"path": ""}):
+        call = {"image": image, "background": "", "background_image": nothing, "box": BOX}
+        event = httpx.post(f"{page}gradio_api/call/v2/replace_background", json=call).json()["event_id"]
+        answer = httpx.get(f"{page}gradio_api/call/replace_background/{event}", timeout=60).text
+        assert "event: complete" in answer, (nothing, answer)
+    masks, _ = client.predict(handle_file(str(FLOWER)), "", "[[310, 215]]", "[1]", api_name="/segment")
+    assert len(masks) == 4
+    with pytest.raises(AppError, match="box is 'left'; expected a list of numbers"):
+        client.predict(handle_file(str(FLOWER)), "left", api_name="/matte")
+    with pytest.raises(AppError, match=r"excludes something|names? what to cut out"):
+        client.predict(handle_file(str(FLOWER)), text="everything except the dog", api_name="/matte")
+
+
 def test_only_the_public_functions_are_offered(client) -> None:
     described = client.view_api(print_info=False, return_format="dict")["named_endpoints"]
     assert set(described) == {"/matte", "/replace_background", "/segment"}
@@ -125,13 +151,18 @@ def test_a_language_model_can_do_the_same(page, flower) -> None:
             good = await session.call_tool("matte", {"image": image, "box": BOX}, progress_callback=ignore)
             plain = await session.call_tool("matte", {"image": image, "box": BOX})
             bad = await session.call_tool("matte", {"image": image, "box": [9, 9, 1, 1]})
-            return tools, good, plain, bad
+            empty = await session.call_tool("matte", {"image": image, "box": json.dumps(BOX), **NOTHING})
+            values = {"image": image, "background": "", "background_image": "", "box": BOX, "text": ""}
+            behind = await session.call_tool("replace_background", values)
+            return tools, good, plain, bad, empty, behind
 
     with ThreadPoolExecutor() as threads:  # the browser tests have a running loop in this one
-        tools, good, plain, bad = threads.submit(asyncio.run, talk()).result()
+        tools, good, plain, bad, empty, behind = threads.submit(asyncio.run, talk()).result()
     assert set(tools) == {"matte", "replace_background", "segment"}
     assert "Cut one object out" in tools["matte"].description
     assert "pixels" in json.dumps(tools["matte"].inputSchema["properties"]["box"])
+    assert tools["matte"].inputSchema["properties"]["text"]["description"].endswith("has a text model for phrases.")
+    assert not empty.isError and not behind.isError, (empty, behind)
     alpha = next(part for part in good.content if part.type == "image")
     found = np.asarray(Image.open(io.BytesIO(base64.b64decode(alpha.data))))
     assert not good.isError and np.array_equal(found, flower.matte(box=BOX).alpha_uint8())

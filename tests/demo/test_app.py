@@ -3,9 +3,11 @@
 import socket
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from demo import app
-from mam import GraphError
+from mam import GraphError, Matting
 
 
 def test_options_come_from_the_environment_too(monkeypatch) -> None:
@@ -23,12 +25,39 @@ def test_options_come_from_the_environment_too(monkeypatch) -> None:
     assert app.parse(["--port", "7000"]).port == 7000
 
 
-@pytest.mark.parametrize("name, value", [("PORT", "many"), ("DEVICE", "abacus"), ("VARIANT", "huge")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("PORT", value) for value in ("many", "0", "70000", "-1", "78.5")],
+        *[("DEVICE", "abacus"), ("VARIANT", "huge"), ("TEXT_MODEL", "all"), ("THREADS", "0"), ("MAX_PIXELS", "24M")],
+        *[("SHARE", "maybe"), ("MCP", "2"), ("GRAPHS", "nowhere"), ("GROUNDING", "nowhere"), ("ROOT_PATH", "matting")],
+    ],
+)
 def test_a_wrong_environment_is_refused(monkeypatch, capsys, name, value) -> None:
     monkeypatch.setenv(f"MAM_{name}", value)
     with pytest.raises(SystemExit):
         app.parse([])
-    assert value in capsys.readouterr().err
+    assert f"error: MAM_{name}={value}: " in capsys.readouterr().err
+
+
+def test_the_port_of_a_service_of_kubernetes_is_ignored(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("MAM_PORT", "tcp://10.96.0.12:7860")
+    monkeypatch.setenv("MAM_SHARE", "off")
+    assert app.parse([]).port is None and not app.parse([]).share
+    assert "MAM_PORT=tcp://10.96.0.12:7860 is Kubernetes' address of a service" in capsys.readouterr().err
+
+
+def test_a_mounted_page_has_its_style_its_texts_and_its_limits(graphs_folder) -> None:
+    outer = FastAPI()
+    with pytest.raises(ValueError, match="expected one such as '/tool'"):
+        app.mount(outer, Matting.load(graphs_folder, device="cpu"), "tool")
+    with TestClient(app.mount(outer, Matting.load(graphs_folder, device="cpu"), "/tool/")) as client:
+        page = client.get("/tool/")
+        assert page.status_code == 200 and "text/html" in page.headers["content-type"]
+        config = client.get("/tool/config").json()
+        assert app.LAUNCH["css"] in config["css"] and config["max_file_size"] == 100 * 1024**2
+        assert config["i18n_translations"]["de"]["tab_batch"]
+        assert client.get("/").status_code == 404
 
 
 def test_missing_models_are_downloaded_or_refused(graphs_folder, tmp_path, monkeypatch) -> None:

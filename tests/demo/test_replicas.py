@@ -1,13 +1,7 @@
 """Two replicas of the page behind a real nginx with the configuration of docs/deploy: every visitor stays on one."""
 
-import os
-import shutil
-import subprocess
-import time
-import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +9,11 @@ import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
 
-from tests.conftest import EXAMPLES, FLOWER_BOX, ROOT
+from tests.conftest import EXAMPLES, FLOWER_BOX
 from tests.demo.conftest import free_port, serve
+from tests.demo.test_deployment import NGINX, run_nginx
 from tests.demo.visitor import Visitor, is_on
 
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(NGINX is None, reason="no nginx on this machine: apt-get install nginx"),
@@ -43,40 +37,9 @@ def replicas(python) -> Iterator[list[int]]:
 @pytest.fixture(scope="module")
 def proxy(replicas, tmp_path_factory) -> Iterator[tuple[str, Path]]:
     """Address of nginx in front of them, and its log: cookie and replica of each request."""
-    folder, port = tmp_path_factory.mktemp("nginx"), free_port()
-    config = (ROOT / "docs" / "deploy" / "nginx.conf").read_text()
-    changes = {
-        "/tmp/": f"{folder}/",
-        "listen 8080": f"listen 127.0.0.1:{port}",
-        "page1:7860": f"127.0.0.1:{replicas[0]}",
-        "page2:7860": f"127.0.0.1:{replicas[1]}",
-        "access_log off": f"log_format t '$cookie_mam_replica $upstream_addr'; access_log {folder}/log t",
-    }
-    for old, new in changes.items():
-        assert old in config
-        config = config.replace(old, new)
-    (folder / "nginx.conf").write_text(config)
-    directives = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")  # else it could not write to the folder
-    command = [NGINX, "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", directives]
-    with running(command, f"http://127.0.0.1:{port}/config"):
-        yield f"http://127.0.0.1:{port}/", folder / "log"
-
-
-@contextmanager
-def running(command: list[str], address: str) -> Iterator[None]:
-    server = subprocess.Popen(command)
-    try:
-        for _ in range(100):
-            try:
-                urllib.request.urlopen(address, timeout=5)
-                break
-            except OSError:
-                assert server.poll() is None, "nginx did not start"
-                time.sleep(0.1)
-        yield
-    finally:
-        server.terminate()
-        server.wait(20)
+    folder = tmp_path_factory.mktemp("nginx")
+    with run_nginx(folder, replicas) as address:
+        yield address, folder / "log"
 
 
 def replicas_by_cookie(log: Path) -> dict[str, set[str]]:
