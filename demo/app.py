@@ -27,12 +27,13 @@ from demo.api import add_api
 from demo.canvas.protocol import LIMITS
 from demo.downloads import Downloads
 from demo.engine import Engine
+from demo.events import PRIVATE
 from demo.first_use import BETTER, FirstUse, add_first_use, may_use
 from demo.tabs.batch import add_batch_tab
 from demo.tabs.cut_out import add_cut_out_tab
 from demo.tabs.style import backgrounds_css
 from demo.text_model import TextModelDownload
-from demo.texts import ENGLISH, Texts, i18n, label
+from demo.texts import ENGLISH, Texts, i18n, label, tables_as_json
 from mam import GraphError, MamError, Matting
 from mam.cli.values import parse_device, parse_positive
 from mam.model.folders import BUNDLE, find_model, is_ready
@@ -73,19 +74,7 @@ LAUNCH: dict[str, Any] = {
     "footer_links": ["api"],
     "state_session_capacity": 100,
 }
-# Gradio gives each radio button a group of its own, so that arrow keys would not move between them, announces no
-# changes of Markdown, and has no list of suggestions for a field.
-_ACCESSIBILITY = """() => {
-  const group = () => document.querySelectorAll('fieldset').forEach((set, i) =>
-    set.querySelectorAll('input[type=radio]').forEach((radio) => { radio.name = 'group' + i; }));
-  const announce = () => document.querySelectorAll('#problem, #batch_report').forEach((line) =>
-    line.setAttribute('role', 'status'));
-  const suggest = () => document.querySelectorAll('#text input, #batch_text input').forEach((input) =>
-    input.setAttribute('list', 'known_words'));
-  const improve = () => { group(); announce(); suggest(); };
-  new MutationObserver(improve).observe(document.body, { childList: true, subtree: true });
-  improve();
-}"""
+_SCRIPT = (Path(__file__).parent / "page.js").read_text("utf-8")
 
 
 def build_demo(matting: Matting, first_use: FirstUse | None = None, text_model: str = "none") -> gr.Blocks:
@@ -119,7 +108,8 @@ def build_demo(matting: Matting, first_use: FirstUse | None = None, text_model: 
             return {**result.controls.choices(texts), **batch.choices(texts)}
 
         translated = [*result.controls.choices(ENGLISH), *batch.choices(ENGLISH)]
-        demo.load(translate, None, translated, js=_ACCESSIBILITY, api_visibility="private", show_progress="hidden")
+        demo.load(None, js=_SCRIPT.replace("TEXTS", tables_as_json("cutout", "alpha")), api_visibility="private")
+        demo.load(translate, None, translated, **PRIVATE)
 
         def forget(request: gr.Request) -> None:
             engine.forget(request.session_hash)

@@ -84,7 +84,7 @@ def has_foreground(ops: Sequence[Op]) -> bool:
 
 
 class Visitors:
-    """Which photo each visitor has open, and which of the results that are being made for them is the newest.
+    """Which photo each visitor has open, and which of the answers and results that are being made is the newest.
 
     The rules that this serves are in `demo.canvas.protocol`.
     """
@@ -92,7 +92,7 @@ class Visitors:
     def __init__(self) -> None:
         self._tokens: dict[str, str] = {}
         self._opened: dict[str, str] = {}
-        self._results: dict[str, int] = {}
+        self._begun: dict[str, dict[str, int]] = {}
 
     def token(self, visitor: str) -> str | None:
         """Return the token of the photo that a visitor opened last or is opening; None if there is none."""
@@ -113,13 +113,14 @@ class Visitors:
         else:
             del self._tokens[visitor]
 
-    def begin_result(self, visitor: str) -> Callable[[], bool]:
-        """Count a new result for a visitor; returns a function that checks whether it is still the newest."""
-        number = self._results[visitor] = self._results.get(visitor, 0) + 1
-        return lambda: self._results.get(visitor) == number
+    def begin(self, kind: Literal["answer", "result"], visitor: str) -> Callable[[], bool]:
+        """Count a new answer or result for a visitor; returns a function that checks whether it is still the newest."""
+        counts = self._begun.setdefault(visitor, {})
+        number = counts[kind] = counts.get(kind, 0) + 1
+        return lambda: counts.get(kind) == number and self._begun.get(visitor) is counts
 
     def remove(self, visitor: str) -> None:
         """Forget a visitor who left."""
         self._tokens.pop(visitor, None)
         self._opened.pop(visitor, None)
-        self._results.pop(visitor, None)
+        self._begun.pop(visitor, None)

@@ -106,8 +106,8 @@ def add_text_model(page: gr.Blocks, text_model: TextModelDownload, description: 
     if not text_model.offered:
         page.load(show_field, None, description, **_QUIET)
         return
-    get = gr.Button(label("get_text_model"), elem_id="get_text_model", elem_classes="with-photo", size="sm")
-    line = gr.Markdown("", elem_id="text_model", elem_classes="with-photo")
+    get = gr.Button(label("get_text_model"), elem_id="get_text_model", size="sm")
+    line = gr.Markdown("", elem_id="text_model")
     timer = gr.Timer(2, active=False)
 
     def refresh(request: gr.Request) -> tuple[Any, ...]:

@@ -19,15 +19,26 @@ from mam.model.contract import MASK_SIDE
 from mam.model.frames import SIDE, Frame
 
 _LONGEST = 2048  # pixels of the photo on the canvas, enough to zoom in on hair
+_MASK_LONGEST = 1024  # of a mask that a matte replaces soon
 _PREVIEW = 512
 _THUMBNAIL = 112
 _SAME = 0.9  # IoU from which two answers look the same
 _THUMBNAIL_MARGIN = 8  # pixels of the low-resolution masks
 
 
-def photo_message(photo: Photo) -> PhotoMessage:
-    """Return the photo for the canvas to keep."""
+def photo_message(photo: Photo, shown: object = None) -> PhotoMessage:
+    """Return the photo for the canvas to keep.
+
+    Args:
+        photo: The photo.
+        shown: The size (width, height) of the browser's own image of the file, which is as good if the shape is the
+            same and nothing is transparent: the browser applies EXIF and profiles as `open_photo` does. None without.
+    """
     h, w = photo.size
+    if photo.alpha is None and isinstance(shown, list) and len(shown) == 2 and all(type(v) is int for v in shown):
+        width, height = shown
+        if abs(width * h - height * w) <= max(width, height, w, h):
+            return {"width": w, "height": h}
     image = Image.fromarray(downsample(photo.pixels, _LONGEST))
     source = _data_url(image, "JPEG", quality=92, subsampling=0, icc_profile=photo.icc_profile)
     return {"width": w, "height": h, "source": source}
@@ -39,20 +50,26 @@ def thumbnail_url(path: Path, side: int) -> str:
     return _data_url(square, "JPEG", quality=85)
 
 
-def matte_message(matte: Matte, key: str, *, with_pixels: bool, with_candidates: bool) -> MatteMessage:
-    """Return one object's matte.
+def matte_message(
+    matte: Matte | Segment, photo: Photo, key: str, *, with_pixels: bool, with_candidates: bool
+) -> MatteMessage:
+    """Return one object's matte, or its mask in place of it.
 
     Args:
-        matte: The matte.
+        matte: The matte, or the segment.
+        photo: It belongs to this photo.
         key: The browser keeps its pixels under this name.
         with_pixels: Send them; the browser does not have them yet.
         with_candidates: Send SAM's other answers too.
     """
-    message: MatteMessage = {"key": key, "chosen": matte.segment.chosen}
-    if with_pixels:
+    segment = matte.segment if isinstance(matte, Matte) else matte
+    message: MatteMessage = {"key": key, "chosen": segment.chosen}
+    if with_pixels and isinstance(matte, Matte):
         message["overlay"] = _alpha_url(matte.alpha_uint8(), _LONGEST)
+    elif with_pixels:
+        message["overlay"] = _alpha_url(segment.mask.astype(np.uint8) * 255, _MASK_LONGEST)
     if with_candidates:
-        message["candidates"] = _candidates(matte)
+        message["candidates"] = _candidates(segment, photo)
     return message
 
 
@@ -61,19 +78,19 @@ def preview_url(segment: Segment) -> str:
     return _alpha_url(segment.mask.astype(np.uint8) * 255, _PREVIEW)
 
 
-def _candidates(matte: Matte) -> list[CandidateMessage]:
+def _candidates(segment: Segment, photo: Photo) -> list[CandidateMessage]:
     """Those of SAM's answers 1 to 3 that differ from the chosen one and from each other.
 
     Each is a thumbnail of the part of the photo where any answer is. The chosen one is among them if it is one of 1 to
     3, so that it can be chosen again.
     """
-    segment, (x0, y0, x1, y1) = matte.segment, matte.segment.crop
+    x0, y0, x1, y1 = segment.crop
     h, w = (-(-v * MASK_SIDE // SIDE) for v in Frame.of((y1 - y0, x1 - x0)).input_size)
     masks = segment.low_res_masks[:, :h, :w] > 0
     union = masks.any(0)
     left, top, right, bottom = pad_box(mask_bounds(union) or full_box(union.shape), _THUMBNAIL_MARGIN, union.shape)
     y_scale, x_scale = (y1 - y0) / h, (x1 - x0) / w
-    part = matte.photo.pixels[
+    part = photo.pixels[
         y0 + int(top * y_scale) : y0 + round(bottom * y_scale), x0 + int(left * x_scale) : x0 + round(right * x_scale)
     ]
     shown = [segment.chosen]

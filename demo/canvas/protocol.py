@@ -14,19 +14,23 @@ one of the types in `Reply`, distinguished by `kind`. Previews under the pointer
 outside this order. Coordinates are pixels of the original photo. This file exceeds 300 lines because it defines all
 messages in both directions.
 
+A photo takes one request: the browser shows its own file where it can decode it, and sends it; the server replies
+with `PhotoOpened`, then with `Mattes` for the document in it. Every answer comes twice: made of masks, which take a
+fraction of the time, with `refining` set, then of mattes. Only the second is saved.
+
 Four rules keep a slow reply from replacing a newer one:
 
 - Token. Every opened photo has a new token, in all messages about it. The server skips messages about a photo that its
   visitor no longer has open (`Engine.is_open`), even if that changed during the computation; the browser skips such
   replies.
-- Turn. Every change of the document has a number, repeated in its `Mattes`. The browser keeps the pixels of any reply,
-  but shows and announces only mattes of the newest turn.
-- One request at a time. While one is on its way (`request` in transport.js), a change only marks the document as
-  `outdated`; it is sent when the reply or a failure arrives, or with the next change after 30 seconds. So this event
-  can have the trigger mode "multiple". Gradio's own "always_last" would repeat an event without its data.
-- Newest photo and result. `Visitors.begin_opening` decides which of several photos stays open. Text and results have
-  the mode "always_last"; a result may overtake another on the server, so each begins by `Visitors.begin_result` and is
-  skipped unless it is still the newest when it is ready.
+- Turn. Every change of the document has a number, repeated in its `Mattes`; a photo opens with turn 0. The browser
+  keeps the pixels of any reply, but shows and announces only mattes of the newest turn.
+- One request at a time. Until the first `Mattes` of a request arrive (`request` in transport.js), a change only marks
+  the document as `outdated`; it is sent when they or a failure arrive, or with the next change after 30 seconds. So
+  this event can have the trigger mode "multiple". Gradio's own "always_last" would repeat an event without its data.
+- Newest photo, answer and result. `Visitors.begin_opening` decides which of several photos stays open. Text and results
+  have the mode "always_last"; answers and results may overtake others on the server, so each begins by `Visitors.begin`
+  and is skipped unless it is still the newest when it is ready.
 """
 
 from __future__ import annotations
@@ -105,15 +109,24 @@ class PromptMessage(Document):
 
 
 class UploadMessage(TypedDict):
-    """The data of the event `uploaded`: the path of a photo that the browser has sent to Gradio's upload route."""
+    """The data of the event `uploaded`: the path of a photo that the browser has sent to Gradio's upload route.
+
+    `opening` counts the photos that the browser opens. `shown` is the size (width, height) at which the browser shows
+    its own file. `document` is the one that the visitor had before the page was reloaded or the server restarted.
+    """
 
     path: str
+    opening: int
+    shown: NotRequired[list[int]]
+    document: NotRequired[Document]
 
 
 class ExampleMessage(TypedDict):
-    """The data of the event `example`: the name of the example that was chosen."""
+    """The data of the event `example`: the name of the example that was chosen; the others as in `UploadMessage`."""
 
     name: str
+    opening: int
+    document: NotRequired[Document]
 
 
 class PreviewRequest(TypedDict):
@@ -133,11 +146,12 @@ class PreviewRequest(TypedDict):
 
 
 class NoPhoto(TypedDict):
-    """There is no photo: the page was just opened, or the photo has expired."""
+    """There is no photo: the page was just opened, or `expired`, so that the browser has to send the photo again."""
 
     kind: Literal["no_photo"]
     text: str
     error: bool
+    expired: bool
 
 
 class Busy(TypedDict):
@@ -156,20 +170,24 @@ class Failure(TypedDict):
 
 
 class PhotoMessage(TypedDict):
-    """A photo's size in original pixels, and a data URL of it, made smaller for the screen."""
+    """A photo's size in original pixels, and a data URL of it, made smaller for the screen.
+
+    `source` is left out if the browser shows its own file.
+    """
 
     width: int
     height: int
-    source: str
+    source: NotRequired[str]
 
 
 class PhotoOpened(TypedDict):
-    """A photo to show, and its document, which the browser sends back as its first turn if it has any prompts.
+    """A photo to show, and its document; `Mattes` for it follow, with turn 0, if it has any prompts.
 
-    `note` states what was left out of the file; it stays in sight until the next change.
+    `note` states what was left out of the file; it stays in sight until the next change. `opening` is the request's.
     """
 
     kind: Literal["photo"]
+    opening: int | None
     token: str
     photo: PhotoMessage
     document: Document
@@ -201,7 +219,7 @@ class MatteMessage(TypedDict):
 
 
 class Mattes(TypedDict):
-    """Mattes by object id, and a line about the selected object."""
+    """Mattes by object id, and a line about the selected object; `refining`: masks, which mattes will replace."""
 
     kind: Literal["mattes"]
     token: str
@@ -209,6 +227,7 @@ class Mattes(TypedDict):
     mattes: dict[str, MatteMessage]
     text: str
     error: bool
+    refining: bool
 
 
 class BoxMessage(TypedDict):
@@ -219,11 +238,15 @@ class BoxMessage(TypedDict):
 
 
 class TextBoxes(TypedDict):
-    """Boxes where a text was found, the best first; the browser uses that one as the prompt and offers the others."""
+    """Boxes where a text was found, the best first; the browser uses that one as the prompt and offers the others.
+
+    `note` states what was not read; as in `PhotoOpened`.
+    """
 
     kind: Literal["text_boxes"]
     token: str
     boxes: list[BoxMessage]
+    note: str
     text: str
     error: bool
 

@@ -19,9 +19,12 @@ from PIL import Image
 from demo.canvas.protocol import LIMITS
 from demo.downloads import Downloads, safe_name
 from demo.engine import Engine, read_photo
+from demo.events import PRIVATE
 from demo.messages import EXPECTED_ERRORS, UNSURE, describe, show_errors, visitor_error
+from demo.tabs.style import WHITE, StyleControls
 from demo.texts import ENGLISH, Texts, label
-from mam import MamError, Matte, Matting, NothingFound, Scene
+from mam import MamError, Matte, Matting, NothingFound, Scene, Style
+from mam.compose.composition import Composition
 from mam.images.decode import SUFFIXES
 from mam.images.encode import write_image
 from mam.images.resize import downsample
@@ -30,32 +33,43 @@ MAX_IMAGES = 100
 _PREVIEW = 320  # pixels
 _log = logging.getLogger(__name__)
 
-Rule = Callable[[Scene, str], Matte | NothingFound]
-"""What to cut out of a scene; the text is used by one of the rules."""
+Rule = Callable[[Scene, str], tuple[Matte | NothingFound, float]]
+"""Cuts something out of a scene; the text is used by one of the rules. The number is the confidence in what it is."""
 
 
-def cut_out_main_object(scene: Scene, text: str) -> Matte | NothingFound:
+def cut_out_main_object(scene: Scene, text: str) -> tuple[Matte | NothingFound, float]:
     """Cut out what is found without a prompt."""
-    return scene.matte()
+    return scene.matte(), 1.0
 
 
-def cut_out_middle(scene: Scene, text: str) -> Matte | NothingFound:
+def cut_out_middle(scene: Scene, text: str) -> tuple[Matte | NothingFound, float]:
     """Cut out what is at the centre."""
     h, w = scene.photo.size
-    return scene.matte(points=[(w / 2, h / 2)])
+    return scene.matte(points=[(w / 2, h / 2)]), 1.0
 
 
-def cut_out_text(scene: Scene, text: str) -> Matte | NothingFound:
-    """Cut out what a text describes."""
-    return scene.matte(text=text)
+def cut_out_text(scene: Scene, text: str) -> tuple[Matte | NothingFound, float]:
+    """Cut out what a text describes; the embedded words give a probability, which is low for a bear called a cat."""
+    found = scene.find(text)
+    if not found:
+        return NothingFound(found.best_score, found.text), 0.0
+    return scene.matte(box=found[0].box), 1.0 if found[0].point is None else found[0].score
 
 
 MAIN_OBJECT, MIDDLE, TEXT = "rule_main", "rule_middle", "rule_text"
-_NOTHING = {MAIN_OBJECT: "batch_nothing_main", MIDDLE: "batch_nothing_middle", TEXT: "text_not_found"}
+_NOTHING = {MAIN_OBJECT: "batch_nothing_main", MIDDLE: "batch_nothing_middle", TEXT: "batch_nothing_text"}
 RULES: dict[str, Rule] = {MAIN_OBJECT: cut_out_main_object, MIDDLE: cut_out_middle, TEXT: cut_out_text}
 
-CUTOUT, WHITE, ALPHA = "form_cutout", "form_white", "form_alpha"
-FORMS = {CUTOUT: "cutout", WHITE: "on", ALPHA: "alpha"}  # and how file names end
+CUTOUT, FINISHED, ALPHA = "form_cutout", "form_finished", "form_alpha"
+FORMS = {CUTOUT: "cutout", FINISHED: "result", ALPHA: "alpha"}  # and how file names end
+# The photo goes the same way as one that is chosen on the canvas, so that the page keeps it.
+_OPEN_IN_FIRST_TAB = """async (number, files) => {
+  if (number == null) return;
+  const file = files[number], content = await (await fetch(file.url)).blob();
+  document.querySelector('[role=tab]').click();
+  const photo = new File([content], file.orig_name, { type: content.type });
+  document.querySelector('#canvas .stage').dispatchEvent(new CustomEvent('photo', { detail: photo }));
+}"""
 
 
 @dataclass
@@ -64,12 +78,14 @@ class Batch:
 
     Attributes:
         unsure: Names of those of the done ones that should be looked at.
+        attention: Pairs (name, number) of the unsure and the failed files.
     """
 
     total: int
     done: list[tuple[Image.Image, str]] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     unsure: list[str] = field(default_factory=list)
+    attention: list[tuple[str, int]] = field(default_factory=list)
 
     @property
     def finished(self) -> int:
@@ -96,6 +112,7 @@ def run_batch(
     archive: Path,
     text: str = "",
     texts: Texts = ENGLISH,
+    style: Style = Style("white"),  # noqa: B008 - it is frozen
 ) -> Iterator[Batch]:
     """Cut one object out of each file into a ZIP archive; a file that fails is listed and the others continue.
 
@@ -107,6 +124,7 @@ def run_batch(
         archive: The file to write.
         text: For the rule `TEXT`.
         texts: In the visitor's language.
+        style: For the form `FINISHED`.
 
     Yields:
         The same batch, after each file.
@@ -122,22 +140,24 @@ def run_batch(
         raise MamError(f"no form {form!r}; expected one of {', '.join(FORMS)}.")
     batch, used = Batch(len(files)), set()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as bundle:  # images are compressed already
-        for file in files:
+        for number, file in enumerate(files):
             name = Path(file).name
             try:
                 scene = matting.open(read_photo(file, matting.max_pixels))
-                matte = RULES[rule](scene, text)
+                matte, confidence = RULES[rule](scene, text)
                 if not matte:
                     raise MamError(texts(_NOTHING[rule], text=text.strip()))
-                written = _write(matte, form, archive.parent / "one")
+                written, shown = _write(matte, form, style, archive.parent / "one")
                 bundle.write(written, _unused_name(scene.photo.name, FORMS[form], written.suffix, used))
                 written.unlink()
                 label = f"{name} ({scene.photo.note.removesuffix('.')})" if scene.photo.note else name
-                if matte.score < UNSURE:
+                if min(matte.score, confidence) < UNSURE:
                     batch.unsure.append(name)
-                batch.done.append((Image.fromarray(downsample(matte.over_checkerboard(), _PREVIEW)), label))
+                    batch.attention.append((name, number))
+                batch.done.append((Image.fromarray(downsample(shown, _PREVIEW)), label))
             except EXPECTED_ERRORS as error:
                 batch.failed.append((name, describe(error, texts)))
+                batch.attention.append((name, number))
             except Exception:  # a defect with one file must not cost the others
                 _log.exception("batch: %s", name)
                 batch.failed.append((name, texts("batch_unexpected")))
@@ -166,11 +186,14 @@ def add_batch_tab(engine: Engine, downloads: Downloads) -> BatchControls:
                 elem_id="batch_text",
             )
             form = gr.Radio(ENGLISH.choices(FORMS), value=CUTOUT, label=label("save_as"), elem_id="batch_form")
+            with gr.Tabs(visible=False) as styles:
+                style = StyleControls("batch_", WHITE)
             with gr.Row():
                 start = gr.Button(label("begin"), variant="primary", elem_id="batch_start")
                 stop = gr.Button(label("stop"), elem_id="batch_stop")
         with gr.Column(scale=3, min_width=320):
             report = gr.Markdown(label("batch_introduction"), elem_id="batch_report")
+            again = gr.Dropdown(label=label("open_in_first_tab"), elem_id="batch_again", visible=False)
             archive = gr.File(label=label("all_results"), elem_id="batch_zip", visible=False)
             gallery = gr.Gallery(
                 label=label("results"),
@@ -181,20 +204,22 @@ def add_batch_tab(engine: Engine, downloads: Downloads) -> BatchControls:
                 visible=False,
             )
 
-    events = BatchEvents(engine, downloads)
-    rule.input(lambda chosen: gr.update(visible=chosen == TEXT), rule, text, queue=False, api_visibility="private")
-    outputs = [report, gallery, archive]
-    begun = start.click(events.begin, [files, rule, text], outputs, api_visibility="private", concurrency_limit=None)
+    events = BatchEvents(engine, downloads, BatchControls(engine, files, rule, text, form, style))
+    rule.input(lambda chosen: gr.update(visible=chosen == TEXT), rule, text, queue=False, **PRIVATE)
+    form.input(lambda chosen: gr.update(visible=chosen == FINISHED), form, styles, queue=False, **PRIVATE)
+    again.input(None, [again, files], None, js=_OPEN_IN_FIRST_TAB, api_visibility="private")
+    outputs = [report, gallery, archive, again]
+    begun = start.click(events.begin, events.controls.all, outputs, api_visibility="private", concurrency_limit=None)
     begun.success(
         events.run,
-        [files, rule, text, form],
+        events.controls.all,
         outputs,
         api_visibility="private",
         concurrency_id="batch",
         concurrency_limit=1,
     )
     stop.click(events.stop, queue=False, api_visibility="private")
-    return BatchControls(engine, rule, form)
+    return events.controls
 
 
 def available_rules(engine: Engine) -> list[str]:
@@ -204,60 +229,74 @@ def available_rules(engine: Engine) -> list[str]:
 
 @dataclass(frozen=True)
 class BatchControls:
-    """The controls with choices, which Gradio does not translate."""
+    """The controls of the tab; handlers get a dict of their values."""
 
     engine: Engine
+    files: gr.File
     rule: gr.Radio
+    text: gr.Textbox
     form: gr.Radio
+    style: StyleControls
+
+    @property
+    def all(self) -> set[Component]:
+        """The inputs of a handler."""
+        return {self.files, self.rule, self.text, self.form, *self.style.all}
 
     def choices(self, texts: Texts) -> dict[Component, Any]:
-        """Return updates with the choices in a visitor's language."""
-        keys = {self.rule: available_rules(self.engine), self.form: [key for _, key in self.form.choices]}
-        return {control: gr.update(choices=texts.choices(keys[control])) for control in keys}
+        """Return updates with the choices in a visitor's language, which Gradio does not translate."""
+        keys = {self.rule: available_rules(self.engine), self.form: FORMS}
+        return {
+            **{control: gr.update(choices=texts.choices(keys[control])) for control in keys},
+            **self.style.choices(texts),
+        }
 
 
 class BatchEvents:
     """Handlers of the tab's events."""
 
-    def __init__(self, engine: Engine, downloads: Downloads) -> None:
-        self.engine, self.downloads = engine, downloads
+    def __init__(self, engine: Engine, downloads: Downloads, controls: BatchControls) -> None:
+        self.engine, self.downloads, self.controls = engine, downloads, controls
         self._begun: set[str] = set()  # visitors with photos that wait or are worked on
         self._stopping: set[str] = set()  # those of them who pressed Stop
 
     @show_errors
-    def begin(self, files: list[str] | None, rule: str, text: str, request: gr.Request) -> tuple[Any, Any, Any]:
+    def begin(self, values: dict, request: gr.Request) -> tuple[Any, ...]:
         """Show that the photos wait: those of other visitors may come first."""
-        texts = Texts.of(request)
-        if rule == TEXT and not self.engine.can_find:
-            raise visitor_error(texts("no_text_model"), texts)
-        if rule == TEXT and not text.strip():
-            raise visitor_error(texts("describe_first"), texts)
+        texts, files, text = Texts.of(request), values[self.controls.files], values[self.controls.text]
+        if values[self.controls.rule] == TEXT:
+            if not self.engine.can_find:
+                raise visitor_error(texts("no_text_model"), texts)
+            if not text.strip():
+                raise visitor_error(texts("describe_first"), texts)
+            self.engine.matting.grounding().read(text)  # an unknown word is reported once, not for each photo
         if not files:
             raise visitor_error(texts("choose_photos"), texts)
-        if rule == TEXT:
-            self.engine.matting.grounding().read(text)  # an unknown word is reported once, not for each photo
         if request.session_hash in self._begun:  # Gradio would drop the second run
             raise visitor_error(texts("batch_begun"), texts)
         self._begun.add(request.session_hash)
-        return texts("batch_done", done=0, total=len(files)), gr.update(visible=False), gr.update(visible=False)
+        hidden = gr.update(visible=False)
+        return texts("batch_done", done=0, total=len(files)), hidden, hidden, gr.update(visible=False, value=None)
 
     @show_errors
     def run(
         self,
-        files: list[str],
-        rule: str,
-        text: str,
-        form: str,
+        values: dict,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio recognises this default
-    ) -> Iterator[tuple[Any, Any, Any]]:
-        """Yield a report, the previews and, at the end, the archive."""
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield a report, the previews and, at the end, the archive and the photos to look at again."""
         archive, visitor, texts = self.downloads.path("mattes", ".zip"), request.session_hash, Texts.of(request)
+        files, rule, text, form = (
+            values[control]
+            for control in (self.controls.files, self.controls.rule, self.controls.text, self.controls.form)
+        )
         shown: list[tuple[str, str]] = []
         batch = Batch(len(files))
         self._begun.add(visitor)  # an earlier batch of the same visitor may have removed it
         try:
-            steps = run_batch(self.engine.matting, files, rule, form, archive, text, texts)
+            style = self.controls.style.style(values, self.engine.matting.max_pixels)
+            steps = run_batch(self.engine.matting, files, rule, form, archive, text, texts, style)
             with contextlib.closing(steps):
                 while visitor not in self._stopping and (finished := next(steps, None)) is not None:
                     batch = finished
@@ -267,12 +306,17 @@ class BatchEvents:
                         # In the archive's folder, which every photo renews: a long batch keeps its previews.
                         path = archive.parent / f"preview_{len(shown)}.png"
                         shown.append((str(write_image(np.asarray(image), path)), name))
-                    yield batch.report(texts), gr.update(value=shown, visible=bool(shown)), gr.skip()
+                    yield (
+                        batch.report(texts),
+                        gr.update(value=shown, visible=bool(shown)),
+                        gr.skip(),
+                        gr.update(choices=batch.attention, visible=bool(batch.attention)),
+                    )
         finally:
             self._begun.discard(visitor)
             self._stopping.discard(visitor)
         made = gr.update(value=str(archive), visible=True) if batch.done else gr.update(visible=False)
-        yield batch.report(texts), gr.skip(), made
+        yield batch.report(texts), gr.skip(), made, gr.skip()
 
     def stop(self, request: gr.Request) -> None:
         """End a visitor's batch after the current file, or before it has started."""
@@ -285,13 +329,17 @@ def _quote(text: str) -> str:
     return "`{}`".format(text.replace("`", "'"))
 
 
-def _write(matte: Matte, form: str, path: Path) -> Path:
+def _write(matte: Matte, form: str, style: Style, path: Path) -> tuple[Path, np.ndarray]:
+    """Write the file of one form; returns its path, and pixels for a preview."""
     profile = matte.photo.icc_profile
+    if form == FINISHED:
+        pixels = Composition.of(matte.photo, [matte.alpha], style).pixels()
+        if pixels.shape[2] == 3:
+            return write_image(pixels, path.with_suffix(".jpg"), profile), pixels
+        return write_image(pixels, path.with_suffix(".png"), profile), matte.over_checkerboard()
     if form == CUTOUT:
-        return write_image(matte.cutout(), path.with_suffix(".png"), profile)
-    if form == WHITE:
-        return write_image(matte.over("white"), path.with_suffix(".jpg"), profile)
-    return write_image(matte.alpha_uint8(), path.with_suffix(".png"))
+        return write_image(matte.cutout(), path.with_suffix(".png"), profile), matte.over_checkerboard()
+    return write_image(matte.alpha_uint8(), path.with_suffix(".png")), matte.over_checkerboard()
 
 
 def _unused_name(name: str, part: str, suffix: str, used: set[str]) -> str:

@@ -5,24 +5,26 @@ from __future__ import annotations
 import html
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from demo.canvas.component import PromptCanvas
 from demo.canvas.images import matte_message, photo_message, preview_url, thumbnail_url
 from demo.canvas.protocol import (
     LIMITS,
     AskAgain,
+    BoxMessage,
     Failure,
     Mattes,
     NoPhoto,
     PhotoOpened,
     PreviewRequest,
-    Reply,
+    TextBoxes,
     document_message,
     known_keys,
     parse_document,
@@ -31,22 +33,19 @@ from demo.canvas.protocol import (
 )
 from demo.downloads import Downloads
 from demo.engine import Engine
+from demo.events import LAST, MODEL, PRIVATE
 from demo.messages import EXPECTED_ERRORS, UNSURE, describe
 from demo.session import Op, SceneObject, Session, has_foreground
 from demo.tabs.result import ResultEvents, add_result, guidance
 from demo.text_model import TextModelDownload, add_text_model, text_field
 from demo.texts import ENGLISH, Texts, label
 from demo.uploads import uploaded_file
-from mam import Guidance, MamError, Matte, NothingFound, PromptError
+from mam import Guidance, MamError, Matte, NothingFound, PromptError, Segment
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 MAIN_OBJECT = (Op("main"),)
 _THUMBNAIL = 168  # pixels
 _SHOWN_TEXT = 40  # characters of a visitor's text in a message
-_PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}
-# One answer uses all cores; a second one keeps them busy while the first is packed and sent.
-_MODEL = {**_PRIVATE, "concurrency_id": "model", "concurrency_limit": 2}
-_LAST = {"trigger_mode": "always_last"}
 
 
 def add_cut_out_tab(
@@ -66,31 +65,42 @@ def add_cut_out_tab(
         with gr.Column(scale=3, min_width=340):
             examples = {name: thumbnail_url(path, _THUMBNAIL) for name, (path, _) in load_examples().items()}
             canvas = PromptCanvas(events.preview, events.no_photo(), examples, elem_id="canvas")
-            description = gr.Textbox(
-                label=label("describe"),
-                elem_id="text",
-                elem_classes="with-photo",
-                max_lines=1,
-                max_length=LIMITS.text_length,
-                **text_field(engine, ENGLISH),
-            )
+            with gr.Row(elem_id="search", elem_classes="with-photo"):
+                description = gr.Textbox(
+                    label=label("describe"),
+                    elem_id="text",
+                    container=False,
+                    scale=3,
+                    max_lines=1,
+                    max_length=LIMITS.text_length,
+                    **text_field(engine, ENGLISH),
+                )
+                if text_model is not None:
+                    add_text_model(page, text_model, description)
             gr.HTML(word_suggestions(engine), visible=bool(engine.known_words), elem_id="words")
-            if text_model is not None:
-                add_text_model(page, text_model, description)
         with gr.Column(scale=2, min_width=320, elem_id="result", elem_classes="with-photo"):
-            result = add_result(engine, downloads, session)
+            result = add_result(page, engine, downloads, session)
 
-    opened = canvas.uploaded(events.open_photo, None, [session, canvas], trigger_mode="multiple", **_MODEL)
-    tried = canvas.example(events.open_example, None, [session, canvas], trigger_mode="multiple", **_MODEL)
     touching = result.controls.style.touching
-    answered = canvas.prompt(
-        events.answer_prompts, [session, touching], [session, canvas], trigger_mode="multiple", **_MODEL
-    )
-    found = description.submit(events.find_text, [session, description], canvas, **_LAST, **_MODEL)
-    touching.input(events.ask_again, None, canvas, **_LAST, **_PRIVATE)
+
+    def opening(handler: Callable[..., Iterator[tuple[Any, Any]]]) -> Callable[..., Iterator[dict[Component, Any]]]:
+        def run(touching: bool, request: gr.Request, event: gr.EventData) -> Iterator[dict[Component, Any]]:
+            for new_session, reply in handler(touching, request, event):
+                cleared = result.clear(request) if reply.get("kind") == "photo" else {}
+                yield {session: new_session, canvas: reply, **cleared}
+
+        return run
+
+    multiple = {"trigger_mode": "multiple", **MODEL}
+    shown = [session, canvas, *result.previews.all]
+    opened = canvas.uploaded(opening(events.open_photo), touching, shown, **multiple)
+    tried = canvas.example(opening(events.open_example), touching, shown, **multiple)
+    answered = canvas.prompt(events.answer_prompts, [session, touching], [session, canvas], **multiple)
+    found = description.submit(events.find_text, [session, description], canvas, **LAST, **MODEL)
+    touching.input(events.ask_again, None, canvas, **LAST, **PRIVATE)
     for event in (opened, tried, answered, found):
-        event.failure(events.report_failure, None, canvas, **_LAST, **_PRIVATE)
-    for event in (opened, answered):
+        event.failure(events.report_failure, None, canvas, **LAST, **PRIVATE)
+    for event in (opened, tried, answered):
         result.redraw_after(event)
     result.save_after(canvas.save)
     return result
@@ -114,37 +124,36 @@ class CutOutEvents:
 
     engine: Engine
 
-    def open_photo(self, request: gr.Request, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
-        """Reply that a photo is being encoded, then that it is there; one that fails leaves the last one open."""
-        message = event._data  # Gradio has no public attribute for all of it
-        path = uploaded_file(message.get("path")) if isinstance(message, dict) else None
-        yield from self._open(path, (), request)
+    def open_photo(self, touching: bool, request: gr.Request, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
+        """Reply with the photo, then with mattes of its main object; one that fails leaves the last one open."""
+        message = event._data if isinstance(event._data, dict) else {}  # Gradio has no public attribute for all of it
+        yield from self._open(uploaded_file(message.get("path")), (), message, touching, request)
 
-    def open_example(self, request: gr.Request, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
+    def open_example(self, touching: bool, request: gr.Request, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
         """Reply as `open_photo` does, with a prompt on the example's main object where it needs one."""
-        message = event._data
-        name = message.get("name") if isinstance(message, dict) else None
-        path, ops = load_examples().get(str(name), (None, ()))
-        yield from self._open(path, ops, request)
+        message = event._data if isinstance(event._data, dict) else {}
+        path, ops = load_examples().get(str(message.get("name")), (None, ()))
+        yield from self._open(path, ops, message, touching, request)
 
     def answer_prompts(
         self, session: Session | None, touching: bool, request: gr.Request, event: gr.EventData
-    ) -> tuple[Any, Any]:
-        """Reply with mattes for what the visitor has drawn; skip what is about a photo that is no longer open."""
+    ) -> Iterator[tuple[Any, Any]]:
+        """Reply with masks, then mattes of what the visitor has drawn; skip what is about a photo no longer open."""
         message, texts = event._data, Texts.of(request)
         token = message.get("token") if isinstance(message, dict) else None
         current = self.engine.visitors.token(request.session_hash)
         if current is None or (session is None and token == current):  # Gradio drops sessions after an hour
-            return None, self.no_photo(texts("expired"), error=True)
+            yield None, self.no_photo(texts("expired"), error=True, expired=True)
+            return
         if session is None or not current == session.token == token:
-            return gr.skip(), gr.skip()
+            yield gr.skip(), gr.skip()
+            return
         try:
             objects, active = parse_document(message)
         except PromptError as error:
-            return session, self._mattes_reply(session, message, str(error), error=True)
-        session = replace(session, objects=objects, active=active)
-        reply = self._answer(session, guidance(touching), message, texts)
-        return (session, reply) if self.engine.is_open(session) else (gr.skip(), gr.skip())
+            yield session, {**self._mattes(session, message, str(error)), "error": True}
+            return
+        yield from self._answers(replace(session, objects=objects, active=active), guidance(touching), message, texts)
 
     def find_text(self, session: Session | None, text: str, request: gr.Request) -> Iterator[Any]:
         """Reply that a search for a text has begun, then with boxes where it was found."""
@@ -153,25 +162,36 @@ class CutOutEvents:
             gone = session is None or self.engine.visitors.token(request.session_hash) is None
             yield self.no_photo(texts("open_first"), error=True) if gone else gr.skip()
             return
-        yield {"kind": "busy", "text": texts("looking_for", text=text.strip()[:_SHOWN_TEXT])}
-        reply = {"kind": "text_boxes", "token": session.token, "boxes": []}
-        try:
-            boxes = self.engine.find(session, text.strip()[: LIMITS.text_length])
-        except EXPECTED_ERRORS as error:
-            yield {**reply, "text": describe(error, texts), "error": True}
-            return
-        if boxes.readings:
-            phrase, name = boxes.readings[0]
-            gr.Info(texts("read_as", phrase=phrase[:_SHOWN_TEXT], name=name), title="")
-        yield {
-            **reply,
-            "boxes": [
-                {"xy": list(box.box), "label": f"{box.phrase or '?'} {box.score:.2f}"}
-                for box in boxes[: LIMITS.found_boxes]
-            ],
-            "text": "" if boxes else texts("text_not_found", text=text.strip()[:_SHOWN_TEXT]),
-            "error": not boxes,
+        text = text.strip()[: LIMITS.text_length]
+        shown = text[:_SHOWN_TEXT]
+        reply: TextBoxes = {
+            "kind": "text_boxes",
+            "token": session.token,
+            "boxes": [],
+            "note": "",
+            "text": "",
+            "error": True,
         }
+        if not text:
+            yield {**reply, "text": texts("describe_first")}
+            return
+        yield {"kind": "busy", "text": texts("looking_for", text=shown)}
+        try:
+            boxes = self.engine.find(session, text)
+        except EXPECTED_ERRORS as error:
+            yield {**reply, "text": describe(error, texts)}
+            return
+        if not boxes:
+            yield {**reply, "text": texts("text_not_found", text=shown)}
+            return
+        notes = [texts("read_as", phrase=phrase[:_SHOWN_TEXT], name=name) for phrase, name in boxes.readings[:1]]
+        listed: list[BoxMessage] = [
+            {"xy": list(box.box), "label": f"{box.phrase or '?'} {box.score:.2f}"}
+            for box in boxes[: LIMITS.found_boxes]
+        ]
+        if notes and len(listed) > 1:
+            notes.append(texts("choose_place"))
+        yield {**reply, "boxes": listed, "note": " ".join(notes), "error": False}
 
     def preview(self, message: PreviewRequest) -> str | None:
         """Return a data URL of what a click would give; None if it is not available at once or does not fit."""
@@ -189,11 +209,13 @@ class CutOutEvents:
         """Reply after an unexpected error."""
         return self._failure(Texts.of(request)("failed"))
 
-    def no_photo(self, text: str = "", *, error: bool = False) -> NoPhoto:
+    def no_photo(self, text: str = "", *, error: bool = False, expired: bool = False) -> NoPhoto:
         """Reply that there is no photo; without a text, the canvas asks for one."""
-        return {"kind": "no_photo", "text": text, "error": error}
+        return {"kind": "no_photo", "text": text, "error": error, "expired": expired}
 
-    def _open(self, path: Path | None, ops: tuple[Op, ...], request: gr.Request) -> Iterator[tuple[Any, Any]]:
+    def _open(
+        self, path: Path | None, ops: tuple[Op, ...], message: dict[str, Any], touching: bool, request: gr.Request
+    ) -> Iterator[tuple[Any, Any]]:
         visitor, texts = request.session_hash, Texts.of(request)
         if path is None:  # no page sends this
             yield gr.skip(), self._failure(texts("failed"))
@@ -201,55 +223,89 @@ class CutOutEvents:
         yield gr.skip(), {"kind": "busy", "text": texts("opening", name=path.name)}
         try:
             session = self.engine.open(str(path), visitor)
-            scene = self.engine.scene(session)
-            photo, message = scene.photo, photo_message(scene.photo)
+            photo = self.engine.photo(session)
         except EXPECTED_ERRORS as error:
             if self.engine.visitors.token(visitor) is None:
                 yield None, self.no_photo(describe(error, texts), error=True)
             else:  # the photo that is open stays
                 yield gr.skip(), self._failure(describe(error, texts))
             return
-        if not self.engine.is_open(session):  # another photo was opened while this one was encoded
+        if not self.engine.is_open(session):  # another photo was opened while this one was decoded
             yield gr.skip(), gr.skip()
             return
-        if not ops:
-            ops = () if scene.needs_prompt else MAIN_OBJECT
-        session = replace(session, objects=(SceneObject(1, texts("object", number=1), ops),))
+        try:
+            objects, active = parse_document(message.get("document"))
+        except PromptError:  # a new photo
+            ops = ops or (() if self.engine.needs_prompt else MAIN_OBJECT)
+            objects, active = (SceneObject(1, texts("object", number=1), ops),), 1
+        session = replace(session, objects=objects, active=active)
         reply: PhotoOpened = {
             "kind": "photo",
+            "opening": message.get("opening"),
             "token": session.token,
-            "photo": message,
+            "photo": photo_message(photo, message.get("shown")),
             "document": document_message(session),
             "note": photo.note,
             "text": texts("start"),
         }
         yield session, reply
+        if any(one.ops for one in objects):
+            yield from self._answers(session, guidance(touching), {"turn": 0}, texts)
 
-    def _answer(self, session: Session, guidance: Guidance, message: dict[str, Any], texts: Texts) -> Reply:
-        """Compute a matte for each visible object, and a text about the selected one."""
-        known, mattes, text, failed = known_keys(message), {}, texts("start"), False
+    def _answers(
+        self, session: Session, guidance: Guidance, message: dict[str, Any], texts: Texts
+    ) -> Iterator[tuple[Any, Any]]:
+        """Yield the session with the first answer; the second one is left out where a newer change has come."""
+        is_newest = self.engine.visitors.begin("answer", session.visitor)
+        draft = self._answer(session, guidance, message, texts, self.engine.draft)
+        if draft["refining"]:
+            yield (session, draft) if self.engine.is_open(session) else (gr.skip(), gr.skip())
+            if not is_newest():
+                return
+        reply = self._answer(session, guidance, message, texts, self.engine.matte)
+        if self.engine.is_open(session):
+            yield gr.skip() if draft["refining"] else session, reply
+
+    def _answer(
+        self,
+        session: Session,
+        guidance: Guidance,
+        message: dict[str, Any],
+        texts: Texts,
+        look_up: Callable[[Session, tuple[Op, ...], Guidance], Matte | NothingFound | Segment],
+    ) -> Mattes:
+        """Return what `look_up` finds for each visible object, and a text about the selected one."""
+        reply, known = self._mattes(session, message, texts("start")), known_keys(message)
         for one in session.objects:
             selected = one.id == session.active
             if not has_foreground(one.ops):
                 if one.ops and selected:
-                    text = texts("only_removes")
+                    reply["text"] = texts("only_removes")
                 continue
             if not (one.visible or selected):
                 continue
             try:
-                matte = self.engine.matte(session, one.ops, guidance)
+                found = look_up(session, one.ops, guidance)
             except EXPECTED_ERRORS as error:
                 line, bad = describe(error, texts), True
             else:
-                line, bad = self._describe_matte(one, matte, texts)
-                if matte:
-                    key = f"{session.token}:{hash((one.ops, guidance)):x}"
-                    mattes[str(one.id)] = matte_message(
-                        matte, key, with_pixels=key not in known, with_candidates=selected
+                is_mask = isinstance(found, Segment)
+                if is_mask and found.is_empty:
+                    continue  # the second answer says so
+                line, bad = ("", False) if is_mask else self._describe_matte(one, found, texts)
+                reply["refining"] |= is_mask
+                if found:
+                    key = f"{session.token}:{hash((one.ops, None if is_mask else guidance)):x}"
+                    reply["mattes"][str(one.id)] = matte_message(
+                        found,
+                        self.engine.photo(session),
+                        key,
+                        with_pixels=key not in known,
+                        with_candidates=selected,
                     )
             if selected:
-                text, failed = line, bad
-        return {**self._mattes_reply(session, message, text, error=failed), "mattes": mattes}
+                reply["text"], reply["error"] = line, bad
+        return reply
 
     @staticmethod
     def _describe_matte(one: SceneObject, matte: Matte | NothingFound, texts: Texts) -> tuple[str, bool]:
@@ -261,14 +317,15 @@ class CutOutEvents:
             return texts("nothing_there"), True
         return texts("found_unsure" if is_unsure else "found", name=one.name), False
 
-    def _mattes_reply(self, session: Session, message: dict[str, Any], text: str, *, error: bool) -> Mattes:
+    def _mattes(self, session: Session, message: dict[str, Any], text: str) -> Mattes:
         return {
             "kind": "mattes",
             "token": session.token,
             "turn": message.get("turn"),
             "mattes": {},
             "text": text,
-            "error": error,
+            "error": False,
+            "refining": False,
         }
 
     def _failure(self, text: str) -> Failure:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,10 +15,11 @@ from gradio.components import Component
 
 from demo.downloads import Downloads
 from demo.engine import Engine
+from demo.events import LAST, PRIVATE, RESULT
 from demo.messages import EXPECTED_ERRORS, describe, show_errors
 from demo.session import SceneObject, Session, has_foreground
 from demo.tabs.style import StyleControls, Values
-from demo.texts import ENGLISH, Texts, label, load_tables
+from demo.texts import ENGLISH, Texts, label, tables_as_json
 from mam import Guidance, Matte, Placement, PromptError, Style
 from mam.compose.composite import fit_image
 from mam.compose.composition import Composition
@@ -27,7 +27,6 @@ from mam.images import Photo
 
 FORMATS = ("format_png", "format_jpeg", "format_cutout", "format_alpha", "format_zip")
 LONGEST = 1280  # pixels of a preview
-_QUEUE = {"api_visibility": "private", "show_progress": "hidden", "concurrency_id": "result", "concurrency_limit": 2}
 _START_DOWNLOAD = """(file) => {
   if (!file) return;
   const link = document.createElement('a');
@@ -49,10 +48,29 @@ _COPY = """async (file) => {
 }"""
 
 
-def add_result(engine: Engine, downloads: Downloads, session: gr.State) -> ResultEvents:
-    """Lay out the result inside an open `gr.Blocks` and connect its controls.
+# The settings come back with the photo (canvas/js/keep.js), the visitor's own background while the server has it. No
+# handler of the server gets the stored values, since it would have to trust the paths of files in them.
+_KEEP = """(...values) => {
+  try { sessionStorage.setItem('mam.settings', JSON.stringify(values)); } catch (error) { /* it allows no storage */ }
+}"""
+_BRING_BACK = """async (...values) => {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem('mam.settings'));
+    if (!kept || kept.length !== values.length) return values;
+    const own = kept.findIndex((value) => value && value.url);
+    if (own < 0 || (await fetch(kept[own].url)).ok) return kept;
+    return kept.map((value, i) => (i === own || value === 'own' ? values[i] : value));
+  } catch (error) {
+    return values;
+  }
+}"""
+
+
+def add_result(page: gr.Blocks, engine: Engine, downloads: Downloads, session: gr.State) -> ResultEvents:
+    """Lay out the result inside an open page and connect its controls.
 
     Args:
+        page: Open.
         engine: Computes the mattes.
         downloads: Where files are written.
         session: The visitor's session.
@@ -60,7 +78,7 @@ def add_result(engine: Engine, downloads: Downloads, session: gr.State) -> Resul
     Returns:
         The handlers; `redraw_after` and `save_after` connect the canvas's events.
     """
-    with gr.Tabs(elem_id="previews"):
+    with gr.Tabs(elem_id="previews", elem_classes="of-photo"):
         with gr.Tab(label("cutout")):
             cutout = _image("cutout")
         with gr.Tab(label("compare")):
@@ -69,7 +87,7 @@ def add_result(engine: Engine, downloads: Downloads, session: gr.State) -> Resul
             )
         with gr.Tab(label("alpha")):
             alpha = _image("alpha")
-    with gr.Row(elem_id="saving"):
+    with gr.Row(elem_id="saving", elem_classes="of-photo"):
         download = gr.Button(label("download"), variant="primary", interactive=False, elem_id="download", min_width=140)
         form = gr.Dropdown(
             ENGLISH.choices(FORMATS),
@@ -82,27 +100,35 @@ def add_result(engine: Engine, downloads: Downloads, session: gr.State) -> Resul
         )
         copy = gr.Button(label("copy"), interactive=False, elem_id="copy", min_width=80)
     problem = gr.Markdown(elem_id="problem")
+    reset_place = gr.Button(label("place_changed"), size="sm", elem_id="reset_place", visible=False)
     with gr.Tabs(elem_id="styles"):
         style = StyleControls()
     only_selected = gr.Checkbox(False, label=label("only_selected"), elem_id="only_selected", visible=False)
     file, copied = gr.File(visible="hidden", elem_id="file"), gr.File(visible="hidden")
 
     controls = ResultControls(session, form, only_selected, style)
-    previews = Previews(compare, cutout, alpha, problem, only_selected, (download, copy))
+    previews = Previews(compare, cutout, alpha, problem, only_selected, reset_place, (download, copy))
     events = ResultEvents(engine, downloads, controls, previews, file)
     for control in (only_selected, *style.all):
         name = {gr.UploadButton: "upload"}.get(type(control), "input")
-        getattr(control, name)(events.draw, controls.all, previews.all, trigger_mode="always_last", **_QUEUE)
+        getattr(control, name)(events.draw, controls.all, previews.all, **LAST, **RESULT)
+    defaults = list(style.place.values())
+    events.redraw_after(reset_place.click(lambda: defaults, None, list(style.place), **PRIVATE))
+    kept = [form, style.touching, *style.all]
+    changes = [control.upload if isinstance(control, gr.UploadButton) else control.change for control in kept]
+    gr.on(changes, None, kept, None, js=_KEEP, api_visibility="private")
+    back = page.load(None, kept, kept, js=_BRING_BACK, api_visibility="private")
+    style.show_controls_after(back.then)
     events.save_after(download.click)
-    copying = copy.click(events.copy, controls.all, copied, **_QUEUE)
-    copying.success(None, copied, problem, js=_COPY.replace("TABLES", _copy_texts()), api_visibility="private")
+    copying = copy.click(events.copy, controls.all, copied, **RESULT)
+    copying.success(
+        None,
+        copied,
+        problem,
+        js=_COPY.replace("TABLES", tables_as_json("copied", "copy_refused")),
+        api_visibility="private",
+    )
     return events
-
-
-def _copy_texts() -> str:
-    """Return the script's texts in each language, as JSON."""
-    keys = ("copied", "copy_refused")
-    return json.dumps({name: {key: table[key] for key in keys} for name, table in load_tables().items()})
 
 
 def guidance(touching: bool) -> Guidance:
@@ -149,12 +175,29 @@ class Previews:
     alpha: gr.Image
     problem: gr.Markdown
     only_selected: gr.Checkbox
+    reset_place: gr.Button
     buttons: tuple[gr.Button, ...]
 
     @property
     def all(self) -> list[Component]:
         """The outputs of a handler."""
-        return [self.compare, self.cutout, self.alpha, self.problem, self.only_selected, *self.buttons]
+        return [
+            self.compare,
+            self.cutout,
+            self.alpha,
+            self.problem,
+            self.only_selected,
+            self.reset_place,
+            *self.buttons,
+        ]
+
+    def empty(self) -> dict[Component, Any]:
+        """Return the new values where there is no result."""
+        return {
+            **dict.fromkeys((self.compare, self.cutout, self.alpha)),
+            self.problem: "",
+            **self.buttons_update(False),
+        }
 
     def buttons_update(self, interactive: bool) -> dict[Component, Any]:
         """Return the new values of the buttons that save."""
@@ -173,16 +216,21 @@ class ResultEvents:
 
     def redraw_after(self, event: gr.events.Dependency) -> None:
         """Draw a new result when an event of the canvas is done."""
-        event.then(self.draw, self.controls.all, self.previews.all, trigger_mode="always_last", **_QUEUE)
+        event.then(self.draw, self.controls.all, self.previews.all, **LAST, **RESULT)
 
     def save_after(self, event: Callable[..., gr.events.Dependency]) -> None:
         """Start a download at an event, such as `button.click`."""
-        saved = event(self.download, self.controls.all, self.file, **_QUEUE)
+        saved = event(self.download, self.controls.all, self.file, **RESULT)
         saved.success(None, self.file, None, js=_START_DOWNLOAD, api_visibility="private")
+
+    def clear(self, request: gr.Request) -> dict[Component, Any]:
+        """Return empty previews for a new photo; results of the last one that are still being made are skipped."""
+        self.engine.visitors.begin("result", request.session_hash)
+        return self.previews.empty()
 
     def draw(self, values: dict, request: gr.Request) -> dict[Component, Any]:
         """Return new previews, unless a newer result for the same visitor was begun meanwhile."""
-        is_newest = self.engine.visitors.begin_result(request.session_hash)
+        is_newest = self.engine.visitors.begin("result", request.session_hash)
         try:
             new = self._draw(values)
         except EXPECTED_ERRORS as error:
@@ -237,11 +285,7 @@ class ResultEvents:
         session: Session | None = values[self.controls.session]
         mattes = self._mattes(session, values) if self.engine.is_open(session) else []
         if not mattes:
-            return {
-                **dict.fromkeys((compare, cutout, alpha)),
-                self.previews.problem: "",
-                **self.previews.buttons_update(False),
-            }
+            return self.previews.empty()
         photo, style = self.engine.scene(session).photo, self._style(values)
         composition = Composition.of(photo, [matte.alpha for _, matte in mattes], style, LONGEST)
         after = composition.over_checkerboard() if style.background is None else composition.pixels()
@@ -255,6 +299,7 @@ class ResultEvents:
             alpha: self.downloads.png(composition.alpha_uint8(), photo.name, "alpha"),
             self.previews.problem: "",
             self.previews.only_selected: gr.update(visible=len(session.objects) > 1),
+            self.previews.reset_place: gr.update(visible=self.controls.style.is_placed(values)),
             **self.previews.buttons_update(True),
         }
 

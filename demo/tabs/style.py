@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import gradio as gr
 
 from demo.canvas.images import thumbnail_url
 from demo.engine import read_photo
+from demo.events import PRIVATE
 from demo.texts import ENGLISH, Texts, label
 from mam import Background, Blur, Gradient, Placement, Style
 from mam.images import open_photo
@@ -37,39 +38,63 @@ class StyleControls:
 
     Attributes:
         all: The controls; handlers that read a style have them among their inputs.
+        place: The controls of size and place, with their defaults.
         touching: Whether the object touches others; the model needs it, not the style.
+
+    Args:
+        prefix: Of the elements' ids.
+        kind: The background at first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "", kind: str = NONE) -> None:
         pictures = list_backgrounds()
         kinds = [NONE, WHITE, COLOUR, GRADIENT, BLUR, *pictures, OWN]
         with gr.Tab(label("background")):
             self.kind = gr.Radio(
-                ENGLISH.choices(kinds), value=NONE, label=label("background"), show_label=False, elem_id="kind"
+                ENGLISH.choices(kinds),
+                value=kind,
+                label=label("background"),
+                show_label=False,
+                elem_id=f"{prefix}kind",
+                elem_classes="kind",
             )
             with gr.Row(elem_classes="settings"):
                 self.colour = gr.ColorPicker("#20a0ff", label=label("upper_colour"), visible=False)
                 self.lower_colour = gr.ColorPicker("#f5f5f5", label=label("lower_colour"), visible=False)
-                self.blur = gr.Slider(2, 60, 20, step=1, label=label("strength"), visible=False, elem_id="blur")
+                self.blur = gr.Slider(
+                    2, 60, 20, step=1, label=label("strength"), visible=False, elem_id=f"{prefix}blur"
+                )
                 self.own = gr.UploadButton(
-                    label("choose_background"), file_types=sorted(SUFFIXES), visible=False, elem_id="own"
+                    label("choose_background"), file_types=sorted(SUFFIXES), visible=False, elem_id=f"{prefix}own"
                 )
                 self.x = gr.Slider(0, 100, 50, step=1, label=label("left_right"), visible=False, min_width=100)
                 self.y = gr.Slider(0, 100, 50, step=1, label=label("up_down"), visible=False, min_width=100)
-                self.whole = gr.Checkbox(False, label=label("whole"), visible=False, min_width=100, elem_id="whole")
-        with gr.Tab(label("place")), gr.Row(elem_classes="settings"):
+                self.whole = gr.Checkbox(
+                    False, label=label("whole"), visible=False, min_width=100, elem_id=f"{prefix}whole"
+                )
+        with gr.Tab(label("place"), render_children=True), gr.Row(elem_classes="settings"):
             self.shape = gr.Dropdown(
-                ENGLISH.choices(SHAPES), value="shape_photo", label=label("shape"), elem_id="shape", filterable=False
+                ENGLISH.choices(SHAPES),
+                value="shape_photo",
+                label=label("shape"),
+                elem_id=f"{prefix}shape",
+                filterable=False,
             )
-            self.size = gr.Slider(10, 300, 100, step=5, label=label("size"), elem_id="size", min_width=140)
-            self.shift_x = gr.Slider(-100, 100, 0, step=1, label=label("left_right"), elem_id="shift_x", min_width=140)
-            self.shift_y = gr.Slider(-100, 100, 0, step=1, label=label("up_down"), elem_id="shift_y", min_width=140)
+            self.size = gr.Slider(10, 300, 100, step=5, label=label("size"), elem_id=f"{prefix}size", min_width=140)
+            self.shift_x = gr.Slider(
+                -100, 100, 0, step=1, label=label("left_right"), elem_id=f"{prefix}shift_x", min_width=140
+            )
+            self.shift_y = gr.Slider(
+                -100, 100, 0, step=1, label=label("up_down"), elem_id=f"{prefix}shift_y", min_width=140
+            )
         with gr.Tab(label("edges")), gr.Row(elem_classes="settings"):
-            self.softness = gr.Slider(-100, 100, 0, step=5, label=label("softness"), elem_id="softness", min_width=140)
-            self.grow = gr.Slider(-5, 5, 0, step=0.5, label=label("grow"), elem_id="grow", min_width=140)
-            self.shadow = gr.Slider(0, 100, 0, step=5, label=label("shadow"), elem_id="shadow", min_width=140)
-            self.clean = gr.Checkbox(True, label=label("clean"), elem_id="clean", min_width=140)
-            self.touching = gr.Checkbox(False, label=label("touching"), elem_id="touching", min_width=140)
+            self.softness = gr.Slider(
+                -100, 100, 0, step=5, label=label("softness"), elem_id=f"{prefix}softness", min_width=140
+            )
+            self.grow = gr.Slider(-5, 5, 0, step=0.5, label=label("grow"), elem_id=f"{prefix}grow", min_width=140)
+            self.shadow = gr.Slider(0, 100, 0, step=5, label=label("shadow"), elem_id=f"{prefix}shadow", min_width=140)
+            self.clean = gr.Checkbox(True, label=label("clean"), elem_id=f"{prefix}clean", min_width=140)
+            self.touching = gr.Checkbox(False, label=label("touching"), elem_id=f"{prefix}touching", min_width=140)
         self._shown_for = {
             self.colour: (COLOUR, GRADIENT),
             self.lower_colour: (GRADIENT,),
@@ -79,16 +104,13 @@ class StyleControls:
             self.y: (*pictures, OWN),
             self.whole: (*pictures, OWN),
         }
-        placement = [self.shape, self.size, self.shift_x, self.shift_y]
-        self.all = [self.kind, *self._shown_for, *placement, self.softness, self.grow, self.clean, self.shadow]
-        self.kind.input(
-            self._show_controls,
-            self.kind,
-            list(self._shown_for),
-            queue=False,
-            api_visibility="private",
-            show_progress="hidden",
-        )
+        self.place = {self.shape: "shape_photo", self.size: 100, self.shift_x: 0, self.shift_y: 0}
+        self.all = [self.kind, *self._shown_for, *self.place, self.softness, self.grow, self.clean, self.shadow]
+        self.show_controls_after(self.kind.input)
+
+    def show_controls_after(self, event: Callable[..., Any]) -> None:
+        """Show the controls of the chosen background at an event."""
+        event(self._show_controls, self.kind, list(self._shown_for), queue=False, **PRIVATE)
 
     def choices(self, texts: Texts) -> dict[gr.components.Component, Any]:
         """Return updates of the controls with choices, which Gradio does not translate."""
@@ -97,6 +119,10 @@ class StyleControls:
             self.kind: gr.update(choices=texts.choices(kinds)),
             self.shape: gr.update(choices=texts.choices(SHAPES)),
         }
+
+    def is_placed(self, values: Values) -> bool:
+        """Return whether size and place are not the default."""
+        return any(values[control] != default for control, default in self.place.items())
 
     def edges(self, values: Values) -> Style:
         """Return the chosen edges and frame, without background and shadow: all that a cut-out or an alpha needs."""
@@ -176,7 +202,7 @@ def backgrounds_css() -> str:
         OWN: "repeating-linear-gradient(45deg, #ddd 0 6px, #eee 6px 12px)",
     }
     rules = (
-        f"#kind label:nth-of-type({number})::before {{ background: {fill}; }}"
+        f".kind label:nth-of-type({number})::before {{ background: {fill}; }}"
         for number, fill in enumerate(fills.values(), 1)
     )
     return "\n".join(rules)

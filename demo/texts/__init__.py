@@ -41,6 +41,11 @@ def tables_as_javascript() -> str:
     return f"const TEXTS = {json.dumps(load_tables())};\n"
 
 
+def tables_as_json(*keys: str) -> str:
+    """Return some of the texts in each language, for a script of the page."""
+    return json.dumps({name: {key: table[key] for key in keys} for name, table in load_tables().items()})
+
+
 @dataclass(frozen=True)
 class Texts:
     """The texts of one language."""

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from demo.engine import Engine
+import demo.engine
+from demo.engine import Engine, read_photo
 from demo.session import Op
 from mam import Matting, PromptError
 from tests.conftest import EXAMPLES
@@ -68,31 +69,33 @@ class BlockedGraphs(MockGraphs):
         return super().decode(*values)
 
 
-def test_a_photo_that_is_encoded_late_does_not_replace_a_newer_one() -> None:
-    class SlowFirst(MockGraphs):
-        started, free = threading.Event(), threading.Event()
+def test_a_photo_that_is_decoded_late_does_not_replace_a_newer_one(monkeypatch) -> None:
+    started, free = threading.Event(), threading.Event()
 
-        def encode(self, image):
-            if not self.started.is_set():
-                self.started.set()
-                assert self.free.wait(10)
-            return super().encode(image)
+    def read(path, max_pixels):
+        if "flower" in path:
+            started.set()
+            assert free.wait(30)
+        return read_photo(path, max_pixels)
 
-    engine = Engine(Matting(SlowFirst()))
+    monkeypatch.setattr(demo.engine, "read_photo", read)
+    engine = Engine(Matting(MockGraphs()))
     with ThreadPoolExecutor() as threads:
         slow = threads.submit(engine.open, str(EXAMPLES / "flower.jpg"), "me")
-        assert SlowFirst.started.wait(10)
+        assert started.wait(30)
         newer = engine.open(str(EXAMPLES / "coffee.png"), "me")
-        SlowFirst.free.set()
+        free.set()
         older = slow.result()
     assert engine.is_open(newer) and not engine.is_open(older)
-    assert engine.store.peek((newer.token,)) is not None and engine.store.peek((older.token,)) is None
+    assert [key[0] for key in engine.store._values] == [newer.token]
 
 
 def test_only_one_preview_at_a_time() -> None:
     graphs = BlockedGraphs()
     engine = Engine(Matting(graphs))
     session = engine.open(str(EXAMPLES / "flower.jpg"))
+    assert engine.preview(session.token, (), POINT) is None  # not encoded yet
+    engine.scene(session)
     assert engine.preview(session.token, (), POINT).mask[215, 310]
     assert engine.preview("another token", (), POINT) is None
     graphs.free.clear()

@@ -49,9 +49,9 @@ def test_openings_that_overlap() -> None:
 
 def test_only_the_newest_result_counts() -> None:
     visitors = Visitors()
-    first, yours = visitors.begin_result("me"), visitors.begin_result("you")
+    first, yours = visitors.begin("result", "me"), visitors.begin("result", "you")
     assert first() and yours()
-    second = visitors.begin_result("me")
+    second = visitors.begin("result", "me")
     assert not first() and second() and yours()
     visitors.remove("me")
     assert not second() and yours()

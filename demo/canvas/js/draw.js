@@ -31,8 +31,9 @@ function isInPhoto({ x, y }) {
 }
 
 function fit() {
-  if (!state.photo) return;
-  const { clientWidth: w, clientHeight: h } = canvas, { width, height } = state.photo;
+  const photo = shownPhoto();
+  if (!photo) return draw();
+  const { clientWidth: w, clientHeight: h } = canvas, { width, height } = photo;
   view.scale = Math.min(w / width, h / height);
   view.x = (w - width * view.scale) / 2;
   view.y = (h - height * view.scale) / 2;
@@ -64,9 +65,10 @@ function draw() {
   canvas.dataset.preview = previewed;
   pen.setTransform(1, 0, 0, 1, 0, 0);
   pen.clearRect(0, 0, width, height);
-  if (!state.photo) return;
+  if (!shownPhoto()) return;
   pen.setTransform(ratio * view.scale, 0, 0, ratio * view.scale, ratio * view.x, ratio * view.y);
   drawPhoto(pen);
+  if (state.opening) return;
   if (previewed) drawPreview(pen);
   const unit = 1 / view.scale; // a pixel of the screen
   for (const box of state.textBoxes) drawTextBox(pen, box, unit);
@@ -78,9 +80,10 @@ function draw() {
 }
 
 function drawPhoto(pen) { // the objects outlined, everything else dimmed
-  const { width, height, image } = state.photo;
+  const { width, height, image } = shownPhoto();
   pen.imageSmoothingEnabled = view.scale * pixelRatio() < 3;
   pen.drawImage(image, 0, 0, width, height);
+  if (state.opening) return;
   const shown = state.doc.objects.map((object) => {
     const matte = state.mattes[object.id], overlay = matte && state.overlays.get(matte.key);
     return object.visible && overlay && { overlay, key: matte.key, colour: colourOf(object) };

@@ -17,7 +17,7 @@ const pointer = {
 
 canvas.addEventListener('pointerdown', (event) => {
   canvas.focus({ preventScroll: true });
-  if (!state.photo) return;
+  if (!state.photo || state.opening) return;
   canvas.setPointerCapture(event.pointerId);
   pointer.down.set(event.pointerId, event);
   pointer.cross = false;
@@ -46,7 +46,7 @@ function beginStroke(event) {
 }
 
 canvas.addEventListener('pointermove', (event) => {
-  if (!state.photo) return;
+  if (!state.photo || state.opening) return;
   if (pointer.down.has(event.pointerId)) pointer.down.set(event.pointerId, event);
   if (pointer.pinch && pointer.down.size === 2) return movePinch();
   if (pointer.pan) {
@@ -141,6 +141,7 @@ const actions = {
   open: () => find('.file').click(),
   new: addObject,
   save: () => trigger('save'),
+  close,
   sign: () => chooseSign(1 - tools.label),
   snap: () => { brush.snap = !brush.snap; refresh(); },
   smaller: () => resizeBrush(1 / 1.25),
@@ -162,19 +163,21 @@ element.addEventListener('click', (event) => {
   if (!button || !element.contains(button)) return;
   if (button.dataset.tool) chooseTool(button.dataset.tool);
   else if (button.dataset.sign) chooseSign(Number(button.dataset.sign));
-  else if (button.dataset.example) trigger('example', { name: button.dataset.example });
+  else if (button.dataset.example) open({ example: button.dataset.example });
   else if (button.dataset.action) actions[button.dataset.action]();
 });
+
+const isTyped = (target) => /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
 
 // Keys count while the focus is in here or the pointer is over the photo, and never while somebody types.
 function onKeyDown(event) {
   if (!element.isConnected) return document.removeEventListener('keydown', onKeyDown);
   const here = element.contains(event.target) || stage.matches(':hover');
-  if (!here || !canvas.checkVisibility() || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
+  if (!here || !canvas.checkVisibility() || isTyped(event.target)) return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const isBracket = key === '[' || key === ']'; // many keyboards need Alt for them
   if (event.altKey && !isBracket) return;
-  const command = (event.ctrlKey || event.metaKey) && !isBracket, onPhoto = event.target === canvas && state.photo;
+  const command = (event.ctrlKey || event.metaKey) && !isBracket, onPhoto = event.target === canvas && state.photo && !state.opening;
   if (command && key !== 'z' && key !== 'y') return;
   if (command && key === 'z' && event.shiftKey) redo();
   else if (key === 'Escape') { pointer.stroke = null; preview.mask = null; draw(); }
@@ -223,18 +226,50 @@ function pressAtCross(label) { // a point at once; a box or a scribble begins wi
 
 // Files -----------------------------------------------------------------------------------------------------------------
 
-function onPaste(event) {
-  if (!element.isConnected) return document.removeEventListener('paste', onPaste);
-  if (canvas.checkVisibility() && event.clipboardData.files.length) upload(event.clipboardData.files);
+function close() { // nothing of the photo stays in this browser
+  forgetKept();
+  openings.clear();
+  receive({ kind: 'no_photo', text: '', error: false });
 }
-document.addEventListener('paste', onPaste);
 
+// The canvas takes files anywhere on its page; a part of the page that takes files itself has stopped the event.
+function onPage(type, handle) {
+  const listener = (event) => {
+    if (!element.isConnected) document.removeEventListener(type, listener);
+    else handle(event, canvas.checkVisibility());
+  };
+  document.addEventListener(type, listener);
+}
+
+function take(carried) { // dropped or pasted
+  if (carried.files.length) return upload(carried.files);
+  const address = carried.getData('text/uri-list') || carried.getData('text/plain');
+  if (/^\s*(https?|data|file|blob):/i.test(address)) announce(text('address_refused'), true);
+}
+
+function showTarget(on) {
+  stage.classList.toggle('over', on);
+}
+
+onPage('paste', (event, isShown) => { if (isShown && !isTyped(event.target)) take(event.clipboardData); });
+onPage('dragover', (event, isShown) => {
+  if (event.defaultPrevented || isTyped(event.target)) return;
+  event.preventDefault(); // else the browser would leave the page for the file
+  showTarget(isShown);
+});
+onPage('dragleave', (event) => { if (!event.relatedTarget) showTarget(false); });
+onPage('drop', (event, isShown) => {
+  showTarget(false);
+  if (event.defaultPrevented || isTyped(event.target)) return;
+  event.preventDefault();
+  if (isShown) take(event.dataTransfer);
+});
+
+stage.addEventListener('photo', (event) => upload([event.detail])); // from another part of the page
 find('.file').addEventListener('change', (event) => { upload(event.target.files); event.target.value = ''; });
-stage.addEventListener('dragover', (event) => { event.preventDefault(); stage.classList.add('over'); });
-stage.addEventListener('dragleave', () => stage.classList.remove('over'));
-stage.addEventListener('drop', (event) => { event.preventDefault(); stage.classList.remove('over'); upload(event.dataTransfer.files); });
 
-new ResizeObserver(() => (state.photo ? fit() : draw())).observe(stage);
+new ResizeObserver(fit).observe(stage);
 translate();
 refresh();
 queueReply();
+bringBack();

@@ -1,10 +1,15 @@
 // Everything around the photo: the toolbar's state, the message line, found boxes, SAM's other answers, and the objects.
 
 function refresh() {
-  find('.empty').hidden = Boolean(state.photo);
-  canvas.tabIndex = state.photo ? 0 : -1;
-  canvas.setAttribute('aria-hidden', String(!state.photo));
-  find('.bar').hidden = find('.tools').hidden = !state.photo;
+  const photo = state.opening || state.photo, hasPhoto = Boolean(photo);
+  document.body.classList.toggle('photo-open', hasPhoto); // the page shows its controls
+  for (const part of document.querySelectorAll('.of-photo')) part.inert = Boolean(state.opening); // the last photo's result
+  stage.style.setProperty('--aspect', photo && photo.width ? photo.width / photo.height : 1);
+  find('.empty').hidden = hasPhoto;
+  canvas.tabIndex = hasPhoto ? 0 : -1;
+  canvas.setAttribute('aria-hidden', String(!hasPhoto));
+  find('.bar').hidden = find('.tools').hidden = !hasPhoto;
+  find('.tools').inert = find('.foot').inert = Boolean(state.opening);
   const busy = find('.busy');
   busy.hidden = !state.busy;
   busy.textContent = state.busy;
@@ -25,10 +30,10 @@ function refreshToolbar() {
   canvas.classList.toggle('moving', tools.kind === 'move');
   const enabled = {
     undo: state.past.length, redo: state.future.length, reset: state.textBoxes.length || hasPrompts(),
-    new: state.photo && hasPrompts(), save: Object.keys(state.mattes).length,
+    new: state.photo && hasPrompts(), save: Object.keys(state.mattes).length, close: true,
   };
   for (const [action, on] of Object.entries(enabled)) {
-    for (const button of element.querySelectorAll('[data-action="' + action + '"]')) button.disabled = !on;
+    for (const button of element.querySelectorAll('[data-action="' + action + '"]')) button.disabled = !on || state.opening;
   }
 }
 
@@ -56,7 +61,7 @@ function translate() { // the template's texts
 
 function announce(message, error) {
   const line = find('.message');
-  line.textContent = (state.note + ' ' + message).trim();
+  line.textContent = (error ? message : state.note + ' ' + message).trim(); // what is wrong may be wrong with another photo
   line.classList.toggle('error', Boolean(error));
   line.setAttribute('aria-live', error ? 'assertive' : 'polite');
 }
@@ -103,6 +108,7 @@ const EYE = 'M2 12s4-7 10-7 10 7 10 7-4 7-10 7S2 12 2 12zM12 9a3 3 0 1 0 0 6 3 3
 const CROSSED_EYE = EYE + 'M4 4l16 16', BIN = 'M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13';
 
 function listTextBoxes() {
+  if (state.opening) return replaceParts(find('.text-boxes'), []);
   const boxes = activeObject().ops.filter((op) => op.kind === 'box');
   const used = boxes.length ? String(boxes[boxes.length - 1].xy) : '';
   replaceParts(find('.text-boxes'), state.textBoxes.map((box, i) => {
@@ -112,7 +118,7 @@ function listTextBoxes() {
 }
 
 function listCandidates() {
-  const matte = state.mattes[state.doc.active], candidates = (matte && matte.candidates) || [];
+  const matte = !state.opening && state.mattes[state.doc.active], candidates = (matte && matte.candidates) || [];
   const buttons = candidates.map(({ index, source }) =>
     createButton('candidate' + index, createElement('img', { src: source, alt: '' }), text('candidate', { number: index }),
       () => chooseCandidate(index), index === matte.chosen));
@@ -122,7 +128,7 @@ function listCandidates() {
 function listObjects() { // one alone needs no list
   const row = find('.objects');
   if (row.contains(document.activeElement) && document.activeElement.tagName === 'INPUT') return; // a name is being typed
-  replaceParts(row, state.photo && state.doc.objects.length > 1 ? state.doc.objects.map(objectPart) : []);
+  replaceParts(row, !state.opening && state.photo && state.doc.objects.length > 1 ? state.doc.objects.map(objectPart) : []);
 }
 
 function objectPart(object) { // its colour, its name, and what can be done with it

@@ -10,7 +10,8 @@ const words = TEXTS[(document.documentElement.lang || navigator.language).split(
 const text = (key, values) => words[key].replace(/[{]([a-z]+)[}]/g, (_, name) => values[name]);
 
 const state = {
-  photo: null, // {token, width, height, image}
+  photo: null, // {token, width, height, image, source}; its source is {file} or {example}
+  opening: null, // the photo that is on its way and hides the last one: {number, source, document, note, width, height, image}
   doc: emptyDocument(), // {objects: [{id, name, visible, ops}], active}
   past: [], // documents as JSON, to undo
   future: [], // and to redo
@@ -39,10 +40,15 @@ function hasPrompts() {
   return state.doc.objects.some((object) => object.ops.length);
 }
 
+function shownPhoto() { // of the one that is on its way only what the browser can decode itself
+  if (!state.opening) return state.photo;
+  return state.opening.image ? state.opening : null;
+}
+
 // Changes ------------------------------------------------------------------------------------------------------------
 
 function change(edit) { // every change can be undone, and is sent to the server
-  if (!state.photo) return;
+  if (!state.photo || state.opening) return;
   state.past.push(JSON.stringify(state.doc));
   if (state.past.length > MAX_UNDO) state.past.shift();
   state.future = [];
@@ -52,7 +58,7 @@ function change(edit) { // every change can be undone, and is sent to the server
 }
 
 function restore(from, to) {
-  if (!from.length) return;
+  if (!from.length || state.opening) return;
   to.push(JSON.stringify(state.doc));
   state.doc = JSON.parse(from.pop());
   brush.sent = [];

@@ -21,6 +21,7 @@ const preview = {
 
 function sendDocument() {
   request.turn += 1;
+  keepDocument();
   state.busy = text('cutting_out');
   preview.mask = null;
   if (request.pending && Date.now() - request.pending.since < REQUEST_TIMEOUT) request.outdated = true;
@@ -41,7 +42,7 @@ const handlers = {
   photo: showPhoto,
   busy: (reply) => { state.busy = reply.text; state.searched = state.doc.active; },
   failure: showFailure,
-  ask_again: () => { if (state.photo && hasPrompts()) sendDocument(); },
+  ask_again: () => { if (state.photo && !state.opening && hasPrompts()) sendDocument(); },
   mattes: showMattes,
   text_boxes: showTextBoxes,
 };
@@ -55,22 +56,28 @@ async function receive(reply) {
 }
 
 async function showPhoto(reply) {
-  const hadFocus = element.contains(document.activeElement);
-  state.photo = reply.photo ? { ...reply.photo, token: reply.token, image: await loadImage(reply.photo.source) } : null;
-  stage.style.setProperty('--aspect', state.photo ? state.photo.width / state.photo.height : 1);
+  const own = openings.get(reply.opening) || {}, hadFocus = element.contains(document.activeElement);
+  if (reply.photo && state.photo && reply.token === state.photo.token) return; // Gradio repeats the last value of a handler
+  if (reply.expired && (state.opening || reopen(text('sent_again')))) return;
+  const image = reply.photo && reply.photo.source ? await loadImage(reply.photo.source) : own.image;
+  state.photo = reply.photo ? { ...reply.photo, token: reply.token, image, source: own.source } : null;
+  for (const number of [...openings.keys()]) if (number <= reply.opening) openings.delete(number);
+  if (!state.photo || state.opening === own) state.opening = null; // else another one is on its way already
   canvas.dataset.photo = state.photo ? state.photo.token : '';
-  document.body.classList.toggle('photo-open', Boolean(state.photo)); // the page shows its controls
   state.doc = reply.document || emptyDocument();
   Object.assign(state, { past: [], future: [], mattes: {}, textBoxes: [], busy: '' });
-  Object.assign(request, { pending: null, outdated: false });
+  Object.assign(request, { turn: 0, pending: null, outdated: false });
   brush.sent = [];
   state.overlays.clear();
   tinted.clear();
   fit();
   if (state.photo && (hadFocus || document.activeElement === document.body)) canvas.focus({ preventScroll: true });
-  state.note = reply.note || '';
+  state.note = [reply.note, own.note].filter(Boolean).join(' ');
   announce(reply.text || text('no_photo'), reply.error);
-  if (hasPrompts()) sendDocument();
+  if (state.photo) keepPhoto();
+  if (!hasPrompts()) return;
+  request.pending = { turn: 0, since: Date.now() }; // the answer follows
+  state.busy = text('cutting_out');
 }
 
 async function showMattes(reply) {
@@ -82,10 +89,10 @@ async function showMattes(reply) {
     if (request.outdated) requestMattes();
   }
   if (reply.turn == null || reply.turn >= request.turn) {
-    state.busy = '';
+    state.busy = reply.refining ? text('refining') : '';
     state.mattes = reply.mattes;
     brush.sent = [];
-    announce(reply.text, reply.error);
+    if (!reply.refining) announce(reply.text, reply.error);
   }
   const used = new Set(Object.values(state.mattes).map((matte) => matte.key));
   for (const key of [...state.overlays.keys()]) {
@@ -98,11 +105,13 @@ function showTextBoxes(reply) {
   state.busy = '';
   if (state.doc.objects.some((object) => object.id === state.searched)) state.doc.active = state.searched;
   if (reply.boxes.length) useTextBox(reply.boxes[0]);
+  state.note = reply.note;
   announce(reply.text, reply.error);
 }
 
 function showFailure(reply) {
   state.busy = '';
+  state.opening = null; // the photo that is open stays
   request.pending = null;
   if (request.outdated) {
     state.busy = text('cutting_out');
@@ -142,7 +151,8 @@ async function requestPreview() { // one at a time, and only at the newest posit
   preview.place = null;
   try {
     const mask = await server.preview({ token: state.photo.token, x, y, label: tools.label, ops: activeObject().ops });
-    if (mask && number === preview.number && pointer.at && !state.busy) preview.mask = await loadImage(mask);
+    const image = mask ? await loadImage(mask) : null;
+    if (number === preview.number) preview.mask = pointer.at && !state.busy ? image : null;
   } catch (error) {
     preview.mask = null; // not reported: the reply to the click itself describes the error
   }
@@ -158,12 +168,33 @@ function clearPreview() {
 
 // New photos -------------------------------------------------------------------------------------------------------------
 
-function upload(files) { // checks a file; `openFile` of the page's own script brings it to what answers here
+const openings = new Map(); // photos that are on their way, by number: as `state.opening`
+let opened = 0;
+
+function upload(files) { // checks a file
   const file = files[0], limit = LIMITS.upload_megabytes;
   if (!file) return;
   if (file.type && !file.type.startsWith('image/')) return announce(text('not_an_image', { name: file.name }), true);
   if (file.size > limit * 1e6) {
     return announce(text('file_too_large', { name: file.name, size: Math.ceil(file.size / 1e6), limit }), true);
   }
-  openFile(file);
+  open({ file });
+}
+
+// Brings a file, or an example by its name, to what answers here. The last photo and its result go at once; they come back if
+// this one fails. A document is one that the visitor had before. `openFile` is a function of the page's own script.
+function open(source, kept, note) {
+  opened += 1;
+  const opening = { number: opened, source, document: kept, note };
+  openings.set(opened, opening);
+  state.opening = opening;
+  state.note = '';
+  announce('');
+  if (source.file) {
+    openFile(source.file, opening);
+  } else {
+    state.busy = text('opening', { name: source.example });
+    trigger('example', { name: source.example, opening: opened, document: kept });
+  }
+  refresh();
 }

@@ -1,7 +1,6 @@
 // What only the static site needs in the canvas: a photo goes to the worker in this browser, not to a server.
 
-function openFile(file) {
+function openFile(file, opening) {
   state.busy = text('opening', { name: file.name });
-  refresh();
-  trigger('uploaded', { file });
+  trigger('uploaded', { file, opening: opening.number, document: opening.document });
 }

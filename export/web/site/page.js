@@ -71,11 +71,10 @@ let prompts = 0; // sent so far
 let previewed = null; // the address of the last preview under the pointer
 
 const events = {
-  uploaded: ({ file }) => send({ kind: 'open', file, name: file.name, ops: [] }),
-  example: ({ name }) => {
+  uploaded: (message) => sendPhoto({ ...message, name: message.file.name, ops: [] }),
+  example: ({ name, ...message }) => {
     const { file, ops } = EXAMPLES[name];
-    deliver({ kind: 'busy', text: text('opening', { name }) });
-    send({ kind: 'open', address: new URL(file, import.meta.url).href, name: file.replace(/.*[/]/, ''), ops });
+    sendPhoto({ ...message, address: new URL(file, import.meta.url).href, name: file.replace(/.*[/]/, ''), ops });
   },
   prompt: (message) => {
     prompts += 1;
@@ -83,6 +82,11 @@ const events = {
   },
   save: () => download(),
 };
+function sendPhoto(message) {
+  prompts += 1;
+  send({ ...message, kind: 'open', touching: find('#touching').checked });
+}
+
 const server = {
   preview: async (message) => { // only when the pointer rests: the click itself would have to wait for the preview
     const before = prompts;

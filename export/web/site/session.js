@@ -31,11 +31,11 @@ export class Session {
     if (!this.scene) this.scene = await Scene.open(await this.loading, this.photo);
   }
 
-  // The reply that shows the photo; `ops` are prompts that an example needs.
-  opened(ops) {
+  // The reply that shows the photo. `ops` are prompts that an example needs, `kept` is a document that the visitor had before.
+  opened(ops, kept, opening) {
     const first = ops.length || !MODEL.policy.mainObject ? ops : MAIN_OBJECT;
-    const document = { objects: [{ id: 1, name: text('object', { number: 1 }), visible: true, ops: first }], active: 1 };
-    return { kind: 'photo', token: this.token, photo: this.message, document, note: this.photo.note, text: text('start') };
+    const document = kept || { objects: [{ id: 1, name: text('object', { number: 1 }), visible: true, ops: first }], active: 1 };
+    return { kind: 'photo', opening, token: this.token, photo: this.message, document, note: this.photo.note, text: text('start') };
   }
 
   async segment(ops) {

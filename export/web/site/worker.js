@@ -2,7 +2,8 @@
 // while matte_worker.js computes mattes:
 //
 //   start    {mostPixels}            downloads the model; answers with `progress`, then `ready`
-//   open     {file | address, name, ops}   answers with a reply for the canvas (demo/canvas/protocol.py)
+//   open     {file | address, name, ops, document, opening, touching}   answers with a reply for the canvas
+//            (demo/canvas/protocol.py), then as to `prompt`
 //   prompt   a PromptMessage and `touching`; answers with the masks and previews of the result made from them, then the same of the mattes
 //   preview  {id, message}           answers with an image or null
 //   save     {id, form}              answers with a file
@@ -39,15 +40,16 @@ const handlers = {
     loading.then(started).catch((error) => report(error, message)); // photos are decoded meanwhile
   },
 
-  async open({ file, address, name, ops, token: own }) {
+  async open({ file, address, name, ops, document, opening, touching, token: own }) {
     if (own !== String(token)) return;
     const content = file || await (await fetch(address)).blob();
     const photo = await Session.open(loading, content, name, own, mostPixels);
     if (own !== String(token)) return;
     session = photo;
     previewTime = 0;
-    postMessage({ kind: 'reply', reply: session.opened(ops) });
-    await session.encode().catch(() => {}); // the prompt reports it
+    const reply = session.opened(ops, document, opening), first = { ...reply.document, kind: 'prompt', token: own, turn: 0, have: [], touching };
+    postMessage({ kind: 'reply', reply });
+    if (first.objects.some((one) => one.ops.length)) await handlers.prompt(first).catch((error) => report(error, first));
   },
 
   async prompt(message) {

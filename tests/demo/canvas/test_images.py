@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,13 @@ def test_a_photo_comes_in_its_own_size(scene) -> None:
     assert (message["width"], message["height"]) == decode(message["source"]).size == (640, 427)
 
 
+@pytest.mark.parametrize("shown, sent", [([640, 427], False), ([1280, 854], False), ([427, 640], True), ("big", True)])
+def test_a_photo_that_the_browser_shows_itself_is_not_sent_back(scene, shown, sent) -> None:
+    assert ("source" in photo_message(scene.photo, shown)) == sent
+    transparent = replace(scene.photo, alpha=np.zeros(scene.photo.size, np.uint8))
+    assert "source" in photo_message(transparent, shown)
+
+
 def test_a_large_photo_comes_smaller_with_its_own_size_beside_it() -> None:
     photo = Matting(MockGraphs()).open(np.zeros((1500, 3000, 3), np.uint8)).photo
     message = photo_message(photo)
@@ -38,14 +46,18 @@ def test_a_large_photo_comes_smaller_with_its_own_size_beside_it() -> None:
 
 def test_a_matte_is_an_alpha_channel_and_sent_once(scene) -> None:
     matte = scene.matte(points=[(310, 215)])
-    message = matte_message(matte, "key", with_pixels=True, with_candidates=False)
+    message = matte_message(matte, scene.photo, "key", with_pixels=True, with_candidates=False)
     assert message["key"] == "key" and "candidates" not in message
     assert np.array_equal(np.asarray(decode(message["overlay"]).getchannel("A")), matte.alpha_uint8())
-    assert "overlay" not in matte_message(matte, "key", with_pixels=False, with_candidates=False)
+    assert "overlay" not in matte_message(matte, scene.photo, "key", with_pixels=False, with_candidates=False)
+    mask = matte_message(matte.segment, scene.photo, "mask", with_pixels=True, with_candidates=False)
+    assert np.array_equal(np.asarray(decode(mask["overlay"]).getchannel("A")) > 127, matte.segment.mask)
 
 
 def test_candidates_are_thumbnails_of_the_part_where_they_are(scene) -> None:
-    message = matte_message(scene.matte(points=[(310, 215)]), "key", with_pixels=False, with_candidates=True)
+    message = matte_message(
+        scene.matte(points=[(310, 215)]), scene.photo, "key", with_pixels=False, with_candidates=True
+    )
     assert [one["index"] for one in message["candidates"]] == [1, 2, 3]
     thumbnails = [decode(one["source"]) for one in message["candidates"]]
     assert len({image.size for image in thumbnails}) == 1 and max(thumbnails[0].size) <= 112

@@ -29,7 +29,7 @@ def files(tmp_path) -> list[str]:
     "form, name",
     [
         (batch.CUTOUT, "flower_cutout{}.png"),
-        (batch.WHITE, "flower_on{}.jpg"),
+        (batch.FINISHED, "flower_result{}.jpg"),
         (batch.ALPHA, "flower_alpha{}.png"),
     ],
 )
