@@ -29,8 +29,8 @@ from export.write import fold_constants
 from mam import weights
 from mam.errors import WeightsError
 from mam.model import contract
-from mam.text import TOKENIZER, Canvas, Phrases
-from mam.text.canvas import STEP
+from mam.text import TOKENIZER, Phrases, Preprocessor
+from mam.text.preprocessor import STEP
 
 
 @dataclass(frozen=True)
@@ -98,17 +98,17 @@ def write_grounding(source: Source, folder: Path, side: int | None = None) -> li
         WeightsError: the files do not belong together, or another release of transformers is installed.
     """
     check_transformers()
-    canvas = read_canvas(source, side)
+    preprocessor = read_preprocessor(source, side)
     model = load_network(source)
     metadata = {"mam_graph": contract.GROUNDING.name, "mam_contract": contract.VERSION, "mam_variant": source.name}
-    metadata |= {"mam_checkpoint_sha256": weights.sha256(source.weights), **canvas.metadata()}
+    metadata |= {"mam_checkpoint_sha256": weights.sha256(source.weights), **preprocessor.metadata()}
     folder.mkdir(parents=True, exist_ok=True)
     # Both files are moved into place at the end, so that an interrupted export is not taken for a complete one.
     with tempfile.TemporaryDirectory(dir=folder) as unfinished:
         graph_file, tokenizer_file = Path(unfinished) / contract.GROUNDING.file, Path(unfinished) / TOKENIZER
         tokenizer = write_tokenizer(source.tokenizer, tokenizer_file)
         # One phrase is enough: the number of tokens is free, and all that depends on the phrases is an input.
-        inputs = example_inputs(canvas, Phrases.tokenise("a thing", tokenizer))
+        inputs = example_inputs(preprocessor, Phrases.tokenise("a thing", tokenizer))
         trace(contract.GROUNDING, TraceableGrounding(model).eval(), inputs, graph_file, fixed=("Q",))
         graph = fold_constants(graph_file)
         finish(graph, model.config.num_queries, metadata)
@@ -119,7 +119,7 @@ def write_grounding(source: Source, folder: Path, side: int | None = None) -> li
     return [folder / graph_file.name, folder / tokenizer_file.name]
 
 
-def read_canvas(source: Source, side: int | None = None) -> Canvas:
+def read_preprocessor(source: Source, side: int | None = None) -> Preprocessor:
     """How the model's images are prepared.
 
     Args:
@@ -127,11 +127,11 @@ def read_canvas(source: Source, side: int | None = None) -> Canvas:
         side: the longest side of resized images; None for the one that the model was made for.
     """
     config: dict[str, Any] = json.loads(source.preprocessor.read_text()) if source.preprocessor else {}
-    default, size = Canvas(), config.get("size") or {}
+    default, size = Preprocessor(), config.get("size") or {}
     mean, std = (tuple(config.get(f"image_{kind}", getattr(default, kind))) for kind in ("mean", "std"))
     longest, shortest = size.get("longest_edge", default.side), size.get("shortest_edge", default.shortest)
     window = json.loads(source.config.read_text())["backbone_config"]["window_size"]
-    return Canvas(side or longest, shortest, smallest_side(window), mean, std)
+    return Preprocessor(side or longest, shortest, smallest_side(window), mean, std)
 
 
 def smallest_side(window: int) -> int:
@@ -180,13 +180,13 @@ def write_tokenizer(source: Path, target: Path) -> Tokenizer:
     return tokenizer
 
 
-def example_inputs(canvas: Canvas, phrases: Phrases) -> tuple[torch.Tensor, ...]:
+def example_inputs(preprocessor: Preprocessor, phrases: Phrases) -> tuple[torch.Tensor, ...]:
     """Return a grey image and some phrases, in the order of the contract.
 
     The image is the smallest in height, and so wide that no stage of the encoder fits its windows exactly, unless it
     does so for every image: a trace would leave out the padding.
     """
-    h, w = canvas.smallest, 2 * canvas.smallest - STEP
+    h, w = preprocessor.smallest, 2 * preprocessor.smallest - STEP
     image, mask = np.full((1, 3, h, w), 0.5, np.float32), np.ones((1, h, w), bool)
     inputs = (image, mask, phrases.input_ids, phrases.position_ids, phrases.text_mask)
     return tuple(torch.from_numpy(value) for value in inputs)

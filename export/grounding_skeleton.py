@@ -24,17 +24,19 @@ from export.trace import trace
 from export.write import fold_constants
 from mam import weights
 from mam.model import contract
-from mam.text import Canvas, Phrases
+from mam.text import Phrases, Preprocessor
 from mam.text.preparation import INT8, MANIFEST, SCALE, SIDE
 
 
-def write_grounding_skeleton(name: str, config: GroundingDinoConfig, canvas: Canvas, folder: Path) -> list[Path]:
+def write_grounding_skeleton(
+    name: str, config: GroundingDinoConfig, preprocessor: Preprocessor, folder: Path
+) -> list[Path]:
     """Write `grounding.onnx` without weights, and `skeleton.json`.
 
     Args:
         name: the published model's name.
         config: its sizes.
-        canvas: how images are prepared.
+        preprocessor: how images are prepared.
         folder: created if missing.
 
     Returns:
@@ -66,7 +68,7 @@ def write_grounding_skeleton(name: str, config: GroundingDinoConfig, canvas: Can
     trace(
         contract.GROUNDING,
         TraceableGrounding(model).eval(),
-        example_inputs(canvas, phrases),
+        example_inputs(preprocessor, phrases),
         path,
         fixed=("Q",),
         **options,
@@ -75,7 +77,7 @@ def write_grounding_skeleton(name: str, config: GroundingDinoConfig, canvas: Can
     shapes = _separate_weights(graph, names)
     metadata = {"mam_graph": contract.GROUNDING.name, "mam_contract": contract.VERSION, "mam_variant": name}
     digest = weights.find(f"{name}.safetensors").sha256
-    finish(graph, config.num_queries, {**metadata, "mam_checkpoint_sha256": digest, **canvas.metadata()})
+    finish(graph, config.num_queries, {**metadata, "mam_checkpoint_sha256": digest, **preprocessor.metadata()})
     onnx.save(graph, path)
     manifest = folder / MANIFEST
     manifest.write_text(json.dumps({"tensors": shapes}, indent=1) + "\n", "utf-8")
@@ -91,7 +93,9 @@ def write_published(name: str, folder: Path) -> list[Path]:
     """
     config = GroundingDinoConfig()
     window: Any = config.backbone_config
-    return write_grounding_skeleton(name, config, Canvas(SIDE, smallest=smallest_side(window.window_size)), folder)
+    return write_grounding_skeleton(
+        name, config, Preprocessor(SIDE, smallest=smallest_side(window.window_size)), folder
+    )
 
 
 def published_names(model: GroundingDinoForObjectDetection, folder: Path) -> dict[str, str]:

@@ -191,14 +191,14 @@ def grounding_skeleton(grounding_source, tmp_path_factory) -> Path:
     """Its graph without weights, as the library has the published model's."""
     from transformers import GroundingDinoConfig
 
-    from export.grounding import Source, read_canvas
+    from export.grounding import Source, read_preprocessor
     from export.grounding_skeleton import write_grounding_skeleton
     from tests.grounding import one_thread
 
     folder, source = tmp_path_factory.mktemp("grounding_skeleton"), Source.in_folder(grounding_source)
     with one_thread():
         config = GroundingDinoConfig.from_json_file(source.config)
-        write_grounding_skeleton("grounding-dino-tiny", config, read_canvas(source), folder)
+        write_grounding_skeleton("grounding-dino-tiny", config, read_preprocessor(source), folder)
     return folder
 
 

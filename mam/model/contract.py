@@ -10,7 +10,7 @@ user's own pixels, (H, W). B counts prompts answered in one call for one image, 
 logarithm of the probability that the name is there. It belongs to no set, like the next one.
 
 `GROUNDING` finds boxes for text prompts. Its image is at the top left of `height` x `width` pixels, multiples of 32
-(`mam.text.Canvas`); T counts tokens, Q candidate boxes: cx, cy, w, h as fractions of the unpadded image.
+(`mam.text.Preprocessor`); T counts tokens, Q candidate boxes: cx, cy, w, h as fractions of the unpadded image.
 """
 
 from __future__ import annotations

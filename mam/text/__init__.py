@@ -1,6 +1,6 @@
 """Boxes for text prompts, by one of two models.
 
-    Words                       comes with the package and finds objects by the names that it knows
+    ClosedSetModel              comes with the package and finds objects by the names that it knows
 
     preparation.prepare()       gets the published model: one download, converted without torch
     Grounding                   Grounding DINO for any phrase: the graph and the tokenizer, loaded
@@ -12,12 +12,12 @@ the tests.
 """
 
 from mam.text.boxes import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBox, FoundBoxes
-from mam.text.canvas import Canvas
+from mam.text.closed_set import ClosedSetModel
 from mam.text.loader import GroundingLoader, load_default
 from mam.text.model import MODELS, NAME, TOKENIZER, Grounding
 from mam.text.phrases import Phrases
+from mam.text.preprocessor import Preprocessor
 from mam.text.text_model import TextModel
-from mam.text.words import Words
 
 __all__ = [
     "BOX_THRESHOLD",
@@ -26,13 +26,13 @@ __all__ = [
     "NMS_THRESHOLD",
     "TEXT_THRESHOLD",
     "TOKENIZER",
-    "Canvas",
+    "ClosedSetModel",
     "FoundBox",
     "FoundBoxes",
     "Grounding",
     "GroundingLoader",
     "Phrases",
+    "Preprocessor",
     "TextModel",
-    "Words",
     "load_default",
 ]

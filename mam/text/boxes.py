@@ -95,7 +95,7 @@ def select_boxes(
     with np.errstate(over="ignore"):  # exp overflows to infinity, which gives the correct probability 0
         probabilities = 1 / (1 + np.exp(-logits))
     scores = probabilities.max(1)
-    by_phrase = np.stack([probabilities[:, phrases.owner == k].max(1) for k in range(len(phrases.names))], 1)
+    by_phrase = np.stack([probabilities[:, phrases.token_phrase == k].max(1) for k in range(len(phrases.names))], 1)
     best_phrase = by_phrase.argmax(1)
     corners = _to_corners(boxes, size)
     found: list[FoundBox] = []

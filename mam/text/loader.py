@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mam.model.providers import Device
+from mam.text.closed_set import ClosedSetModel
 from mam.text.model import Grounding, default_folder, is_complete
 from mam.text.text_model import TextModel
-from mam.text.words import Words
 
 
 @dataclass(frozen=True)
 class GroundingLoader:
-    """A function that returns a text model, loaded once: a `Grounding` if there is one, else the embedded `Words`.
+    """A function that returns a text model, loaded once: a `Grounding`, or the embedded `ClosedSetModel`.
 
     A pickle holds the attributes below, not the model.
 
     Attributes:
-        folder: where a `Grounding` is; None for `$MAM_GROUNDING` or the default folder, and `Words` without either.
+        folder: where a `Grounding` is; None for `$MAM_GROUNDING`, the default folder or none.
         device: as for `mam.Matting.load`.
         threads: CPU threads; None lets onnxruntime choose.
     """
@@ -40,7 +40,7 @@ class GroundingLoader:
         """
         named = self.folder is not None or os.environ.get("MAM_GROUNDING")
         with self._lock:  # two threads would load the same model twice
-            return self._grounding if named or is_complete(default_folder()) else self._words
+            return self._grounding if named or is_complete(default_folder()) else self._embedded
 
     def __reduce__(self) -> tuple[Callable[..., GroundingLoader], tuple[Any, ...]]:
         return GroundingLoader, (self.folder, self.device, self.threads)
@@ -50,8 +50,8 @@ class GroundingLoader:
         return Grounding.load(self.folder, self.device, self.threads)
 
     @functools.cached_property
-    def _words(self) -> Words:
-        return Words(threads=self.threads)
+    def _embedded(self) -> ClosedSetModel:
+        return ClosedSetModel(threads=self.threads)
 
 
 load_default = GroundingLoader()

@@ -14,8 +14,8 @@ from mam.errors import GraphError
 from mam.model import contract, providers
 from mam.model.folders import graphs_folder
 from mam.text.boxes import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBoxes, select_boxes
-from mam.text.canvas import Canvas
 from mam.text.phrases import Phrases
+from mam.text.preprocessor import Preprocessor
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -42,7 +42,7 @@ class Grounding:
         folder: that the model was loaded from.
         provider: the execution provider that runs the graph.
         note: one sentence for users that explains the choice of provider; empty if no explanation is needed.
-        canvas: size and normalisation of the image input.
+        preprocessor: size and normalisation of the image input.
         session: the onnxruntime session of the graph.
         tokenizer: splits text prompts into tokens.
     """
@@ -51,7 +51,7 @@ class Grounding:
     folder: Path
     provider: str
     note: str
-    canvas: Canvas
+    preprocessor: Preprocessor
     session: ort.InferenceSession
     tokenizer: Tokenizer
 
@@ -80,7 +80,9 @@ class Grounding:
         tokenizer = _load_tokenizer(vocabulary)
         (session,), provider, note = providers.open_sessions([graph], device, threads)
         metadata = _checked_metadata(session, graph)
-        return cls(metadata["mam_variant"], folder, provider, note, Canvas.from_metadata(metadata), session, tokenizer)
+        return cls(
+            metadata["mam_variant"], folder, provider, note, Preprocessor.from_metadata(metadata), session, tokenizer
+        )
 
     def read(self, text: str | Sequence[str]) -> dict[str, str]:
         """Return each phrase of a text, mapped to itself: this model searches for whole phrases.
@@ -118,7 +120,7 @@ class Grounding:
             GraphError: the graph failed.
         """
         phrases = Phrases.tokenise(text, self.tokenizer)
-        padded, pixel_mask = self.canvas.place(image)
+        padded, pixel_mask = self.preprocessor.place(image)
         logits, boxes = self._run(padded, pixel_mask, phrases.input_ids, phrases.position_ids, phrases.text_mask)
         return select_boxes(
             logits[0],

@@ -30,14 +30,14 @@ class Phrases:
 
     Attributes:
         names: the phrases in lower case, with single spaces.
-        owner: (T,) int64, index of the phrase of each token; -1 for [CLS], [SEP] and full stops.
+        token_phrase: (T,) int64, index of the phrase of each token; -1 for [CLS], [SEP] and full stops.
         input_ids: (1, T) int64.
         position_ids: (1, T) int64, counted from 0 in each phrase.
         text_mask: (1, T, T) bool, true for tokens that attend to each other, those of one phrase and its full stop.
     """
 
     names: tuple[str, ...]
-    owner: np.ndarray
+    token_phrase: np.ndarray
     input_ids: np.ndarray
     position_ids: np.ndarray
     text_mask: np.ndarray

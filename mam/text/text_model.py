@@ -12,7 +12,7 @@ from mam.text.boxes import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBo
 
 
 class TextModel(Protocol):
-    """`mam.Grounding`, which reads any English phrase, or `mam.text.Words`, which knows some names.
+    """`mam.Grounding`, which reads any English phrase, or `mam.text.ClosedSetModel`, which knows some names.
 
     Attributes:
         name: the model's name.

@@ -35,7 +35,7 @@ def torch_model(grounding_source):
 )
 def test_graph_equals_transformers(grounding, torch_model, text, size, side) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    image, pixel_mask = replace(grounding.canvas, side=side, shortest=side).place(pixels)
+    image, pixel_mask = replace(grounding.preprocessor, side=side, shortest=side).place(pixels)
     assert max(image.shape[2:]) == side
     phrases = Phrases.tokenise(text, grounding.tokenizer)
     inputs = (image, pixel_mask, phrases.input_ids, phrases.position_ids, phrases.text_mask)
@@ -92,7 +92,11 @@ def test_metadata_describes_the_graph(grounding_folder, grounding_source, ground
         "mam_pixel_mean": "0.485,0.456,0.406",
         "mam_pixel_std": "0.229,0.224,0.225",
     }
-    assert (grounding.canvas.side, grounding.canvas.shortest, grounding.name) == (160, 96, grounding_source.name)
+    assert (grounding.preprocessor.side, grounding.preprocessor.shortest, grounding.name) == (
+        160,
+        96,
+        grounding_source.name,
+    )
 
 
 def test_graph_runs_from_another_folder(grounding_folder, grounding, tmp_path) -> None:

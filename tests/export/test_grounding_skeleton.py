@@ -36,9 +36,9 @@ def test_a_completed_skeleton_computes_what_transformers_does(
     save_file(state, tmp_path / "rounded.safetensors", {"format": "pt"})
     complete(grounding_skeleton, source.weights, grounding_folder / "tokenizer.json", tmp_path / "model")
     model = Grounding.load(tmp_path / "model", "cpu", 1)
-    canvas = dataclasses.replace(model.canvas, side=320, shortest=224)
+    preprocessor = dataclasses.replace(model.preprocessor, side=320, shortest=224)
     pixels = np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8)
-    image, pixel_mask = canvas.place(pixels)
+    image, pixel_mask = preprocessor.place(pixels)
     phrases = Phrases.tokenise("the girl in the red sweater. dogs", model.tokenizer)
     inputs = (image, pixel_mask, phrases.input_ids, phrases.position_ids, phrases.text_mask)
     names = [tensor.name for tensor in contract.GROUNDING.inputs]

@@ -5,7 +5,7 @@ import pytest
 
 from mam import GraphError, Grounding, Matting
 from mam.model.folders import BUNDLE, graphs_folder
-from mam.text import Words
+from mam.text import ClosedSetModel
 from mam.text.model import NAME, NO_MODEL
 
 RED = "the girl in the red sweater"
@@ -27,7 +27,7 @@ def test_without_a_model_the_error_names_the_command(tmp_path, monkeypatch, grou
     assert str(caught.value) == NO_MODEL.format(folder=graphs_folder(NAME))
     assert "`mam weights get grounding-dino-tiny`" in str(caught.value)
     scene = Matting.load(device="cpu").open(np.full((20, 30, 3), 90, np.uint8))
-    assert scene.grounding() == Words()  # until there is one
+    assert scene.grounding() == ClosedSetModel()  # until there is one
     base = graphs_folder("grounding-dino-base")
     base.parent.mkdir(parents=True)
     base.symlink_to(grounding_folder)  # the larger model is used if it is the only one

@@ -77,7 +77,7 @@ def test_tokens_masks_and_positions_equal_transformers(grounding, text) -> None:
     )
     assert np.array_equal(mask.numpy(), phrases.text_mask) and np.array_equal(positions.numpy(), phrases.position_ids)
     groups = upstream.build_label_maps(torch.zeros(1, 1, ids.shape[1]), ids)[0].numpy()
-    assert np.array_equal(groups, np.arange(len(phrases.names))[:, None] == phrases.owner)
+    assert np.array_equal(groups, np.arange(len(phrases.names))[:, None] == phrases.token_phrase)
 
 
 @pytest.mark.parametrize(

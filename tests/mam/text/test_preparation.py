@@ -39,7 +39,7 @@ def test_a_download_becomes_a_smaller_model(mirror, grounding_skeleton, groundin
     skeleton = (grounding_skeleton / "grounding.onnx").stat().st_size
     assert graph - skeleton < 0.7 * downloaded  # this small model has many vectors, which stay as they are
     small = Grounding.load(device="cpu", threads=1)
-    assert small.folder == folder and small.canvas == grounding.canvas
+    assert small.folder == folder and small.preprocessor == grounding.preprocessor
     pixels = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
     options = {"box_threshold": 0.0, "text_threshold": 0.0, "nms": 1.0}
     got, expected = small.find(pixels, RED, **options), grounding.find(pixels, RED, **options)

@@ -10,12 +10,12 @@ import pytest
 from mam import PromptError
 from mam.errors import NotEnglish, UnknownWord
 from mam.model.folders import BUNDLE
-from mam.text import Words
+from mam.text import ClosedSetModel
 
 
 @pytest.fixture(scope="module")
 def words():
-    return Words()
+    return ClosedSetModel()
 
 
 @pytest.mark.parametrize(

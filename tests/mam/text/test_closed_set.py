@@ -9,15 +9,15 @@ import pytest
 from mam import GraphError, Matting
 from mam.images import open_photo
 from mam.model.folders import BUNDLE
-from mam.text import GroundingLoader, Words
+from mam.text import ClosedSetModel, GroundingLoader
+from mam.text.closed_set import prepare_image
 from mam.text.regions import boxes_of
-from mam.text.words import prepare_image
 from tests.conftest import EXAMPLES
 
 
 @pytest.fixture(scope="module")
 def words():
-    return Words(threads=1)
+    return ClosedSetModel(threads=1)
 
 
 @pytest.fixture()
@@ -72,7 +72,7 @@ def test_it_is_the_default_and_nothing_is_loaded_before_the_first_search(no_text
         providers, "open_sessions", lambda files, *options: opened.extend(files) or open_sessions(files, *options)
     )
     model = matting.grounding()
-    assert isinstance(model, Words) and len(model.known_words) > 50 and not opened
+    assert isinstance(model, ClosedSetModel) and len(model.known_words) > 50 and not opened
     scene = matting.open(EXAMPLES / "cat.png")
     matte = scene.matte(text="cat")
     assert matte and matte.mask[150, 225] and [file.name for file in opened] == ["words.onnx"]
@@ -90,8 +90,8 @@ def test_a_model_for_any_phrase_replaces_it_once_there_is_one(no_text_model, gro
 
 def test_damaged_files_are_named(tmp_path) -> None:
     with pytest.raises(GraphError, match=r"words\.json is damaged"):
-        Words(tmp_path).read("cat")
+        ClosedSetModel(tmp_path).read("cat")
     shutil.copy(BUNDLE / "words.json", tmp_path)
     shutil.copy(BUNDLE / "matte.onnx", tmp_path / "words.onnx")
     with pytest.raises(GraphError, match="is not the graph of this release"):
-        Words(tmp_path).find(np.zeros((40, 40, 3), np.uint8), "cat")
+        ClosedSetModel(tmp_path).find(np.zeros((40, 40, 3), np.uint8), "cat")

@@ -31,7 +31,7 @@ VOCABULARY = "words.json"
 
 
 @dataclass(frozen=True)
-class Words:
+class ClosedSetModel:
     """A text model for some names. It is loaded at its first search, and runs on the CPU.
 
     Attributes:
@@ -46,8 +46,8 @@ class Words:
     provider = providers.CPU
     note = ""
 
-    def __reduce__(self) -> tuple[type[Words], tuple[Path, int | None]]:
-        return Words, (self.folder, self.threads)
+    def __reduce__(self) -> tuple[type[ClosedSetModel], tuple[Path, int | None]]:
+        return ClosedSetModel, (self.folder, self.threads)
 
     @functools.cached_property
     def vocabulary(self) -> Vocabulary:

@@ -13,7 +13,7 @@ STEP = 32
 
 
 @dataclass(frozen=True)
-class Canvas:
+class Preprocessor:
     """The input of the graph, which holds a resized image at its top left.
 
     Attributes:
@@ -77,8 +77,8 @@ class Canvas:
         }
 
     @classmethod
-    def from_metadata(cls, metadata: Mapping[str, str]) -> Canvas:
-        """Create a canvas from the metadata of a graph."""
+    def from_metadata(cls, metadata: Mapping[str, str]) -> Preprocessor:
+        """Create a preprocessor from the metadata of a graph."""
         mean, std = (tuple(map(float, metadata[f"mam_pixel_{kind}"].split(","))) for kind in ("mean", "std"))
         side, shortest, smallest = (int(metadata[f"mam_{name}"]) for name in ("side", "shortest", "smallest"))
         return cls(side, shortest, smallest, mean, std)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mam.text import Canvas
+from mam.text import Preprocessor
 
 
 @pytest.mark.parametrize(
@@ -13,8 +13,8 @@ def test_images_are_prepared_as_in_transformers(size) -> None:
     from transformers.models.grounding_dino.image_processing_pil_grounding_dino import GroundingDinoImageProcessorPil
 
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    image, mask = Canvas().place(pixels)
-    h, w = Canvas().resized_size(size)
+    image, mask = Preprocessor().place(pixels)
+    h, w = Preprocessor().resized_size(size)
     height, width = image.shape[2:]
     assert height % 32 == width % 32 == 0 and not image[:, :, ~mask[0]].any()
     assert height == max(256, h + -h % 32) and width == max(256, w + -w % 32)
@@ -27,6 +27,9 @@ def test_images_are_prepared_as_in_transformers(size) -> None:
 
 
 def test_thin_images_keep_a_pixel() -> None:
-    assert Canvas().resized_size((1, 5000)) == (1, 1333) and Canvas(side=800).resized_size((5000, 1)) == (800, 1)
-    image, mask = Canvas(side=64, shortest=48, smallest=64).place(np.full((1, 3000, 3), 9, np.uint8))
+    assert Preprocessor().resized_size((1, 5000)) == (1, 1333) and Preprocessor(side=800).resized_size((5000, 1)) == (
+        800,
+        1,
+    )
+    image, mask = Preprocessor(side=64, shortest=48, smallest=64).place(np.full((1, 3000, 3), 9, np.uint8))
     assert mask.sum() == 64 and np.isfinite(image).all()
