@@ -1,13 +1,13 @@
 """Matting Anything made practical: a box, clicks, scribbles in, a soft alpha matte out. Start with `Matting.load()`."""
 
-from mam.compose.composition import Background, Blur, Gradient, Style
+from mam.compose.composition import Background, Blur, Gradient, OutputOptions, Style
 from mam.compose.placement import Placement
 from mam.errors import GraphError, ImageTooLarge, InputError, MamError, PromptError, WeightsError
 from mam.images import ImageSource, Photo
 from mam.masks.painting import Stroke
 from mam.masks.prompts import Prompt
 from mam.masks.segment import Segment
-from mam.matte import Matte, NothingFound, OutputOptions
+from mam.matte import Matte, NothingFound
 from mam.matting import Matting
 from mam.model.providers import Device
 from mam.scene import Guidance, Scene

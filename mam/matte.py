@@ -4,38 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from mam.compose import composite
-from mam.compose.composition import Background, Blur, Composition, Style, limit_alpha
+from mam.compose.composition import Background, Blur, Composition, OutputOptions, Style, limit_alpha
 from mam.images import Photo
 from mam.images.boxes import Patch, PixelBox
 from mam.images.encode import format_of, write_content
 from mam.masks.painting import Stroke, paint
 from mam.masks.segment import Segment
 from mam.text import FoundBoxes
-
-
-@dataclass(frozen=True)
-class OutputOptions:
-    """What is written into a file; by default the transparent cut-out in the image's size.
-
-    Attributes:
-        style: background, shadow, edges.
-        alpha: write the alpha matte alone, in grey.
-        bits: 8 or 16, of a pixel of the alpha; 16 for PNG only.
-        trim: crop to the object, with a margin of so many pixels; None keeps the image's size.
-        metadata: keep the image's resolution and EXIF data, but not where and by whom it was taken.
-    """
-
-    style: Style = field(default_factory=Style)
-    alpha: bool = False
-    bits: int = 8
-    trim: int | None = None
-    metadata: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,8 +143,7 @@ class Matte:
         Raises:
             InputError: the format cannot hold it, or the background is neither a colour nor an image.
         """
-        choices = {name: getattr(options, name) for name in ("alpha", "bits", "trim", "metadata")}
-        return self.composition(options.style).encode(file_format, source=source, **choices)
+        return self.composition(options.style).encode(file_format, options, source)
 
     def save(
         self,

@@ -15,7 +15,7 @@ from mam.cli.values import parse_box, parse_point, parse_scribble, parse_text
 from mam.errors import MamError, PromptError
 
 if TYPE_CHECKING:
-    from mam.matte import OutputOptions
+    from mam.compose.composition import OutputOptions
     from mam.matting import Matting
 
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from mam.errors import MamError
 
 if TYPE_CHECKING:
-    from mam.compose.composition import Blur
+    from mam.compose.composition import Blur, OutputOptions
     from mam.images import Photo
-    from mam.matte import OutputOptions
 
 
 def read_output_options(arguments: argparse.Namespace, suffixes: Collection[str]) -> OutputOptions:
@@ -25,8 +24,7 @@ def read_output_options(arguments: argparse.Namespace, suffixes: Collection[str]
     Raises:
         MamError: options exclude each other, the formats cannot hold the result, or the background is no image.
     """
-    from mam.compose.composition import Style
-    from mam.matte import OutputOptions
+    from mam.compose.composition import OutputOptions, Style
 
     _check(arguments, suffixes)
     background = _open_background(arguments)

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from mam.cluster import storage
+from mam.compose.composition import OutputOptions
 from mam.errors import InputError, MamError, PromptError
 from mam.images import open_photo
 from mam.images.encode import describe_source, format_of
-from mam.matte import Matte, OutputOptions
+from mam.matte import Matte
 from mam.matting import Matting
 from mam.model.providers import Device
 

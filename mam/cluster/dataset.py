@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from mam.cluster.cutter import Job, fail_for_death
 from mam.cluster.isolation import Isolated
+from mam.compose.composition import OutputOptions
 from mam.errors import MamError
 from mam.images import MAX_PIXELS
-from mam.matte import OutputOptions
 from mam.model.providers import Device
 
 if TYPE_CHECKING:

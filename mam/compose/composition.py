@@ -78,6 +78,25 @@ class Style:
     placement: Placement = field(default_factory=Placement)
 
 
+@dataclass(frozen=True)
+class OutputOptions:
+    """What is written into a file; by default the transparent cut-out in the image's size.
+
+    Attributes:
+        style: background, shadow, edges.
+        alpha: write the alpha matte alone, in grey.
+        bits: 8 or 16, of a pixel of the alpha; 16 for PNG only.
+        trim: crop to the object, with a margin of so many pixels; None keeps the whole frame.
+        metadata: keep the image's resolution and EXIF data, but not where and by whom it was taken.
+    """
+
+    style: Style = field(default_factory=Style)
+    alpha: bool = False
+    bits: int = 8
+    trim: int | None = None
+    metadata: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Composition:
     """Objects of one photo, composed in one style.
@@ -181,40 +200,28 @@ class Composition:
         """
         return self.cutout() if self.style.background is None else self.over(self.style.background)
 
-    def encode(
-        self,
-        file_format: str,
-        *,
-        alpha: bool = False,
-        bits: int = 8,
-        trim: int | None = None,
-        metadata: bool = False,
-        source: str = "",
-    ) -> bytes:
+    def encode(self, file_format: str, options: OutputOptions = OutputOptions(), source: str = "") -> bytes:
         """Return the content of a file, with the photo's colour profile.
 
         Args:
             file_format: "PNG", "WEBP" or "JPEG", which has no transparency: without a background it is over white.
-            alpha: write the alpha matte alone, in grey.
-            bits: 8 or 16, of a pixel of the alpha; 16 for PNG only.
-            trim: crop to the objects, with a margin of so many pixels; None keeps the whole frame.
-            metadata: keep the photo's resolution and EXIF data, but not where and by whom it was taken.
+            options: what is written, in this composition's style.
             source: from `mam.images.encode.describe_source`, recorded in the file; empty for none.
 
         Raises:
             InputError: the format cannot hold it, or the background is neither a colour nor an image.
         """
-        if alpha:
-            pixels = self.alpha_uint16() if bits == 16 else self.alpha_uint8()
+        if options.alpha:
+            pixels = self.alpha_uint16() if options.bits == 16 else self.alpha_uint8()
         elif file_format == "JPEG" and self.style.background is None:
             pixels = self.over("white")
         else:
             pixels = self.pixels()
-        if trim is not None:
-            x0, y0, x1, y1 = self.bounds(trim)
+        if options.trim is not None:
+            x0, y0, x1, y1 = self.bounds(options.trim)
             pixels = pixels[y0:y1, x0:x1]
-        profile = None if alpha else self.photo.icc_profile
-        return encode_image(pixels, file_format, profile, self.photo.metadata if metadata else None, source)
+        profile = None if options.alpha else self.photo.icc_profile
+        return encode_image(pixels, file_format, profile, self.photo.metadata if options.metadata else None, source)
 
     def _placed_layers(self) -> tuple[np.ndarray, np.ndarray]:
         """Colours (H', W', 3) uint8 and alpha (H', W') float32 in [0, 1] of the placed objects."""

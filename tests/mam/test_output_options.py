@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mam import Blur, Matting, Style
-from mam.matte import OutputOptions
+from mam.compose.composition import OutputOptions
 from tests.mock_graphs import MockGraphs
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from mam import Matting
 from mam.cluster.cutter import Cutter, fail_for_death
-from mam.matte import OutputOptions
+from mam.compose.composition import OutputOptions
 from tests.conftest import EXAMPLES, FLOWER_BOX
 from tests.mock_graphs import MockGraphs
 
