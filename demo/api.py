@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import gradio as gr
 
-from demo.canvas.protocol import LIMITS
+from demo.addresses import fetch_for_visitor
 from demo.downloads import Downloads
 from demo.engine import Engine
 from demo.messages import show_errors, visitor_error
@@ -19,7 +19,7 @@ from demo.uploads import uploaded_file
 from mam import Matte, Prompt
 from mam.errors import UnknownWord
 from mam.images import open_photo
-from mam.images.fetch import fetch, is_address
+from mam.images.fetch import is_address
 
 _MODEL = {"concurrency_id": "api", "concurrency_limit": 2}  # not the canvas's: addresses may answer slowly
 
@@ -173,20 +173,20 @@ def _image_source(file: object) -> Path | bytes:
     """Return the path of an uploaded file, or the content of an address or data URI.
 
     Gradio moves uploads to its own folder, but passes a path on unchanged when the caller left out the mark of an
-    upload. Such a path is never opened, and no address in the server's own network is.
+    upload. Such a path is never opened.
 
     Raises:
         gr.Error: It is none of these.
-        InputError: The address cannot be read.
+        InputError: The address cannot be read, or the server opens none.
     """
     path = (file.get("path") or file.get("url")) if isinstance(file, dict) else file
     if isinstance(path, str) and is_address(path):
-        return fetch(path, LIMITS.upload_megabytes * 1_000_000, public_only=True)
+        return fetch_for_visitor(path)
     uploaded = uploaded_file(path)
     if uploaded is None:
         raise visitor_error(
             f"{json.dumps(file, default=str)[:80]} is not an uploaded file; send one with gradio_client's handle_file, "
-            "or an http(s) address or a data URI."
+            "or a data URI."
         )
     return uploaded
 

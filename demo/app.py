@@ -23,6 +23,7 @@ with bypass_proxies():  # it opens a client when it is imported
 from gradio.components import Component
 
 from demo import zero_gpu
+from demo.addresses import guard_addresses
 from demo.api import add_api
 from demo.canvas.protocol import LIMITS
 from demo.downloads import Downloads
@@ -86,6 +87,7 @@ def build_demo(matting: Matting, first_use: FirstUse | None = None, text_model: 
         text_model: One of `TEXT_MODEL`: where there is no text model for any phrase, "offer" lets visitors have it
             downloaded, "get" downloads it at once, and "none" does neither.
     """
+    guard_addresses()
     engine, downloads = Engine(matting), Downloads()
     download = TextModelDownload(engine, text_model != "none")
     if text_model == "get":

@@ -13,12 +13,13 @@ from typing import Any
 from mam.cli.files import STANDARD, Input, choose_names, choose_outputs, find_inputs, require_writable
 from mam.cli.prompts import Prompts
 from mam.cli.results import read_output_options
+from mam.cli.weights import show_progress
 from mam.cluster import matte_dataset
 from mam.cluster.dataset import require_ray
 from mam.cluster.storage import is_stored, list_images, read_sources
 from mam.errors import GraphError, MamError, PromptError
 from mam.images.fetch import is_address
-from mam.model.folders import find_graphs
+from mam.model.folders import find_model
 from mam.model.runtime import load_graphs
 
 _ROWS = 8  # images per task: what a lost worker computes again
@@ -40,7 +41,9 @@ def run_on_ray(arguments: argparse.Namespace) -> int:
     prompts = Prompts(arguments)
     results = choose_results(inputs, arguments.out, f".{arguments.format}", arguments.force)
     options = read_output_options(arguments, {Path(result).suffix.lower() for result in results})
-    load_graphs(find_graphs(arguments.graphs), "cpu")  # fails now rather than in every actor
+    graphs = load_graphs(find_model(arguments.graphs, show_progress), "cpu")  # fails now rather than in every actor
+    if graphs.note:
+        notes.append(graphs.note)
     for note in [*notes, *prompts.notes(inputs)]:
         print(note, file=sys.stderr)
     pairs = zip(inputs, results, strict=True)

@@ -19,10 +19,15 @@ from mam.errors import InputError
 
 MAX_BYTES = 100_000_000
 _SECONDS = 60.0  # for the whole answer
-_SECONDS_FOR_STRANGERS = 20.0
+_SECONDS_IN_PUBLIC = 20.0
 _PUBLIC_PORTS = (80, 443)
-_EMBEDDED_IPV4 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))  # in their last 32 bits
-_CLOUD_HOST = ipaddress.IPv4Address("168.63.129.16")  # the host of Azure's machines, in a public range
+# Networks of the internet, and those inside them that are private or special, or lead to IPv4 in disguise.
+_PUBLIC = [*map(ipaddress.ip_network, ("0.0.0.0/0", "2000::/3"))]
+_SPECIAL = """
+0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 168.63.129.16/32 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24
+192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3
+2001::/23 2001:db8::/32 2002::/16 3fff::/20"""
+_NOT_PUBLIC = [*map(ipaddress.ip_network, _SPECIAL.split())]
 
 Connect = Callable[..., socket.socket]
 
@@ -39,7 +44,7 @@ def fetch(address: str, max_bytes: int = MAX_BYTES, *, public_only: bool = False
         address: http://, https:// or data:.
         max_bytes: more than this is refused.
         public_only: refuse addresses in private networks, also after a redirect, and unusual ports, and wait for 20
-            seconds instead of 60: for servers that act for strangers.
+            seconds instead of 60: for servers that fetch what visitors ask for.
 
     Raises:
         InputError: it cannot be read in time, is larger than `max_bytes`, or is not public.
@@ -47,7 +52,7 @@ def fetch(address: str, max_bytes: int = MAX_BYTES, *, public_only: bool = False
     if address[:5].lower() == "data:":
         return _decode_data_uri(address, max_bytes)
     shown = shorten_address(address)
-    seconds = _SECONDS_FOR_STRANGERS if public_only else _SECONDS
+    seconds = _SECONDS_IN_PUBLIC if public_only else _SECONDS
     end = time.monotonic() + seconds
     sockets: list[socket.socket] = []
     late = threading.Event()
@@ -144,15 +149,7 @@ def _connect_in_time(addresses: list[tuple[str, int]], end: float, source: Any) 
 
 
 def _is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if inner is None and any(ip in network for network in _EMBEDDED_IPV4):
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return _is_public(inner)
-        if ip.is_site_local:
-            return False
-    return ip.is_global and not ip.is_multicast and ip != _CLOUD_HOST
+    return any(ip in network for network in _PUBLIC) and not any(ip in network for network in _NOT_PUBLIC)
 
 
 def _opener(connect: Connect, proxies: bool) -> urllib.request.OpenerDirector:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from mam.errors import GraphError
 from mam.model import contract
 from mam.model.steps import Values, to_numpy
 
+_ADDRESS = re.compile(r"(?:https?://)?(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d+)?(?:/.*)?")
 _SECONDS = 300.0  # for an answer, which may wait in the server's queue
 
 
@@ -26,7 +28,8 @@ class TritonGraphs:
     Threads may share it. A pickle holds the address.
 
     Args:
-        url: HOST:PORT of the server's HTTP endpoint.
+        url: HOST:PORT, http://HOST:PORT or https://HOST:PORT of the server's HTTP endpoint.
+        headers: HTTP headers of every request, such as {"Authorization": "Bearer ..."}.
 
     Raises:
         GraphError: `tritonclient` is not installed, the server does not answer or lacks a model, or its graphs follow
@@ -35,8 +38,10 @@ class TritonGraphs:
 
     note = ""
 
-    def __init__(self, url: str) -> None:
-        self.url, self._local = url, threading.local()
+    def __init__(self, url: str, headers: dict[str, str] | None = None) -> None:
+        if not _ADDRESS.fullmatch(url):
+            raise GraphError(f"{url} is no HTTP address; expected the server's HTTP endpoint, such as localhost:8000.")
+        self.url, self.headers, self._local = url, headers, threading.local()
         self._configs = {graph.name: self._call("get_model_config", model_name(graph)) for graph in contract.GRAPHS}
         parameters = self._configs[contract.IMAGE_ENCODER.name].get("parameters", {})
         stamp = {key: value["string_value"] for key, value in parameters.items()}
@@ -48,8 +53,8 @@ class TritonGraphs:
         self.variant, self.policy = stamp["mam_variant"], contract.InferencePolicy.from_stamp(stamp)
         self.folder, self.provider = Path(url), f"Triton at {url}"
 
-    def __reduce__(self) -> tuple[type[TritonGraphs], tuple[str]]:
-        return TritonGraphs, (self.url,)
+    def __reduce__(self) -> tuple[type[TritonGraphs], tuple[str, dict[str, str] | None]]:
+        return TritonGraphs, (self.url, self.headers)
 
     def run(self, graph: contract.Graph, values: Values, /) -> dict[str, np.ndarray]:
         """See `Graphs.run`."""
@@ -69,14 +74,15 @@ class TritonGraphs:
         """Call the client of this thread: it may not be shared."""
         try:
             from tritonclient.http import InferenceServerClient
-            from tritonclient.utils import InferenceServerException
         except ImportError as error:
             raise GraphError(
                 f'Triton\'s client cannot be imported ({error}); install it with: pip install "tritonclient[http]"'
             ) from error
-        if not hasattr(self._local, "client"):
-            self._local.client = InferenceServerClient(self.url, network_timeout=_SECONDS)
         try:
-            return getattr(self._local.client, method)(model, *arguments)
-        except (InferenceServerException, OSError) as error:
+            if not hasattr(self._local, "client"):
+                scheme, _, host = self.url.rpartition("://")
+                client = InferenceServerClient(host, network_timeout=_SECONDS, ssl=scheme == "https")
+                self._local.client = client
+            return getattr(self._local.client, method)(model, *arguments, headers=self.headers)
+        except Exception as error:  # tritonclient and gevent raise a dozen types, ValueError and AttributeError too
             raise GraphError(f"{model} at {self.url} failed: {error}") from error

@@ -85,3 +85,14 @@ def test_mistakes_are_found_before_the_cluster_starts(capsys, tmp_path) -> None:
     assert "--background whiite is neither an image file" in capsys.readouterr().err
     assert main([*command, "--graphs", str(tmp_path)]) == 1
     assert "lacks image_encoder.onnx" in capsys.readouterr().err
+
+
+def test_models_are_found_as_by_the_local_engine(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("MAM_HOME", str(tmp_path))
+    monkeypatch.setenv("MAM_OFFLINE", "1")
+    printed = []
+    for engine in ("local", "ray"):
+        command = ["matte", str(EXAMPLES / "flower.jpg"), "--engine", engine, "--graphs", "mobile_sam"]
+        assert main([*command, "-o", str(tmp_path)]) == 1
+        printed.append(capsys.readouterr().err)
+    assert printed[0] == printed[1] and "mobile_sam.pt" in printed[0]

@@ -70,15 +70,27 @@ def test_size_is_bounded(server) -> None:
         fetch("data:;base64," + "QUJD" * 100, max_bytes=6)
 
 
-HOSTS = "127.0.0.1 localhost [::1] 0.0.0.0 10.0.0.1 169.254.169.254 168.63.129.16 [64:ff9b::a00:1] [2002:7f00:1::]"
+HOSTS = """127.0.0.1 localhost [::1] 0.0.0.0 10.0.0.1 169.254.169.254 168.63.129.16 100.100.100.200 192.0.0.192
+[64:ff9b::a00:1] [2002:7f00:1::] [2002:808:808::] [2001:0:1::] [fd00:ec2::254] [fe80::1] [ff02::1]"""
 
 
 @pytest.mark.parametrize("host", [*HOSTS.split(), "[fec0::1]", "[::127.0.0.1]", "[::ffff:10.0.0.1]"])
-def test_private_networks_are_refused_for_strangers(host) -> None:
+def test_private_networks_are_refused_in_public(host) -> None:
     with pytest.raises(InputError, match="not a public address"):
         fetch(f"http://{host}/photo.png", public_only=True)
     with pytest.raises(InputError, match="port 9 is not one of"):
         fetch(f"http://{host}:9/photo.png", public_only=True)
+
+
+@pytest.mark.parametrize(
+    ("found", "public"),
+    [(["8.8.8.8"], True), (["2606:4700::1111", "1.1.1.1"], True), (["8.8.8.8", "10.0.0.1"], False), (["::1"], False)],
+)
+def test_all_addresses_of_a_host_must_be_public(monkeypatch, found, public) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(0, 0, 0, "", (ip, 80)) for ip in found])
+    monkeypatch.setattr(socket, "create_connection", lambda *_: (_ for _ in ()).throw(OSError("no network")))
+    with pytest.raises(InputError, match="no network" if public else "not a public address"):
+        fetch("http://example.org/photo.png", public_only=True)
 
 
 def test_a_slow_server_is_given_up(server, monkeypatch) -> None:

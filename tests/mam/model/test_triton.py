@@ -63,6 +63,19 @@ def test_errors_name_the_server_and_the_model(url) -> None:
         encode(TritonGraphs(url), np.zeros((1, 3, 8, 8), np.float32))
 
 
+@pytest.mark.parametrize("wrong", ["grpc://localhost:8001", "http://", "s3://bucket", "localhost:port", "no such host"])
+def test_other_addresses_are_refused(wrong) -> None:
+    with pytest.raises(GraphError, match="is no HTTP address"):
+        TritonGraphs(wrong)
+
+
+def test_schemes_and_headers(url) -> None:
+    assert TritonGraphs(f"http://{url}", {"Authorization": "Bearer x"}).variant == "tiny"
+    for unreachable in (f"https://{url}", "http://no-such-host.invalid"):
+        with pytest.raises(GraphError, match=r"mam_image_encoder at .* failed: "):
+            TritonGraphs(unreachable)
+
+
 def test_another_version_of_the_contract_is_refused(url, monkeypatch) -> None:
     monkeypatch.setattr("mam.model.contract.VERSION", "99")
     with pytest.raises(GraphError, match=r"follow version 3 of the contract; this library expects version 99"):
