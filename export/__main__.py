@@ -81,6 +81,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("give --variant, the model that the graphs were made from, or --runtime")
     if hasattr(arguments, "seed") and (arguments.checkpoint is None) == (arguments.seed is None):
         parser.error("give either --checkpoint, or --seed for random weights")
+    if getattr(arguments, "checkpoint", None):  # tiny_*.pt means the networks of the graphs, not that of the words
+        arguments.checkpoint = [file for file in arguments.checkpoint if not file.name.endswith("_words.pt")]
+        if not arguments.checkpoint:
+            parser.error("--checkpoint names a head of the text model only; expected SAM and Mask-to-Matte")
     return arguments
 
 

@@ -1,15 +1,13 @@
-"""The documentation: its examples run, its links lead somewhere, its names are the library's."""
+"""The documentation: its links lead somewhere, its names are the library's."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 import mam
 
 ROOT = Path(mam.__file__).parents[1]
-ROOMS = ("demo", "docs", "export", "mam", "scripts", "tests", "tools")
+ROOMS = ("demo", "docs", "export", "mam", "scripts", "tests", "tools", "training")
 
 
 def files(*endings: str) -> list[Path]:
@@ -20,40 +18,6 @@ def files(*endings: str) -> list[Path]:
         for file in (*ROOT.glob("*"), *inside)
         if file.is_file() and file.suffix in endings and (file.suffix or file.parent.name == "scripts")
     )
-
-
-def blocks(document: str, language: str) -> list[str]:
-    """The fenced code of one language, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
-
-
-@pytest.fixture
-def in_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with the repository's `demo/` in it, where examples may write."""
-    (tmp_path / "demo").symlink_to(ROOT / "demo")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("document", ["README.md", "docs/usage.md"])
-def test_python_examples_run(document: str, in_a_copy: Path) -> None:
-    namespace: dict[str, object] = {}
-    examples = [block for block in blocks(document, "python") if not block.startswith("# needs ")]
-    assert examples
-    for example in examples:
-        exec(example, namespace)
-    assert (in_a_copy / "flower.png").stat().st_size > 10_000
-
-
-@pytest.mark.slow
-def test_command_line_examples_run(in_a_copy: Path) -> None:
-    from mam.cli import main
-
-    lines = [line for block in blocks("README.md", "bash") for line in block.splitlines() if line.startswith("mam ")]
-    for line in lines:
-        assert main(line.split()[1:]) == 0, line
-    assert sorted(file.stem for file in in_a_copy.glob("*.png")) == ["astronaut", "cat", "flower", "kitten"]
 
 
 def test_relative_links_resolve() -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mam.errors import MamError
+
+if TYPE_CHECKING:
+    from training.recipes import Recipe
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -48,27 +52,24 @@ def run(arguments: argparse.Namespace) -> int:
     if recipe.stage == "words" and (arguments.sam or arguments.m2m or arguments.loaders):
         raise MamError(f"{arguments.recipe} starts from ImageNet weights; leave out --sam, --m2m and --loaders.")
     try:
-        from training.run import train_matte, train_segmentation, train_words
-    except ModuleNotFoundError as error:
-        raise MamError(f"training needs {error.name}: pip install -r export/requirements.txt") from None
-
-    if recipe.stage == "segment":
-        train_segmentation(
-            recipe, arguments.data, arguments.out, start=arguments.sam, loaders=arguments.loaders, log=_log
-        )
-    elif recipe.stage == "words":
-        train_words(recipe, arguments.data, arguments.out, log=_log)
-    else:
-        train_matte(
-            recipe,
-            arguments.data,
-            arguments.out,
-            sam_files=arguments.sam,
-            start=arguments.m2m,
-            loaders=arguments.loaders,
-            log=_log,
-        )
+        _train(recipe, arguments)
+    except ModuleNotFoundError as error:  # also from a network that needs another package than the rest
+        problem = f"training needs {error.name}" if error.name else str(error)
+        raise MamError(f"{problem}: pip install -r export/requirements.txt") from None
     return 0
+
+
+def _train(recipe: Recipe, arguments: argparse.Namespace) -> None:
+    from training.run import train_matte, train_segmentation, train_words
+
+    data, out = arguments.data, arguments.out
+    if recipe.stage == "segment":
+        train_segmentation(recipe, data, out, start=arguments.sam, loaders=arguments.loaders, log=_log)
+    elif recipe.stage == "words":
+        train_words(recipe, data, out, log=_log)
+    else:
+        sam, m2m, loaders = arguments.sam, arguments.m2m, arguments.loaders
+        train_matte(recipe, data, out, sam_files=sam, start=m2m, loaders=loaders, log=_log)
 
 
 def _log(line: str) -> None:

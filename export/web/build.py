@@ -6,11 +6,13 @@ Files of `demo` are read, not imported: the page and the site share the canvas's
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import hashlib
 import html
 import io
 import json
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from export.web.pack import half_ranges, pack
 from mam import __version__
 from mam.errors import GraphError, InputError
 from mam.images import open_photo
+from mam.images.encode import write_content
 from mam.model.contract import GRAPHS, InferencePolicy
 from mam.model.runtime import load_graphs
 
@@ -35,18 +38,9 @@ _DEMO = _HERE.parents[1] / "demo"
 _RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs")
 _WASM = "ort-wasm-simd-threaded.wasm"
 _THUMBNAIL = 168  # pixels
-# At the top of the folder, beside the files of `site/`.
-_WRITTEN = (
-    "model",
-    "runtime",
-    "examples",
-    "model.js",
-    "canvas.js",
-    "canvas.css",
-    "painting.js",
-    "README.md",
-    "LICENSE",
-)
+_MANIFEST = "site-files.json"
+"""Lists the files of a site in its folder, so that the next build removes its own and no others."""
+_OWNERS = ("README.md", "LICENSE")  # which an owner may have written
 
 
 @dataclass(frozen=True)
@@ -71,26 +65,70 @@ def build_site(graphs: Path, out: Path) -> list[SiteFile]:
 
     Args:
         graphs: a folder of exported graphs.
-        out: the folder to write; an earlier site in it is replaced.
+        out: the folder to write into; an earlier site in it is replaced, and other files stay.
 
     Returns:
         Its files, the largest first.
 
     Raises:
         GraphError: `graphs` is no complete set, or its weights are in separate files.
-        InputError: `out` holds something else.
+        InputError: `out` is a file, cannot be written, or holds this project's sources.
         MamError: onnxruntime-web cannot be downloaded.
     """
     out = out.resolve()
     _check_out(out)
     policy = load_graphs(graphs, "cpu").policy  # checks the set
     runtime = read_package([f"dist/{name}" for name in (*_RUNTIME, _WASM)])
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f"{out.name}.") as folder:
-        site = Path(folder) / out.name
+    with tempfile.TemporaryDirectory(prefix="site.") as folder:
+        site = Path(folder) / "site"
         _write_site(site, graphs, runtime, policy)
-        shutil.rmtree(out, ignore_errors=True)
-        shutil.move(site, out)
+        _copy_site(site, out)
     return _list_files(out)
+
+
+def _copy_site(site: Path, out: Path) -> None:
+    """Copy a site into a folder, and remove what only an earlier site had there; other files stay.
+
+    The folder itself is kept, because it may be a mount or a link. A README.md or LICENSE of its owner is kept too.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        earlier = _earlier_files(out)
+        new = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()} - {_MANIFEST}
+        new -= {name for name in _OWNERS if name not in earlier and (out / name).exists()}
+        # Until the end the list has the files of both, and the page comes after what it needs.
+        _write_list(out, earlier | new)
+        for name in sorted(new, key=lambda name: (name in ("index.html", "service_worker.js"), name)):
+            (out / name).parent.mkdir(exist_ok=True)
+            write_content((site / name).read_bytes(), out / name)
+        for name in earlier - new:
+            (out / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # not empty
+                (out / name).parent.rmdir()
+        _write_list(out, new)
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error.strerror or error}).") from error
+
+
+def _write_list(out: Path, names: set[str]) -> None:
+    write_content(json.dumps(sorted(names), indent=1).encode(), out / _MANIFEST)
+
+
+def _earlier_files(out: Path) -> set[str]:
+    """Return the files of an earlier site in a folder; before there was a list, the service worker had one."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return {name for name in json.loads((out / _MANIFEST).read_text("utf-8")) if _is_inside(name)}
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        script = (out / "service_worker.js").read_text("utf-8")
+        lists = json.loads(re.search(r"^const FILES = (.*);$", script, re.MULTILINE)[1])  # type: ignore[index]
+        optional = {name for name in _OWNERS if "python -m export web" in (out / "README.md").read_text("utf-8")}
+        return {name for name in (*lists["page"], *lists["model"]) if _is_inside(name)} | optional
+    return set()
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a name in a list, which anyone may have edited, is of a file below the folder."""
+    return re.fullmatch(r"(\w[\w.-]*/)?\w[\w.-]*", name) is not None
 
 
 def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: InferencePolicy) -> None:
@@ -98,7 +136,9 @@ def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: Infe
     for folder in ("model", "runtime", "examples"):
         (out / folder).mkdir()
     for name in _RUNTIME:
-        (out / "runtime" / name).write_bytes(_remove_source_map(runtime[f"dist/{name}"]))
+        # Some servers send .mjs files without a type, and browsers then refuse them.
+        script = _remove_source_map(runtime[f"dist/{name}"]).replace(b".mjs", b".js")
+        (out / "runtime" / name).with_suffix(".js").write_bytes(script)
     model = {"runtime": _write_packed(out, _WASM, runtime[f"dist/{_WASM}"], [])}
     for graph in GRAPHS:
         path = graphs / graph.file
@@ -114,6 +154,7 @@ def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: Infe
     _write_module(out / "model.js", MODEL={"files": model, "policy": policy_values}, EXAMPLES=examples)
     _write_texts(out)
     _write_canvas(out)
+    _write_start(out)
     (out / "local.js").unlink()
     (out / "README.md").write_text(
         (_HERE / "README_site.md").read_text("utf-8").format(version=__version__, runtime=VERSION), "utf-8"
@@ -136,18 +177,16 @@ def table(files: list[SiteFile]) -> str:
 def _check_out(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; expected a folder to write.")
-    known = {*_WRITTEN, *(path.name for path in (_HERE / "site").iterdir())}
-    others = sorted(path.name for path in out.iterdir() if path.name not in known) if out.is_dir() else []
-    if others:
-        raise InputError(f"{out} holds {others[0]}, which is not part of a site; choose an empty folder.")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    root = _HERE.parents[1]
+    if out == root or any(out.is_relative_to(root / name) for name in ("demo", "export", "mam", "tests")):
+        raise InputError(f"{out} holds the sources of this project; choose a folder of its own, such as site/.")
 
 
 def _write_packed(out: Path, name: str, content: bytes, halves: list[tuple[int, int]]) -> dict[str, Any]:
     """Write a packed file with its checksum in its name; returns what graphs.js needs to read it."""
     packed = pack(content, halves)
     digest = hashlib.sha256(packed).hexdigest()[:12]
-    file = f"model/{name}-{digest}.packed"
+    file = f"model/{name}-{digest}.bin"
     (out / file).write_bytes(packed)
     return {"file": file, "bytes": len(packed), "halves": halves}
 
@@ -171,6 +210,15 @@ def _write_texts(out: Path) -> None:
     path.write_text(_declaration("TEXTS", tables) + path.read_text("utf-8"), "utf-8")
 
 
+def _write_start(out: Path) -> None:
+    """Put the texts that are needed before modules run in front of the script that checks the browser."""
+    path = out / "start.js"
+    tables = json.loads((_HERE / "texts.json").read_text("utf-8"))
+    keys = re.findall(r"'(cannot_\w+)'", path.read_text("utf-8"))
+    texts = {language: {key: table[key] for key in keys} for language, table in tables.items()}
+    path.write_text(_declaration("TEXTS", texts).replace("export ", "") + path.read_text("utf-8"), "utf-8")
+
+
 def _write_canvas(out: Path) -> None:
     """Write the canvas: template into the page, style within `#canvas`, scripts as a function, strokes as a module."""
     canvas = _DEMO / "canvas"
@@ -182,7 +230,15 @@ def _write_canvas(out: Path) -> None:
     )
     template = (canvas / "template.html").read_text("utf-8").replace("<!-- examples -->", buttons)
     page = out / "index.html"
-    page.write_text(page.read_text("utf-8").replace("<!-- canvas -->", template), "utf-8")
+    texts = json.loads((_DEMO / "texts" / "en.json").read_text("utf-8"))
+    texts.update(json.loads((_HERE / "texts.json").read_text("utf-8"))["en"])
+    # Words for visitors with a browser that runs no scripts, or before it does; page.js replaces them.
+    words = re.sub(
+        r'(data-page="(\w+)"[^>]*>)(?=</)',
+        lambda match: match[1] + html.escape(texts[match[2]]),
+        page.read_text("utf-8"),
+    )
+    page.write_text(words.replace("<!-- canvas -->", template), "utf-8")
     (out / "canvas.css").write_text("#canvas {\n" + (canvas / "style.css").read_text("utf-8") + "}\n", "utf-8")
     scripts = [(canvas / "js" / f"{name}.js").read_text("utf-8") for name in sources["scripts"]]
     body = "\n".join([*scripts, (out / "local.js").read_text("utf-8")])
@@ -202,15 +258,22 @@ def _thumbnail(file: str) -> str:
 
 
 def _write_service_worker(out: Path, model: list[str]) -> None:
-    """Put the list of files, and a version that changes with them, in front of the service worker's script."""
-    path = out / "service_worker.js"
-    page = sorted(str(file.relative_to(out).as_posix()) for file in out.rglob("*") if file.is_file())
-    page = [name for name in page if name not in model and not _is_optional(name)]
+    """Put the list of files, and a version that changes with them, in front of the service worker's script.
+
+    The page has the version too, by which the service worker recognises it.
+    """
+    path, page = out / "service_worker.js", out / "index.html"
+    names = sorted(str(file.relative_to(out).as_posix()) for file in out.rglob("*") if file.is_file())
+    optional = [name for name in names if name.startswith("examples/")]
+    needed = [name for name in names if name not in model and not _is_optional(name)]
     digest = hashlib.sha256()
-    for name in page:
+    for name in needed:
         digest.update(name.encode() + (out / name).read_bytes())
-    page.remove(path.name)
-    head = _declaration("VERSION", digest.hexdigest()[:12]) + _declaration("FILES", {"page": page, "model": model})
+    version = digest.hexdigest()[:12]
+    page.write_text(page.read_text("utf-8").replace("{version}", version), "utf-8")
+    needed.remove(path.name)
+    files = {"page": needed, "model": model, "examples": optional}
+    head = _declaration("VERSION", version) + _declaration("FILES", files)
     path.write_text(head.replace("export ", "") + path.read_text("utf-8"), "utf-8")
 
 
@@ -233,11 +296,11 @@ def _list_files(out: Path) -> list[SiteFile]:
         if not path.is_file():
             continue
         name, content = path.relative_to(out).as_posix(), path.read_bytes()
-        is_packed = name.endswith((".packed", ".jpg", ".png"))
+        is_packed = name.endswith((".bin", ".jpg", ".png"))
         compressed = len(content) if is_packed else len(gzip.compress(content, 6))
         files.append(SiteFile(name, len(content), compressed, _is_optional(name)))
     return sorted(files, key=lambda file: -file.compressed)
 
 
 def _is_optional(name: str) -> bool:
-    return name.startswith("examples/") or name in ("README.md", "LICENSE")
+    return name.startswith("examples/") or name in (*_OWNERS, _MANIFEST)

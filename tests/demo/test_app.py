@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from demo import app
+from demo.canvas.protocol import LIMITS
 from mam import GraphError, Matting
 
 
@@ -55,7 +56,7 @@ def test_a_mounted_page_has_its_style_its_texts_and_its_limits(graphs_folder) ->
         page = client.get("/tool/")
         assert page.status_code == 200 and "text/html" in page.headers["content-type"]
         config = client.get("/tool/config").json()
-        assert app.LAUNCH["css"] in config["css"] and config["max_file_size"] == 100 * 1024**2
+        assert app.LAUNCH["css"] in config["css"] and config["max_file_size"] == LIMITS.upload_megabytes * 1024**2
         assert config["i18n_translations"]["de"]["tab_batch"]
         assert client.get("/").status_code == 404
 

@@ -18,6 +18,11 @@ _RUN = "import sys; sys.modules[{package!r}] = None; from {program} import main;
         ("onnxruntime", ["doctor"], "pip install onnxruntime"),
         ("scipy", ["evaluate", "."], "pip install scipy"),
         ("torch", ["train", "tiny-segment", "--data", ".", "--out", "."], "pip install -r export/requirements.txt"),
+        (
+            "segment_anything",
+            ["train", "vit_b-matte", "--data", ".", "--out", "{out}", "--sam", "sam.pth"],
+            "pip install -r export/requirements.txt",
+        ),
         ("httpx", ["weights", "get", "sam_vit_b_01ec64.pth"], "pip install httpx filelock huggingface_hub"),
         ("ray", ["matte", FLOWER, "--engine", "ray", "-o", "{out}"], 'pip install "ray[data]"'),
     ],

@@ -7,6 +7,8 @@ import { THREADS, bool, floats, integers, openSession, run } from './onnx.js';
 const CACHE = `mam-model ${new URL('.', import.meta.url).pathname}`; // the service worker keeps it when the page changes
 const WARM_SIDE = 32, STOPPED = 'the worker of the matte has stopped';
 
+export class DownloadError extends Error {} // the network's or the server's
+
 // Downloads and opens everything. `onProgress` is called with bytes received and all bytes.
 export async function loadGraphs(onProgress) {
   const received = {}, total = Object.values(MODEL.files).reduce((sum, { bytes }) => sum + bytes, 0);
@@ -59,8 +61,15 @@ async function download(address, bytes, onProgress) { // from the cache after th
     onProgress(bytes);
     return cached.blob();
   }
+  const content = await receive(address, onProgress).catch((error) => { throw new DownloadError(`${address}: ${error.message}`); });
+  if (content.size !== bytes) throw new DownloadError(`${address}: ${content.size} of ${bytes} bytes`);
+  if (cache) await cache.put(address, new Response(content)).catch(() => {}); // no room: the next visit downloads again
+  return content;
+}
+
+async function receive(address, onProgress) {
   const answer = await fetch(address);
-  if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
+  if (!answer.ok) throw new Error(answer.status);
   const parts = [], reader = answer.body.getReader();
   let received = 0;
   for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) {
@@ -68,10 +77,7 @@ async function download(address, bytes, onProgress) { // from the cache after th
     received += value.length;
     onProgress(received);
   }
-  const content = new Blob(parts);
-  if (content.size !== bytes) throw new Error(`${address}: ${content.size} of ${bytes} bytes`);
-  if (cache) await cache.put(address, new Response(content)).catch(() => {}); // no room: the next visit downloads again
-  return content;
+  return new Blob(parts);
 }
 
 // Mask-to-Matte in a worker of its own.

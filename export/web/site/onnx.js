@@ -1,6 +1,6 @@
 // onnxruntime-web in a worker: its settings, sessions, and values that travel between workers.
 
-import * as ort from './runtime/ort.wasm.min.mjs';
+import * as ort from './runtime/ort.wasm.min.js';
 
 const MOST_THREADS = 4;
 export const THREADS = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1) : 1;
@@ -9,7 +9,7 @@ export const THREADS = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigat
 export function openSession(binary, model) {
   ort.env.logLevel = 'error';
   ort.env.wasm.numThreads = THREADS;
-  ort.env.wasm.wasmPaths = { mjs: new URL('runtime/ort-wasm-simd-threaded.mjs', import.meta.url).href };
+  ort.env.wasm.wasmPaths = { mjs: new URL('runtime/ort-wasm-simd-threaded.js', import.meta.url).href };
   ort.env.wasm.wasmBinary = binary;
   return ort.InferenceSession.create(model, { executionProviders: ['wasm'] });
 }

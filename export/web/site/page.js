@@ -13,6 +13,7 @@ for (const part of document.querySelectorAll('[data-page]')) part.textContent = 
 
 // The worker ------------------------------------------------------------------------------------------------------------
 
+if (window.start.problem) throw new Error(window.start.problem); // is shown already
 const worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
 const calls = new Map(); // by id: what waits for an answer
 let number = 0, broken = ''; // the error, once the worker has stopped
@@ -42,7 +43,7 @@ function showBroken({ text: words }) { // nothing waits for the worker any longe
 const receivers = {
   progress: ({ received, total }) => showProgress(received / total),
   ready: () => { find('#loading').hidden = true; document.body.dataset.model = 'ready'; },
-  broken: showBroken,
+  broken: ({ key, reason }) => showBroken({ text: text(key, { reason }) }),
   reply: ({ reply }) => deliver(withAddresses(reply)),
   result: ({ previews }) => showResult(previews),
   problem: (message) => showProblem(message.text),
@@ -216,4 +217,7 @@ for (const choice of document.querySelectorAll('[name=form]')) choice.onchange =
 
 // Offline ---------------------------------------------------------------------------------------------------------------
 
-if (navigator.serviceWorker) navigator.serviceWorker.register(new URL('service_worker.js', import.meta.url)).catch(() => {}); // only on https and localhost
+try { // only on https and localhost, and not in every private window
+  navigator.serviceWorker.register(new URL('service_worker.js', import.meta.url), { updateViaCache: 'none' }).catch(() => {});
+} catch (error) { /* the site works without */ }
+window.start.done = true;

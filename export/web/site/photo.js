@@ -8,12 +8,15 @@ const DECODED_AT_MOST = 5; // times as many
 export class PhotoError extends Error {} // with a text for the visitor
 
 // Of more than `mostPixels` it is made smaller.
-// {pixels (H, W, 3) uint8 over white, straight (the same before) and alpha, both null if it is opaque, size, name, note, bitmap}.
+// {pixels (H, W, 3) uint8 over white, straight (the same before) and alpha, both null if it is opaque, size, name, note}.
 export async function readPhoto(file, name, mostPixels) {
   const bitmap = await decode(file, name), { width, height } = bitmap, pixels = width * height;
   const megapixels = Math.round(pixels / 1e6), limit = Math.round((DECODED_AT_MOST * mostPixels) / 1e6);
-  if (pixels > DECODED_AT_MOST * mostPixels) throw new PhotoError(text('too_many_pixels', { name, megapixels, limit }));
-  const photo = { ...split(readPixels(bitmap, name)), size: [height, width], name: name.replace(/[.][^.]*$/, ''), note: '', bitmap };
+  if (pixels > DECODED_AT_MOST * mostPixels) {
+    bitmap.close();
+    throw new PhotoError(text('too_many_pixels', { name, megapixels, limit }));
+  }
+  const photo = { ...split(readPixels(bitmap, name)), size: [height, width], name: name.replace(/[.][^.]*$/, ''), note: '' };
   if (pixels <= mostPixels) return photo;
   const smaller = downsample(photo, Math.trunc(Math.max(width, height) * Math.sqrt(mostPixels / pixels)));
   return { ...smaller, note: text('made_smaller', { megapixels, limit: mostPixels / 1e6 }) };
@@ -24,17 +27,32 @@ export async function decode(file, name) {
   try {
     return await createImageBitmap(file, { imageOrientation: 'from-image', premultiplyAlpha: 'none', colorSpaceConversion: 'default' });
   } catch (error) {
-    throw new PhotoError(text('cannot_decode', { name }));
+    const start = new Uint8Array(await file.slice(0, 16).arrayBuffer().catch(() => new ArrayBuffer(0)));
+    throw new PhotoError(text(reasonFor(start), { name }));
   }
+}
+
+const DAMAGED = ['ffd8ff', '89504e47', '47494638', '52494646', '424d']; // how JPEG, PNG, GIF, WebP and BMP begin, which every browser decodes
+const OTHERS = ['49492a00', '4d4d002a', '49492b00', '4d4d002b', '38425053', 'ff0a', '0000000c4a584c20', '0000000c6a502020', 'ff4fff51', '49495500', '4949524f', '46554a4946494c4d', '25504446', '00000100'];
+
+// The text about a file that starts with these bytes and cannot be decoded: damaged, an image of another kind, or no image.
+function reasonFor(start) {
+  const digits = Array.from(start, (byte) => byte.toString(16).padStart(2, '0')).join(''), begins = (prefix) => digits.startsWith(prefix);
+  if (DAMAGED.some(begins)) return 'damaged';
+  return OTHERS.some(begins) || digits.slice(8, 16) === '66747970' ? 'cannot_decode' : 'no_image'; // ftyp: HEIC, AVIF, raw, video
 }
 
 function readPixels(bitmap, name) { // RGBA
   try {
-    const pen = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d', { willReadFrequently: true });
+    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height), pen = canvas.getContext('2d', { willReadFrequently: true });
     pen.drawImage(bitmap, 0, 0);
-    return pen.getImageData(0, 0, bitmap.width, bitmap.height).data;
+    const { data } = pen.getImageData(0, 0, bitmap.width, bitmap.height);
+    canvas.width = canvas.height = 0; // browsers keep the memory of both for long otherwise
+    return data;
   } catch (error) { // the browser has no memory for it
     throw new PhotoError(text('no_memory', { name }));
+  } finally {
+    bitmap.close();
   }
 }
 

@@ -1,6 +1,7 @@
-// Keeps the page for use without a network, and adds the two headers that allow threads on hosts that cannot send them. The
-// build puts the list of files and the version of the page in front of this script: FILES, VERSION. The model has a cache of
-// its own, which graphs.js fills; its files have their checksum in their names.
+// Keeps the page for use without a network, and adds the two headers that allow threads on hosts that cannot send them. It answers
+// for the site's own files only, as other pages may lie beside them. The page itself comes from the network where there is one, so
+// that visitors meet whatever its owner has put there. The build puts the list of files and the version of the page in front of this
+// script: FILES, VERSION. The model has a cache of its own, which graphs.js fills; its files have their checksum in their names.
 
 // The names hold the path, as several sites may share an origin.
 const SITE = new URL(self.registration.scope).pathname, PAGES = `mam-page ${SITE} `, PAGE = PAGES + VERSION, MODEL = `mam-model ${SITE}`;
@@ -28,17 +29,47 @@ async function dropOldModels() {
   await Promise.all(old.map((request) => cache.delete(request)));
 }
 
+const own = new Set([...FILES.page, ...FILES.examples].map(addressOf)), documents = new Set(['', 'index.html'].map(addressOf));
+
 self.addEventListener('fetch', (event) => {
-  const { request } = event;
-  if (request.method === 'GET' && request.url.startsWith(self.registration.scope)) event.respondWith(answer(request));
+  const { request } = event, address = request.url.replace(/[?#].*/, '');
+  if (request.method !== 'GET') return;
+  if (documents.has(address)) event.respondWith(answerWithPage(request));
+  else if (own.has(address)) event.respondWith(answerWithFile(request, address));
 });
 
-async function answer(request) {
-  const cache = await caches.open(PAGE), { pathname } = new URL(request.url);
-  const address = pathname === SITE ? addressOf('index.html') : request.url;
-  const known = await cache.match(address, { ignoreSearch: true }), found = known || await fetch(request);
-  if (!found.ok) return found;
-  if (!known && request.url.startsWith(addressOf('examples/'))) await cache.put(request.url, found.clone());
+async function answerWithPage(request) {
+  const kept = await caches.match(addressOf('index.html'), { cacheName: PAGE });
+  let found = null;
+  try {
+    found = await fetch(request.url, { cache: 'no-cache', redirect: 'manual' }); // else browsers guess how long a page stays valid
+  } catch (error) { /* no network */ }
+  if (kept && (!found || found.status >= 500)) return withHeaders(kept);
+  if (!found) return Response.error();
+  if (found.type === 'opaqueredirect') return found;
+  const version = found.ok && /<meta name="mam-site" content="(.*?)">/.exec(await found.clone().text());
+  if (version && version[1] === VERSION) return withHeaders(found);
+  await caches.delete(PAGE); // its files would not fit
+  if (!version) await leave();
+  return found;
+}
+
+// There is another page, or none: nothing of this site stays with its visitors.
+async function leave() {
+  await caches.delete(MODEL);
+  await self.registration.unregister();
+}
+
+async function answerWithFile(request, address) {
+  const known = await caches.match(address, { cacheName: PAGE });
+  if (known) return withHeaders(known);
+  const found = await fetch(request), isCurrent = await caches.has(PAGE);
+  if (!found.ok || !isCurrent) return found;
+  await (await caches.open(PAGE)).put(address, found.clone()); // an example
+  return withHeaders(found);
+}
+
+function withHeaders(found) {
   const headers = new Headers(found.headers);
   for (const [name, value] of Object.entries(HEADERS)) headers.set(name, value);
   return new Response(found.body, { status: found.status, statusText: found.statusText, headers });

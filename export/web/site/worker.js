@@ -12,7 +12,7 @@
 //
 // Answers to messages with an `id` repeat it. Images are Blobs.
 
-import { loadGraphs } from './graphs.js';
+import { DownloadError, loadGraphs } from './graphs.js';
 import { PhotoError } from './photo.js';
 import { drawPreviews, readBackground, save } from './result.js';
 import { Session } from './session.js';
@@ -128,12 +128,12 @@ async function draw(message) {
 function report(error, { id, kind, token: own }) {
   const isExpected = error instanceof PhotoError;
   if (!isExpected) console.warn(error);
-  if (error instanceof WebAssembly.RuntimeError) postMessage({ kind: 'broken', text: text('stopped') }); // onnxruntime cannot be used again
+  if (error instanceof WebAssembly.RuntimeError) postMessage({ kind: 'broken', key: 'stopped' }); // onnxruntime cannot be used again
   if (kind === 'warm-up') return undefined; // a photo may still work, and reports its own problems
   if (kind === 'prompt' && session && own !== session.token) return undefined; // of an older photo
   if (id !== undefined) return postMessage({ kind: 'answer', id, value: null, error: text('failed') });
   if (kind === 'background') return postMessage({ kind: 'problem', text: isExpected ? error.message : text('failed') });
-  if (kind === 'start') return postMessage({ kind: 'broken', text: text('no_model') });
+  if (kind === 'start') return postMessage(error instanceof DownloadError ? { kind: 'broken', key: 'no_model' } : { kind: 'broken', key: 'cannot_run', reason: error.message });
   const words = isExpected ? error.message : text(graphs ? 'failed' : 'no_model');
   if (kind === 'open' && own !== String(token)) return undefined; // a newer photo is being opened
   postMessage({ kind: 'reply', reply: session ? { kind: 'failure', text: words } : { kind: 'no_photo', text: words, error: true } });

@@ -3,14 +3,16 @@
 import gzip
 import json
 import re
+import shutil
 
 import numpy as np
 
 from export.__main__ import main
 from export.web import npm
-from export.web.build import BUDGET, _list_files, table
+from export.web.build import BUDGET, _copy_site, _earlier_files, _list_files, _write_list, table
 from export.web.pack import half_ranges, pack
 from mam.model.folders import BUNDLE
+from tests.conftest import ROOT
 
 
 def test_a_first_visit_takes_less_than_the_budget(site) -> None:
@@ -44,7 +46,7 @@ def test_texts_are_there_in_all_languages(site) -> None:
         *re.findall(r"\btext\('(\w+)'", scripts),
         *re.findall(r'data-page(?:-name)?="(\w+)"', (site / "index.html").read_text()),
     }
-    assert {"private", "loading", "cannot_decode"} <= used
+    assert {"private", "loading", "no_memory"} <= used
     for language, texts in tables.items():
         assert list(texts) == list(tables["en"]), language
         assert used <= set(texts), language
@@ -63,13 +65,47 @@ def test_half_precision_weights_stay_half() -> None:
     assert np.array_equal(high[: length // 2].astype("<u2") << 8 | low[: length // 2], numbers)
 
 
-def test_a_folder_with_other_files_is_left_alone(tmp_path, capsys) -> None:
+def test_other_files_of_the_folder_stay_and_stale_ones_go(site, tmp_path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    out, kept = tmp_path / "link", [".git/HEAD", ".gitattributes", ".nojekyll", "CNAME", "README.md", "model/notes.txt"]
+    for name in kept:
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text("the owner's")
+    inode = (tmp_path / "out").stat().st_ino
+    _copy_site(site, out)
+    for name in ("model/old-0123456789ab.bin", "runtime/old.js"):
+        (out / name).write_text("stale")
+    _write_list(
+        out, {*json.loads((out / "site-files.json").read_text()), "model/old-0123456789ab.bin", "runtime/old.js"}
+    )
+    _write_list(out, {*json.loads((out / "site-files.json").read_text()), "../../outside", "/etc/passwd"})
+    _copy_site(site, out)
+    found = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert found == {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()} | set(kept)
+    assert all((out / name).read_text() == "the owner's" for name in kept)
+    assert out.is_symlink() and (tmp_path / "out").stat().st_ino == inode
+
+
+def test_a_site_without_a_list_is_replaced(site, tmp_path) -> None:
+    shutil.copytree(site, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "site-files.json").unlink()
+    script = tmp_path / "service_worker.js"
+    script.write_text(script.read_text("utf-8").replace('"boxes.js", ', '"boxes.js", "runtime/old.mjs", '), "utf-8")
+    (tmp_path / "runtime" / "old.mjs").touch()
+    (tmp_path / "CNAME").touch()
+    _copy_site(site, tmp_path)
+    assert not (tmp_path / "runtime" / "old.mjs").exists() and (tmp_path / "CNAME").exists()
+    assert _earlier_files(tmp_path) == _earlier_files(site)
+
+
+def test_folders_that_are_none_or_hold_the_sources_are_refused(tmp_path, capsys) -> None:
     (tmp_path / "thesis.txt").write_text("ten years")
-    assert main(["web", "--out", str(tmp_path)]) == 1
-    assert "which is not part of a site; choose an empty folder" in capsys.readouterr().err
     assert main(["web", "--out", str(tmp_path / "thesis.txt")]) == 1
     assert "is a file; expected a folder" in capsys.readouterr().err
-    assert (tmp_path / "thesis.txt").read_text() == "ten years"
+    for folder in (ROOT, ROOT / "export" / "web" / "site", ROOT / "demo"):
+        assert main(["web", "--out", str(folder)]) == 1
+        assert "holds the sources of this project" in capsys.readouterr().err
 
 
 def test_an_incomplete_set_of_graphs_is_refused(tmp_path, capsys) -> None:

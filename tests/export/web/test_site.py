@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import shutil
 from collections.abc import Iterator
@@ -16,8 +17,11 @@ from playwright.sync_api import BrowserContext, expect
 from demo.canvas.protocol import parse_ops
 from demo.engine import Engine
 from demo.session import Op
+from mam.images import open_photo
+from mam.images.profiles import convert_profile
 from mam.images.resize import to_uint8
-from tests.conftest import EXAMPLES
+from tests.colour_profiles import adobe_rgb
+from tests.conftest import EXAMPLES, ROOT
 from tests.demo.visitor import Visitor
 from tests.export.web.conftest import serve
 
@@ -243,17 +247,55 @@ def test_two_objects_are_cut_out_together(visitor) -> None:
     assert (both >= first.astype(int) - 1).all() and (both > 127).sum() > 1.05 * (first > 127).sum()
 
 
-def test_files_that_cannot_be_used_are_described(visitor, tmp_path) -> None:
-    visitor.open_and_wait(EXAMPLES / "cat.png")
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("bad.jpg", b"no picture", "bad.jpg is not an image."),
+        ("empty.png", b"", "empty.png is not an image."),
+        (
+            "half.jpg",
+            (EXAMPLES / "flower.jpg").read_bytes()[:600],
+            "half.jpg is damaged or incomplete; export or download",
+        ),
+        ("half.png", (EXAMPLES / "cat.png").read_bytes()[:60], "half.png is damaged or incomplete"),
+        (
+            "a.heic",
+            (ROOT / "tests/reference/gradient.heic").read_bytes(),
+            "a.heic is of a kind that this browser cannot",
+        ),
+        ("a.tif", b"II*\0" + bytes(20), "a.tif is of a kind that this browser cannot open; convert it to JPEG"),
+    ],
+)
+def test_files_that_cannot_be_used_are_described(visitor, tmp_path, name, content, reason) -> None:
+    if not visitor.canvas.get_attribute("data-photo"):
+        visitor.open_and_wait(EXAMPLES / "cat.png")
     before = visitor.canvas.get_attribute("data-photo")
-    (tmp_path / "bad.jpg").write_bytes(b"no picture")
-    visitor.open(tmp_path / "bad.jpg")
-    expect(visitor.message).to_have_text(
-        "bad.jpg cannot be opened by this browser; choose a JPEG, PNG or WebP.", timeout=60_000
-    )
+    (tmp_path / name).write_bytes(content)
+    visitor.open(tmp_path / name)
+    expect(visitor.message).to_contain_text(reason, timeout=60_000)
     assert visitor.canvas.get_attribute("data-photo") == before
-    visitor.click(200, 150)  # and the work goes on
+
+
+def test_after_a_failed_file_the_work_goes_on(visitor) -> None:
+    visitor.open_and_wait(EXAMPLES / "cat.png")
+    visitor.click(200, 150)
     visitor.wait_for_answer()
+
+
+def test_an_adobe_rgb_photo_is_read_as_the_library_reads_it(visitor, matting, tmp_path) -> None:
+    wide = convert_profile(np.asarray(Image.open(EXAMPLES / "flower.jpg").convert("RGB")), None, adobe_rgb())
+    Image.fromarray(wide).save(tmp_path / "wide.png", icc_profile=adobe_rgb())
+    photo = open_photo(tmp_path / "wide.png")
+    found = visitor.tab.evaluate(
+        """async (content) => {
+          const file = await (await fetch('data:image/png;base64,' + content)).blob();
+          const { readPhoto } = await import('./photo.js');
+          return Array.from((await readPhoto(file, 'wide.png', 24e6)).pixels);
+        }""",
+        base64.b64encode((tmp_path / "wide.png").read_bytes()).decode(),
+    )
+    difference = np.abs(np.array(found).reshape(photo.pixels.shape) - photo.srgb.astype(int))
+    assert (difference > 2).mean() < 0.01 and np.abs(photo.pixels.astype(int) - photo.srgb).max() > 20
 
 
 def test_axe_finds_nothing_serious(visitor) -> None:
