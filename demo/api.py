@@ -14,14 +14,13 @@ import gradio as gr
 from demo.addresses import fetch_for_visitor
 from demo.downloads import Downloads
 from demo.engine import Engine
+from demo.events import queue
 from demo.messages import show_errors, visitor_error
 from demo.uploads import uploaded_file
 from mam import Matte, Prompt
 from mam.errors import UnknownWord
 from mam.images import open_photo
 from mam.images.fetch import is_address
-
-_MODEL = {"concurrency_id": "api", "concurrency_limit": 2}  # not the canvas's: addresses may answer slowly
 
 
 def add_api(engine: Engine, downloads: Downloads) -> None:
@@ -139,7 +138,7 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
 
     for function in (matte, replace_background, segment):
         function.__doc__ = _join_lines(function.__doc__ or "")
-        gr.api(function, api_name=function.__name__, **_MODEL)
+        gr.api(function, api_name=function.__name__, **queue("api"))  # not the canvas's: addresses may be slow
 
 
 def _given(name: str, value: Any) -> Any:

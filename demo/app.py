@@ -95,10 +95,10 @@ def build_demo(matting: Matting, first_use: FirstUse | None = None, text_model: 
     with gr.Blocks(title=TITLE, delete_cache=(1800, 1800), analytics_enabled=False) as demo:
         with gr.Row(elem_id="header"):
             gr.Markdown(f"# {TITLE}")
-            gr.Markdown(label("introduction"))
+            introduction = gr.Markdown(label("introduction"))
             if first_use is not None:
                 add_first_use(demo, first_use)
-                first_use.start(engine)
+                first_use.start_for(engine)
         with gr.Tab(label("tab_cut_out")):
             result = add_cut_out_tab(demo, engine, downloads, download)
         with gr.Tab(label("tab_batch")):
@@ -107,9 +107,9 @@ def build_demo(matting: Matting, first_use: FirstUse | None = None, text_model: 
 
         def translate(request: gr.Request) -> dict[Component, Any]:
             texts = Texts.of(request)
-            return {**result.controls.choices(texts), **batch.choices(texts)}
+            return {introduction: texts("introduction"), **result.controls.choices(texts), **batch.choices(texts)}
 
-        translated = [*result.controls.choices(ENGLISH), *batch.choices(ENGLISH)]
+        translated = [introduction, *result.controls.choices(ENGLISH), *batch.choices(ENGLISH)]
         demo.load(None, js=_SCRIPT.replace("TEXTS", tables_as_json("cutout", "alpha")), api_visibility="private")
         demo.load(translate, None, translated, **PRIVATE)
 

@@ -15,31 +15,29 @@
   new MutationObserver(improve).observe(document.body, { childList: true, subtree: true });
   improve();
 
-  // Dragging the result moves the sliders of the object's place, in percent of the frame; with a finger, where there is a new background.
-  let drag = null;
-  const slider = (name) => document.querySelector('#' + name + ' input[type=range]');
-  const move = (name, value) => {
-    const input = slider(name);
-    input.value = Math.round(Math.min(Math.max(value, input.min), input.max));
-    input.dispatchEvent(new Event('input', { bubbles: true }));
+  // Dragging the result moves the object, in percent of the frame: a press of a hidden button has the sliders take the distance
+  // (tabs/result.py). A finger drags where there is a new background, and else scrolls the page.
+  let drag = null, waiting = null;
+  window.takeDistance = (x, y) => {
+    const [dx, dy] = (drag && drag.distance.map(Math.round)) || [0, 0], within = (value) => Math.min(Math.max(value, -100), 100);
+    if (drag) drag.distance = [drag.distance[0] - dx, drag.distance[1] - dy];
+    return [within(x + dx), within(y + dy)];
   };
+  const press = () => { waiting = null; document.querySelector('#moved').click(); };
   document.addEventListener('dragstart', (event) => { if (event.target.closest('#cutout')) event.preventDefault(); });
   document.addEventListener('pointerdown', (event) => {
-    const image = event.target.closest('#cutout img, #cutout button:has(img)');
-    if (!image || event.button || !slider('shift_x')) return;
-    const { naturalWidth, naturalHeight, clientWidth, clientHeight } = image.querySelector('img') || image;
-    const scale = Math.min(clientWidth / naturalWidth, clientHeight / naturalHeight);
-    drag = {
-      pointer: event.pointerId, from: [event.clientX, event.clientY], size: [naturalWidth * scale, naturalHeight * scale],
-      at: [Number(slider('shift_x').value), Number(slider('shift_y').value)],
-    };
+    const image = event.target.closest('#cutout img');
+    if (!image || event.button) return;
+    const scale = Math.min(image.clientWidth / image.naturalWidth, image.clientHeight / image.naturalHeight);
+    const size = [image.naturalWidth * scale, image.naturalHeight * scale];
+    drag = { pointer: event.pointerId, last: [event.clientX, event.clientY], size, distance: [0, 0], moving: false };
   });
   document.addEventListener('pointermove', (event) => {
-    if (!drag || event.pointerId !== drag.pointer) return;
-    const moved = [event.clientX - drag.from[0], event.clientY - drag.from[1]];
+    if (!drag || event.pointerId !== drag.pointer || !event.buttons) return;
+    const moved = [event.clientX - drag.last[0], event.clientY - drag.last[1]];
     if (!drag.moving && Math.hypot(...moved) < 5) return;
-    drag.moving = true;
-    ['shift_x', 'shift_y'].forEach((name, i) => move(name, drag.at[i] + (100 * moved[i]) / drag.size[i]));
+    Object.assign(drag, { moving: true, last: [event.clientX, event.clientY] });
+    drag.distance = drag.distance.map((value, i) => value + (100 * moved[i]) / drag.size[i]);
+    waiting = waiting || setTimeout(press, 100);
   });
-  for (const type of ['pointerup', 'pointercancel']) document.addEventListener(type, () => { drag = null; });
 }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,23 +9,20 @@ from typing import Any
 import gradio as gr
 
 from demo.engine import Engine
+from demo.events import PRIVATE
+from demo.preparation import Preparation
 from demo.texts import Texts, label
-from mam import MamError, weights
+from mam import weights
 from mam.text.preparation import FILE, prepare
 
 Prepare = Callable[[Callable[[str], weights.Progress | None]], Path]
 
-_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-_log = logging.getLogger(__name__)
 
-
-class TextModelDownload:
-    """The download and conversion of the text model, once for all visitors; the page shows its progress.
+class TextModelDownload(Preparation):
+    """The download and conversion of the text model.
 
     Attributes:
         offered: The model is missing, and the server may download it.
-        running: It is being prepared.
-        failed: The last attempt failed; another one may be started.
 
     Args:
         engine: Uses the model when it is ready.
@@ -36,52 +31,32 @@ class TextModelDownload:
     """
 
     def __init__(self, engine: Engine, may_download: bool = True, prepare: Prepare = prepare) -> None:
+        super().__init__("the text model")
         self.engine, self._prepare = engine, prepare
         self.offered = may_download and not engine.reads_phrases and weights.may_download(FILE)
-        self.running = self.failed = False
-        self._percent, self._lock = 0, threading.Lock()
 
     def start(self) -> None:
         """Start the preparation, unless it is running or not needed."""
-        with self._lock:
-            if self.running or not self.offered or self.engine.reads_phrases:
-                return
-            self.running, self.failed, self._percent = True, False, 0
-        threading.Thread(target=self._run, daemon=True).start()
+        if self.offered and not self.engine.reads_phrases:
+            super().start()
+
+    def prepare(self) -> str:
+        """As `Preparation.prepare`."""
+        folder = self._prepare(self.progress)
+        self.engine.load_text_model()
+        return f"Text prompts by the model in {folder}."
+
+    def progress(self, name: str) -> weights.Progress:
+        """As `Preparation.progress`; the tokenizer is there in a moment, so its numbers are not kept."""
+        return super().progress(name) if name == FILE else weights.log_progress(name, print)
 
     def status(self, texts: Texts) -> str:
         """Return the state in a visitor's language; empty before the first attempt."""
         if self.engine.reads_phrases:
             return texts("text_model_ready")
-        if self.running:
-            return texts("text_model_loading", percent=self._percent)
+        if self.running:  # the last percent is the conversion
+            return texts("text_model_loading", percent=99 * self.received // max(1, self.expected))
         return texts("text_model_failed", count=len(self.engine.known_words)) if self.failed else ""
-
-    def _run(self) -> None:
-        try:
-            folder = self._prepare(self._progress)
-            self._percent = 100
-            self.engine.load_text_model()
-            print(f"Text prompts by the model in {folder}.", flush=True)
-        except MamError as error:
-            self.failed = True
-            print(f"The text model could not be prepared: {error}", flush=True)
-        except Exception:  # no caller would see it, so it is reported here
-            self.failed = True
-            _log.exception("the text model could not be prepared")
-        finally:
-            self.running = False
-
-    def _progress(self, name: str) -> weights.Progress:
-        log = weights.log_progress(name, lambda line: print(line, flush=True))
-        if name != FILE:  # the tokenizer is there in a moment
-            return log
-
-        def progress(received: int, expected: int) -> None:
-            self._percent = 99 * received // expected if expected else 0  # the rest is the conversion
-            log(received, expected)
-
-        return progress
 
 
 def text_field(engine: Engine, texts: Texts) -> dict[str, Any]:
@@ -104,7 +79,7 @@ def add_text_model(page: gr.Blocks, text_model: TextModelDownload, description: 
         return gr.update(**text_field(text_model.engine, Texts.of(request)))
 
     if not text_model.offered:
-        page.load(show_field, None, description, **_QUIET)
+        page.load(show_field, None, description, **PRIVATE)
         return
     get = gr.Button(label("get_text_model"), elem_id="get_text_model", size="sm")
     line = gr.Markdown("", elem_id="text_model")
@@ -129,6 +104,6 @@ def add_text_model(page: gr.Blocks, text_model: TextModelDownload, description: 
         return refresh(request)
 
     shown = [description, get, line, timer]
-    get.click(start, None, shown, **_QUIET)
-    timer.tick(refresh, None, shown, **_QUIET)
-    page.load(begin, None, shown, **_QUIET)
+    get.click(start, None, shown, **PRIVATE)
+    timer.tick(refresh, None, shown, **PRIVATE)
+    page.load(begin, None, shown, **PRIVATE)

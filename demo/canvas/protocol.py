@@ -1,6 +1,6 @@
 """Messages between the canvas in the browser and the server: types, limits, and order. Read this file first.
 
-One photo from the canvas to the PNG takes five files:
+The way of one photo from the canvas to the PNG begins in these five files:
 
 1. `canvas/js/transport.js`  `requestMattes` sends the document: every object with its boxes, points and strokes
 2. `canvas/protocol.py`      `parse_document` checks it

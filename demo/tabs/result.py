@@ -50,8 +50,10 @@ _COPY = """async (file) => {
 
 # The settings come back with the photo (canvas/js/keep.js), the visitor's own background while the server has it. No
 # handler of the server gets the stored values, since it would have to trust the paths of files in them.
+# The settings come back with the photo (canvas/js/keep.js), the visitor's own background as long as the server has it.
+# No handler of the server gets the stored values: it would have to trust the paths of files in them.
 _KEEP = """(...values) => {
-  try { sessionStorage.setItem('mam.settings', JSON.stringify(values)); } catch (error) { /* it allows no storage */ }
+  try { sessionStorage.setItem('mam.settings', JSON.stringify(values)); } catch (error) { /* without storage */ }
 }"""
 _BRING_BACK = """async (...values) => {
   try {
@@ -87,6 +89,7 @@ def add_result(page: gr.Blocks, engine: Engine, downloads: Downloads, session: g
             )
         with gr.Tab(label("alpha")):
             alpha = _image("alpha")
+    reset_place = gr.Button(label("place_changed"), size="sm", elem_id="reset_place", visible=False)
     with gr.Row(elem_id="saving", elem_classes="of-photo"):
         download = gr.Button(label("download"), variant="primary", interactive=False, elem_id="download", min_width=140)
         form = gr.Dropdown(
@@ -100,7 +103,6 @@ def add_result(page: gr.Blocks, engine: Engine, downloads: Downloads, session: g
         )
         copy = gr.Button(label("copy"), interactive=False, elem_id="copy", min_width=80)
     problem = gr.Markdown(elem_id="problem")
-    reset_place = gr.Button(label("place_changed"), size="sm", elem_id="reset_place", visible=False)
     with gr.Tabs(elem_id="styles"):
         style = StyleControls()
     only_selected = gr.Checkbox(False, label=label("only_selected"), elem_id="only_selected", visible=False)
@@ -112,6 +114,9 @@ def add_result(page: gr.Blocks, engine: Engine, downloads: Downloads, session: g
     for control in (only_selected, *style.all):
         name = {gr.UploadButton: "upload"}.get(type(control), "input")
         getattr(control, name)(events.draw, controls.all, previews.all, **LAST, **RESULT)
+    place = [style.shift_x, style.shift_y]
+    moved = gr.Button(visible="hidden", elem_id="moved")  # pressed by page.js while the result is dragged
+    events.redraw_after(moved.click(None, place, place, js="(x, y) => takeDistance(x, y)", **PRIVATE, **LAST))
     defaults = list(style.place.values())
     events.redraw_after(reset_place.click(lambda: defaults, None, list(style.place), **PRIVATE))
     kept = [form, style.touching, *style.all]

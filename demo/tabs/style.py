@@ -72,7 +72,7 @@ class StyleControls:
                 self.whole = gr.Checkbox(
                     False, label=label("whole"), visible=False, min_width=100, elem_id=f"{prefix}whole"
                 )
-        with gr.Tab(label("place"), render_children=True), gr.Row(elem_classes="settings"):
+        with gr.Tab(label("place")), gr.Row(elem_classes="settings"):
             self.shape = gr.Dropdown(
                 ENGLISH.choices(SHAPES),
                 value="shape_photo",

@@ -2,7 +2,7 @@
 
 Gradio translates labels in the browser (`label`), the canvas its own texts (`tables_as_javascript`), and handlers their
 replies (`Texts.of`). All take the browser's first language, and English where there is no table for it. Messages of the
-library's errors stay in English.
+library's errors stay in English. A text may have a variant for touch screens, whose key ends in `_touch`.
 """
 
 from __future__ import annotations
@@ -48,16 +48,19 @@ def tables_as_json(*keys: str) -> str:
 
 @dataclass(frozen=True)
 class Texts:
-    """The texts of one language."""
+    """The texts of one language, for a mouse or a touch screen."""
 
     language: str = "en"
+    touch: bool = False
 
     @classmethod
     def of(cls, request: gr.Request | None) -> Texts:
-        """Return the texts in the first language that a visitor's browser asks for."""
-        wanted = "" if request is None else str(request.headers.get("accept-language", ""))
+        """Return the texts in the first language that a visitor's browser asks for, and for its kind of device."""
+        headers = {} if request is None else request.headers
+        wanted = str(headers.get("accept-language", ""))
         language = wanted.partition(",")[0].partition(";")[0].partition("-")[0].strip().lower()
-        return cls(language if language in load_tables() else "en")
+        touch = "Mobi" in headers.get("user-agent", "") or "Android" in headers.get("user-agent", "")
+        return cls(language if language in load_tables() else "en", touch)
 
     def choices(self, keys: Iterable[str]) -> list[tuple[str, str]]:
         """Return choices as pairs (text, key); Gradio does not translate them in the browser."""
@@ -65,7 +68,8 @@ class Texts:
 
     def __call__(self, key: str, **values: object) -> str:
         """Return the text with this key, filled in."""
-        return load_tables()[self.language][key].format_map(values)
+        table = load_tables()[self.language]
+        return ((self.touch and table.get(f"{key}_touch")) or table[key]).format_map(values)
 
 
 ENGLISH = Texts()

@@ -121,8 +121,8 @@ def test_nothing_is_downloaded_where_that_is_not_wanted(mobile_sam, tmp_path, mo
 def failed_status(matting: Matting, load=Matting.load) -> str:
     """The line that visitors see when a first use fails; the page stays as it is."""
     engine, first = Engine(matting), FirstUse("vit_b", load)
-    first.start(engine)
-    while not first.done:
+    first.start_for(engine)
+    while first.running:
         time.sleep(0.1)
     assert engine.matting is matting and first.failed
     assert first.status(Texts("de")).startswith("Das bessere Modell ist nicht verfügbar")
@@ -148,8 +148,8 @@ def test_a_server_without_the_file_is_reported(matting, nothing_there, capsys) -
 def test_without_the_authors_mask_to_matte_the_model_takes_over_all_the_same(matting, nothing_there, capsys) -> None:
     (nothing_there / "mam.pth").unlink()
     engine, first = Engine(matting), FirstUse("vit_b", lambda folder: Matting.load(folder, device="cpu"))
-    first.start(engine)
-    while not first.done:
+    first.start_for(engine)
+    while first.running:
         time.sleep(0.1)
     assert engine.matting.graphs.variant == "vit_b" and "is ready" in first.status(ENGLISH)
     printed = capsys.readouterr().out

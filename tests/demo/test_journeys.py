@@ -84,11 +84,14 @@ def test_one_screen_holds_everything_for_one_photo(browser, page, size) -> None:
     visitor.open_and_wait()
     visitor.wait_for_answer("found")
     expect(tab.locator("#download")).to_be_enabled(timeout=30_000)
+    tab.locator("#canvas [data-action=new]").click()
+    visitor.wait_for_answer("Click on the object")
     for panel in ("Background", "Size and place", "Edges and shadow"):
         tab.get_by_role("tab", name=panel).click()
         visitor.wait_until_idle()
         shot(visitor, f"{panel}_{size[0]}")
-        for part in ("#canvas .bar", "#canvas .tools", "#canvas .message", "#cutout", "#download", "#format", "#copy"):
+        canvas = ("#canvas .bar", "#canvas .tools", "#canvas .message", "#canvas .objects", "#text")
+        for part in (*canvas, "#cutout", "#download", "#format", "#copy"):
             box = tab.locator(part).bounding_box()
             assert box["y"] >= 0 and box["y"] + box["height"] <= size[1], (panel, part)
         lowest = tab.locator("#styles fieldset:visible, #styles input:visible").evaluate_all(
@@ -143,6 +146,24 @@ def test_the_page_speaks_the_browsers_language(browser, page, language, download
     expect(visitor.tab.locator("#download")).to_have_text(download)
     expect(visitor.tab.locator("#kind")).not_to_contain_text("White")
     shot(visitor, language)
+    context.close()
+
+
+def test_a_language_without_texts_is_marked_as_english(browser, mock_page) -> None:
+    context = browser.new_context(locale="fr-FR")
+    visitor = Visitor(context.new_page(), mock_page)
+    expect(visitor.tab.locator("html")).to_have_attribute("lang", "en")
+    field = visitor.tab.locator("#text input")
+    visitor.open_and_wait()
+    contrast = field.evaluate(
+        """(e) => {
+          const luminance = (colour) => colour.match(/\\d+/g).slice(0, 3).map((v) => v / 255)
+            .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+            .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+          return 1.05 / (luminance(getComputedStyle(e, '::placeholder').color) + 0.05); // on white
+        }"""
+    )
+    assert contrast >= 4.5
     context.close()
 
 

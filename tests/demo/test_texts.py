@@ -27,6 +27,13 @@ def test_the_browsers_first_language_counts(header, language) -> None:
     assert Texts.of(gr.Request(headers={"accept-language": header})).language == language
 
 
+def test_a_phone_gets_texts_for_touch() -> None:
+    phone = Texts.of(gr.Request(headers={"user-agent": "Mozilla/5.0 (iPhone) Mobile/15E148", "accept-language": "de"}))
+    assert "tippen" in phone("start") and phone("white") == Texts("de")("white")
+    words = {"name": "", "text": ""}
+    assert all("lick" not in phone(key, **words) for key in ("found", "nothing_there", "not_sure", "text_not_found"))
+
+
 def test_texts_are_filled_in() -> None:
     assert ENGLISH("object", number=3) == "Object 3" and Texts("ja")("object", number=3) == "対象 3"
     assert ENGLISH.choices(["white"]) == [("White", "white")]

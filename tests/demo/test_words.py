@@ -11,6 +11,7 @@ from demo.messages import describe
 from demo.texts import ENGLISH, Texts, load_tables
 from mam import Matting
 from mam.errors import UnknownWord
+from tests.conftest import EXAMPLES
 from tests.demo.visitor import Visitor, is_on
 
 
@@ -25,13 +26,13 @@ def test_a_name_is_typed_and_the_object_is_cut_out(visitor) -> None:
     visitor.tab.locator("#canvas [data-example=kitten]").click()
     visitor.wait_for_answer("found")
     text, boxes = visitor.text, visitor.tab.locator("#canvas .text-boxes button")
-    expect(text).to_have_attribute("placeholder", re.compile(r"person, dog, cup … \(\d+ words, in English\)"))
+    expect(text).to_have_attribute("placeholder", re.compile(r"in English: person, dog, cup … \(\d+ words\)"))
     expect(text).to_have_attribute("list", "known_words")
     assert visitor.tab.locator("#known_words option").count() == len(Engine(Matting.load()).known_words)
     text.fill("the ginger cat")
     text.press("Enter")
     expect(boxes.first).to_have_text(re.compile(r"cat 0\.\d\d|cat 1\.00"), timeout=60_000)
-    expect(visitor.tab.get_by_test_id("toast-body")).to_contain_text("Searched for “cat” instead of “the ginger cat”.")
+    visitor.wait_for_answer("Searched for “cat”; colours, sides and other words in “the ginger cat” are not read.")
     visitor.wait_for_answer("found")
     alpha = visitor.alpha()
     assert is_on(alpha, 790, 400) and not is_on(alpha, 100, 100)
@@ -50,6 +51,16 @@ def test_what_is_not_there_or_unknown_is_said(visitor) -> None:
     visitor.text.press("Enter")
     expect(visitor.message).to_contain_text("“dogg” is not one of the known words", timeout=60_000)
     expect(visitor.message).to_contain_text("Did you mean")
+
+
+def test_an_empty_text_is_answered_in_the_pages_language(browser, mock_page) -> None:
+    context = browser.new_context(locale="de-DE")
+    visitor = Visitor(context.new_page(), mock_page)
+    visitor.open(EXAMPLES / "flower.jpg")
+    expect(visitor.message).to_contain_text("Objekt", timeout=30_000)
+    visitor.text.press("Enter")
+    expect(visitor.message).to_contain_text("Bitte zuerst beschreiben", timeout=30_000)
+    context.close()
 
 
 def test_every_language_names_the_unknown_word() -> None:

@@ -15,13 +15,13 @@ from playwright.sync_api import Page, Request, expect
 
 from tests.conftest import EXAMPLES
 
-_TRANSFER = """async ([name, type, data, paste]) => {
+_TRANSFER = """async ([name, type, data, paste, place]) => {
   const content = await (await fetch('data:' + type + ';base64,' + data)).blob();
   const carried = new DataTransfer(), find = (selector) => document.querySelector(selector);
   carried.items.add(new File([content], name, { type }));
   const event = { bubbles: true, cancelable: true };
   if (paste) document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: carried, ...event }));
-  else find('#canvas .stage').dispatchEvent(new DragEvent('drop', { dataTransfer: carried, ...event }));
+  else find(place).dispatchEvent(new DragEvent('drop', { dataTransfer: carried, ...event }));
 }"""
 
 
@@ -83,13 +83,15 @@ class Visitor:
             timeout=30_000,
         )
         expect(self.tab.locator("#canvas .stage")).to_have_attribute("aria-busy", "false", timeout=60_000)
-        expect(self.message).to_contain_text(re.compile("Click on the object|found|Not sure"), timeout=30_000)
+        expect(self.message).to_contain_text(re.compile("(Click on|Tap) the object|found|Not sure"), timeout=30_000)
         self.size = Image.open(path).size
         return self.size
 
-    def transfer(self, name: str, kind: str, data: bytes, *, paste: bool = False) -> None:
-        """Drop a file on the canvas, or paste it."""
-        self.tab.evaluate(_TRANSFER, [name, kind, base64.b64encode(data).decode(), paste])
+    def transfer(
+        self, name: str, kind: str, data: bytes, *, paste: bool = False, place: str = "#canvas .stage"
+    ) -> None:
+        """Drop a file on a part of the page, or paste it."""
+        self.tab.evaluate(_TRANSFER, [name, kind, base64.b64encode(data).decode(), paste, place])
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Where a pixel of the photo is on the screen, as long as it is shown whole."""

@@ -1,4 +1,4 @@
-// Input: mouse, pen and fingers on the photo, keys, buttons, dropped and pasted files.
+// Input: mouse, pen and fingers on the photo, keys and buttons.
 
 const CLICK_DISTANCE = 6; // pixels of the screen that a pointer may move within a click
 const STROKE_STEP = 3; // and that it moves between two points of a scribble
@@ -223,53 +223,3 @@ function pressAtCross(label) { // a point at once; a box or a scribble begins wi
   else if (stroke.kind === 'paint') endPainting(stroke);
   else addOp({ kind: 'scribble', label: stroke.label, xy: stroke.xy });
 }
-
-// Files -----------------------------------------------------------------------------------------------------------------
-
-function close() { // nothing of the photo stays in this browser
-  forgetKept();
-  openings.clear();
-  receive({ kind: 'no_photo', text: '', error: false });
-}
-
-// The canvas takes files anywhere on its page; a part of the page that takes files itself has stopped the event.
-function onPage(type, handle) {
-  const listener = (event) => {
-    if (!element.isConnected) document.removeEventListener(type, listener);
-    else handle(event, canvas.checkVisibility());
-  };
-  document.addEventListener(type, listener);
-}
-
-function take(carried) { // dropped or pasted
-  if (carried.files.length) return upload(carried.files);
-  const address = carried.getData('text/uri-list') || carried.getData('text/plain');
-  if (/^\s*(https?|data|file|blob):/i.test(address)) announce(text('address_refused'), true);
-}
-
-function showTarget(on) {
-  stage.classList.toggle('over', on);
-}
-
-onPage('paste', (event, isShown) => { if (isShown && !isTyped(event.target)) take(event.clipboardData); });
-onPage('dragover', (event, isShown) => {
-  if (event.defaultPrevented || isTyped(event.target)) return;
-  event.preventDefault(); // else the browser would leave the page for the file
-  showTarget(isShown);
-});
-onPage('dragleave', (event) => { if (!event.relatedTarget) showTarget(false); });
-onPage('drop', (event, isShown) => {
-  showTarget(false);
-  if (event.defaultPrevented || isTyped(event.target)) return;
-  event.preventDefault();
-  if (isShown) take(event.dataTransfer);
-});
-
-stage.addEventListener('photo', (event) => upload([event.detail])); // from another part of the page
-find('.file').addEventListener('change', (event) => { upload(event.target.files); event.target.value = ''; });
-
-new ResizeObserver(fit).observe(stage);
-translate();
-refresh();
-queueReply();
-bringBack();

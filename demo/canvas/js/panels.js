@@ -120,7 +120,7 @@ function listTextBoxes() {
 function listCandidates() {
   const matte = !state.opening && state.mattes[state.doc.active], candidates = (matte && matte.candidates) || [];
   const buttons = candidates.map(({ index, source }) =>
-    createButton('candidate' + index, createElement('img', { src: source, alt: '' }), text('candidate', { number: index }),
+    createButton('candidate' + index, createElement('img', { src: source, alt: '' }), text('candidate_' + index),
       () => chooseCandidate(index), index === matte.chosen));
   replaceParts(find('.candidates'), buttons.length ? [createElement('span', {}, text('candidates')), ...buttons] : []);
 }

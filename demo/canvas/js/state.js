@@ -7,7 +7,8 @@ const MAX_UNDO = 200;
 
 // The page's own language; Gradio sets it.
 const words = TEXTS[(document.documentElement.lang || navigator.language).split('-')[0]] || TEXTS.en;
-const text = (key, values) => words[key].replace(/[{]([a-z]+)[}]/g, (_, name) => values[name]);
+const isTouched = matchMedia('(pointer: coarse)').matches;
+const text = (key, values) => ((isTouched && words[key + '_touch']) || words[key]).replace(/[{]([a-z]+)[}]/g, (_, name) => values[name]);
 
 const state = {
   photo: null, // {token, width, height, image, source}; its source is {file} or {example}

@@ -1,5 +1,5 @@
-// Messages to the server and back: the document after every change, previews under the pointer, and new photos. The rules
-// of order are in protocol.py.
+// Messages to the server and back: the document after every change, and previews under the pointer. The rules of order are in
+// protocol.py.
 
 const REQUEST_TIMEOUT = 30000; // ms; after that the next change is sent without waiting for the answer
 const PREVIEW_PAUSE = 60;
@@ -73,7 +73,7 @@ async function showPhoto(reply) {
   fit();
   if (state.photo && (hadFocus || document.activeElement === document.body)) canvas.focus({ preventScroll: true });
   state.note = [reply.note, own.note].filter(Boolean).join(' ');
-  announce(reply.text || text('no_photo'), reply.error);
+  announce(hasPrompts() ? '' : reply.text || text('no_photo'), reply.error);
   if (state.photo) keepPhoto();
   if (!hasPrompts()) return;
   request.pending = { turn: 0, since: Date.now() }; // the answer follows
@@ -164,37 +164,4 @@ async function requestPreview() { // one at a time, and only at the newest posit
 function clearPreview() {
   preview.mask = null;
   preview.number += 1;
-}
-
-// New photos -------------------------------------------------------------------------------------------------------------
-
-const openings = new Map(); // photos that are on their way, by number: as `state.opening`
-let opened = 0;
-
-function upload(files) { // checks a file
-  const file = files[0], limit = LIMITS.upload_megabytes;
-  if (!file) return;
-  if (file.type && !file.type.startsWith('image/')) return announce(text('not_an_image', { name: file.name }), true);
-  if (file.size > limit * 1e6) {
-    return announce(text('file_too_large', { name: file.name, size: Math.ceil(file.size / 1e6), limit }), true);
-  }
-  open({ file });
-}
-
-// Brings a file, or an example by its name, to what answers here. The last photo and its result go at once; they come back if
-// this one fails. A document is one that the visitor had before. `openFile` is a function of the page's own script.
-function open(source, kept, note) {
-  opened += 1;
-  const opening = { number: opened, source, document: kept, note };
-  openings.set(opened, opening);
-  state.opening = opening;
-  state.note = '';
-  announce('');
-  if (source.file) {
-    openFile(source.file, opening);
-  } else {
-    state.busy = text('opening', { name: source.example });
-    trigger('example', { name: source.example, opening: opened, document: kept });
-  }
-  refresh();
 }

@@ -122,7 +122,7 @@ def test_every_control_has_a_name(visitor) -> None:
         (e) => !(e.getAttribute('aria-label') || e.textContent.trim() || e.closest('label'))).length"""
     )
     assert nameless == 0
-    expect(visitor.tab.get_by_role("button", name="Other answer 2")).to_be_visible()
+    expect(visitor.tab.get_by_role("button", name="A larger part of it")).to_be_visible()
     expect(visitor.tab.get_by_role("status").filter(has_text="found")).to_have_count(1)
 
 
@@ -159,6 +159,48 @@ def test_a_preview_shows_what_a_click_would_give(visitor) -> None:
     expect(visitor.tab.locator("#download")).to_be_disabled()
 
 
+def test_a_preview_without_an_answer_clears_the_last_one(visitor) -> None:
+    visitor.tab.mouse.move(*visitor.place(200, 200))
+    expect(visitor.canvas).to_have_attribute("data-preview", "true", timeout=30_000)
+    visitor.tab.route("**/component_server**", lambda route: route.fulfill(json=None))
+    visitor.tab.mouse.move(*visitor.place(400, 300))
+    expect(visitor.canvas).to_have_attribute("data-preview", "false", timeout=30_000)
+
+
+@pytest.mark.parametrize("width", [320, 390, 641, 660, 768, 900, 1000, 1100, 1280])
+def test_nothing_overlaps_at_any_width(visitor, width) -> None:
+    visitor.tab.set_viewport_size({"width": width, "height": 800})
+    visitor.tab.wait_for_timeout(300)
+    overlaps = visitor.tab.evaluate(
+        """() => {
+          const shown = (e) => e.checkVisibility() && !e.closest('[aria-hidden=true], .visually-hidden');
+          const parts = '#canvas .bar button, #canvas .tools button, #previews [role=tab], #saving button, #format';
+          const boxes = [...document.querySelectorAll(parts)].filter(shown).map((e) => [e, e.getBoundingClientRect()]);
+          const meet = (a, b, from, to) => a[from] < b[to] - 1 && b[from] < a[to] - 1;
+          const over = (a, b) => meet(a, b, 'left', 'right') && meet(a, b, 'top', 'bottom');
+          const name = (e) => e.outerHTML.slice(0, 80);
+          const isFixed = (e) => Boolean(e.closest('.tools')) && innerWidth <= 640;
+          const isApart = ([e, a], [f, b]) => e.contains(f) || isFixed(e) !== isFixed(f) || !over(a, b);
+          const found = boxes.flatMap((one, i) => boxes.slice(i + 1).filter((other) => !isApart(one, other))
+            .map(([other]) => name(one[0]) + name(other)));
+          return [...found, ...boxes.filter(([, box]) => box.right > innerWidth + 1).map(([e]) => name(e))];
+        }"""
+    )
+    assert overlaps == []
+    hidden = visitor.tab.locator("#styles .overflow-menu:visible").count()
+    assert hidden == 0 or width < 390, "a name is behind the dots"
+
+
+def test_the_chosen_tool_is_legible_under_the_pointer(visitor) -> None:
+    chosen = visitor.tab.locator("#canvas [data-tool=box]")
+    chosen.click()
+    chosen.hover()
+    assert chosen.evaluate("(e) => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]") == [
+        "rgb(255, 255, 255)",
+        "rgb(29, 78, 216)",
+    ]
+
+
 def test_keyboard_and_mouse_do_not_get_in_each_others_way(visitor) -> None:
     visitor.press("b")
     visitor.canvas.focus()
@@ -184,7 +226,7 @@ def test_focus_stays_where_it_was(visitor) -> None:
         return tab.evaluate("document.activeElement.getAttribute('aria-label')")
 
     for name, after in (
-        ("Other answer 2", "Other answer 2"),
+        ("A larger part of it", "A larger part of it"),
         ("Hide Object 1", "Show Object 1"),
         ("Show Object 1", "Hide Object 1"),
         ("Select Object 1", "Select Object 1"),
@@ -261,6 +303,17 @@ def test_a_tap_is_a_click_and_the_page_fits_a_phone(phone) -> None:
     phone.tab.touchscreen.tap(*phone.place(200, 200))
     phone.wait_for_answer()
     assert is_on(phone.alpha(), 200, 200)
+
+
+def test_a_phone_is_told_to_tap(phone) -> None:
+    expect(phone.message).to_contain_text("Tap the object")
+    phone.tab.touchscreen.tap(*phone.place(200, 200))
+    phone.wait_for_answer("found. Tap to correct it")
+    assert "lick" not in phone.tab.locator("main").inner_text()
+    expect(phone.tab.get_by_role("tab", name="Edges and shadow")).to_be_visible()
+    button = phone.tab.locator("#canvas [data-tool=point]")
+    button.tap()
+    assert button.evaluate("(e) => getComputedStyle(e).backgroundColor") == "rgb(29, 78, 216)"
 
 
 def test_the_bar_at_the_bottom_saves(phone) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from demo.tabs import batch
-from mam import MamError, Matting
+from mam import MamError, Matting, Style
 from tests.conftest import EXAMPLES
 from tests.demo.visitor import Visitor
 from tests.mock_graphs import MockGraphs, MockGrounding
@@ -48,6 +48,24 @@ def test_text_is_a_rule_too(files, tmp_path) -> None:
     assert len(done.done) == 1
     *_, done = batch.run_batch(matting, files[:1], batch.TEXT, batch.CUTOUT, tmp_path / "all.zip", "a submarine")
     assert "“a submarine” was not found" in done.failed[0][1]
+
+
+def test_a_bear_is_no_cat_without_a_word(matting, tmp_path) -> None:
+    *_, done = batch.run_batch(
+        matting, [str(EXAMPLES / "redpanda.jpg"), str(EXAMPLES / "kitten.jpg")], batch.TEXT, batch.CUTOUT,
+        tmp_path / "all.zip", "cat",
+    )  # fmt: skip
+    assert done.unsure == ["redpanda.jpg"] and done.attention == [("redpanda.jpg", 0)]
+
+
+def test_any_background(files, tmp_path) -> None:
+    archive = tmp_path / "all.zip"
+    list(
+        batch.run_batch(Matting(MockGraphs()), files[:1], batch.MIDDLE, batch.FINISHED, archive, style=Style("#ff0000"))
+    )
+    (name,) = zipfile.ZipFile(archive).namelist()
+    image = Image.open(io.BytesIO(zipfile.ZipFile(archive).read(name)))
+    assert name == "flower_result.jpg" and image.getpixel((3, 3))[0] > 250 and image.getpixel((3, 3))[1] < 5
 
 
 def test_reasons_are_for_visitors(files, tmp_path) -> None:
@@ -87,12 +105,17 @@ def test_on_the_page(browser, mock_page, files) -> None:
         tab.locator("#batch_zip a").first.click()
     names = zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())).namelist()
     assert sorted(names) == ["flower_cutout.png", "flower_cutout_2.png"] and visitor.problems == []
+    tab.get_by_label("With a background").check()
+    tab.locator("#batch_kind").get_by_label("Palace").check()
     tab.get_by_label("What I describe").check()
     text = tab.locator("#batch_text textarea, #batch_text input")
     text.fill("left")
     tab.locator("#batch_start").click()
     expect(report).to_contain_text("2 of 3 done", timeout=60_000)
     expect(report).to_contain_text("1 failed")
+    tab.locator("#batch_again input").click()
+    tab.get_by_role("option", name="bad.jpg").click()
+    expect(visitor.message).to_contain_text("bad.jpg is not an image", timeout=30_000)
     tab.close()
 
 

@@ -116,3 +116,31 @@ def test_results_are_of_the_last_answer(slow_visitor) -> None:
     visitor.wait_until(lambda: all(is_on(shown(), x, 200) for x in (100, 300, 500)))
     visitor.wait_until_idle()  # and no earlier result comes after it
     assert all(is_on(shown(), x, 200) for x in (100, 300, 500))
+
+
+def test_the_object_is_dragged_and_its_place_can_be_reset(visitor) -> None:
+    tab = visitor.tab
+    visitor.press("b")
+    visitor.drag((100, 80), (300, 320))
+    visitor.wait_for_answer()
+    reset, image = tab.locator("#reset_place"), tab.locator("#cutout img")
+    expect(image).to_be_visible(timeout=30_000)
+    expect(reset).to_be_hidden()
+    tab.locator("#kind").get_by_label("White").check()
+    box = image.bounding_box()
+    x, y, width = (
+        box["x"] + box["width"] / 2,
+        box["y"] + box["height"] / 2,
+        min(box["width"], box["height"] * 640 / 427),
+    )
+    tab.mouse.move(x, y)
+    tab.mouse.down()
+    tab.mouse.move(x + width / 4, y, steps=8)
+    tab.mouse.up()
+    expect(reset).to_be_visible(timeout=30_000)
+    visitor.wait_until_idle()
+    columns = np.nonzero((visitor.alpha() > 127).any(0))[0]
+    assert abs(columns.min() - (100 + 160)) < 12 and abs(columns.max() - (300 + 160)) < 12
+    reset.click()
+    expect(reset).to_be_hidden(timeout=30_000)
+    assert np.nonzero((visitor.alpha() > 127).any(0))[0].min() == 100

@@ -50,7 +50,12 @@ def test_only_articles_and_plurals_are_no_loss(words) -> None:
 
 @pytest.mark.parametrize(
     ("phrase", "word", "closest"),
-    [("a dogg", "dogg", "dog"), ("the persn", "persn", "person"), ("the old wolf", "old wolf", "")],
+    [
+        ("a dogg", "dogg", "dog"),
+        ("the persn", "persn", "person"),
+        ("kiten", "kiten", "kitten"),
+        ("the old wolf", "old wolf", ""),
+    ],
 )
 def test_unknown_words_are_refused_in_one_line_with_those_spelt_alike(words, phrase, word, closest) -> None:
     with pytest.raises(UnknownWord) as caught:
