@@ -16,26 +16,32 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from mam.errors import WeightsError
+from training import depthwise
 from training.recipes import Recipe
 
 Net = TypeVar("Net", bound=nn.Module)
 
 
-class Strided(Sampler[int]):
-    """Indices for one process, from a given step: step s of process r of n takes batch s * n + r."""
+class Strided(Sampler[list[int]]):
+    """Batches of indices for one process, from a given step: step s of process r of n takes batch s * n + r.
 
-    def __init__(self, start: int, stop: int, batch: int, rank: int, world: int) -> None:
-        self.indices = [
-            i
-            for step in range(start, stop)
-            for i in range((step * world + rank) * batch, (step * world + rank + 1) * batch)
-        ]
+    Args:
+        start, stop: steps.
+        recipe: `batch` counts the smallest of `read_sides`; larger images come in smaller batches.
+        rank, world: number of the process, and how many there are.
+    """
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.indices)
+    def __init__(self, start: int, stop: int, recipe: Recipe, rank: int, world: int) -> None:
+        self.steps, self.rank, self.world, self.batch = range(start, stop), rank, world, recipe.batch
+        self.counts = [max(1, recipe.batch * min(recipe.read_sides) ** 2 // side**2) for side in recipe.read_sides]
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in self.steps:
+            first = (step * self.world + self.rank) * self.batch
+            yield list(range(first, first + self.counts[step % len(self.counts)]))
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.steps)
 
 
 def train(
@@ -70,12 +76,15 @@ def train(
         WeightsError: the state belongs to a run with another recipe.
         FloatingPointError: the gradient is no longer finite.
     """
-    steps, batch = recipe.steps, recipe.batch
+    steps = recipe.steps
     world = int(os.environ.get("WORLD_SIZE", 1))
     rank = int(os.environ.get("RANK", 0))
     if world > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     device = next(model.parameters()).device
+    half = has_fast_bfloat16(device)
+    if half and device.type == "cpu" and not depthwise.enable():
+        log("no C compiler (cc): training will take about half as long again")
 
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = build_optimizer(model, recipe)
@@ -97,20 +106,20 @@ def train(
 
     loader = DataLoader(
         examples,
-        batch,
-        sampler=Strided(start, steps, batch, rank, world),
+        batch_sampler=Strided(start, steps, recipe, rank, world),
         num_workers=loaders,
-        drop_last=True,
         pin_memory=device.type == "cuda",
         persistent_workers=loaders > 0,
     )
     seen: dict[str, list[float]] = {}
+    images = 0
     clock = time.perf_counter()
     for step, data in enumerate(loader, start):
         for group in optimizer.param_groups:
             group["lr"] = group["rate"] * schedule(step, steps, recipe.warmup, recipe.decay)
         torch.manual_seed(step * world + rank)
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+        images += world * len(next(iter(data.values())))
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
             loss, figures = loss_of({k: v.to(device, non_blocking=True) for k, v in data.items()}, step)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -128,7 +137,7 @@ def train(
             if not math.isnan(value):
                 seen.setdefault(name, []).append(value)
         if rank == 0 and (step + 1) % 50 == 0:
-            pace = 50 * batch * world / (time.perf_counter() - clock)
+            pace, images = images / (time.perf_counter() - clock), 0
             clock = time.perf_counter()
             means = "  ".join(f"{k} {sum(v) / len(v):.3f}" for k, v in seen.items())
             log(f"step {step + 1}/{steps}  {means}  {pace:.1f} images/s")
@@ -142,8 +151,8 @@ def train(
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 matrices in hardware: GPUs, and CPUs with AMX."""
-    return device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_amx_tile_supported())
+    """Whether the device multiplies bfloat16 matrices in hardware: GPUs, and CPUs with AMX or AVX-512 for bfloat16."""
+    return device.type == "cuda" or torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
 
 def build_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:

@@ -47,15 +47,16 @@ def loosen_boxes(boxes: Tensor, valid: Tensor, share: float = 0.25) -> Tensor:
     return boxes + out * (torch.stack([torch.zeros_like(far), far], 1) - boxes)
 
 
-def clicks(region: Tensor, deep: float = 0.7) -> Tensor:
-    """One click in each region.
+def clicks(region: Tensor, deep: float = 0.7, count: int = 1) -> Tensor:
+    """Some clicks in each region.
 
     Args:
         region: (B, H, W) bool.
-        deep: share of the clicks that are drawn towards the region's interior.
+        deep: share of the regions whose clicks are drawn towards the interior.
+        count: N clicks in each.
 
     Returns:
-        (B, 2); for an empty region the frame's origin, which should get label -1.
+        (B, N, 2); for an empty region the frame's origin, which should get label -1.
     """
     b, h, w = region.shape
     # How full the neighbourhood is, on two scales of a coarse grid, approximates the distance to the edge.
@@ -63,12 +64,11 @@ def clicks(region: Tensor, deep: float = 0.7) -> Tensor:
     depth = F.avg_pool2d(coarse, 5, 1, 2) + F.avg_pool2d(coarse, 17, 1, 8)
     depth = F.interpolate(depth, (h, w), mode="nearest").squeeze(1)
     sharp = torch.where(torch.rand(b, 1, 1, device=region.device) < deep, 12.0, 0.0)
-    weights = (region * torch.exp(sharp * (depth - 2))).flatten(1)
-    empty = weights.sum(1) <= 0
-    weights[empty, 0] = 1
-    index = torch.multinomial(weights, 1).squeeze(1)
-    xy = torch.stack([index % w, index // w], 1).float()
-    return (xy + torch.rand_like(xy)) * (SIDE / w) * (~empty).unsqueeze(1)
+    total = (region * torch.exp(sharp * (depth - 2))).flatten(1).cumsum(1)
+    chosen = torch.rand(b, count, device=region.device) * total[:, -1:]
+    index = torch.searchsorted(total, chosen, right=True).clamp(max=h * w - 1)
+    xy = torch.stack([index % w, index // w], 2).float()
+    return (xy + torch.rand_like(xy)) * (SIDE / w) * (total[:, -1] > 0)[:, None, None]
 
 
 def corrections(predicted: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,4 +85,4 @@ def corrections(predicted: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     add = missing.flatten(1).sum(1) >= extra.flatten(1).sum(1)
     wrong = torch.where(add[:, None, None], missing, extra)
     labels = torch.where(wrong.flatten(1).any(1), add.float(), -1.0)
-    return clicks(wrong), labels
+    return clicks(wrong).squeeze(1), labels

@@ -24,7 +24,7 @@ class Recipe:
         average: the largest share of the averaged weights that a step keeps.
         data: "made" composes images from a folder of `training.library`; "sets" reads folders of
             `training.sets`.
-        read_side: segment: pixels of a training image.
+        read_sides: segment: pixels of the training images, of one step after the other, over and over.
         coarse: segment: share of the run without the decoder's finest level, which is slow.
         cells, views: matte: side of a crop in cells of 16 pixels, and crops per image.
         entropy: matte: weight of the cross entropy beside the paper's losses, for fast learning.
@@ -44,7 +44,7 @@ class Recipe:
     clip: float | None = 1.0
     average: float = 0.9995
     data: Literal["made", "sets"] = "made"
-    read_side: int = 256
+    read_sides: tuple[int, ...] = (256,)
     coarse: float = 0.0
     cells: int = 20
     views: int = 6

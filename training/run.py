@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from mam.model.frames import SIDE
-from mam.model.variants import VARIANTS, Variant
+from mam.model.variants import VARIANTS, Tiny, Variant
 from mam.nets import checkpoint
 from mam.nets.build import build_sam
 from mam.nets.m2m import MaskToMatte
@@ -37,14 +37,19 @@ SEGMENT_STATE, MATTE_STATE, WORDS_STATE = "segment.state.pt", "matte.state.pt", 
 Log = Callable[[str], None]
 
 
-class _Endless(Dataset):
-    """Adapts examples to a data loader, which requires a length."""
+class Endless(Dataset):
+    """Adapts examples to a data loader, which requires a length.
 
-    def __init__(self, examples: Examples | Composites | SetComposites) -> None:
-        self.examples = examples
+    Args:
+        examples: take turns, one step after the other.
+        batch: indices per step, of all processes together.
+    """
+
+    def __init__(self, *examples: Examples | Composites | SetComposites, batch: int = 1) -> None:
+        self.examples, self.batch = examples, batch
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-        return self.examples[index]
+        return self.examples[index // self.batch % len(self.examples)][index]
 
     def __len__(self) -> int:
         return 2**62
@@ -82,15 +87,17 @@ def train_segmentation(
     variant = variant or VARIANTS[recipe.variant]
     torch.manual_seed(recipe.seed)
     net = checkpoint.load_sam(variant, *start) if start else build_sam(variant)
-    assert isinstance(net, Segmenter)
+    assert isinstance(net, Segmenter) and isinstance(variant.networks, Tiny)
     if not start and not (out / SEGMENT_STATE).exists():
-        net.image_encoder.backbone.load_pretrained(find_backbone())
+        net.image_encoder.backbone.load_pretrained(find_backbone(variant.networks.backbone))
     net.train().to(_device(), memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
 
     def loss_of(examples: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, float]]:
         return segmentation_loss(net, examples, step, coarse=step < recipe.coarse * recipe.steps)
 
-    examples = _Endless(Examples(Library(data), recipe.read_side, recipe.seed))
+    library, world = Library(data), int(os.environ.get("WORLD_SIZE", 1))
+    sizes = [Examples(library, side, recipe.seed) for side in recipe.read_sides]
+    examples = Endless(*sizes, batch=recipe.batch * world)
     average = train(
         net, loss_of, examples, recipe, out / SEGMENT_STATE, loaders=loaders, save_every=save_every, log=log
     )
@@ -148,7 +155,7 @@ def train_matte(
     average = train(
         model.m2m.train(),
         loss_of,
-        _Endless(source),
+        Endless(source),
         recipe,
         out / MATTE_STATE,
         loaders=loaders,

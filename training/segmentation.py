@@ -46,11 +46,12 @@ def segmentation_loss(
     target, kind = batch["mask"], batch["kind"]
     x = normalise(batch["image"], batch["valid"]).contiguous(memory_format=torch.channels_last)
     embeddings = net.image_encoder.encode_small(x)
-    b, side = len(target), target.shape[-1] // (2 if coarse else 1)
+    b, whole = len(target), 4 * embeddings[0].shape[-1]  # pixels of the finest masks
+    side = whole // (2 if coarse else 1)
     small = F.interpolate(target.unsqueeze(1).float(), (side, side), mode="area").squeeze(1) > 0.5
 
     coords, labels = first_prompts(target, batch["valid"], kind)
-    before, given = _given_masks(target, kind)
+    before, given = _given_masks(target, kind, whole)
     rounds = _ROUNDS[step % len(_ROUNDS)]
     for _ in range(rounds):
         with torch.no_grad():
@@ -62,7 +63,7 @@ def segmentation_loss(
             sign = torch.where(torch.rand(b, device=x.device) < 0.1, -1.0, sign)
             coords, labels = torch.cat([coords, xy.unsqueeze(1)], 1), torch.cat([labels, sign.unsqueeze(1)], 1)
             given = (torch.rand(b, device=x.device) < 0.85).float()
-            before = F.interpolate(chosen, target.shape[-2:], mode="bilinear").clamp(-32, 32)
+            before = F.interpolate(chosen, (whole, whole), mode="bilinear").clamp(-32, 32)
     masks, quality = net.mask_decoder(*embeddings, coords, labels, before, given, coarse=coarse)
     masks, quality = masks.float(), quality.float()
 
@@ -87,7 +88,7 @@ def first_prompts(target: Tensor, valid: Tensor, kind: Tensor) -> tuple[Tensor, 
     corners = prompts.loosen_boxes(prompts.boxes(target), valid * (SIDE / target.shape[-1]))
     boxed = (kind == KINDS.index("box")) | (kind == KINDS.index("box+click")) | (kind == KINDS.index("mask"))
     corner_labels = torch.where(boxed.unsqueeze(1), corners.new_tensor([[2.0, 3.0]]), -1.0)
-    stroke = torch.stack([prompts.clicks(target), *(prompts.clicks(target, deep=0.3) for _ in range(_STROKE - 1))], 1)
+    stroke = torch.cat([prompts.clicks(target), prompts.clicks(target, deep=0.3, count=_STROKE - 1)], 1)
     count = torch.zeros_like(kind)
     count[(kind == KINDS.index("click")) | (kind == KINDS.index("box+click"))] = 1
     scribbled = kind == KINDS.index("scribble")
@@ -96,13 +97,13 @@ def first_prompts(target: Tensor, valid: Tensor, kind: Tensor) -> tuple[Tensor, 
     return torch.cat([stroke, corners], 1), torch.cat([stroke_labels, corner_labels], 1)
 
 
-def _given_masks(target: Tensor, kind: Tensor) -> tuple[Tensor, Tensor]:
-    """Masks that a user brings along, rough ones, as logits (B, 1, H, W), and where there are any, (B)."""
-    b, h, w = target.shape
+def _given_masks(target: Tensor, kind: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Masks that a user brings along, rough ones, as logits (B, 1, side, side), and where there are any, (B)."""
+    b = len(target)
     truth = F.interpolate(target.unsqueeze(1).float(), (64, 64), mode="area")
     waves = F.interpolate(torch.randn(b, 1, 8, 8, device=target.device), (64, 64), mode="bilinear")
     rough = F.avg_pool2d(truth, 5, 1, 2) + 0.35 * waves * torch.rand(b, 1, 1, 1, device=target.device) > 0.5
-    logits = F.interpolate(16.0 * rough - 8.0, (h, w), mode="bilinear")
+    logits = F.interpolate(16.0 * rough - 8.0, (side, side), mode="bilinear")
     given = (kind == KINDS.index("mask")).to(logits.dtype)
     return logits * given.reshape(-1, 1, 1, 1), given
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mam.text.words import prepare_image
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from mam.nets.tiny.words import Classifier, WordHead
+from mam.text.closed_set import prepare_image
 from training.evaluation.pointing import read_names
 
 SOURCES = {"ccp": ("person", 6), "feral_cat": ("cat", 5)}

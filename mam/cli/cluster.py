@@ -103,8 +103,8 @@ def choose_results(inputs: Sequence[Input], out: str | None, suffix: str, force:
         paths = choose_outputs(inputs, out, suffix, force)
         if None in paths:
             raise MamError("a cluster cannot write to standard output; give a folder or an address with -o.")
-        for folder in {path.parent for path in paths if path is not None}:
-            require_writable(folder)
+        for parent in {path.parent for path in paths if path is not None}:
+            require_writable(parent)
         return [str(_absolute(path)) for path in paths]
     if Path(out).suffix.lower() == suffix:
         if len(inputs) > 1:

@@ -63,14 +63,18 @@ class SamM2M:
 
 @dataclass(frozen=True)
 class Tiny:
-    """Widths of the networks of `mam.nets.tiny`.
+    """Sizes of the networks of `mam.nets.tiny`.
 
     Attributes:
+        backbone: of the image encoder, "lite0" or "lite2" (EfficientNet-Lite).
+        read_side: pixels at which the image encoder reads the input frame: 256, 384 or 512.
         high_res: channels of `high_res_feats_0` and `high_res_feats_1`.
         decoder: channels of the mask decoder at 64, 32 and 16 cells per side.
         matte: channels of Mask-to-Matte, as of `UNetM2M`.
     """
 
+    backbone: str = "lite0"
+    read_side: int = 256
     high_res: tuple[int, int] = (16, 32)
     decoder: tuple[int, int, int] = (64, 128, 192)
     matte: tuple[int, int, int, int] = UNetM2M().widths

@@ -20,7 +20,7 @@ def quiet(line: str) -> None:
 
 
 def test_segmentation_resumes_to_the_step(data, tmp_path, mini, monkeypatch) -> None:
-    recipe = RECIPES["tiny-segment"].replace(steps=4, batch=2, lr=1e-3, warmup=1, read_side=64)
+    recipe = RECIPES["tiny-segment"].replace(steps=4, batch=2, lr=1e-3, warmup=1, read_sides=(64,))
 
     start = tmp_path / "start.pt"
     checkpoint.save(checkpoint.build_seeded(mini, 3).sam, mini, start)
@@ -53,7 +53,7 @@ def test_segmentation_resumes_to_the_step(data, tmp_path, mini, monkeypatch) -> 
 
 
 def test_segmentation_starts_from_checkpoints(data, tmp_path, mini) -> None:
-    recipe = RECIPES["tiny-segment"].replace(steps=1, batch=2, lr=1e-9, read_side=64)
+    recipe = RECIPES["tiny-segment"].replace(steps=1, batch=2, lr=1e-9, read_sides=(64,))
     sam = checkpoint.build_seeded(mini, 3).sam
     checkpoint.save(sam, mini, tmp_path / "start.pt")
     files = run.train_segmentation(

@@ -105,13 +105,13 @@ class PromptDecoder(nn.Module):
         x16 = self.stage16(x16 + self.position(x16))
         y8 = self.merge8(x8 + upsample(self.up8(x16)))
         y4 = self.merge4(x4 + upsample(self.up4(y8)))
-        y2 = F.relu(self.merge2(torch.cat([upsample(self.up2(y4)), fine1, maps2, before2], 1)))
+        y2 = F.relu(self.merge2(_join(upsample(self.up2(y4)), fine1, maps2, before2)))
         y2 = y2 + F.relu(self.refine2(y2))
         masks = self.masks2(y2)
         if not coarse:
             maps1 = prompt_maps(point_coords, point_labels, 4 * side)
             fine0 = high_res_feats_0.expand(b, -1, -1, -1)
-            y1 = F.relu(self.merge1(torch.cat([upsample(self.up1(y2)), fine0, maps1, before], 1)))
+            y1 = F.relu(self.merge1(_join(upsample(self.up1(y2)), fine0, maps1, before)))
             masks = upsample(masks) + self.masks1(y1)
         return masks, self._quality(masks, x16, y4, 2 if coarse else 4)
 
@@ -160,6 +160,12 @@ def prompt_maps(coords: Tensor, labels: Tensor, side: int) -> Tensor:
     inside = torch.sigmoid(first / _BOX_EDGE) * torch.sigmoid(-last / _BOX_EDGE)  # (B, 2, side)
     box = inside[:, 1, :, None] * inside[:, 0, None, :] * boxed
     return torch.stack([*maps, box, boxed.expand_as(box)], 1)
+
+
+def _join(features: Tensor, *others: Tensor) -> Tensor:
+    """Concatenate channels, in the features' dtype; in training in one memory format too, which is faster."""
+    layout = torch.channels_last if features.requires_grad else torch.preserve_format
+    return torch.cat([features, *(other.to(features.dtype, memory_format=layout) for other in others)], 1)
 
 
 def _similarity(features: Tensor, clicked: Tensor) -> Tensor:

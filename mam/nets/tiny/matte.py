@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mam.nets.resample import resample
-from mam.nets.tiny.backbone import EfficientNetLite0
+from mam.nets.tiny.backbone import EfficientNetLite
 from mam.nets.tiny.blocks import ResidualBlock, conv_bn, upsample
 
 _LOGIT_SCALE = 4.0  # mask logits are compressed by tanh(logit / scale)
@@ -36,7 +36,7 @@ class MatteUNet(nn.Module):
     def __init__(self, widths: tuple[int, int, int, int]) -> None:
         super().__init__()
         w2, w4, w8, w16 = widths
-        self.backbone = EfficientNetLite0(taps=(2, 3))
+        self.backbone = EfficientNetLite(taps=(2, 3))
         self.lateral2, self.lateral8, self.lateral16 = conv_bn(32, w2, 1), conv_bn(40, w8, 1), conv_bn(80, w16, 1)
         self.mask4 = conv_bn(24 + 1 + 6, w4, 3)
         self.stage4 = ResidualBlock(w4)

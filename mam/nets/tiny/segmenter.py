@@ -15,12 +15,12 @@ class Segmenter(nn.Module):
     """Stands in for SAM in `tiny`.
 
     Args:
-        config: widths.
+        config: sizes.
     """
 
     def __init__(self, config: Tiny) -> None:
         super().__init__()
-        self.image_encoder = ImageEncoder(config.high_res)
+        self.image_encoder = ImageEncoder(config.backbone, config.read_side, config.high_res)
         self.mask_decoder = PromptDecoder(config.decoder, config.high_res)
 
     def encode(self, image: Tensor) -> tuple[Tensor, ...]:

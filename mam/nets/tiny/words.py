@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mam.nets.tiny.backbone import BATCH_NORM_EPS, EfficientNetLite0
+from mam.nets.tiny.backbone import BATCH_NORM_EPS, EfficientNetLite
 
 FINE, TOP = 40 + 112, 1280  # channels of the features at stride 16 (with those of stride 8) and 32
 _WIDTH, _GROUPS = 128, 8
@@ -35,7 +35,7 @@ class Classifier(nn.Module):
 
     def __init__(self, classes: Sequence[Sequence[int]]) -> None:
         super().__init__()
-        self.backbone = EfficientNetLite0(taps=(2, 4, 6))
+        self.backbone = EfficientNetLite(taps=(2, 4, 6))
         self._conv_head = nn.Conv2d(320, TOP, 1, bias=False)
         self._bn1 = nn.BatchNorm2d(TOP, eps=BATCH_NORM_EPS)
         self._fc = nn.Linear(TOP, 1000)

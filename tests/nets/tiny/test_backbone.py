@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mam.nets.tiny.backbone import EfficientNetLite0, InvertedResidual
+from mam.nets.tiny.backbone import EfficientNetLite, InvertedResidual
 
 
 @pytest.mark.parametrize(("kernel", "padding"), [(3, (0, 1)), (5, (1, 2))])
@@ -14,7 +14,7 @@ def test_padding_is_tensorflows_same(kernel, padding):
 
 def test_pretrained_files_load_strictly_without_their_classifier(tmp_path):
     torch.manual_seed(0)
-    net = EfficientNetLite0(taps=(2, 3))
+    net = EfficientNetLite(taps=(2, 3))
     state = {k: torch.randn_like(v) if v.is_floating_point() else v for k, v in net.state_dict().items()}
     extra = {"_conv_head.weight": torch.zeros(1), "_bn1.weight": torch.zeros(1), "_fc.weight": torch.zeros(1)}
     torch.save(state | extra, tmp_path / "lite0.pth")
@@ -27,8 +27,8 @@ def test_pretrained_files_load_strictly_without_their_classifier(tmp_path):
 
 
 def test_features_of_the_taps_and_no_later_stages():
-    net = EfficientNetLite0(taps=(2, 3)).eval()
+    net = EfficientNetLite(taps=(2, 3)).eval()
     shapes = [tuple(feature.shape) for feature in net(torch.zeros(1, 3, 64, 96))]
     assert shapes == [(1, 32, 32, 48), (1, 24, 16, 24), (1, 40, 8, 12), (1, 80, 4, 6)]
     assert len(net._blocks) == 8
-    assert len(EfficientNetLite0(taps=(2, 4, 6))._blocks) == 16
+    assert len(EfficientNetLite(taps=(2, 4, 6))._blocks) == 16
