@@ -28,12 +28,14 @@ class Matte:
         stored_alpha: float32 in [0, 1], 1 where the object is opaque.
         segment: the mask that the alpha was computed from, and its alternatives.
         strokes: what was erased and restored by hand, already part of the alpha.
+        own_colours: bool, where strokes left pixels with the image's own colours; None without strokes.
     """
 
     photo: Photo
     stored_alpha: Patch
     segment: Segment
     strokes: tuple[Stroke, ...] = ()
+    own_colours: Patch | None = None
 
     @classmethod
     def of(cls, photo: Photo, alpha: np.ndarray, segment: Segment) -> Matte:
@@ -77,7 +79,7 @@ class Matte:
 
     def composition(self, style: Style | None = None) -> Composition:
         """Return the object in a style; it keeps the cleaned colours, for several images of the same object."""
-        return Composition.of(self.photo, [self.alpha], style or Style())
+        return compose_mattes([self], style or Style())
 
     def cutout(self, *, clean_colours: bool = True) -> np.ndarray:
         """(H, W, 4) uint8 RGBA, not premultiplied; `clean_colours=False` keeps the image's own pixels."""
@@ -129,8 +131,14 @@ class Matte:
         Corrections of the result, by `previous` of `Scene.matte`, keep them. What is transparent in the photo itself
         is never restored.
         """
-        alpha = limit_alpha(paint(self.alpha, self.photo.pixels, strokes), self.photo)
-        return replace(self, stored_alpha=Patch.of(alpha), strokes=(*self.strokes, *strokes))
+        known = None if self.own_colours is None else self.own_colours.full()
+        alpha, own = paint(self.alpha, self.photo.pixels, strokes, known)
+        return replace(
+            self,
+            stored_alpha=Patch.of(limit_alpha(alpha, self.photo)),
+            strokes=(*self.strokes, *strokes),
+            own_colours=Patch.of(own),
+        )
 
     def encode(self, file_format: str, options: OutputOptions = OutputOptions(), source: str = "") -> bytes:
         """Return the content of a file, "PNG", "WEBP" or "JPEG"; without a background, a JPEG is over white.
@@ -171,6 +179,12 @@ class Matte:
         """
         options = OutputOptions(Style(background), trim=trim, metadata=metadata)
         return write_content(self.encode(format_of(path), options), Path(path))
+
+
+def compose_mattes(mattes: Sequence[Matte], style: Style, longest: int | None = None) -> Composition:
+    """Prepare a composition of objects of one photo; for `style` and `longest` see `Composition.of`."""
+    own = [matte.own_colours.full() for matte in mattes if matte.own_colours is not None]
+    return Composition.of(mattes[0].photo, [matte.alpha for matte in mattes], style, longest, own)
 
 
 @dataclass(frozen=True)

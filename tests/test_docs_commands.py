@@ -79,8 +79,9 @@ def is_run(command: str) -> bool:
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with the repository's files, where commands may write, with `mam` and `python` as here."""
-    for name in ("demo", "docs", "export", "mam", "tests", "tools", "training", "requirements.txt", "pyproject.toml"):
+    """A working folder with the repository's files, where commands may write, and the programs `mam` and `python`."""
+    folders = ("demo", "docs", "export", "mam", "scripts", "tests", "training", "web")
+    for name in (*folders, "requirements.txt", "pyproject.toml"):
         if (ROOT / name).exists():
             (tmp_path / name).symlink_to(ROOT / name)
     programs = tmp_path / "bin"

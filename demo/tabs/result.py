@@ -22,8 +22,8 @@ from demo.tabs.style import StyleControls, Values
 from demo.texts import ENGLISH, Texts, label, tables_as_json
 from mam import Guidance, Matte, Placement, PromptError, Style
 from mam.compose.composite import fit_image
-from mam.compose.composition import Composition
 from mam.images import Photo
+from mam.matte import compose_mattes
 
 FORMATS = ("format_png", "format_jpeg", "format_cutout", "format_alpha", "format_zip")
 LONGEST = 1280  # pixels of a preview
@@ -53,6 +53,7 @@ _COPY = """async (file) => {
 # The settings come back with the photo (canvas/js/keep.js), the visitor's own background as long as the server has it.
 # No handler of the server gets the stored values: it would have to trust the paths of files in them.
 _KEEP = """(...values) => {
+  if (!window.settingsAreBack) return; // the page is being loaded
   try { sessionStorage.setItem('mam.settings', JSON.stringify(values)); } catch (error) { /* without storage */ }
 }"""
 _BRING_BACK = """async (...values) => {
@@ -64,6 +65,8 @@ _BRING_BACK = """async (...values) => {
     return kept.map((value, i) => (i === own || value === 'own' ? values[i] : value));
   } catch (error) {
     return values;
+  } finally {
+    window.settingsAreBack = true;
   }
 }"""
 
@@ -273,7 +276,7 @@ class ResultEvents:
         style = self._style(values) if is_finished else self.controls.style.edges(values)
         if form == "format_zip":
             return self._save_objects(photo, mattes, replace(style, placement=Placement()), name)
-        composition = Composition.of(photo, [matte.alpha for _, matte in mattes], style)
+        composition = compose_mattes([matte for _, matte in mattes], style)
         if form == "format_alpha":
             return self.downloads.png(composition.alpha_uint8(), name, "alpha")
         if form == "format_cutout":
@@ -292,7 +295,7 @@ class ResultEvents:
         if not mattes:
             return self.previews.empty()
         photo, style = self.engine.scene(session).photo, self._style(values)
-        composition = Composition.of(photo, [matte.alpha for _, matte in mattes], style, LONGEST)
+        composition = compose_mattes([matte for _, matte in mattes], style, LONGEST)
         after = composition.over_checkerboard() if style.background is None else composition.pixels()
         result = self._preview(after, "result", photo)
         before = composition.photo.pixels
@@ -331,7 +334,7 @@ class ResultEvents:
         path = self.downloads.path(name, "_objects.zip")
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # PNGs are compressed already
             for one, matte in mattes:
-                composition, part = Composition.of(photo, [matte.alpha], style), f"{one.id}_{one.name}"
+                composition, part = compose_mattes([matte], style), f"{one.id}_{one.name}"
                 for written in (
                     self.downloads.png(composition.cutout(), name, f"{part}_cutout", photo.icc_profile),
                     self.downloads.png(composition.alpha_uint8(), name, f"{part}_alpha"),

@@ -105,15 +105,22 @@ class Composition:
         photo: the photo at the composition's size, (H, W).
         alpha: (H, W) float32 in [0, 1], of all objects, with the style's edges.
         style: background, shadow, edges and colours.
+        own_colours: (H, W) bool, pixels with the photo's own colours whatever the style; None if there are none.
     """
 
     photo: Photo
     alpha: np.ndarray
     style: Style = Style()
+    own_colours: np.ndarray | None = None
 
     @classmethod
     def of(
-        cls, photo: Photo, alphas: Sequence[np.ndarray], style: Style = Style(), longest: int | None = None
+        cls,
+        photo: Photo,
+        alphas: Sequence[np.ndarray],
+        style: Style = Style(),
+        longest: int | None = None,
+        own_colours: Sequence[np.ndarray] = (),
     ) -> Composition:
         """Prepare a composition of the objects with these alphas.
 
@@ -122,18 +129,23 @@ class Composition:
             alphas: one (H, W) float32 in [0, 1] per object, at least one.
             style: background, shadow, edges and colours.
             longest: the largest side of a preview, in pixels; None composes at full size.
+            own_colours: (H, W) bool, pixels with the photo's own colours in any of these.
         """
         alpha = composite.merge_alphas(alphas)
+        own = functools.reduce(np.logical_or, own_colours) if own_colours else None
         if longest is not None and max(alpha.shape) > longest:
             photo, alpha = photo.downsample(longest), downsample(alpha, longest)
+            own = None if own is None else downsample(own.astype(np.float32), longest) > 0.5
         alpha = composite.adjust_edges(alpha, softness=style.softness, grow=style.grow)
-        return cls(photo, limit_alpha(alpha, photo), style)
+        return cls(photo, limit_alpha(alpha, photo), style, own)
 
     @functools.cached_property
     def foreground(self) -> np.ndarray:
         """The objects' colours, (H, W, 3) uint8."""
         photo = self.photo
         colours = foreground_colours(photo.pixels, self.alpha) if self.style.clean_colours else photo.pixels
+        if self.own_colours is not None:
+            colours = np.where(self.own_colours[..., None], photo.pixels, colours)
         if photo.alpha is None or photo.straight is None:
             return colours
         # Where the image was transparent already, its own colours are known.

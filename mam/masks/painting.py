@@ -28,6 +28,8 @@ _BINS = 256 // _BIN  # per channel
 _COMMON = 0.95  # of the pixels on the line have colours that count; the rarest do not
 _LIKE, _UNLIKE = 2, 5  # bins from these colours: up to the first a pixel is changed, from the second on it is not
 _GRID = 512  # longest side in cells of the grid on which spots are found
+_ALIKE = 0.9  # likeness of a cell that is not part of a spot
+_OPAQUE = 254.5 / 255  # alpha that is stored as opaque
 
 
 @dataclass(frozen=True)
@@ -68,27 +70,36 @@ class Stroke:
             raise PromptError(f"the stroke's effect is {self.effect!r}; expected 'erase' or 'restore'.")
 
 
-def paint(alpha: np.ndarray, pixels: np.ndarray, strokes: Sequence[Stroke]) -> np.ndarray:
+def paint(
+    alpha: np.ndarray, pixels: np.ndarray, strokes: Sequence[Stroke], own: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Apply strokes to an alpha, one after the other.
 
     Args:
         alpha: (H, W) float32 in [0, 1].
         pixels: (H, W, 3) uint8, the image.
         strokes: in pixels of the image.
+        own: (H, W) bool as returned for earlier strokes.
 
     Returns:
-        (H, W) float32, a new array.
+        The alpha, (H, W) float32; and bool (H, W), the pixels that are to keep the image's own colours, because their
+        alpha is that of a soft brush: nothing else shows through them.
     """
-    alpha = alpha.copy()
+    alpha, own = alpha.copy(), np.zeros(alpha.shape, bool) if own is None else own.copy()
     for stroke in strokes:
-        y, x, share = _footprint(stroke, pixels)
+        y, x, share, pure = _footprint(stroke, pixels)
         before = alpha[y, x]
-        alpha[y, x] = before + share * (1 - before) if stroke.effect == "restore" else before * (1 - share)
-    return alpha
+        if stroke.effect == "restore":
+            alpha[y, x] = before + share * (1 - before)
+            own[y, x] |= pure
+        else:
+            alpha[y, x] = before * (1 - share)
+            own[y, x] |= pure & (before > _OPAQUE)
+    return alpha, own
 
 
-def _footprint(stroke: Stroke, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return rows, columns and shares in [0, 1] float32, each (N,), of the pixels under the brush.
+def _footprint(stroke: Stroke, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return rows, columns, shares in [0, 1] float32, and whether the edge is the brush's, of N pixels, each (N,).
 
     All distances are float64, so that export/web computes exactly the same.
     """
@@ -101,16 +112,17 @@ def _footprint(stroke: Stroke, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarr
     y, x = np.nonzero(squared < (radius + 0.5) ** 2)
     distance = np.sqrt(squared[y, x])
     share = np.clip((radius + 0.5 - distance) / max(1.0, stroke.softness * radius), 0, 1)
-    share = share * share * (3 - 2 * share)
+    share, like = share * share * (3 - 2 * share), np.ones(len(y))
     if stroke.snap and len(y):
-        like = _likeness(pixels[y + top, x + left], distance <= max(1.0, _LINE * radius))
+        on_line = distance <= max(1.0, _LINE * radius)
         at_frame = (y + top == 0) | (y + top == h - 1) | (x + left == 0) | (x + left == w - 1)
-        share = share * _fill_spots(like, (distance > radius - 1.5) | at_frame, y, x, squared.shape)
-    return y + top, x + left, share.astype(np.float32)
+        like = _smooth(_likeness(pixels[y + top, x + left], on_line), y, x, squared.shape)
+        like = _fill_spots(like, (distance > radius - 1.5) | at_frame, y, x, squared.shape)
+    return y + top, x + left, (share * like).astype(np.float32), like == 1
 
 
 def _space_out(points: np.ndarray, spacing: float) -> np.ndarray:
-    """Drop points nearer than `spacing` to the last one, and divide gaps of over 16 times as much; (K, 2)."""
+    """Drop points nearer than `spacing` to the last one; divide gaps of over 16 times as much, for speed, (K, 2)."""
     kept = [points[0]]
     for point in points[1:]:
         last = kept[-1]
@@ -156,6 +168,16 @@ def _likeness(colours: np.ndarray, on_line: np.ndarray) -> np.ndarray:
     return like.reshape(-1)[bins]
 
 
+def _smooth(like: np.ndarray, y: np.ndarray, x: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Average over 3 x 3 pixels under the brush, against noise; arguments as for `_fill_spots`, (N,)."""
+    grid = np.zeros((2, size[0] + 2, size[1] + 2), np.uint16)  # sums and counts
+    grid[0, y + 1, x + 1], grid[1, y + 1, x + 1] = like * 255 + 0.5, 255
+    grid = grid[:, :-2] + grid[:, 1:-1] + grid[:, 2:]
+    grid = grid[..., :-2] + grid[..., 1:-1] + grid[..., 2:]
+    total, most = grid[:, y, x]
+    return total / most
+
+
 def _fill_spots(
     like: np.ndarray, open_sides: np.ndarray, y: np.ndarray, x: np.ndarray, size: tuple[int, ...]
 ) -> np.ndarray:
@@ -172,7 +194,7 @@ def _fill_spots(
     rows, columns = -(-size[0] // step), -(-size[1] // step)
     cells = y // step * columns + x // step
     areas = np.bincount(cells, minlength=rows * columns)
-    unlike = np.bincount(cells, like, rows * columns) < 0.5 * areas
+    unlike = np.bincount(cells, like, rows * columns) < _ALIKE * areas
     labels = label_regions(unlike.reshape(rows, columns)).reshape(-1)
     is_spot = np.ones(labels.max() + 1, bool)
     is_spot[0] = is_spot[labels[cells[open_sides]]] = False

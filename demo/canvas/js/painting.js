@@ -1,36 +1,39 @@
 // Strokes of the brush that erases and restores, on the canvas while they are drawn, and in the static site's results. As
 // mam/masks/painting.py, with its arithmetic. Arrays are flat and row by row.
 
-const SPACING = 0.25, LINE = 0.25, BIN_WIDTH = 8, BINS = 256 / BIN_WIDTH, COMMON = 0.95, LIKE = 2, UNLIKE = 5, SPOT_GRID = 512;
+const SPACING = 0.25, LINE = 0.25, BIN_WIDTH = 8, BINS = 256 / BIN_WIDTH, COMMON = 0.95, LIKE = 2, UNLIKE = 5, SPOT_GRID = 512, ALIKE = 0.9, OPAQUE = Math.fround(254.5 / 255);
 
-// Changes `alpha`, (h, w) float32. `pixels` is (h, w, bands) uint8; strokes are {xy, size, softness, label, snap}.
-function paint(alpha, pixels, [h, w], bands, strokes) {
+// Changes `alpha`, (h, w) float32, and `own`, (h, w) of 0 and 1: the pixels that are to keep the image's own colours.
+// `pixels` is (h, w, bands) uint8; strokes are {xy, size, softness, label, snap}.
+function paint(alpha, own, pixels, [h, w], bands, strokes) {
   for (const stroke of strokes) {
-    const { shares, box: [x0, y0, x1, y1] } = findFootprint(stroke, pixels, [h, w], bands);
+    const { shares, isPure, box: [x0, y0, x1, y1] } = findFootprint(stroke, pixels, [h, w], bands);
     for (let y = y0, i = 0; y < y1; y += 1) {
       for (let x = x0; x < x1; x += 1, i += 1) {
         const at = y * w + x;
+        if (isPure[i] && (stroke.label || alpha[at] > OPAQUE)) own[at] = 1;
         if (shares[i]) alpha[at] = stroke.label ? alpha[at] + shares[i] * (1 - alpha[at]) : alpha[at] * (1 - shares[i]);
       }
     }
   }
 }
 
-// How much a stroke changes the pixels of a box: {shares, (h, w) float32 in [0, 1], box}.
+// How much a stroke changes the pixels of a box: {shares, (h, w) float32 in [0, 1], isPure, where the edge is the brush's, box}.
 function findFootprint({ xy, size, softness, snap }, pixels, [h, w], bands) {
   const radius = size / 2, points = spaceOut(xy, SPACING * radius), clip = (value, most) => Math.min(Math.max(value, 0), most);
   const xs = points.map(([x]) => x), ys = points.map(([, y]) => y);
   const box = [clip(Math.floor(Math.min(...xs) - radius - 1), w), clip(Math.floor(Math.min(...ys) - radius - 1), h),
     clip(Math.ceil(Math.max(...xs) + radius + 1), w), clip(Math.ceil(Math.max(...ys) + radius + 1), h)];
-  const squared = squaredDistances(points, radius, box), shares = new Float32Array(squared.length);
+  const squared = squaredDistances(points, radius, box), shares = new Float32Array(squared.length), isPure = new Uint8Array(squared.length);
   const most = (radius + 0.5) ** 2, inside = new Int32Array(squared.reduce((count, value) => count + (value < most), 0));
   for (let i = 0, k = 0; i < squared.length; i += 1) if (squared[i] < most) inside[k++] = i;
   const likeness = snap && inside.length ? findLikeness(inside, squared, radius, box, pixels, [h, w], bands) : null;
   inside.forEach((i, k) => {
     const share = clip((radius + 0.5 - Math.sqrt(squared[i])) / Math.max(1, softness * radius), 1);
     shares[i] = share * share * (3 - 2 * share) * (likeness ? likeness[k] : 1);
+    isPure[i] = !likeness || likeness[k] === 1 ? 1 : 0;
   });
-  return { shares, box };
+  return { shares, isPure, box };
 }
 
 function spaceOut(points, spacing) {
@@ -71,7 +74,7 @@ function findLikeness(inside, squared, radius, [x0, y0, x1, y1], pixels, [h, w],
     if (distance <= line) counts[bins[k]] += 1;
     isOpen[k] = distance > radius - 1.5 || x === 0 || y === 0 || x === w - 1 || y === h - 1 ? 1 : 0;
   });
-  const table = likenessOfBins(counts), likeness = Float64Array.from(bins, (bin) => table[bin]);
+  const table = likenessOfBins(counts), likeness = smooth((k) => table[bins[k]], inside, [y1 - y0, columns]);
   fillSpots(likeness, isOpen, inside, [y1 - y0, columns]);
   return likeness;
 }
@@ -95,12 +98,26 @@ function likenessOfBins(counts) {
   return Float64Array.from(squared, (value) => Math.min(Math.max((UNLIKE - Math.sqrt(value)) / (UNLIKE - LIKE), 0), 1));
 }
 
+function smooth(likenessAt, inside, [h, w]) { // over 3 x 3 pixels under the brush, against single pixels of noise
+  const grid = new Int16Array((h + 2) * (w + 2)).fill(-1), place = (i) => (Math.floor(i / w) + 1) * (w + 2) + (i % w) + 1;
+  inside.forEach((i, k) => { grid[place(i)] = Math.floor(likenessAt(k) * 255 + 0.5); });
+  const likeness = new Float64Array(inside.length);
+  inside.forEach((i, k) => {
+    let sum = 0, most = 0;
+    for (let row = place(i) - w - 3, last = row + 2 * (w + 2); row <= last; row += w + 2) {
+      for (let at = row; at < row + 3; at += 1) if (grid[at] >= 0) { sum += grid[at]; most += 255; }
+    }
+    likeness[k] = sum / most;
+  });
+  return likeness;
+}
+
 function fillSpots(likeness, isOpen, inside, [h, w]) {
   const step = Math.ceil(Math.max(h, w) / SPOT_GRID), rows = Math.ceil(h / step), columns = Math.ceil(w / step);
   const cells = inside.map((i) => Math.floor(i / w / step) * columns + Math.floor((i % w) / step));
   const areas = new Int32Array(rows * columns), sums = new Float64Array(rows * columns), waiting = [];
   cells.forEach((cell, k) => { areas[cell] += 1; sums[cell] += likeness[k]; });
-  const isSpot = Uint8Array.from(areas, (area, cell) => (sums[cell] < 0.5 * area ? 1 : 0));
+  const isSpot = Uint8Array.from(areas, (area, cell) => (sums[cell] < ALIKE * area ? 1 : 0));
   const leave = (cell) => { if (isSpot[cell]) { isSpot[cell] = 0; waiting.push(cell); } }; // it reaches an open side
   cells.forEach((cell, k) => { if (isOpen[k]) leave(cell); });
   while (waiting.length) {

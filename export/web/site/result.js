@@ -26,7 +26,7 @@ export async function drawPreviews(photo, mattes, background, longest) {
   const side = Math.min(longest, LONGEST), { values, size } = mergeSmall(mattes), smaller = downsampledSize(photo.size, side);
   if (!photo.small || photo.small.side !== side) photo.small = { ...downsample(photo, side), side };
   const alpha = smaller ? resize(values, size, smaller, 'box') : values;
-  return { cutout: await compose(photo.small, alpha, background), alpha: await encodePng(alpha, photo.small.size, 1) };
+  return { cutout: await compose(photo.small, alpha, background, findOwnColours(mattes, photo.small.size)), alpha: await encodePng(alpha, photo.small.size, 1) };
 }
 
 function mergeSmall(mattes) { // the alphas on the screen
@@ -36,15 +36,27 @@ function mergeSmall(mattes) { // the alphas on the screen
 // A file at full size, "cutout" or "alpha".
 export function save(photo, mattes, form, background) {
   const alpha = toUint8(mergeAlphas(mattes.map((matte) => matte.alpha.full())));
-  return form === 'alpha' ? encodePng(alpha, photo.size, 1) : compose(photo, alpha, background);
+  return form === 'alpha' ? encodePng(alpha, photo.size, 1) : compose(photo, alpha, background, findOwnColours(mattes, photo.size));
 }
 
-function compose(photo, alpha, background) {
+// Where strokes left pixels with the photo's own colours, (h, w) of 0 and 1 at any size; null if nowhere.
+function findOwnColours(mattes, [h, w]) {
+  const patches = mattes.flatMap(({ ownColours }) => ownColours || []), own = patches.length ? new Uint8Array(h * w) : null;
+  for (const patch of patches) {
+    const [height, width] = patch.size;
+    for (let y = 0, i = 0; y < h; y += 1) {
+      for (let x = 0; x < w; x += 1, i += 1) own[i] |= patch.at(Math.floor(((x + 0.5) * width) / w), Math.floor(((y + 0.5) * height) / h));
+    }
+  }
+  return own;
+}
+
+function compose(photo, alpha, background, own) {
   const colours = foregroundColours(photo.pixels, alpha, photo.size), behind = background && fill(background, photo.size);
   const bands = behind ? 3 : 4, pixels = behind || new Uint8Array(bands * alpha.length);
   for (let i = 0; i < alpha.length; i += 1) {
     if (!alpha[i]) continue; // no trace of the rest of the photo is left in the file
-    const from = photo.alpha && photo.alpha[i] < 255 ? photo.straight : colours; // where it was transparent, its colours are known
+    const from = photo.alpha && photo.alpha[i] < 255 ? photo.straight : own && own[i] ? photo.pixels : colours; // where it was transparent, its colours are known
     const share = behind ? alpha[i] / 255 : 1;
     for (let c = 0; c < 3; c += 1) pixels[bands * i + c] = from[3 * i + c] * share + pixels[bands * i + c] * (1 - share) + 0.5;
     if (!behind) pixels[4 * i + 3] = alpha[i];

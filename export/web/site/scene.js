@@ -50,10 +50,10 @@ export class Scene {
   }
 
   // The same matte with strokes on its alpha.
-  painted({ alpha, segment }, strokes) {
-    const values = alpha.full().slice();
-    paint(values, this.photo.pixels, this.photo.size, 3, strokes);
-    return { alpha: limitAlpha(values, this.photo), segment };
+  painted({ alpha, segment, ownColours }, strokes) {
+    const { pixels, size } = this.photo, values = alpha.full().slice(), own = ownColours ? ownColours.full().slice() : new Uint8Array(values.length);
+    paint(values, own, pixels, size, 3, strokes);
+    return { alpha: limitAlpha(values, this.photo), segment, ownColours: Patch.of(own, size) };
   }
 
   async decode(prompt, crop) {

@@ -274,7 +274,11 @@ def test_a_file_over_the_limit_is_refused_before_it_is_sent(visitor) -> None:
 def phone(browser, mock_page) -> Iterator[Visitor]:
     """A visitor with a phone and a photo open."""
     context = browser.new_context(
-        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, device_scale_factor=2
+        viewport={"width": 390, "height": 844},
+        has_touch=True,
+        is_mobile=True,
+        device_scale_factor=2,
+        user_agent="Mozilla/5.0 (Linux; Android 16; K) AppleWebKit/537.36 Chrome/150.0.0.0 Mobile Safari/537.36",
     )
     visitor = Visitor(context.new_page(), mock_page)
     visitor.open_and_wait()

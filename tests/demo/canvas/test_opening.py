@@ -76,8 +76,11 @@ def test_the_first_answer_needs_no_second_request(browser, page) -> None:
     tab.close()
 
 
-def test_a_reload_brings_everything_back_and_close_forgets_it(visitor) -> None:
-    tab = visitor.tab
+def test_a_reload_brings_everything_back_and_close_forgets_it(browser, mock_page) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 1300})
+    tab = context.new_page()
+    visitor = Visitor(tab, mock_page)
+    visitor.open_and_wait()
     visitor.click(200, 200)
     visitor.wait_for_answer()
     tab.locator("#kind").get_by_label("Blur").check()
@@ -96,14 +99,25 @@ def test_a_reload_brings_everything_back_and_close_forgets_it(visitor) -> None:
     visitor.wait_for_answer(BROUGHT_BACK)
     tab.locator("#canvas [data-action=close]").click()
     expect(tab.locator("#canvas .choose")).to_be_visible()
-    other = tab.context.new_page()  # another tab begins without a photo
-    assert Visitor(other, tab.url).tab.locator("#canvas .choose").is_visible()
-    tab.reload()
-    visitor.wait_until_idle()
-    tab.wait_for_timeout(1000)
-    expect(tab.locator("#canvas .choose")).to_be_visible()
-    assert tab.evaluate("indexedDB.databases().then((all) => all.length)") == 1
-    other.close()
+    count = """() => new Promise((resolve) => {
+      const asked = indexedDB.open('mam');
+      asked.onsuccess = () => {
+        const counted = asked.result.transaction('photos').objectStore('photos').count();
+        counted.onsuccess = () => { asked.result.close(); resolve(counted.result); };
+      };
+    })"""
+    visitor.wait_until(lambda: tab.evaluate(count) == 0)
+    assert tab.evaluate("sessionStorage.getItem('mam.document')") is None
+    context.close()
+
+
+def test_another_tab_begins_without_the_photo(browser, mock_page) -> None:
+    context = browser.new_context()
+    Visitor(context.new_page(), mock_page).open_and_wait()
+    other = Visitor(context.new_page(), mock_page)
+    other.tab.wait_for_timeout(1000)
+    expect(other.tab.locator("#canvas .choose")).to_be_visible()
+    context.close()
 
 
 def test_a_server_that_restarts_has_the_photo_and_the_last_click_again(browser, python) -> None:

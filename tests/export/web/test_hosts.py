@@ -137,7 +137,7 @@ def test_a_private_window_needs_no_storage(tab, address, script) -> None:
 
 @pytest.fixture
 def visited(tab, site, tmp_path) -> Iterator[tuple[Page, Path, str]]:
-    """A tab whose browser has been on the site, the folder, and the site's address below other pages."""
+    """A tab of a browser that has been on the site, the folder, and the address of the site."""
     folder = tmp_path / "host" / "app"
     shutil.copytree(site, folder)
     with serve(folder.parent) as found:

