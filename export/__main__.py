@@ -26,9 +26,6 @@ SAMPLE = Path(__file__).with_name("sample.jpg")
 TARGETS = ("openvino", "mobile", "tensorrt", "sam")
 """What `edge` writes files for."""
 
-RUNTIMES = ("openvino", "mnn", "ort-web")
-"""What `check` compares with onnxruntime."""
-
 REQUIRED = ("torch", "onnx", "onnxruntime", "segment_anything", "transformers", "tokenizers", "safetensors", "tqdm")
 """Packages of export/requirements.txt, by the names under which they are imported."""
 
@@ -170,7 +167,7 @@ def add_check(commands: Any) -> None:
     check.set_defaults(run=run_check)
     check.add_argument("--graphs", type=Path, required=True, help="folder of `graphs`, or with --runtime of `edge`")
     check.add_argument(
-        "--runtime", choices=RUNTIMES, help="run the graphs there and in onnxruntime; needs no --variant or weights"
+        "--runtime", choices=["openvino"], help="run the graphs there and in onnxruntime; needs no --variant or weights"
     )
     _add_images_option(check)
     _add_model_options(check, required=False)
@@ -186,8 +183,8 @@ def _check_runtime(arguments: argparse.Namespace) -> int:
 
     from export.runtimes import compare_runtime, table
 
-    rows = list(tqdm(compare_runtime(arguments.graphs, arguments.runtime, arguments.images), unit="graph"))
-    print(table(rows, arguments.runtime))
+    rows = list(tqdm(compare_runtime(arguments.graphs, arguments.images), unit="graph"))
+    print(table(rows))
     return 0 if rows and all(row.ok for row in rows) else 1
 
 
@@ -397,7 +394,7 @@ def _load_model(arguments: argparse.Namespace) -> tuple[MattingAnything, str]:
 
 
 def _print_size(path: Path) -> None:
-    from export.precision import graph_bytes
+    from export.limits import graph_bytes
 
     print(f"{path}  {graph_bytes(path) / 1e6:.1f} MB", flush=True)
 

@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime as ort
 
 from export.feeds import Feed, record_feeds
-from export.precision import graph_bytes
+from export.limits import graph_bytes
 from mam.errors import GraphError
 from mam.model.contract import GRAPHS
 from mam.model.providers import CUDA, Device, open_sessions, run_options

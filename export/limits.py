@@ -1,8 +1,9 @@
-"""How far the answers of exported graphs may be from torch's, with the causes."""
+"""How far the answers of exported graphs may be from torch's, with the causes, and the size of a graph's files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -45,3 +46,9 @@ OF_PRECISION: dict[str, dict[str, float]] = {
     "int8": {_MEAN: 0.025},
 }
 """The same as numbers, by precision; `export check` and `pytest tests/export` hold to them."""
+
+
+def graph_bytes(path: Path) -> int:
+    """Bytes of a graph's file, and of the weights beside it, if there are any."""
+    data = path.with_name(f"{path.name}.data")
+    return path.stat().st_size + (data.stat().st_size if data.exists() else 0)

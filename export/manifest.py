@@ -1,6 +1,6 @@
-"""Write `manifest.json`: what a program in any language must know to run a folder of graphs, as data.
+"""Write `manifest.json`: the numbers and files of a folder of graphs, for programs in any language.
 
-The library reads the same facts from the graphs' metadata and has the rules in code.
+docs/export.md has the rules that go with them. The library reads the same facts from the graphs' metadata.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def write_manifest(
         "checkpoint_sha256": stamp["mam_checkpoint_sha256"],
         "precision": precision,
         "limits": OF_PRECISION[precision],
-        "image": _image(),
-        "points": _points(fill_up),
-        "masks": _masks(policy),
+        "image": {"side": frames.SIDE, "mean": frames.PIXEL_MEAN, "std": frames.PIXEL_STD},
+        "points": {"labels": contract.POINT_LABELS, "padding_point": [0, 0], "fill_up": fill_up},
+        "masks": {"multimask": policy.multimask, "mask_input_logit": prompts.MASK_LOGIT},
         "main_object": policy.main_object,
         "crop": None if policy.crop_margin is None else _crop(policy),
         "mask_guidance": {"alpha": 0, "mask": 1},
@@ -67,62 +67,12 @@ def write_manifest(
     return path
 
 
-def _image() -> dict[str, Any]:
-    side = frames.SIDE
-    return {
-        "colours": "RGB, 0 to 255, sRGB, channels first",
-        "side": side,
-        "size": f"longest = max(H, W); h = max(1, (2 * {side} * H + longest) // (2 * longest)), w likewise",
-        "resize": "bilinear with antialiasing, half-pixel centres, to whole numbers (Pillow's BILINEAR on uint8)",
-        "mean": frames.PIXEL_MEAN,
-        "std": frames.PIXEL_STD,
-        "padding": "zeros at the right and at the bottom, after the normalisation",
-    }
-
-
-def _points(fill_up: bool) -> dict[str, Any]:
-    if fill_up:
-        padding = "a prompt with fewer points than the decoder is filled up with padding points, which change nothing"
-    else:
-        padding = "one padding point if there is no box, none beside a box; the number of points must be the decoder's"
-    return {
-        "labels": contract.POINT_LABELS,
-        "coordinates": "x, y = position in the image's pixels, from its top left corner, times w / W and h / H",
-        "order": "clicks, box_top_left, box_bottom_right, padding",
-        "padding_point": [0, 0],
-        "padding": padding,
-        "fill_up": fill_up,
-    }
-
-
-def _masks(policy: InferencePolicy) -> dict[str, Any]:
-    single = "of masks 1 to 3 the one with the best iou_predictions" if policy.multimask else "mask 0"
-    return {
-        "inside": "logit > 0",
-        "multimask": policy.multimask,
-        "single box or click": single,
-        "several points, or a mask_input": "mask 0",
-        "if another candidate contradicts fewer clicks": "that one, and of several the best iou_predictions",
-        "mask_input": "the logits of the round before; has_mask_input is then 1, otherwise 0",
-        "mask_input of a given mask": f"{prompts.MASK_LOGIT} inside, {-prompts.MASK_LOGIT} outside",
-        "resize": "bilinear without antialiasing: from 256 to 1024, the part of h x w, then to H x W",
-    }
-
-
 def _crop(policy: InferencePolicy) -> dict[str, Any]:
-    click = {
-        "click_side": crops.CLICK_SIDE,
-        "click_rule": "a single click is also answered in a square crop of click_side times the longest side; the "
-        "answer with the better iou_predictions is used, unless the object is cut off by the crop",
-    }
     return {
-        "rule": "encode the part around a box or around the mask of the round before as an image of its own",
         "margin": policy.crop_margin,
-        "margin_of": "longest side of the box or mask, added on each side, inside the image",
         "min_side": crops.MIN_SIDE,
         "min_zoom": crops.MIN_ZOOM,
-        "min_zoom_of": "longest side of the image by longest side of the crop; below it the whole image is used",
-        **({} if policy.multimask else click),
+        "click_side": None if policy.multimask else crops.CLICK_SIDE,
         "max_edge_contact": crops.EDGE_CONTACT,
         "unseen_logit": crops.UNSEEN_LOGIT,
     }

@@ -18,6 +18,7 @@ import onnxruntime as ort
 from onnx import numpy_helper
 
 from export.feeds import Feed, record_feeds
+from export.limits import graph_bytes
 from export.manifest import write_manifest
 from mam.errors import GraphError
 from mam.model.contract import GRAPHS, IMAGE_ENCODER, MASK_DECODER, MATTE, Graph
@@ -240,9 +241,3 @@ def _metadata(path: Path) -> dict[str, str]:
 def _save(model: onnx.ModelProto, target: Path, one_file: int) -> None:
     large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > one_file
     onnx.save(model, target, save_as_external_data=large, location=f"{target.name}.data")
-
-
-def graph_bytes(path: Path) -> int:
-    """Bytes of a graph's file, and of the weights beside it, if there are any."""
-    data = path.with_name(f"{path.name}.data")
-    return path.stat().st_size + (data.stat().st_size if data.exists() else 0)

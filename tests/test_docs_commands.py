@@ -34,7 +34,7 @@ NOT_RUN = {
     "mam weights get": "downloads; tests/mam/weights has a server in the network's place",
     "mam weights verify": "needs downloaded files",
     "python -m mam weights": "downloads",
-    "python -m tools.parity": "needs downloaded weights and benchmarks",
+    "python -m scripts.parity": "needs downloaded weights and benchmarks",
     "python -m export grounding": "downloads 700 MB",
     "python demo/app.py --variant vit_b": "downloads 386 MB",
     "python demo/app.py": "downloads 41 MB; tests/demo/conftest.py starts the page",

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from mam.cli import parse_commands, run_program
 from training import command as train
-from training import pack
 from training.evaluation import command as evaluate
 
 
@@ -19,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Parse a command line; `run` in the namespace is the function of the chosen command."""
-    return parse_commands("python -m training", "Train and evaluate.", (train, evaluate, pack), argv)
+    return parse_commands("python -m training", "Train and evaluate.", (train, evaluate), argv)
 
 
 if __name__ == "__main__":

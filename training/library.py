@@ -6,8 +6,6 @@ A folder of training data has this layout; any source may be missing:
     cutouts/<source>/<id>.webp                  RGBA
     backgrounds/<source>/<id>.jpg
     alpha/<source>/<id>.webp + <id>_alpha.png   photographs with alphas that were predicted by other networks
-
-or is what `python -m training pack` made of it.
 """
 
 from __future__ import annotations
@@ -21,7 +19,6 @@ from PIL import Image, ImageFilter
 from scipy import ndimage
 
 from mam.images.boxes import mask_bounds
-from training.files import Files
 
 # Sources in which the label map is a soft mask of the image's main object or objects.
 MAIN_OBJECT = frozenset({"duts", "ecssd"})
@@ -76,13 +73,13 @@ class Photo:
 
     source: str
     name: str
-    files: Files
+    root: Path
 
     def read(self) -> tuple[Image.Image, np.ndarray]:
         """Read the RGB image and its (H, W) uint8 labels, one value per object (per part for `PARTS`)."""
         stem = self.name.rpartition(".")[0]
-        image = Image.open(self.files.open(self.name)).convert("RGB")
-        labels = Image.open(self.files.open(f"{stem}.png"))
+        image = Image.open(self.root / self.name).convert("RGB")
+        labels = Image.open(self.root / f"{stem}.png")
         if self.source in MAIN_OBJECT:
             return image, label_components(np.asarray(labels.convert("L")) > 127)
         return image, np.asarray(labels)
@@ -100,14 +97,15 @@ class Library:
     """
 
     def __init__(self, root: Path, mix: Mix = MIX) -> None:
-        self.mix, self.files = mix, Files(root)
+        self.mix, self.root = mix, root
+        self._names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
         groups: dict[tuple[str, str], list[Photo]] = {}
         for name in self._named("photos", ".jpg", ".webp"):
             _, source, file = name.split("/")
             stem = file.rpartition(".")[0]
             # Frames of one video shot are similar, so of "<shot>_<frame>" the shot is drawn first.
             shot = stem.rpartition("_")[0] if source == "davis" else stem
-            groups.setdefault((source, shot), []).append(Photo(source, name, self.files))
+            groups.setdefault((source, shot), []).append(Photo(source, name, root))
         self.shots: dict[str, list[list[Photo]]] = {}
         for (source, _), photos in groups.items():
             self.shots.setdefault(source, []).append(photos)
@@ -121,7 +119,7 @@ class Library:
 
     def _named(self, folder: str, *endings: str) -> list[str]:
         """Return the names FOLDER/<source>/<id>ENDING, sorted."""
-        return [n for n in self.files.names if n.startswith(f"{folder}/") and n.count("/") == 2 and n.endswith(endings)]
+        return [n for n in self._names if n.startswith(f"{folder}/") and n.count("/") == 2 and n.endswith(endings)]
 
     def photo(self, rng: np.random.Generator, sources: Sequence[str] | None = None) -> Photo:
         """Draw one photograph from the named sources that the folder has, or from all sources if none are named."""
@@ -135,7 +133,7 @@ class Library:
         """Draw an image to train on: (source, RGB, labels); a plain background has labels 0."""
         if self.backgrounds and rng.random() < self.mix.background:
             name = self.backgrounds[rng.integers(len(self.backgrounds))]
-            image = Image.open(self.files.open(name)).convert("RGB")
+            image = Image.open(self.root / name).convert("RGB")
             return "background", image, np.zeros((image.height, image.width), np.uint8)
         photo = self.photo(rng)
         return photo.source, *photo.read()
@@ -143,8 +141,8 @@ class Library:
     def photo_with_alpha(self, rng: np.random.Generator) -> tuple[Image.Image, Image.Image]:
         """Draw a photograph with a predicted alpha: RGB, and L of the same size."""
         name = self.alphas[rng.integers(len(self.alphas))]
-        image = Image.open(self.files.open(name)).convert("RGB")
-        return image, Image.open(self.files.open(f"{name.removesuffix('.webp')}_alpha.png")).convert("L")
+        image = Image.open(self.root / name).convert("RGB")
+        return image, Image.open(self.root / f"{name.removesuffix('.webp')}_alpha.png").convert("L")
 
     def cut_along_alpha(self, rng: np.random.Generator) -> Image.Image:
         """Draw the foreground of a photograph with a predicted alpha, as RGBA."""
@@ -157,7 +155,7 @@ class Library:
         """Draw an object as RGBA: a cut-out, or an object of a photograph, cut out along its label map."""
         sources = [s for s in self.shots if s not in self.mix.not_cut]
         if self.cutouts and (not sources or rng.random() < self.mix.cutout):
-            return Image.open(self.files.open(self.cutouts[rng.integers(len(self.cutouts))])).convert("RGBA")
+            return Image.open(self.root / self.cutouts[rng.integers(len(self.cutouts))]).convert("RGBA")
         while True:
             photo = self.photo(rng, sources or None)
             image, labels = photo.read()

@@ -21,15 +21,6 @@ def test_an_ordinary_set_has_the_facts_of_the_contract(mini, graphs_folder) -> N
     assert manifest["limits"] == OF_PRECISION["float32"]
 
 
-def test_sizes_follow_the_written_rule(graphs_folder) -> None:
-    rule = json.loads((graphs_folder / MANIFEST).read_text())["image"]["size"]
-    for size in ((100, 33), (1, 5000), (1024, 1024), (683, 1025)):
-        names = dict(zip("HW", size, strict=True), longest=max(size))
-        h = rule.partition("h = ")[2].partition(", w likewise")[0]
-        found = tuple(eval(h.replace("H", side), {"max": max}, names) for side in "HW")
-        assert found == frames.Frame.of(size).input_size
-
-
 def test_files_are_described_as_they_are(graphs_folder) -> None:
     manifest = json.loads((graphs_folder / MANIFEST).read_text())
     sessions = load_graphs(graphs_folder, "cpu").sessions

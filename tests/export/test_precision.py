@@ -8,9 +8,9 @@ import onnx
 import pytest
 
 from export.__main__ import main
-from export.limits import OF_PRECISION
+from export.limits import OF_PRECISION, graph_bytes
 from export.manifest import MANIFEST
-from export.precision import CONVERTERS, convert_graphs, graph_bytes
+from export.precision import CONVERTERS, convert_graphs
 from mam import GraphError, Matting
 from mam.model.contract import GRAPHS
 from mam.model.folders import BUNDLE

@@ -99,8 +99,8 @@ def test_arrays(array: np.ndarray, value: int) -> None:
         (b"", "has no content"),
         (b"hello, I am a text", "not an image"),
         (
-            encode(Image.fromarray(np.uint8(np.random.default_rng(0).integers(0, 255, (90, 90, 3)))), "JPEG")[:1500],
-            "truncated",
+            encode(Image.fromarray(np.uint8(np.random.default_rng(0).integers(0, 255, (90, 90, 3)))), "JPEG")[:300],
+            "truncated or damaged|header is broken",
         ),
         (encode(Image.fromarray(gradient()), "PNG")[:60], "truncated|header is broken|not an image"),
     ],
@@ -292,21 +292,12 @@ def test_what_a_png_holds_beside_its_pixels_is_no_reason_to_refuse_it(chunk: byt
     assert np.array_equal(open_photo(content[:at] + chunk + content[at:]).pixels, gradient())
 
 
-def test_a_jpeg_that_lacks_its_end_is_read_and_one_that_lacks_a_half_is_not() -> None:
+def test_a_jpeg_that_lacks_its_end_is_read() -> None:
     noise = np.uint8(np.random.default_rng(0).integers(0, 255, (200, 200, 3)))
     content = encode(Image.fromarray(noise), "JPEG")
-    for missing in (1, 2, 300):
+    for missing in (1, 2, 300, len(content) // 2):
         photo = open_photo(content[:-missing])
         assert photo.size == (200, 200) and "is incomplete" in photo.note
-    with pytest.raises(InputError, match=r"truncated: about \d+% of it is missing"):
-        open_photo(content[: len(content) // 2])
-
-
-def test_a_jpeg_on_white_may_lack_its_end_too() -> None:
-    page = np.full((200, 200, 3), 255, np.uint8)
-    page[:60, 40:160] = np.random.default_rng(0).integers(0, 255, (60, 120, 3))
-    photo = open_photo(encode(Image.fromarray(page), "JPEG")[:-2])
-    assert "is incomplete" in photo.note and photo.pixels[150:].min() > 250
 
 
 def test_a_pil_image_keeps_its_frame() -> None:
@@ -397,7 +388,7 @@ def test_every_natural_source(tmp_path, monkeypatch) -> None:
     with open(tmp_path / "photo.png", "rb") as file:
         sources = [file, io.BytesIO(content), bytearray(content), memoryview(content), uri, open_photo(content)]
         assert all(np.array_equal(open_photo(source).pixels, gradient()) for source in sources)
-    monkeypatch.setattr("mam.images.fetch", lambda address: content)
+    monkeypatch.setattr("mam.images.opening.fetch", lambda address: content)
     assert open_photo("https://example.org/a/Ferien%201.png?size=2").name == "Ferien 1"
 
 

@@ -119,6 +119,8 @@ def test_parts_of_two_versions_of_a_file_are_not_joined(server) -> None:
 @pytest.mark.parametrize("name", ["ALL_PROXY", "http_proxy"])
 @pytest.mark.parametrize("proxy", ["socks://127.0.0.1:9", "socks4://127.0.0.1:9", "ftp://127.0.0.1:9", "http://a:b:c"])
 def test_a_proxy_that_cannot_be_used_is_named(server, monkeypatch, name, proxy) -> None:
+    for other in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(name, proxy)
     with pytest.raises(WeightsError, match=rf'a proxy in {name} cannot be used .*pip install "httpx\[socks\]"'):
         weights.fetch(NAME)

@@ -1,4 +1,4 @@
-"""`tools/parity.py` against a stand-in for the authors' clone: the same files and names, with this project's networks.
+"""`scripts/parity.py` against a stand-in for the authors' clone: the same files and names, our networks.
 
 The stand-in also needs CUDA, imports packages that are not installed, reads Meta's weights from a fixed path,
 overwrites masks in place and fails on an empty mask.
@@ -14,9 +14,9 @@ from PIL import Image
 
 from mam.model.variants import VARIANTS
 from mam.nets import checkpoint
+from scripts import parity as tool
 from tests.conftest import EXAMPLES
 from tests.small_vit import SMALL
-from tools import parity as tool
 
 GENERATOR = """
 import torch
@@ -106,7 +106,7 @@ def single_ms_inference(model, sample, args):
 
 @pytest.fixture()
 def parity():
-    """The module tools/parity.py; modules of the clone and stand-ins are removed from the interpreter afterwards."""
+    """The module scripts/parity.py; modules of the clone and stand-ins are removed from the interpreter afterwards."""
     path = list(sys.path)
     yield tool
     clone = ("networks", "utils", "segment_anything", "inference_mam")

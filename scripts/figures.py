@@ -1,6 +1,6 @@
 """Draw the figures of the documentation with the embedded model, from the example photographs.
 
-    python -m tools.figures     # from the repository's root; needs export/requirements.txt
+    python -m scripts.figures     # from the repository's root; needs export/requirements.txt
 
 docs/strip.jpg: each photograph with its prompts, its alpha, and the cut-out on a new background.
 docs/failures.jpg: mistakes of the embedded model from one prompt: image, alpha, cut-out.

@@ -1,6 +1,6 @@
 r"""Compare our networks with the authors' own code on the same weights, images and boxes; see docs/parity.md.
 
-    python -m tools.parity --authors Matting-Anything --variant vit_b \
+    python -m scripts.parity --authors Matting-Anything --variant vit_b \
         --checkpoint sam_vit_b_01ec64.pth mam_vitb.pth --ppm100 PPM-100 --rwp636 RealWorldPortrait-636
 
 Run it from the repository's root. The authors' code is imported from the folder it was cloned to and runs unchanged:

@@ -1,4 +1,4 @@
-"""Make the table from English nouns to the names that the embedded text model knows: `python tools/vocabulary.py DICT`.
+"""Make the table from English nouns to the names of the embedded text model: `python scripts/vocabulary.py DICT`.
 
 A noun stands for a name if its first sense that can be seen in a photograph is a kind of what the name means in
 WordNet: "poodle" for dog. vocabulary.json beside this file has these meanings, each as a lemma and the number of its

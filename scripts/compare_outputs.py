@@ -1,7 +1,7 @@
 """Check that a change of the code leaves every output as it was, by hashes of the outputs for each example.
 
-    python -m tools.compare_outputs before.json    # at the old commit: writes the file
-    python -m tools.compare_outputs before.json    # at the new commit: compares; exit status 1 if anything differs
+    python -m scripts.compare_outputs before.json    # at the old commit: writes the file
+    python -m scripts.compare_outputs before.json    # at the new commit: compares; exit status 1 if anything differs
 
 Run it from the repository's root. Hashes depend on the processor and on the versions of onnxruntime, so
 compare on one machine.

@@ -1,7 +1,7 @@
 """Record the animation of the page for README.md: Chromium visits the running page as a visitor would.
 
     python demo/app.py --variant tiny   # in one terminal, with the embedded model
-    python -m tools.record [ADDRESS]    # in another; default http://127.0.0.1:7860/
+    python -m scripts.record [ADDRESS]    # in another; default http://127.0.0.1:7860/
 
 Writes docs/page.webp.
 """
