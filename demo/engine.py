@@ -7,13 +7,18 @@ import ctypes
 import secrets
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from demo.session import Op, Session, Visitors, has_foreground, prompts_of, stroke_from
+import numpy as np
+
+from demo.session import Op, Session, Visitors, has_foreground, prompts_of, strokes_of
 from demo.store import Store
 from mam import FoundBoxes, GraphError, Matte, Matting, NothingFound, Prompt, Scene, Segment
 from mam.images import Photo, open_photo
+from mam.images.boxes import Patch
+from mam.masks.painting import paint
 
 _DECODED_AT_MOST = 5  # times the pixels that the model gets: phones make 108 megapixels
 
@@ -141,11 +146,19 @@ class Engine:
         return self.store.get((session.token, ops), compute)
 
     def draft(self, session: Session, ops: tuple[Op, ...], guidance: str) -> Matte | NothingFound | Segment:
-        """Return the matte of one object if it is known, and otherwise its segment, which takes a fraction of the time.
+        """Return the matte of one object if the model's is known, and otherwise its segment, which is faster.
 
         Args, Raises: As for `matte`.
         """
-        return self.store.peek((session.token, ops, guidance)) or self.segment(session, ops)
+        ops = self._own_ops(session, ops)
+        prompts = prompts_of(ops)
+        if self.store.peek((session.token, prompts, guidance)):
+            return self.matte(session, ops, guidance)
+        segment, strokes = self.segment(session, prompts), strokes_of(ops)
+        if not strokes or segment.is_empty:
+            return segment
+        painted, _ = paint(segment.mask.astype(np.float32), self.photo(session).pixels, strokes)
+        return replace(segment, stored_mask=Patch.of(painted > 0.5))
 
     def matte(self, session: Session, ops: tuple[Op, ...], guidance: str) -> Matte | NothingFound:
         """Return the matte of one object: what the model answers to the prompts, with all strokes on top.
@@ -158,19 +171,17 @@ class Engine:
         Raises:
             PromptError: The operations do not fit the photo.
         """
+        ops = self._own_ops(session, ops)
         prompts = prompts_of(ops)
-        if self._is_another_object(prompts, lambda: self.segment(session, prompts[:1])):
-            return self.matte(session, ops[ops.index(prompts[1]) :], guidance)  # without strokes on the first one
 
         def compute() -> Matte | NothingFound:
             if prompts == ops:
                 return self.scene(session).refine(self.segment(session, ops), guidance)
             before = self.store.peek((session.token, ops[:-1], guidance))
             if ops[-1].kind == "paint" and isinstance(before, Matte):
-                return before.painted([stroke_from(ops[-1])])
+                return before.painted(strokes_of(ops[-1:]))
             answer = self.matte(session, prompts, guidance)
-            strokes = [stroke_from(op) for op in ops if op.kind == "paint"]
-            return answer.painted(strokes) if isinstance(answer, Matte) else answer
+            return answer.painted(strokes_of(ops)) if isinstance(answer, Matte) else answer
 
         return self.store.get((session.token, ops, guidance), compute)
 
@@ -200,6 +211,12 @@ class Engine:
             return scene.segment([prompt_from((*ops, click), previous)], recrop=False)[0]
         finally:
             self._preview.release()
+
+    def _own_ops(self, session: Session, ops: tuple[Op, ...]) -> tuple[Op, ...]:
+        """Return the operations on one object without those on the main object that the first click replaced."""
+        prompts = prompts_of(ops)
+        is_another = self._is_another_object(prompts, lambda: self.segment(session, prompts[:1]))
+        return ops[ops.index(prompts[1]) :] if is_another else ops
 
     @staticmethod
     def _is_another_object(ops: tuple[Op, ...], main: Callable[[], Segment]) -> bool:

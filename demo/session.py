@@ -73,6 +73,11 @@ def stroke_from(op: Op) -> Stroke:
     return Stroke(op.xy, op.size, op.softness, "restore" if op.label else "erase", op.snap)
 
 
+def strokes_of(ops: Sequence[Op]) -> list[Stroke]:
+    """Return the strokes among operations."""
+    return [stroke_from(op) for op in ops if op.kind == "paint"]
+
+
 def prompts_of(ops: Sequence[Op]) -> tuple[Op, ...]:
     """Return the operations that the model answers: all but strokes on the alpha."""
     return tuple(op for op in ops if op.kind != "paint")

@@ -160,7 +160,7 @@ class CutOutEvents:
         texts = Texts.of(request)
         if not self.engine.is_open(session):
             gone = session is None or self.engine.visitors.token(request.session_hash) is None
-            yield self.no_photo(texts("open_first"), error=True) if gone else gr.skip()
+            yield self.no_photo(texts("open_first"), error=True, expired=True) if gone else gr.skip()
             return
         text = text.strip()[: LIMITS.text_length]
         shown = text[:_SHOWN_TEXT]
@@ -251,6 +251,8 @@ class CutOutEvents:
         yield session, reply
         if any(one.ops for one in objects):
             yield from self._answers(session, guidance(touching), {"turn": 0}, texts)
+        else:
+            self.engine.scene(session)  # encoded already when the first click comes
 
     def _answers(
         self, session: Session, guidance: Guidance, message: dict[str, Any], texts: Texts

@@ -17,6 +17,8 @@ from typing import Any
 import gradio as gr
 from gradio.i18n import I18nData
 
+_PREFIX = "text_"
+
 
 @cache
 def load_tables() -> dict[str, dict[str, str]]:
@@ -25,15 +27,16 @@ def load_tables() -> dict[str, dict[str, str]]:
 
 
 def i18n() -> gr.I18n:
-    """Return the tables for `gr.Blocks.launch`."""
-    return gr.I18n(**load_tables())
+    """Return the tables for `gr.Blocks.launch`; with the prefix no key equals a value, which Gradio would translate."""
+    tables = {name: {_PREFIX + key: text for key, text in table.items()} for name, table in load_tables().items()}
+    return gr.I18n(**tables)
 
 
 def label(key: str) -> Any:
     """Return a text that the browser translates: for Gradio's labels, placeholders, infos, and values."""
     if key not in load_tables()["en"]:
         raise KeyError(key)
-    return I18nData(key)
+    return I18nData(_PREFIX + key)
 
 
 def tables_as_javascript() -> str:

@@ -110,9 +110,9 @@ def choose_results(inputs: Sequence[Input], out: str | None, suffix: str, force:
         if len(inputs) > 1:
             raise MamError(f"-o {out} is one file, but there are {len(inputs)} images; give a folder.")
         return [out]
-    folder = out.rstrip("/")
-    sources = read_sources(folder, suffix)
-    return [f"{folder}/{name}" for name in choose_names(inputs, suffix, folder, (), sources, sources.__getitem__)]
+    where = out.rstrip("/")
+    sources = read_sources(where, suffix)
+    return [f"{where}/{name}" for name in choose_names(inputs, suffix, where, (), sources, sources.__getitem__)]
 
 
 def to_row(image: Input, result: str, prompt: dict[str, Any], mask: str | None) -> dict[str, Any]:

@@ -136,6 +136,9 @@ def test_strokes_stand_above_every_answer_to_the_same_object(matting) -> None:
     engine.store.forget(lambda key: len(key) > 1 and erase in key[1])
     again = engine.matte(session, (main, erase, restore), "alpha")
     assert np.array_equal(again.alpha, both.alpha)
+    assert engine.draft(session, (main, erase, restore, erase), "alpha").alpha[215, 310] == 0
+    draft = engine.draft(session, (main, erase, Op("point", (320.0, 230.0)), restore), "alpha")
+    assert not draft.mask[215, 310] and draft.mask[60, 75], "the mask that comes first has the strokes too"
     bud = Op("point", (340.0, 410.0))  # beside the flower: another object, without strokes on the flower
     assert engine.matte(session, (main, restore, bud, erase), "alpha").alpha[60, 75] == 0
     assert engine.preview(session.token, (main, erase), POINT) is not None

@@ -8,7 +8,7 @@ const DECODED_AT_MOST = 5; // times as many
 export class PhotoError extends Error {} // with a text for the visitor
 
 // Of more than `mostPixels` it is made smaller.
-// {pixels (H, W, 3) uint8 over white, straight (the same before) and alpha, both null if it is opaque, size, name, note}.
+// {pixels (H, W, 3) uint8 over white, straight (the same before) and alpha, both null if it is opaque, size, name, note, bitmap}.
 export async function readPhoto(file, name, mostPixels) {
   const bitmap = await decode(file, name), { width, height } = bitmap, pixels = width * height;
   const megapixels = Math.round(pixels / 1e6), limit = Math.round((DECODED_AT_MOST * mostPixels) / 1e6);
@@ -16,9 +16,12 @@ export async function readPhoto(file, name, mostPixels) {
     bitmap.close();
     throw new PhotoError(text('too_many_pixels', { name, megapixels, limit }));
   }
-  const photo = { ...split(readPixels(bitmap, name)), size: [height, width], name: name.replace(/[.][^.]*$/, ''), note: '' };
+  const rgba = readPixels(bitmap, name);
+  const photo = { ...split(rgba), size: [height, width], name: name.replace(/[.][^.]*$/, ''), note: '', bitmap };
+  release(rgba);
   if (pixels <= mostPixels) return photo;
   const smaller = downsample(photo, Math.trunc(Math.max(width, height) * Math.sqrt(mostPixels / pixels)));
+  for (const values of [photo.pixels, photo.straight, photo.alpha]) release(values);
   return { ...smaller, note: text('made_smaller', { megapixels, limit: mostPixels / 1e6 }) };
 }
 
@@ -42,6 +45,11 @@ function reasonFor(start) {
   return OTHERS.some(begins) || digits.slice(8, 16) === '66747970' ? 'cannot_decode' : 'no_image'; // ftyp: HEIC, AVIF, raw, video
 }
 
+// Gives the memory of an array back now: browsers collect hundreds of megabytes of them late.
+function release(values) {
+  if (values && values.buffer.transfer) values.buffer.transfer(0);
+}
+
 function readPixels(bitmap, name) { // RGBA
   try {
     const canvas = new OffscreenCanvas(bitmap.width, bitmap.height), pen = canvas.getContext('2d', { willReadFrequently: true });
@@ -50,9 +58,8 @@ function readPixels(bitmap, name) { // RGBA
     canvas.width = canvas.height = 0; // browsers keep the memory of both for long otherwise
     return data;
   } catch (error) { // the browser has no memory for it
-    throw new PhotoError(text('no_memory', { name }));
-  } finally {
     bitmap.close();
+    throw new PhotoError(text('no_memory', { name }));
   }
 }
 

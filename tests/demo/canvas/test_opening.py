@@ -6,9 +6,14 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from demo import app
+from demo.engine import Engine
+from demo.session import Visitors
+from mam import Matting
 from tests.conftest import EXAMPLES
 from tests.demo.conftest import free_port, serve
 from tests.demo.visitor import Visitor, is_on
+from tests.mock_graphs import MockGraphs, MockGrounding
 
 BROUGHT_BACK = "Your photo and prompts are back."
 
@@ -136,6 +141,21 @@ def test_a_server_that_restarts_has_the_photo_and_the_last_click_again(browser, 
     assert is_on(visitor.alpha(), 200, 200)
     next(second, None)
     tab.close()
+
+
+def test_a_server_that_has_forgotten_the_photo_gets_it_again(browser, monkeypatch) -> None:
+    engines: list[Engine] = []
+    monkeypatch.setattr(app, "Engine", lambda matting: engines.append(Engine(matting)) or engines[-1])
+    demo = app.build_demo(Matting(MockGraphs(), grounding=MockGrounding, proposer=None))
+    _, address, _ = demo.launch(server_port=free_port(), prevent_thread_lock=True, quiet=True, **app.LAUNCH)
+    visitor = Visitor(browser.new_page(viewport={"width": 1280, "height": 1300}), address)
+    visitor.open_and_wait()
+    engines[0].visitors = Visitors()
+    visitor.click(200, 200)
+    visitor.wait_for_answer("The server had forgotten your photo; it was sent again. Object 1 found")
+    assert is_on(visitor.alpha(), 200, 200)
+    visitor.tab.close()
+    demo.close()
 
 
 def test_a_note_goes_with_its_photo(visitor, tmp_path) -> None:

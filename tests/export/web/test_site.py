@@ -154,7 +154,10 @@ def test_strokes_are_those_of_python_and_stay(visitor, matting) -> None:
     assert (erased.kind, erased.label, restored.label) == ("paint", 0, 1) and main[150, 200] > 250 > 5 > painted[
         150, 200
     ]
-    assert_equal(painted, engine.matte(session, (MAIN, erased, restored), "alpha"))
+    expected = engine.matte(session, (MAIN, erased, restored), "alpha")
+    assert_equal(painted, expected)
+    difference = np.abs(visitor.pixels("cutout").astype(int) - expected.cutout()).max(-1)
+    assert (difference > 2)[painted > 0].mean() <= 1e-3, "the colours too"
     visitor.press("p")
     visitor.click(200, 150)
     visitor.wait_for_answer()
