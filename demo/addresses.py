@@ -50,6 +50,6 @@ async def _refuse(*_: object) -> NoReturn:
 
 def guard_addresses() -> None:
     """Replace Gradio's functions that open addresses."""
-    processing_utils.async_ssrf_protected_download = _download
-    processing_utils.async_ssrf_protected_get = _refuse
-    routes.secure_url_stream_response = _refuse
+    processing_utils.async_ssrf_protected_download = _download  # type: ignore[assignment]  # mypy compares parameter names
+    processing_utils.async_ssrf_protected_get = _refuse  # type: ignore[assignment]
+    routes.secure_url_stream_response = _refuse  # type: ignore[assignment]

@@ -13,7 +13,7 @@ from mam.model.providers import Device
 from mam.scene import Guidance, Scene
 from mam.text import FoundBox, FoundBoxes, Grounding
 
-__version__ = "0.10.0"
+__version__ = "0.11.0"
 
 __all__ = [
     "Background",

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mam import Matting
+from mam import Matte, Matting
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "demo" / "examples"
 
@@ -38,7 +38,7 @@ def output_hashes() -> dict[str, str]:
         second = scene.matte(**prompt | {"points": [(width / 2, height / 2)], "labels": [1]}, previous=first)
         third = scene.matte(points=[(width / 2, height / 2)], guidance="mask")
         for label, matte in {"prompt": first, "corrected": second, "click": third}.items():
-            if not matte:
+            if not isinstance(matte, Matte):
                 hashes[f"{name} {label}"] = "nothing found"
                 continue
             hashes[f"{name} {label} mask"] = digest(matte.mask)

@@ -39,8 +39,8 @@ def read_wordnet(folder: Path) -> tuple[dict[str, list[str]], dict[str, tuple[st
     for line in (folder / "data.noun").read_text().splitlines():
         if line.startswith(" "):
             continue
-        offset, file, _, count, *rest = line.split("|")[0].split()
-        pointers = rest[2 * int(count, 16) + 1 :]
+        offset, file, _, words, *rest = line.split("|")[0].split()
+        pointers = rest[2 * int(words, 16) + 1 :]
         kinds = [target for symbol, target in zip(pointers[::4], pointers[1::4], strict=True) if symbol == "~"]
         synsets[offset] = file, kinds
     return senses, synsets
@@ -65,7 +65,8 @@ def make_table(folder: Path) -> dict[str, str]:
         for lemma, number in (meaning.rsplit(".") for meaning in meanings.split()):
             for synset in hyponyms(senses[lemma][int(number) - 1], synsets):
                 name_of[synset] = name
-    table, left_out = {}, set(choices["left_out"].split())
+    table: dict[str, str] = {}
+    left_out = set(choices["left_out"].split())
     for lemma, own in sorted(senses.items(), key=lambda item: item[0].count("_")):
         visible = [synset for synset in own if synsets[synset][0] in VISIBLE]
         name = name_of.get(visible[0]) if visible else None

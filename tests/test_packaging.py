@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import mam
 from tests.conftest import EXAMPLES, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -55,16 +57,41 @@ def test_only_exports_and_tests_need_the_large_packages() -> None:
 
 
 def test_every_range_has_both_bounds() -> None:
-    for name, limits in parse_ranges(sum(EXTRAS.values(), PROJECT["dependencies"])).items():
+    extras = sum((ranges for name, ranges in EXTRAS.items() if name != "all"), PROJECT["dependencies"])
+    for name, limits in parse_ranges(extras).items():
         assert re.fullmatch(r">=[\d.]+,<[\d.]+", limits), name
+
+
+def test_extras_are_complete() -> None:
+    assert parse_ranges(EXTRAS["train"]).keys() >= {"torch", "scipy", "segment-anything"}
+    assert EXTRAS["all"] == [f"{PROJECT['name']}[text,weights,heic]"]
+
+
+def test_the_description_on_pypi_has_no_front_matter_and_no_relative_links() -> None:
+    pytest.importorskip("hatchling")
+    describe = runpy.run_path(str(ROOT / "hatch_build.py"))["describe"]
+    readme = (ROOT / "README.md").read_text("utf-8")
+    text = describe(readme, "owner/name", "1.2.3")
+    assert text.startswith("# Matting Anything") and "<!--" not in text
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert links and all(link.startswith(("https://", "http://", "#")) for link in links)
+    assert "https://github.com/owner/name/raw/v1.2.3/docs/strip.jpg" in links
+    assert "](docs" not in describe(readme, "", "1.2.3") and "![" not in describe(readme, "", "1.2.3")
 
 
 @pytest.mark.slow
 def test_the_wheel_works_in_an_empty_environment_with_the_lowest_versions(tmp_path) -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", tmp_path, ROOT], check=True)
+    named = {**os.environ, "GITHUB_REPOSITORY": "owner/name"}
+    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", tmp_path, ROOT], check=True, env=named)
     (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.stat().st_size < 24e6
     names = zipfile.ZipFile(wheel).namelist()
+    metadata = zipfile.ZipFile(wheel).read(next(name for name in names if name.endswith("/METADATA"))).decode()
+    assert f"Version: {mam.__version__}\n" in metadata
+    assert "License-Expression: MIT AND LicenseRef-weights-research-only\n" in metadata
+    assert "Project-URL: Repository, https://github.com/owner/name\n" in metadata
+    assert {name.rpartition("/")[2] for name in names if "/licenses/" in name} == {"LICENSE", "LICENSE-WEIGHTS.md"}
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"mam"}
     assert {"mam/py.typed", "mam/bundle/matte.onnx", "mam/cli/matte.py", "mam/skeletons/vit_b/skeleton.json"} <= set(
         names

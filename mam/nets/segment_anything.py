@@ -21,7 +21,7 @@ def segment_anything_modeling() -> ModuleType:
     """
     package = importlib.util.find_spec("segment_anything")
     if package is None or package.origin is None:
-        raise ModuleNotFoundError("segment-anything is not installed; run: pip install 'segment-anything>=1.0,<2'")
+        raise ModuleNotFoundError("segment-anything is not installed", name="segment_anything")
     folder = Path(package.origin).parent / "modeling"
     name = f"{__name__}_modeling"
     spec = importlib.util.spec_from_file_location(

@@ -112,6 +112,15 @@ def test_the_canvas_always_gets_a_reply(engine, session, message) -> None:
 
 
 @often
+@given(shown=anything, kept=document)
+def test_a_photo_is_opened_whatever_comes_with_it(engine, shown, kept) -> None:
+    message = {"shown": shown, "document": kept, "opening": shown}
+    request = gr.Request(session_hash="opening", headers={})
+    answers = list(CutOutEvents(engine)._open(EXAMPLES / "cat.png", (), message, False, request))
+    assert answers[1][1]["kind"] == "photo"
+
+
+@often
 @given(
     message=st.fixed_dictionaries(
         {"x": number, "y": number, "label": anything, "ops": st.lists(op, max_size=3) | anything}

@@ -21,7 +21,7 @@ _RUN = "import sys; sys.modules[{package!r}] = None; from {program} import main;
         (
             "segment_anything",
             ["train", "vit_b-matte", "--data", ".", "--out", "{out}", "--sam", "sam.pth"],
-            "pip install -r export/requirements.txt",
+            "training needs segment_anything: pip install -r export/requirements.txt",
         ),
         ("httpx", ["weights", "get", "sam_vit_b_01ec64.pth"], "pip install httpx filelock huggingface_hub"),
         ("ray", ["matte", FLOWER, "--engine", "ray", "-o", "{out}"], 'pip install "ray[data]"'),
