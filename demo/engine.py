@@ -6,18 +6,18 @@ import contextlib
 import ctypes
 import secrets
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from demo.session import Op, Session, Visitors, has_foreground, prompts_of, strokes_of
+from demo.session import KEPT, Op, Session, Visitors, has_foreground, prompts_of, strokes_of
 from demo.store import Store
 from mam import FoundBoxes, GraphError, Matte, Matting, NothingFound, Prompt, Scene, Segment
 from mam.images import Photo, open_photo
 from mam.images.boxes import Patch
+from mam.masks.components import are_apart
 from mam.masks.painting import paint
 
 _DECODED_AT_MOST = 5  # times the pixels that the model gets: phones make 108 megapixels
@@ -131,19 +131,31 @@ class Engine:
         Raises:
             PromptError: They do not fit the photo.
         """
-        if self._is_another_object(ops, lambda: self.segment(session, ops[:1])):
-            return self.segment(session, ops[1:])
+        likeliest = self.readings(session, ops)[0]
+        if likeliest != ops:
+            return self.segment(session, likeliest)
 
         def compute() -> Segment:
             scene, last, earlier = self.scene(session), ops[-1], ops[:-1]
             if last.kind == "main":
                 return scene.find_main_object()
             if last.kind == "candidate":
-                return scene.alternatives(self.segment(session, earlier))[last.index]
+                answer = self.segment(session, earlier)
+                return scene.alternatives(answer)[last.index] if last.index else answer
             refines = has_foreground(earlier) and last.kind != "box"  # a box starts again
             return scene.segment([prompt_from(ops, self.segment(session, earlier) if refines else None)])[0]
 
         return self.store.get((session.token, ops), compute)
+
+    def readings(self, session: Session, ops: tuple[Op, ...]) -> list[tuple[Op, ...]]:
+        """Return the operations that these may stand for, the likelier first; two if a first click is ambiguous.
+
+        Raises:
+            PromptError: They do not fit the photo.
+        """
+        if len(ops) < 2 or ops[0].kind != "main" or not _is_beside(self.segment(session, ops[:1]), ops):
+            return [ops]
+        return _readings(ops, self.segment(session, ops[:1]), self.segment(session, ops[1:2]))
 
     def draft(self, session: Session, ops: tuple[Op, ...], guidance: str) -> Matte | NothingFound | Segment:
         """Return the matte of one object if the model's is known, and otherwise its segment, which is faster.
@@ -204,33 +216,39 @@ class Engine:
         if scene is None or not self._preview.acquire(blocking=False):
             return None
         try:
-            main = self.store.peek((token, ops[:1]))
-            if main is not None and self._is_another_object((*ops, click), lambda: main):
-                ops = ops[1:]
-            previous = self.store.peek((token, ops)) if has_foreground(ops) else None
-            return scene.segment([prompt_from((*ops, click), previous)], recrop=False)[0]
+            main, meant = self.store.peek((token, ops[:1])), (*ops, click)
+            if main is not None and _is_beside(main, meant):
+                meant = _readings(meant, main, scene.segment([prompt_from(meant[1:2], None)])[0])[0]
+            earlier = meant[:-1]
+            previous = self.store.peek((token, earlier)) or self.store.peek((token, ops)) if earlier else None
+            return scene.segment([prompt_from(meant, previous if has_foreground(earlier) else None)])[0]
         finally:
             self._preview.release()
 
     def _own_ops(self, session: Session, ops: tuple[Op, ...]) -> tuple[Op, ...]:
-        """Return the operations on one object without those on the main object that the first click replaced."""
+        """Return the likeliest meaning of the operations on one object, without strokes on an object they replaced."""
         prompts = prompts_of(ops)
-        is_another = self._is_another_object(prompts, lambda: self.segment(session, prompts[:1]))
-        return ops[ops.index(prompts[1]) :] if is_another else ops
+        meant = self.readings(session, prompts)[0]
+        if meant == prompts:
+            return ops
+        return (ops[0], KEPT, *ops[1:]) if meant[0] == ops[0] else ops[ops.index(prompts[1]) :]
 
-    @staticmethod
-    def _is_another_object(ops: tuple[Op, ...], main: Callable[[], Segment]) -> bool:
-        """Return whether the first click is beside the main object, so that the visitor wants another object.
 
-        Args:
-            ops: The operations on one object.
-            main: Returns the main object.
-        """
-        if len(ops) < 2 or ops[0].kind != "main" or ops[1].kind != "point" or not ops[1].label:
-            return False
-        mask, (x, y) = main().mask, ops[1].xy
-        h, w = mask.shape
-        return 0 <= x <= w and 0 <= y <= h and not mask[min(int(y), h - 1), min(int(x), w - 1)]
+def _is_beside(main: Segment, ops: tuple[Op, ...]) -> bool:
+    """Return whether the operations on an object begin with the main object and a click beside it."""
+    if len(ops) < 2 or ops[0].kind != "main" or ops[1].kind != "point" or not ops[1].label:
+        return False
+    (h, w), (x, y) = main.stored_mask.size, ops[1].xy
+    return 0 <= x <= w and 0 <= y <= h and not main.mask[min(int(y), h - 1), min(int(x), w - 1)]
+
+
+def _readings(ops: tuple[Op, ...], main: Segment, clicked: Segment) -> list[tuple[Op, ...]]:
+    """Return what a click beside the main object may mean, the likelier first.
+
+    Something apart is another object; what touches the main object is more of it, or another one.
+    """
+    only = ops[1:]
+    return [only] if are_apart(main.mask, clicked.mask) else [(ops[0], KEPT, *ops[1:]), only]
 
 
 def read_photo(path: str, max_pixels: int) -> Photo:

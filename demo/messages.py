@@ -15,8 +15,6 @@ from demo.texts import ENGLISH, Texts
 from mam import ImageTooLarge, MamError
 from mam.errors import GraphError, NegatedText, NotEnglish, UnknownWord, WeightsError
 
-UNSURE = 0.7
-"""Predicted IoU below which visitors are asked to look at a result."""
 EXPECTED_ERRORS = (MamError, FileNotFoundError)
 """Errors that are described to a visitor. All others are defects, and only logged."""
 

@@ -18,7 +18,7 @@ class Op:
             "candidate" for one of the model's other answers; or "paint" for a stroke on the alpha, a `mam.Stroke`.
         xy: Pixels of the original photo: (x0, y0, x1, y1), (x, y), or ((x, y), ...).
         label: Of a point or scribble: 1 foreground, 0 background. Of a stroke: 1 restores, 0 erases.
-        index: Of a candidate, 1 to 3.
+        index: Of a candidate, 1 to 3; 0 for the answer as it is.
         size: Of a stroke: its diameter in pixels of the original photo.
         softness: Of a stroke, from 0 to 1.
         snap: Whether a stroke stops at edges.
@@ -31,6 +31,10 @@ class Op:
     size: float = 0
     softness: float = 0
     snap: bool = False
+
+
+KEPT = Op("candidate", index=0)
+"""After "main": the answer as it is, to which later clicks add. A click beside the main object may mean another one."""
 
 
 @dataclass(frozen=True)

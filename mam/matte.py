@@ -57,6 +57,11 @@ class Matte:
         """The predicted IoU of the mask, in [0, 1]."""
         return self.segment.score
 
+    @property
+    def doubt(self) -> float:
+        """The estimated probability that the mask is wrong, in [0, 1]; `segment.is_doubtful` from 0.3."""
+        return self.segment.doubt
+
     def __repr__(self) -> str:
         return f"Matte({self.photo!r}, {self.alpha.mean():.1%} opaque, score {self.score:.2f})"
 

@@ -15,10 +15,10 @@ from mam.errors import PromptError
 from mam.images import ImageSource, Photo
 from mam.images.boxes import PixelBox, full_box, mask_bounds
 from mam.masks import crops
-from mam.masks.automatic import embedded_graphs, find_main_object
+from mam.masks.automatic import EMPTY_PROMPT, embedded_graphs, find_main_object
 from mam.masks.cleanup import clean_up
 from mam.masks.clicks import obey_clicks
-from mam.masks.decoding import candidates, decode_prompts
+from mam.masks.decoding import candidates, decode_prompts, keep_rest
 from mam.masks.encoded_crop import EncodedCrop
 from mam.masks.prompts import CheckedPrompt, Prompt, check_prompts
 from mam.masks.segment import Segment
@@ -201,7 +201,7 @@ class Scene:
             PromptError: the model cannot find it, and there is no proposer.
         """
         if self.graphs.policy.main_object:
-            return find_main_object(self.graphs, self.whole)
+            return self._improve(EMPTY_PROMPT, find_main_object(self.graphs, self.whole))
         if self.proposer is None:
             raise PromptError("this model needs a prompt: a box, points, scribbles, a mask or a text.")
         proposer = self.proposer()
@@ -244,13 +244,31 @@ class Scene:
 
     def _segment(self, prompts: list[CheckedPrompt], recrop: bool) -> Iterator[tuple[int, Segment]]:
         """Segment crop by crop, yielding (index of the prompt, segment), so that each crop is encoded only once."""
+        if self.graphs.policy.asks_again:
+            prompts = [prompt.boxed(prompt.previous) for prompt in prompts]
         members: dict[PixelBox, list[int]] = {}
         for i, prompt in enumerate(prompts):
             members.setdefault(self._crop_for(prompt) if recrop else self.whole.box, []).append(i)
         for crop, indices in members.items():
             found = self._decode([prompts[i] for i in indices], crop)
             for i, segment in zip(indices, found, strict=True):
-                yield i, self._zoom_on_click(prompts[i], segment) if recrop else segment
+                yield i, self._improve(prompts[i], segment) if recrop else _keep_rest(prompts[i], segment)
+
+    def _improve(self, prompt: CheckedPrompt, found: Segment) -> Segment:
+        """Ask the decoder again where its answer to a prompt shows that another crop or prompt gives a better one."""
+        found = self._complete(prompt, self._zoom_on_click(prompt, found))
+        if self.graphs.policy.asks_again and prompt.is_vague and not found.is_empty:
+            again = prompt.boxed(found)
+            (better,) = self._decode([again], self._crop_for(again))
+            better = self._complete(again, better)
+            found = found if better.is_empty else better
+        return _keep_rest(prompt, found)
+
+    def _complete(self, prompt: CheckedPrompt, found: Segment) -> Segment:
+        """Segment in larger crops, until the object does not continue beyond its crop."""
+        while found.crop != self.whole.box and crops.is_cut_off(found.mask, found.crop):
+            (found,) = self._decode([prompt], crops.enlarge(found.crop, self.photo.size))
+        return found
 
     def _zoom_on_click(self, prompt: CheckedPrompt, found: Segment) -> Segment:
         """Segment a single click in a crop around it too, as its object may be small; keep the higher score.
@@ -258,13 +276,11 @@ class Scene:
         Not with SAM's three masks: in a crop, a part of the object often has a higher score than the object in the
         whole image.
         """
-        policy = self.graphs.policy
-        if policy.crop_margin is None or policy.multimask or not prompt.is_ambiguous or prompt.box is not None:
+        if not self.graphs.policy.asks_again or not prompt.is_ambiguous or prompt.box is not None:
             return found
         crop = crops.crop_around_click(prompt.points[0], self.photo.size)
         (zoomed,) = self._decode([prompt], crop)
-        x0, y0, x1, y1 = crop
-        if crops.is_cut_off(zoomed.mask[y0:y1, x0:x1], crop, self.photo.size) or zoomed.is_empty:
+        if crops.is_cut_off(zoomed.mask, crop) or zoomed.is_empty:
             return found
         return max(found, zoomed, key=lambda segment: segment.score)
 
@@ -280,6 +296,10 @@ class Scene:
 
     def _encoded(self, crop: PixelBox) -> EncodedCrop:
         return self.whole if crop == self.whole.box else self._encode_crop(crop)
+
+
+def _keep_rest(prompt: CheckedPrompt, found: Segment) -> Segment:
+    return found if prompt.previous is None else keep_rest(found, prompt.previous)
 
 
 def _check_guidance(guidance: str) -> None:

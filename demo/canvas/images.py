@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -76,6 +77,15 @@ def matte_message(
 def preview_url(segment: Segment) -> str:
     """Return a data URL of a small white image with a mask as its alpha channel."""
     return _alpha_url(segment.mask.astype(np.uint8) * 255, _PREVIEW)
+
+
+def reading_messages(photo: Photo, segments: Mapping[Literal["add", "only"], Segment]) -> list[CandidateMessage]:
+    """Return thumbnails of the possible meanings of a click, all of the same part of the photo."""
+    masks = {reading: segment.mask for reading, segment in segments.items()}
+    union = np.logical_or.reduce(list(masks.values()))
+    x0, y0, x1, y1 = pad_box(mask_bounds(union) or full_box(photo.size), max(photo.size) // 32, photo.size)
+    part = photo.pixels[y0:y1, x0:x1]
+    return [{"reading": name, "source": _thumbnail_url(part, mask[y0:y1, x0:x1])} for name, mask in masks.items()]
 
 
 def _candidates(segment: Segment, photo: Photo) -> list[CandidateMessage]:

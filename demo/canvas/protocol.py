@@ -78,7 +78,7 @@ class OpMessage(TypedDict):
     kind: Literal["main", "box", "point", "scribble", "candidate", "paint"]
     xy: NotRequired[list]
     label: NotRequired[Literal[0, 1]]
-    index: NotRequired[Literal[1, 2, 3]]
+    index: NotRequired[Literal[0, 1, 2, 3]]
     size: NotRequired[float]
     softness: NotRequired[float]
     snap: NotRequired[bool]
@@ -203,9 +203,13 @@ class AskAgain(TypedDict):
 
 
 class CandidateMessage(TypedDict):
-    """One of SAM's other answers: a data URL of a thumbnail."""
+    """One of SAM's other answers: a data URL of a thumbnail.
 
-    index: int
+    `reading` instead of `index`: what a click beside the main object may mean, "add" to it or "only" the other object.
+    """
+
+    index: NotRequired[int]
+    reading: NotRequired[Literal["add", "only"]]
     source: str
 
 
@@ -350,8 +354,8 @@ def _parse_op(message: object) -> Op:
         raise PromptError(f"{_short(message)} is not a box, point, scribble or candidate.")
     kind, label = message.get("kind"), message.get("label")
     if kind == "candidate":
-        if message.get("index") not in (1, 2, 3):
-            raise PromptError(f"answer {_short(message.get('index'))} was chosen; there are 1, 2 and 3.")
+        if message.get("index") not in (0, 1, 2, 3):
+            raise PromptError(f"answer {_short(message.get('index'))} was chosen; there are 0 to 3.")
         return Op("candidate", index=int(message["index"]))
     if kind == "main":
         return Op("main")

@@ -20,7 +20,7 @@ from demo.canvas.protocol import LIMITS
 from demo.downloads import Downloads, safe_name
 from demo.engine import Engine, read_photo
 from demo.events import PRIVATE
-from demo.messages import EXPECTED_ERRORS, UNSURE, describe, show_errors, visitor_error
+from demo.messages import EXPECTED_ERRORS, describe, show_errors, visitor_error
 from demo.tabs.style import WHITE, StyleControls
 from demo.texts import ENGLISH, Texts, label
 from mam import MamError, Matte, Matting, NothingFound, Scene, Style
@@ -30,6 +30,7 @@ from mam.images.encode import write_image
 from mam.images.resize import downsample
 
 MAX_IMAGES = 100
+_UNSURE = 0.7  # score of a box found by a text, below which its photo is listed
 _PREVIEW = 320  # pixels
 _log = logging.getLogger(__name__)
 
@@ -151,7 +152,7 @@ def run_batch(
                 bundle.write(written, _unused_name(scene.photo.name, FORMS[form], written.suffix, used))
                 written.unlink()
                 label = f"{name} ({scene.photo.note.removesuffix('.')})" if scene.photo.note else name
-                if min(matte.score, confidence) < UNSURE:
+                if matte.segment.is_doubtful or confidence < _UNSURE:
                     batch.unsure.append(name)
                     batch.attention.append((name, number))
                 batch.done.append((Image.fromarray(downsample(shown, _PREVIEW)), label))

@@ -14,11 +14,12 @@ import gradio as gr
 from gradio.components import Component
 
 from demo.canvas.component import PromptCanvas
-from demo.canvas.images import matte_message, photo_message, preview_url, thumbnail_url
+from demo.canvas.images import matte_message, photo_message, preview_url, reading_messages, thumbnail_url
 from demo.canvas.protocol import (
     LIMITS,
     AskAgain,
     BoxMessage,
+    CandidateMessage,
     Failure,
     Mattes,
     NoPhoto,
@@ -34,8 +35,8 @@ from demo.canvas.protocol import (
 from demo.downloads import Downloads
 from demo.engine import Engine
 from demo.events import LAST, MODEL, PRIVATE
-from demo.messages import EXPECTED_ERRORS, UNSURE, describe
-from demo.session import Op, SceneObject, Session, has_foreground
+from demo.messages import EXPECTED_ERRORS, describe
+from demo.session import Op, SceneObject, Session, has_foreground, prompts_of
 from demo.tabs.result import ResultEvents, add_result, guidance
 from demo.text_model import TextModelDownload, add_text_model, text_field
 from demo.texts import ENGLISH, Texts, label
@@ -305,14 +306,25 @@ class CutOutEvents:
                         with_pixels=key not in known,
                         with_candidates=selected,
                     )
+                    if selected and not is_mask and (meanings := self._meanings(session, one.ops)):
+                        reply["mattes"][str(one.id)]["candidates"] = meanings
             if selected:
                 reply["text"], reply["error"] = line, bad
         return reply
 
+    def _meanings(self, session: Session, ops: tuple[Op, ...]) -> list[CandidateMessage]:
+        """Return thumbnails of what an ambiguous click beside the main object may mean; none if it is clear."""
+        prompts = prompts_of(ops)
+        readings = self.engine.readings(session, prompts) if len(prompts) == 2 else []
+        if len(readings) < 2:
+            return []
+        add, only = (self.engine.segment(session, reading) for reading in readings)
+        return reading_messages(self.engine.photo(session), {"add": add, "only": only})
+
     @staticmethod
     def _describe_matte(one: SceneObject, matte: Matte | NothingFound, texts: Texts) -> tuple[str, bool]:
         """Return a line about an object's matte, and whether it is a failure."""
-        is_unsure = not matte or matte.score < UNSURE
+        is_unsure = not matte or matte.segment.is_doubtful
         if one.ops == MAIN_OBJECT and is_unsure:
             return texts("not_sure"), False
         if not matte:

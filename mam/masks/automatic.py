@@ -14,7 +14,7 @@ from mam.model.folders import BUNDLE
 from mam.model.runtime import load_graphs
 from mam.model.steps import Graphs
 
-_EMPTY_PROMPT = CheckedPrompt(None, np.zeros((0, 2)), np.zeros(0, np.int64), None, None)
+EMPTY_PROMPT = CheckedPrompt(None, np.zeros((0, 2)), np.zeros(0, np.int64), None, None)
 
 
 @functools.cache
@@ -30,5 +30,5 @@ def find_main_object(graphs: Graphs, whole: EncodedCrop) -> Segment:
         graphs: a model with the policy `main_object`.
         whole: the whole image, encoded by this model.
     """
-    (segment,) = decode_prompts(graphs, whole, [_EMPTY_PROMPT], whole.frame.original_size)
+    (segment,) = decode_prompts(graphs, whole, [EMPTY_PROMPT], whole.frame.original_size)
     return segment

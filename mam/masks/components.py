@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from PIL import Image, ImageFilter
+
+_GRID = 256  # longest side of the mask in which islands are found
+_ISLAND = 0.1  # of the mask's area
+_GAP = 5  # in pixels of that mask, between separate objects
 
 
 def label_regions(mask: np.ndarray) -> np.ndarray:
@@ -44,3 +49,29 @@ def label_regions(mask: np.ndarray) -> np.ndarray:
     for row, start, stop, number in zip(rows.tolist(), begin, end, numbers.tolist(), strict=True):
         labels[row, start:stop] = number
     return labels
+
+
+def find_islands(mask: np.ndarray) -> np.ndarray:
+    """Return the regions of a mask that are smaller than a tenth of it.
+
+    Args:
+        mask: (H, W) bool.
+
+    Returns:
+        (H, W) bool; none if every region is so small. Pixels are sampled, at most 256 along the longest side.
+    """
+    step = max(1, -(-max(mask.shape) // _GRID))
+    labels = label_regions(mask[::step, ::step])
+    areas = np.bincount(labels.ravel())
+    areas[0] = 0
+    is_island = (areas > 0) & (areas < _ISLAND * areas.sum())
+    if is_island.sum() == len(areas) - 1:
+        return np.zeros_like(mask)
+    return mask & np.repeat(np.repeat(is_island[labels], step, 0), step, 1)[: mask.shape[0], : mask.shape[1]]
+
+
+def are_apart(one: np.ndarray, other: np.ndarray) -> bool:
+    """Return whether two (H, W) bool masks are separate objects: the gap is over 2% of the image's longest side."""
+    step = max(1, -(-max(one.shape) // _GRID))
+    grown = Image.fromarray(one[::step, ::step]).convert("L").filter(ImageFilter.MaxFilter(2 * _GAP + 1))
+    return not (np.asarray(grown) > 0)[other[::step, ::step]].any()

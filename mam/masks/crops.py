@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from mam.images.boxes import PixelBox, full_box, mask_bounds
+from mam.images.boxes import PixelBox, full_box, mask_bounds, pad_box
 from mam.masks.segment import Segment
 from mam.model.contract import MASK_SIDE
 from mam.model.frames import SIDE, Frame
@@ -17,7 +17,7 @@ from mam.model.frames import SIDE, Frame
 MIN_ZOOM = 1.25  # a crop that enlarges an object by less is not worth another encoding
 MIN_SIDE = 16  # of a crop, in pixels
 CLICK_SIDE = 0.35  # side of the crop around one click, as a fraction of the image's longest side
-EDGE_CONTACT = 0.15  # an object that covers more than this fraction of an edge continues beyond it
+EDGE_CONTACT = 0.03  # an object that covers more than this fraction of an edge continues beyond it
 UNSEEN_LOGIT = -8.0  # of pixels that an earlier crop did not contain
 
 
@@ -59,8 +59,7 @@ def choose_crop(
         min(w, int(np.ceil(x1 + grow))),
         min(h, int(np.ceil(y1 + grow))),
     )
-    zoom = max(size) / max(crop[2] - crop[0], crop[3] - crop[1])
-    return crop if zoom >= MIN_ZOOM else full
+    return crop if _zoom(crop, size) >= MIN_ZOOM else full
 
 
 def crop_around_click(point: np.ndarray, size: tuple[int, int]) -> PixelBox:
@@ -71,16 +70,23 @@ def crop_around_click(point: np.ndarray, size: tuple[int, int]) -> PixelBox:
     return x0, y0, min(w, x0 + side), min(h, y0 + side)
 
 
-def is_cut_off(mask: np.ndarray, crop: PixelBox, size: tuple[int, int]) -> bool:
+def enlarge(crop: PixelBox, size: tuple[int, int]) -> PixelBox:
+    """Return a crop twice as large around a crop, or the whole image, (H, W), where that would enlarge little."""
+    x0, y0, x1, y1 = crop
+    larger = pad_box(crop, max(x1 - x0, y1 - y0) // 2, size)
+    return larger if _zoom(larger, size) >= MIN_ZOOM else full_box(size)
+
+
+def is_cut_off(mask: np.ndarray, crop: PixelBox) -> bool:
     """Return whether an object probably continues beyond its crop.
 
     Args:
-        mask: (h, w) bool, of the crop.
-        crop: the crop.
-        size: (H, W) of the image; the object cannot continue beyond the image's own edges.
+        mask: (H, W) bool, of the image.
+        crop: the crop; the object cannot continue beyond the image's own edges.
     """
-    h, w = size
-    inner = ((crop[1] > 0, mask[0]), (crop[3] < h, mask[-1]), (crop[0] > 0, mask[:, 0]), (crop[2] < w, mask[:, -1]))
+    (h, w), (x0, y0, x1, y1) = mask.shape, crop
+    part = mask[y0:y1, x0:x1]
+    inner = ((y0 > 0, part[0]), (y1 < h, part[-1]), (x0 > 0, part[:, 0]), (x1 < w, part[:, -1]))
     return any(edge.mean() > EDGE_CONTACT for is_inner, edge in inner if is_inner)
 
 
@@ -108,6 +114,11 @@ def place_on_canvas(part: np.ndarray, crop: PixelBox, size: tuple[int, int]) -> 
     canvas = np.zeros(size, part.dtype)
     canvas[crop[1] : crop[3], crop[0] : crop[2]] = part
     return canvas
+
+
+def _zoom(crop: PixelBox, size: tuple[int, int]) -> float:
+    """Return how much larger a crop of an image of this (H, W) is encoded than in the whole image."""
+    return max(size) / max(crop[2] - crop[0], crop[3] - crop[1])
 
 
 def _scales(crop: PixelBox) -> tuple[float, float]:

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from mam.images.boxes import Patch
+from mam.images.boxes import Patch, PixelBox
 from mam.masks import crops
+from mam.masks.components import label_regions
 from mam.masks.encoded_crop import EncodedCrop
 from mam.masks.prompts import CheckedPrompt
 from mam.masks.segment import Segment
@@ -51,6 +52,45 @@ def decode_prompts(
     return [segments[i] for i in range(len(prompts))]
 
 
+def keep_rest(segment: Segment, previous: Segment) -> Segment:
+    """Return a correction without what it took away from the previous mask, except the parts that were clicked away.
+
+    A part is a connected region that the correction takes away; it goes if a background click lies in it. So a click
+    on a missing part adds it, and a click on a wrong part takes only that away, whatever the decoder answers.
+
+    Args:
+        segment: the correction; its clicks decide.
+        previous: the answer of the round before, of the same image.
+    """
+    (x0, y0, x1, y1), frame = segment.crop, Frame.of(_size_of(segment.crop))
+    before = crops.transfer_logits(previous.logits, previous.crop, segment.crop)
+    regions = label_regions((before > 0) & (segment.logits <= 0))
+    away = segment.points[segment.labels == 0]
+    away = away[((away >= (x0, y0)) & (away <= (x1, y1))).all(1)] - (x0, y0)
+    x, y = np.clip(frame.to_input(away) * MASK_SIDE / SIDE, 0, MASK_SIDE - 1).astype(int).T
+    stays = np.ones(regions.max() + 1, bool)
+    stays[regions[y, x]] = False
+    stays[0] = False
+    if not stays.any():
+        return segment
+    logits = np.where(stays[regions], before, segment.logits)
+    masks = segment.low_res_masks.copy()
+    masks[segment.chosen] = logits
+    return replace(_place(segment, logits), low_res_masks=masks)
+
+
+def _place(segment: Segment, logits: np.ndarray, chosen: int | None = None) -> Segment:
+    """Return a segment with other logits, (256, 256) float32, in the same crop."""
+    mask = full_size(logits, Frame.of(_size_of(segment.crop))) > 0
+    canvas = crops.place_on_canvas(mask, segment.crop, segment.stored_mask.size)
+    number = segment.chosen if chosen is None else chosen
+    return replace(segment, chosen=number, logits=logits, stored_mask=Patch.of(canvas))
+
+
+def _size_of(box: PixelBox) -> tuple[int, int]:
+    return box[3] - box[1], box[2] - box[0]
+
+
 def _batches(counts: Sequence[int]) -> Iterator[list[int]]:
     """Yield the indices of the prompts that share a call: SAM has no neutral point to fill up a shorter prompt with."""
     for count in sorted(set(counts)):
@@ -60,17 +100,8 @@ def _batches(counts: Sequence[int]) -> Iterator[list[int]]:
 
 def candidates(segment: Segment) -> list[Segment]:
     """Return the decoder's four candidates for one prompt: the single answer, then a part, a larger part, the whole."""
-    x0, y0, x1, y1 = segment.crop
-    frame = Frame.of((y1 - y0, x1 - x0))
-    found = []
-    for k, stored in enumerate(segment.low_res_masks):
-        if k == segment.chosen:
-            found.append(segment)
-            continue
-        logits = stored.astype(np.float32)
-        mask = crops.place_on_canvas(full_size(logits, frame) > 0, segment.crop, segment.stored_mask.size)
-        found.append(replace(segment, chosen=k, logits=logits, stored_mask=Patch.of(mask)))
-    return found
+    stored = segment.low_res_masks.astype(np.float32)
+    return [segment if k == segment.chosen else _place(segment, stored[k], k) for k in range(len(stored))]
 
 
 def best_candidate(masks: np.ndarray, scores: np.ndarray, coords: np.ndarray, labels: np.ndarray, chosen: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from reprlib import repr as shorten
 
 import numpy as np
@@ -14,6 +14,7 @@ from mam.errors import InputError, PromptError
 from mam.images import MAX_PIXELS, ImageSource, open_mask
 from mam.images.boxes import PixelBox, mask_bounds
 from mam.masks import crops
+from mam.masks.components import find_islands
 from mam.masks.segment import Segment
 from mam.model.contract import MASK_SIDE, POINT_LABELS
 from mam.model.frames import SIDE, Frame
@@ -109,6 +110,28 @@ class CheckedPrompt:
         """Whether this is a single box or click: then SAM's masks 1 to 3 are better than mask 0, its single answer."""
         given = len(self.points) + (self.box is not None)
         return given == 1 and self.previous is None and self.mask is None
+
+    @property
+    def is_vague(self) -> bool:
+        """Whether this is a single click or nothing at all."""
+        return len(self.points) <= 1 and self.box is None and self.previous is None and self.mask is None
+
+    def boxed(self, around: Segment | None) -> CheckedPrompt:
+        """Return the prompt as a correction of an answer, with the box around its mask and the foreground points.
+
+        A box that was given stays. Islands, regions under a tenth of the mask, are left out of the box.
+
+        Args:
+            around: the answer; the prompt is returned unchanged if it is None or empty.
+        """
+        if around is None or self.box is not None:
+            return self
+        mask = around.mask
+        bounds = mask_bounds(mask & ~find_islands(mask))
+        if bounds is None:
+            return self
+        corners = np.concatenate([np.reshape(bounds, (2, 2)), self.points[self.labels == 1]])
+        return replace(self, box=np.concatenate([corners.min(0), corners.max(0)]).astype(np.float64), previous=around)
 
     def to_input(self, frame: Frame, crop: PixelBox) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return the decoder's inputs for this one prompt.

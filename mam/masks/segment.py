@@ -7,6 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mam.images.boxes import Patch, PixelBox
+from mam.model.contract import MASK_SIDE
+from mam.model.frames import SIDE, Frame
+
+_UNCERTAIN = 2.0  # absolute value of a logit
+_BIAS, _OF_SCORE, _OF_UNCERTAIN = 17.5, -21.9, 5.6  # of the regression
+_DOUBTFUL = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,3 +75,21 @@ class Segment:
     def score(self) -> float:
         """Predicted IoU of the chosen candidate."""
         return float(self.scores[self.chosen])
+
+    @property
+    def doubt(self) -> float:
+        """The estimated probability that the mask's IoU with the object is under 0.8.
+
+        It is computed from the score and from how much of the mask is uncertain, with logits under 2 on either side of
+        the edge. Logistic regression on 110 training photographs; fitted to `tiny`.
+        """
+        x0, y0, x1, y1 = self.crop
+        h, w = (-(-side * MASK_SIDE // SIDE) for side in Frame.of((y1 - y0, x1 - x0)).input_size)
+        logits = self.logits[:h, :w]
+        uncertain = (np.abs(logits) < _UNCERTAIN).sum() / max(1, (logits > 0).sum())
+        return float(1 / (1 + np.exp(-(_BIAS + _OF_SCORE * self.score + _OF_UNCERTAIN * uncertain))))
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether a person should look at the mask."""
+        return self.is_empty or self.doubt > _DOUBTFUL

@@ -134,6 +134,14 @@ class InferencePolicy:
     multimask: bool = True
     main_object: bool = False
 
+    @property
+    def asks_again(self) -> bool:
+        """Whether the box around an answer's own mask is a prompt for the next: of a first answer, and in corrections.
+
+        It is what `tiny` gains from. SAM's masks 1 to 3 are for prompts without such a box, so it keeps to SAM's rules.
+        """
+        return self.crop_margin is not None and not self.multimask
+
     def stamp(self) -> dict[str, str]:
         """Return it as metadata of a graph."""
         return {

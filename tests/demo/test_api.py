@@ -27,10 +27,11 @@ def client(page, tmp_path_factory) -> Client:
 
 
 def test_a_matte_equals_that_of_the_library(client, flower) -> None:
-    alpha, cutout, score = client.predict(handle_file(str(FLOWER)), BOX, api_name="/matte")
+    alpha, cutout, score, doubt = client.predict(handle_file(str(FLOWER)), BOX, api_name="/matte")
     expected = flower.matte(box=BOX)
     assert alpha.endswith("flower_alpha.png") and np.array_equal(np.asarray(Image.open(alpha)), expected.alpha_uint8())
     assert Image.open(cutout).mode == "RGBA" and score == pytest.approx(expected.score, abs=1e-5)
+    assert doubt == pytest.approx(expected.doubt, abs=1e-4)
 
 
 def test_all_kinds_of_prompts(client, flower) -> None:
@@ -51,7 +52,7 @@ def test_replace_background(client, flower) -> None:
 
 
 def test_a_text_names_the_object(client) -> None:
-    alpha, _, _ = client.predict(handle_file(str(FLOWER)), text="flower", api_name="/matte")
+    alpha, *_ = client.predict(handle_file(str(FLOWER)), text="flower", api_name="/matte")
     assert np.asarray(Image.open(alpha))[215, 310] > 200 and np.asarray(Image.open(alpha))[20, 20] < 20
 
 

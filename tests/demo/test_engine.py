@@ -9,8 +9,8 @@ import pytest
 
 import demo.engine
 from demo.engine import Engine, read_photo
-from demo.session import Op
-from mam import Matting, PromptError
+from demo.session import KEPT, Op
+from mam import Matting, Prompt, PromptError
 from tests.conftest import EXAMPLES
 from tests.mock_graphs import MockGraphs
 
@@ -123,6 +123,20 @@ def test_the_main_object_is_corrected_or_replaced_by_the_first_click(matting) ->
     assert engine.segment(session, (main, bud)) is engine.segment(session, (bud,))
     assert engine.preview(session.token, (main,), bud).mask[410, 340]
     assert not engine.segment(session, (main, BACKGROUND)).mask[60, 60]
+
+
+@pytest.mark.parametrize(("x", "readings"), [(440.0, 2), (600.0, 1)])
+def test_a_click_beside_the_main_object_adds_what_touches_it_and_chooses_what_is_apart(x, readings) -> None:
+    engine, main, click = Engine(Matting(MockGraphs())), Op("main"), Op("point", (x, 200.0))
+    session = engine.open(str(EXAMPLES / "flower.jpg"))
+    box = Prompt(box=(200, 100, 430, 340))
+    found = engine.store.get((session.token, (main,)), lambda: engine.scene(session).segment([box])[0])
+    meant = engine.readings(session, (main, click))
+    assert meant == [(main, KEPT, click), (click,)][-readings:]
+    answer = engine.segment(session, (main, click))
+    assert answer.mask[200, int(x)] and answer.mask[200, 300] == (readings == 2)
+    assert np.array_equal(engine.preview(session.token, (main,), click).mask, answer.mask)
+    assert engine.segment(session, meant[-1]).mask.sum() < found.mask.sum()
 
 
 def test_strokes_stand_above_every_answer_to_the_same_object(matting) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 from mam import FoundBox, FoundBoxes, Matte, Matting, NothingFound, Prompt, PromptError, Scene, Stroke
 from mam.images import open_photo
 from mam.images.profiles import convert_profile
+from mam.masks.crops import is_cut_off
 from mam.model.contract import InferencePolicy
 from tests.colour_profiles import adobe_rgb
 from tests.conftest import EXAMPLES, FLOWER_BOX
@@ -43,6 +44,35 @@ def test_three_boxes_are_three_encodings_beside_the_whole_image(counted: Scene) 
     assert corrected and counted.graphs.encodings == 1 + 3  # in the crop that is already encoded
     counted.mattes([Prompt(box=box) for box in boxes], recrop=False)
     assert counted.graphs.encodings == 1 + 3
+
+
+def test_an_answer_that_reaches_its_crops_edge_is_asked_again_in_a_larger_crop(counted: Scene) -> None:
+    (inside,) = counted.segment([Prompt(box=(300, 300, 360, 380), points=[(330, 340)])])
+    (reaching,) = counted.segment([Prompt(points=[(372, 340)], previous=inside)])
+    assert inside.crop == (284, 284, 376, 396) and reaching.crop == (228, 228, 432, 452)
+    assert reaching.mask[340, 380] and not is_cut_off(reaching.mask, reaching.crop)
+
+
+@pytest.mark.parametrize("asks_again", [True, False])
+def test_first_answers_are_asked_again_with_their_own_box(asks_again: bool) -> None:
+    class Recording(MockGraphs):
+        policy = InferencePolicy(crop_margin=0.2, multimask=not asks_again, main_object=True)
+
+        def decode(self, features, coords, labels, mask_input, has_mask):
+            self.last = labels[0].tolist()
+            return super().decode(features, coords, labels, mask_input, has_mask)
+
+    scene = Matting(Recording()).open(np.zeros((600, 800, 3), np.uint8))
+    first = scene.matte(points=[(400, 300)])
+    assert (scene.graphs.last == [1, 2, 3]) == asks_again
+    scene.matte(points=[(400, 300), (700, 100)], previous=first)
+    assert (scene.graphs.last == [1, 1, 2, 3]) == asks_again
+
+
+def test_a_click_on_a_missing_part_keeps_the_object(flower, flower_matte: Matte) -> None:
+    """The leaf is no part of the flower for the model, and was once all that was left after the click."""
+    more = flower.matte(box=FLOWER_BOX, points=[(60, 380)], previous=flower_matte)
+    assert more.mask[flower_matte.mask].mean() > 0.99 and more.mask.sum() > flower_matte.mask.sum()
 
 
 def test_the_number_of_kept_crops_is_bounded_and_counted(counted: Scene) -> None:

@@ -19,7 +19,8 @@ meaningful.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -188,6 +189,12 @@ def read_cases(layout: str, root: Path) -> list[Case]:
             if not file.exists():
                 raise MamError(f"{case.image} has no {file}, which the layout {layout} needs.")
     return cases
+
+
+def alone_in_image(cases: Sequence[Case]) -> list[Case]:
+    """Return the cases whose image has no other, so that its main object is known."""
+    counts = Counter(case.image for case in cases)
+    return [case for case in cases if counts[case.image] == 1]
 
 
 def _list_images(folder: Path) -> list[Path]:

@@ -33,7 +33,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--rounds",
         metavar="FIRST+THEN",
         type=parse_rounds,
-        help="simulated users instead: box|click|scribble, then click|scribble",
+        help="simulated users instead: none|box|click|scribble|mask, then click|scribble; none: images of one object",
     )
     parser.add_argument("--sources", nargs="+", help="only names that begin with one of these, such as ccp or coco")
     parser.add_argument(
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     try:
         from training.evaluation import report
-        from training.evaluation.benchmarks import LAYOUTS, read_cases
+        from training.evaluation.benchmarks import LAYOUTS, alone_in_image, read_cases
         from training.evaluation.results import ROUNDS, Results
         from training.evaluation.run import evaluate, interact
     except ModuleNotFoundError as error:
@@ -63,6 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
         cases = [case for case in cases if case.name.startswith(tuple(arguments.sources))]
         if not cases:
             raise MamError(f"no case's name begins with {' or '.join(arguments.sources)}; see {arguments.data}.")
+    if arguments.rounds and arguments.rounds[0] == "none":
+        cases = alone_in_image(cases)
     layout = LAYOUTS[arguments.layout]
     kind = "+".join(arguments.rounds) if arguments.rounds else arguments.prompt
     out = arguments.out or Path("evaluation") / f"{arguments.layout}-{kind}"
@@ -81,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         for target in (0.85, 0.9):
             needed, never = report.clicks_needed(rows, target)
             print(f"rounds to IoU {target:.2f}: {needed:.2f} of {ROUNDS}; not reached by {never:.0%}")
+        print(report.harm(rows))
     if layout.instances:
         quality = report.instance_quality(cases, out).quality()
         print("IMQ  " + "  ".join(f"{name} {100 * value:.2f}" for name, value in quality.items()))
@@ -110,6 +113,7 @@ def _point(arguments: argparse.Namespace) -> int:
 def parse_rounds(text: str) -> tuple[First, Correction]:
     """Parse FIRST+THEN into the kinds of the first prompt and of the corrections."""
     first, _, then = text.partition("+")
-    if first not in ("box", "click", "scribble") or then not in ("click", "scribble"):
-        raise argparse.ArgumentTypeError(f"{text!r}; expected box|click|scribble, a plus and click|scribble: box+click")
+    if first not in ("none", "box", "click", "scribble", "mask") or then not in ("click", "scribble"):
+        expected = "none|box|click|scribble|mask, a plus and click|scribble: box+click"
+        raise argparse.ArgumentTypeError(f"{text!r}; expected {expected}")
     return cast("First", first), cast("Correction", then)

@@ -1,7 +1,7 @@
 """Simulated users for interactive matting: a first prompt, then one correction of the largest error per round.
 
-A box, a click or a scribble is the first prompt. Each later round adds a click or a scribble in the largest region
-where mask and truth differ, and starts from the matte of the round before.
+The first prompt is a box, a click, a scribble, a rough mask, or none. Each later round adds a click or a scribble in
+the largest region where mask and truth differ, and starts from the matte of the round before.
 
 Source: Guo et al. 2024, "DFIMat".
 """
@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from training.evaluation.metrics import largest_region
 
-First = Literal["box", "click", "scribble"]
+First = Literal["none", "box", "click", "scribble", "mask"]
 Correction = Literal["click", "scribble"]
 
 
@@ -30,6 +30,7 @@ class User:
         labels: (N,) 1 for clicks on the object, 0 for clicks on the background.
         scribbles: strokes, lists of (x, y).
         scribble_labels: the same for the strokes.
+        mask: a rough mask, (H, W) bool; None after the first round, whose matte replaces it.
     """
 
     box: tuple[float, float, float, float] | None = None
@@ -37,6 +38,7 @@ class User:
     labels: list[int] = field(default_factory=list)
     scribbles: list[list[tuple[float, float]]] = field(default_factory=list)
     scribble_labels: list[int] = field(default_factory=list)
+    mask: np.ndarray | None = None
 
     def start(self, first: First, truth: np.ndarray) -> None:
         """Give the first prompt.
@@ -50,9 +52,11 @@ class User:
         elif first == "click":
             self.points.append(innermost_point(truth))
             self.labels.append(1)
-        else:
+        elif first == "scribble":
             self.scribbles.append(longest_stroke(truth))
             self.scribble_labels.append(1)
+        elif first == "mask":
+            self.mask = rough_mask(truth)
 
     def correct(self, kind: Correction, predicted: np.ndarray, truth: np.ndarray) -> bool:
         """Mark the largest region where the prediction differs from the truth.
@@ -70,6 +74,7 @@ class User:
         wrong = missing if label else extra
         if not wrong.any():
             return False
+        self.mask = None
         if kind == "click":
             self.points.append(innermost_point(wrong))
             self.labels.append(label)
@@ -86,6 +91,7 @@ class User:
             "labels": list(self.labels),
             "scribbles": list(self.scribbles),
             "scribble_labels": list(self.scribble_labels),
+            "mask": self.mask,
         }
 
 
@@ -99,6 +105,21 @@ def tight_box(mask: np.ndarray) -> tuple[float, float, float, float]:
     """
     ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return float(xs[0]), float(ys[0]), float(max(xs[-1], xs[0] + 1)), float(max(ys[-1], ys[0] + 1))
+
+
+def rough_mask(mask: np.ndarray, cells: int = 24) -> np.ndarray:
+    """Return the squares, `cells` along the longest side, that a mask covers by half; the mask itself if there is none.
+
+    Args:
+        mask: (H, W) bool.
+        cells: the number of squares.
+    """
+    step = max(1, -(-max(mask.shape) // cells))
+    h, w = mask.shape
+    padded = np.pad(mask, ((0, -h % step), (0, -w % step)))
+    covered = padded.reshape(padded.shape[0] // step, step, -1, step).mean((1, 3)) >= 0.5
+    rough = np.kron(covered, np.ones((step, step), bool))[:h, :w]
+    return rough if rough.any() else mask
 
 
 def box_centre(mask: np.ndarray) -> tuple[float, float]:

@@ -152,6 +152,33 @@ def iou(predicted: np.ndarray, truth: np.ndarray) -> float:
     return float((predicted & truth).sum() / union) if union else 1.0
 
 
+def straight_cut(mask: np.ndarray, truth: np.ndarray, crop: tuple[int, int, int, int]) -> float:
+    """Measure how far a mask ends along the edge of its crop where the true object goes on.
+
+    Args:
+        mask: (H, W) bool.
+        truth: (H, W) bool.
+        crop: (x0, y0, x1, y1), the part of the image that the mask was computed from.
+
+    Returns:
+        The number of such pixels on the longest of the four edges, as a fraction of the image's longest side.
+    """
+    x0, y0, x1, y1 = crop
+    rows, columns = slice(y0, y1), slice(x0, x1)
+    sides = [
+        ((rows, x0), (rows, x0 - 1), x0 > 0),
+        ((rows, x1 - 1), (rows, x1), x1 < mask.shape[1]),
+        ((y0, columns), (y0 - 1, columns), y0 > 0),
+        ((y1 - 1, columns), (y1, columns), y1 < mask.shape[0]),
+    ]
+    cuts = [
+        int((mask[inside] & truth[inside] & ~mask[outside] & truth[outside]).sum())
+        for inside, outside, goes_on in sides
+        if goes_on
+    ]
+    return max(cuts, default=0) / max(mask.shape)
+
+
 @dataclass(frozen=True)
 class InstanceTally:
     """The sums that instance matting quality (IMQ) is computed from; tallies of several images can be added.

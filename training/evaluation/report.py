@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from PIL import Image, ImageDraw
 from training.evaluation.benchmarks import Case
 from training.evaluation.metrics import InstanceTally, match_instances
 from training.evaluation.results import NUMBERS, ROUNDS, Row
+
+WORSE, LOST, CUT = 0.03, 0.2, 0.02  # thresholds of `harm`
 
 
 def instance_quality(cases: Sequence[Case], out: Path) -> InstanceTally:
@@ -78,6 +81,24 @@ def clicks_needed(rows: Sequence[Row], target: float) -> tuple[float, float]:
             reached[key] = row.round
     needed = [value or ROUNDS for value in reached.values()]
     return float(np.mean(needed)), float(np.mean([not value for value in reached.values()]))
+
+
+def harm(rows: Sequence[Row]) -> str:
+    """Count what corrections of simulated users did harm to, as text.
+
+    A correction makes a mask worse if its IoU falls by over 0.03; it loses the object if the IoU falls so to under 0.2.
+    An answer is cut straight if it ends along its crop's edge, where the object goes on, for over 2% of the longest
+    side of the image.
+    """
+    by_case: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        by_case.setdefault((row.case, row.prompt), []).append(row)
+    pairs = [pair for own in by_case.values() for pair in itertools.pairwise(own)]
+    worse = [after for before, after in pairs if after.iou < before.iou - WORSE]
+    lost = sum(row.iou < LOST for row in worse)
+    cut = sum(row.cut > CUT for row in rows)
+    share = len(worse) / max(1, len(pairs))
+    return f"{share:.1%} of {len(pairs)} corrections make it worse; {lost} objects lost; {cut} straight cuts"
 
 
 def contact_sheet(rows: Sequence[Row], cases: Sequence[Case], out: Path, count: int = 12, side: int = 240) -> Path:

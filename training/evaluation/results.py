@@ -37,6 +37,7 @@ class Row:
         score: the model's own prediction of `iou`; NaN if it found nothing.
         clicks_right: share of the clicks that mask 0 has on their right side; NaN without clicks. A candidate that is
             chosen because it obeys more clicks does not count.
+        cut: length of the straight cut along the crop's edge, as in `metrics.straight_cut`.
         seconds: from prompt to alpha; the image is encoded already, unless the model encodes a crop.
     """
 
@@ -57,6 +58,7 @@ class Row:
     conn_tri: float
     score: float
     clicks_right: float
+    cut: float
     seconds: float
 
     @classmethod

@@ -24,7 +24,7 @@ from mam.scene import Guidance, Scene
 from mam.text.model import NO_MODEL, default_folder
 from training.evaluation.benchmarks import Case, Layout
 from training.evaluation.interaction import Correction, First, User, box_centre, tight_box
-from training.evaluation.metrics import iou, matte_errors, unknown_region
+from training.evaluation.metrics import iou, matte_errors, straight_cut, unknown_region
 from training.evaluation.results import ROUNDS, Results, Row
 
 PromptKind = Literal["box", "point", "text", "none"]
@@ -91,7 +91,7 @@ def evaluate(
         answer = _answer_prompt(scene, case, truth, prompt, layout.guidance)
         seconds = time.perf_counter() - start
         figures = measure(answer, truth, case.read_unknown(), layout.hard)
-        rows = [Row(case.name, prompt, 1, **figures, clicks_right=float("nan"), seconds=seconds)]
+        rows = [Row(case.name, prompt, 1, **figures, clicks_right=float("nan"), cut=float("nan"), seconds=seconds)]
         _write_alpha(answer, truth, out, case)
         results.add(rows)
         yield rows
@@ -147,6 +147,7 @@ def interact(
                 answer = _found(scene.matte(**user.arguments(), previous=answer, guidance=layout.guidance))
                 figures = measure(answer, truth, unknown, layout.hard)
                 figures["clicks_right"] = _clicks_right(answer, user)
+                figures["cut"] = 0.0 if answer is None else straight_cut(answer.mask, true_mask, answer.segment.crop)
             rows.append(Row(case.name, kind, number, **figures, seconds=time.perf_counter() - start))
         _write_alpha(answer, truth, out, case)
         results.add(rows)

@@ -119,10 +119,16 @@ function listTextBoxes() {
 
 function listCandidates() {
   const matte = !state.opening && state.mattes[state.doc.active], candidates = (matte && matte.candidates) || [];
-  const buttons = candidates.map(({ index, source }) =>
+  const buttons = candidates.map(({ index, reading, source }, i) => (reading ? readingButton(reading, source, i === 0) :
     createButton('candidate' + index, createElement('img', { src: source, alt: '' }), text('candidate_' + index),
-      () => chooseCandidate(index), index === matte.chosen));
+      () => chooseCandidate(index), index === matte.chosen)));
   replaceParts(find('.candidates'), buttons.length ? [createElement('span', {}, text('candidates')), ...buttons] : []);
+}
+
+function readingButton(reading, source, pressed) { // what a click beside the main object may mean
+  const label = text(reading === 'add' ? 'add_to_it' : 'only_this');
+  const content = createElement('span', { className: 'reading' }, createElement('img', { src: source, alt: '' }), label);
+  return createButton(reading, content, label, () => chooseReading(reading), pressed);
 }
 
 function listObjects() { // one alone needs no list

@@ -106,6 +106,14 @@ function chooseCandidate(index) {
   });
 }
 
+function chooseReading(reading) { // of a first click beside the main object: add to it, or only what was clicked
+  change(() => {
+    const { ops } = activeObject();
+    if (reading === 'add') ops.splice(1, 0, { kind: 'candidate', index: 0 });
+    else ops.shift();
+  });
+}
+
 function addObject() {
   if (state.doc.objects.length >= LIMITS.objects) return announce(text('too_many_objects', { limit: LIMITS.objects }), true);
   state.textBoxes = [];

@@ -1,10 +1,10 @@
 // Which crop of an image to encode for a prompt, and moving logits between crops. As mam/masks/crops.py.
 
-import { fullBox, isSame } from './boxes.js';
+import { fullBox, isSame, padBox } from './boxes.js';
 import { Frame, MASK_SIDE, SIDE } from './frames.js';
 import { transformAffine } from './pillow.js';
 
-const MIN_ZOOM = 1.25, MIN_SIDE = 16, CLICK_SIDE = 0.35, EDGE_CONTACT = 0.15, UNSEEN_LOGIT = -8;
+const MIN_ZOOM = 1.25, MIN_SIDE = 16, CLICK_SIDE = 0.35, EDGE_CONTACT = 0.03, UNSEEN_LOGIT = -8;
 
 export function chooseCrop(box, points, previous, size, margin) {
   const full = fullBox(size), [h, w] = size;
@@ -18,8 +18,16 @@ export function chooseCrop(box, points, previous, size, margin) {
     Math.max(0, Math.trunc(x0 - grow)), Math.max(0, Math.trunc(y0 - grow)),
     Math.min(w, Math.ceil(x1 + grow)), Math.min(h, Math.ceil(y1 + grow)),
   ];
-  return Math.max(h, w) / Math.max(crop[2] - crop[0], crop[3] - crop[1]) >= MIN_ZOOM ? crop : full;
+  return zoom(crop, size) >= MIN_ZOOM ? crop : full;
 }
+
+// A crop twice as large around a crop, or the whole image.
+export function enlarge(crop, size) {
+  const larger = padBox(crop, Math.floor(Math.max(crop[2] - crop[0], crop[3] - crop[1]) / 2), size);
+  return zoom(larger, size) >= MIN_ZOOM ? larger : fullBox(size);
+}
+
+const zoom = ([x0, y0, x1, y1], size) => Math.max(...size) / Math.max(x1 - x0, y1 - y0);
 
 export function cropAroundClick(point, [h, w]) {
   const side = Math.max(MIN_SIDE, Math.trunc(CLICK_SIDE * Math.max(h, w)));
@@ -28,7 +36,8 @@ export function cropAroundClick(point, [h, w]) {
 }
 
 // Whether an object probably continues beyond its crop; `mask` is a Patch of the whole image.
-export function isCutOff(mask, [x0, y0, x1, y1], [h, w]) {
+export function isCutOff(mask, [x0, y0, x1, y1]) {
+  const [h, w] = mask.size;
   const row = (y) => share(x1 - x0, (i) => mask.at(x0 + i, y)), column = (x) => share(y1 - y0, (i) => mask.at(x, y0 + i));
   return (y0 > 0 && row(y0) > EDGE_CONTACT) || (y1 < h && row(y1 - 1) > EDGE_CONTACT)
     || (x0 > 0 && column(x0) > EDGE_CONTACT) || (x1 < w && column(x1 - 1) > EDGE_CONTACT);

@@ -1,10 +1,13 @@
 // From prompts to masks: run the mask decoder on an encoded crop and choose among its four candidates. As mam/masks/decoding.py.
 
 import { Patch, maskBounds } from './boxes.js';
+import { labelRegions } from './components.js';
+import { transferLogits } from './crops.js';
 import { Frame, MASK_SIDE, SIDE } from './frames.js';
 import { reachedWindow, resize } from './pillow.js';
 
 const MASK_PIXELS = MASK_SIDE * MASK_SIDE;
+const UNCERTAIN = 2, BIAS = 17.5, OF_SCORE = -21.9, OF_UNCERTAIN = 5.6, DOUBTFUL = 0.3;
 
 // The decoder's answer to one prompt. As mam/masks/segment.py.
 export class Segment {
@@ -19,6 +22,23 @@ export class Segment {
   get score() {
     return this.scores[this.chosen];
   }
+
+  get doubt() { // the estimated probability that the mask's IoU with the object is under 0.8
+    const { crop: [x0, y0, x1, y1], logits } = this;
+    const [h, w] = new Frame([y1 - y0, x1 - x0]).inputSize.map((side) => Math.ceil((side * MASK_SIDE) / SIDE));
+    let uncertain = 0, inside = 0;
+    for (let y = 0; y < h; y += 1) {
+      for (let i = y * MASK_SIDE; i < y * MASK_SIDE + w; i += 1) {
+        uncertain += Math.abs(logits[i]) < UNCERTAIN;
+        inside += logits[i] > 0;
+      }
+    }
+    return 1 / (1 + Math.exp(-(BIAS + OF_SCORE * this.score + (OF_UNCERTAIN * uncertain) / Math.max(1, inside))));
+  }
+
+  get isDoubtful() {
+    return this.isEmpty || this.doubt > DOUBTFUL;
+  }
 }
 
 export async function decodePrompt(graphs, encoded, prompt, size) {
@@ -32,6 +52,24 @@ export async function decodePrompt(graphs, encoded, prompt, size) {
   }, size);
 }
 
+// A correction without what it took away from the previous mask, except the regions that a background click lies in.
+export function keepRest(segment, previous) {
+  const { crop, logits, points, labels } = segment, [x0, y0, x1, y1] = crop, frame = new Frame([y1 - y0, x1 - x0]);
+  const before = transferLogits(previous.logits, previous.crop, crop);
+  const taken = before.map((value, i) => (value > 0 && logits[i] <= 0 ? 1 : 0)), regions = labelRegions(Uint8Array.from(taken), [MASK_SIDE, MASK_SIDE]);
+  const stays = new Array(regions.count).fill(true);
+  stays[0] = false;
+  points.forEach(([x, y], i) => {
+    if (labels[i] || x < x0 || x > x1 || y < y0 || y > y1) return;
+    const [column, row] = frame.toInput([x - x0, y - y0]).map(toCell);
+    stays[regions.labels[row * MASK_SIDE + column]] = false;
+  });
+  if (!stays.includes(true)) return segment;
+  const masks = segment.lowResMasks.slice();
+  masks.set(logits.map((value, i) => (stays[regions.labels[i]] ? before[i] : value)), segment.chosen * MASK_PIXELS);
+  return segmentOf(masks, segment.chosen, { ...segment, lowResMasks: masks }, segment.storedMask.size);
+}
+
 export const candidates = (segment) => [0, 1, 2, 3].map((k) => (
   k === segment.chosen ? segment : segmentOf(segment.lowResMasks, k, segment, segment.storedMask.size)));
 
@@ -42,12 +80,13 @@ function segmentOf(masks, chosen, fields, size) {
   return new Segment({ ...fields, chosen, logits, storedMask: new Patch(mask.values, mask.isEmpty ? [0, 0, 0, 0] : moved, size) });
 }
 
+const toCell = (value) => Math.trunc(Math.min(Math.max((value * MASK_SIDE) / SIDE, 0), MASK_SIDE - 1)); // of the logits
+
 // The candidate that contradicts the fewest clicks; among equals the chosen one, else the best score.
 export function bestCandidate(masks, scores, coords, labels, chosen) {
-  const clamp = (value) => Math.trunc(Math.min(Math.max((value * MASK_SIDE) / SIDE, 0), MASK_SIDE - 1));
   const wrong = [0, 1, 2, 3].map((k) => labels.reduce((count, label, i) => {
     if (label !== 0 && label !== 1) return count;
-    const [x, y] = coords[i].map(clamp);
+    const [x, y] = coords[i].map(toCell);
     return count + ((masks[k * MASK_PIXELS + y * MASK_SIDE + x] > 0) !== (label === 1) ? 1 : 0);
   }, 0));
   const least = Math.min(...wrong);

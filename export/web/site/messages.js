@@ -82,6 +82,15 @@ function candidatesOf(segment, photo) { // computed once
   return segment.candidateMessages;
 }
 
+// Thumbnails of the possible meanings of a click, {reading: segment}, all of the same part of the photo.
+export async function readingMessages(segments, { pixels, size }) {
+  const masks = Object.entries(segments).map(([reading, { storedMask }]) => [reading, storedMask.full()]), [h, w] = size;
+  const union = masks[0][1].map((_, i) => (masks.some(([, mask]) => mask[i]) ? 1 : 0));
+  const box = padBox(maskBounds(union, size) || fullBox(size), Math.floor(Math.max(h, w) / 32), size), own = [box[3] - box[1], box[2] - box[0]];
+  const thumbnail = shrink(cut(pixels, size, box, 3), own);
+  return Promise.all(masks.map(async ([reading, mask]) => ({ reading, source: await thumbnailImage(thumbnail, cut(mask, size, box), own) })));
+}
+
 async function candidateMessages(segment, photo) { // answers 1 to 3 that differ from the chosen one and from each other
   const [x0, y0, x1, y1] = segment.crop, size = new Frame([y1 - y0, x1 - x0]).inputSize.map((side) => Math.ceil((side * MASK_SIDE) / SIDE));
   const masks = [0, 1, 2, 3].map((k) => {

@@ -1,5 +1,6 @@
 // Prompts for one object, checked and converted to the decoder's inputs. As mam/masks/prompts.py; a mask from a file is no prompt here.
 
+import { boundsWithoutIslands } from './components.js';
 import { transferLogits } from './crops.js';
 import { MASK_SIDE } from './frames.js';
 
@@ -20,6 +21,20 @@ export class Prompt {
 
   get isAmbiguous() { // a single box or click
     return this.points.length + (this.box ? 1 : 0) === 1 && !this.previous;
+  }
+
+  get isVague() { // a single click or nothing at all
+    return this.points.length <= 1 && !this.box && !this.previous;
+  }
+
+  // The prompt as a correction of an answer, with the box around its mask and the foreground points, unless it has a box.
+  boxed(around) {
+    const bounds = around && !this.box ? boundsWithoutIslands(around.storedMask) : null;
+    if (!bounds) return this;
+    const corners = [bounds.slice(0, 2), bounds.slice(2), ...this.points.filter((_, i) => this.labels[i] === 1)];
+    const [xs, ys] = [0, 1].map((axis) => corners.map((corner) => corner[axis]));
+    const box = [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
+    return Object.assign(Object.create(Prompt.prototype), this, { box, previous: around });
   }
 
   // The decoder's inputs: {coords, labels, maskInput, hasMask}, in SAM's order.

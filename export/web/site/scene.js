@@ -3,8 +3,8 @@
 import { Patch, cut, fullBox, isSame, place } from './boxes.js';
 import { cleanUp } from './cleanup.js';
 import { obeyClicks } from './clicks.js';
-import { chooseCrop, cropAroundClick, isCutOff } from './crops.js';
-import { candidates, decodePrompt } from './decoding.js';
+import { chooseCrop, cropAroundClick, enlarge, isCutOff } from './crops.js';
+import { candidates, decodePrompt, keepRest } from './decoding.js';
 import { Frame, toInputImage } from './frames.js';
 import { paint } from './painting.js';
 import { Prompt } from './prompts.js';
@@ -21,16 +21,39 @@ export class Scene {
   }
 
   async findMainObject() { // the empty prompt, for a model that has learnt it
-    return decodePrompt(this.graphs, this.whole, new Prompt({}, this.photo.size), this.photo.size);
+    const prompt = new Prompt({}, this.photo.size);
+    return this.improve(prompt, await this.decode(prompt, this.whole.box));
   }
 
-  async segment(prompt, recrop = true) {
-    if (!recrop) return this.decode(prompt, this.whole.box);
-    const found = await this.decode(prompt, this.cropFor(prompt));
+  async segment(given) {
+    const prompt = this.asksAgain ? given.boxed(given.previous) : given;
+    return this.improve(prompt, await this.decode(prompt, this.cropFor(prompt)));
+  }
+
+  get asksAgain() { // with the box around an answer's own mask
     const { cropMargin, multimask } = this.graphs.policy;
-    if (cropMargin === null || multimask || !prompt.isAmbiguous || prompt.box) return found;
+    return cropMargin !== null && !multimask;
+  }
+
+  // Asks the decoder again where its answer to a prompt shows that another crop or prompt gives a better one.
+  async improve(prompt, first) {
+    let found = await this.complete(prompt, await this.zoomOnClick(prompt, first));
+    if (this.asksAgain && prompt.isVague && !found.isEmpty) {
+      const again = prompt.boxed(found), better = await this.complete(again, await this.decode(again, this.cropFor(again)));
+      if (!better.isEmpty) found = better;
+    }
+    return prompt.previous ? keepRest(found, prompt.previous) : found;
+  }
+
+  async complete(prompt, found) { // in larger crops, until the object does not continue beyond its crop
+    if (isSame(found.crop, this.whole.box) || !isCutOff(found.storedMask, found.crop)) return found;
+    return this.complete(prompt, await this.decode(prompt, enlarge(found.crop, this.photo.size)));
+  }
+
+  async zoomOnClick(prompt, found) {
+    if (!this.asksAgain || !prompt.isAmbiguous || prompt.box) return found;
     const crop = cropAroundClick(prompt.points[0], this.photo.size), zoomed = await this.decode(prompt, crop);
-    if (zoomed.isEmpty || isCutOff(zoomed.storedMask, crop, this.photo.size)) return found;
+    if (zoomed.isEmpty || isCutOff(zoomed.storedMask, crop)) return found;
     return zoomed.score > found.score ? zoomed : found;
   }
 

@@ -1,15 +1,16 @@
 // One open photo and its objects: answers to the canvas's messages. As demo/engine.py and demo/tabs/cut_out.py; the messages are
 // described in demo/canvas/protocol.py.
 
-import { maskMessage, matteMessage, photoMessage, previewImage, smallMask, smallAlpha } from './messages.js';
+import { areApart } from './components.js';
+import { maskMessage, matteMessage, photoMessage, previewImage, readingMessages, smallMask, smallAlpha } from './messages.js';
 import { MODEL } from './model.js';
 import { readPhoto } from './photo.js';
 import { Prompt, PromptError } from './prompts.js';
 import { Scene } from './scene.js';
 import { text } from './texts.js';
 
-const UNSURE = 0.7, KEPT_BYTES = 400e6;
-const MAIN_OBJECT = [{ kind: 'main' }];
+const KEPT_BYTES = 400e6;
+const MAIN_OBJECT = [{ kind: 'main' }], KEPT = { kind: 'candidate', index: 0 }; // the answer as it is, to which later clicks add
 
 const hasForeground = (ops) => ops.some(({ kind, label }) => kind === 'main' || kind === 'box' || ((kind === 'point' || kind === 'scribble') && label === 1));
 const promptsOf = (ops) => ops.filter(({ kind }) => kind !== 'paint'), strokesOf = (ops) => ops.filter(({ kind }) => kind === 'paint');
@@ -39,10 +40,12 @@ export class Session {
   }
 
   async segment(ops) {
-    if (await this.isAnotherObject(ops)) return this.segment(ops.slice(1));
+    const [likeliest] = await this.readings(ops);
+    if (likeliest !== ops) return this.segment(likeliest);
     return this.keep(keyOf('segment', ops), async () => {
       const last = ops[ops.length - 1], earlier = ops.slice(0, -1);
       if (last.kind === 'main') return this.scene.findMainObject();
+      if (last.kind === 'candidate' && !last.index) return this.segment(earlier);
       if (last.kind === 'candidate') return this.scene.alternatives(await this.segment(earlier))[last.index];
       const refines = hasForeground(earlier) && last.kind !== 'box'; // a box starts again
       return this.scene.segment(this.promptFrom(ops, refines ? await this.segment(earlier) : null));
@@ -83,10 +86,10 @@ export class Session {
 
   // What a click would give, as an image; null if there is nothing.
   async preview({ x, y, label, ops }) {
-    const prompts = promptsOf(ops), all = [...prompts, { kind: 'point', xy: [x, y], label }], skip = await this.isAnotherObject(all) ? 1 : 0;
-    const earlier = prompts.slice(skip), previous = hasForeground(earlier) ? await this.segment(earlier) : null;
+    const [meant] = await this.readings([...promptsOf(ops), { kind: 'point', xy: [x, y], label }]), earlier = meant.slice(0, -1);
+    const previous = hasForeground(earlier) ? await this.segment(earlier) : null;
     if (!previous && !label) return null;
-    const segment = await this.scene.segment(this.promptFrom(all.slice(skip), previous), false);
+    const segment = await this.scene.segment(this.promptFrom(meant, previous));
     return segment.isEmpty ? null : previewImage(segment);
   }
 
@@ -123,6 +126,8 @@ export class Session {
       if (matte) {
         const key = keyOf(this.token, ops, touching);
         reply.mattes[id] = await matteMessage(matte, this.photo, key, !known.has(key), isSelected);
+        const readings = isSelected && await this.readingMessages(ops);
+        if (readings) reply.mattes[id].candidates = readings;
       }
       if (isSelected) Object.assign(reply, { text: line, error: failed });
     }
@@ -152,7 +157,7 @@ export class Session {
 
   async describe(name, ops, touching) {
     try {
-      const matte = await this.matte(ops, touching), isUnsure = !matte || matte.segment.score < UNSURE;
+      const matte = await this.matte(ops, touching), isUnsure = !matte || matte.segment.isDoubtful;
       if (isMainObject(ops) && isUnsure) return [matte, text('not_sure'), false];
       if (!matte) return [null, text('nothing_there'), true];
       return [matte, text(isUnsure ? 'found_unsure' : 'found', { name }), false];
@@ -162,15 +167,28 @@ export class Session {
     }
   }
 
-  async ownOps(ops) { // without strokes on another object than the last click chose
-    const prompts = promptsOf(ops);
-    return await this.isAnotherObject(prompts) ? ops.slice(ops.indexOf(prompts[1])) : ops;
+  // What the operations most likely mean, without strokes on an object that they replaced.
+  async ownOps(ops) {
+    const prompts = promptsOf(ops), [meant] = await this.readings(prompts);
+    if (meant === prompts) return ops;
+    return meant[0].kind === 'main' ? [ops[0], KEPT, ...ops.slice(1)] : ops.slice(ops.indexOf(prompts[1]));
   }
 
-  async isAnotherObject(ops) { // the first click is beside the main object
-    if (ops.length < 2 || ops[0].kind !== 'main' || ops[1].kind !== 'point' || !ops[1].label) return false;
+  // The operations that these may stand for, the likelier first; two if a first click beside the main object is ambiguous.
+  async readings(ops) {
+    if (ops.length < 2 || ops[0].kind !== 'main' || ops[1].kind !== 'point' || !ops[1].label) return [ops];
     const { storedMask } = await this.segment(ops.slice(0, 1)), [x, y] = ops[1].xy, [h, w] = this.photo.size;
-    return x >= 0 && x <= w && y >= 0 && y <= h && !storedMask.at(Math.min(Math.trunc(x), w - 1), Math.min(Math.trunc(y), h - 1));
+    const isBeside = x >= 0 && x <= w && y >= 0 && y <= h && !storedMask.at(Math.min(Math.trunc(x), w - 1), Math.min(Math.trunc(y), h - 1));
+    if (!isBeside) return [ops];
+    const only = ops.slice(1), clicked = await this.segment(only.slice(0, 1));
+    return areApart(storedMask, clicked.storedMask) ? [only] : [[ops[0], KEPT, ...only], only];
+  }
+
+  async readingMessages(ops) { // null if the operations are clear
+    const readings = ops.length === 2 ? await this.readings(ops) : [];
+    if (readings.length < 2) return null;
+    const [add, only] = await Promise.all(readings.map((reading) => this.segment(reading)));
+    return readingMessages({ add, only }, this.photo);
   }
 
   promptFrom(ops, previous) {

@@ -97,7 +97,7 @@ def test_wrong_documents_are_refused(message, text) -> None:
         {**PAINT, "size": None},
         {**PAINT, "softness": 1.5},
         {**PAINT, "xy": []},
-        {"kind": "candidate", "index": 0},
+        {"kind": "candidate", "index": 4},
         {"kind": "candidate", "index": "1"},
         {"kind": "candidate"},
         {"kind": ["box"], "xy": [1, 2, 3, 4]},

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,11 +12,12 @@ from PIL import Image, ImageFilter
 from export.web.pack import half_ranges
 from mam.compose.foreground import foreground_colours
 from mam.images import open_photo
-from mam.images.boxes import Patch
+from mam.images.boxes import Patch, mask_bounds
 from mam.masks import crops
 from mam.masks.cleanup import clean_up
 from mam.masks.clicks import obey_clicks
-from mam.masks.decoding import best_candidate, full_size
+from mam.masks.components import find_islands
+from mam.masks.decoding import best_candidate, full_size, keep_rest
 from mam.masks.painting import Stroke, paint
 from mam.masks.prompts import Prompt
 from mam.masks.segment import Segment
@@ -210,6 +212,49 @@ def test_crops_are_equal(run) -> None:
     for point in ((0, 0), (150.5, 99), (300, 200)):
         found = run("crops", "m.cropAroundClick(point, [200, 300])", point=point)
         assert tuple(found) == crops.crop_around_click(np.array(point, float), size)
+
+    for crop in ((5, 20, 40, 60), (0, 0, 290, 190), (250, 10, 300, 90)):
+        assert tuple(run("crops", "m.enlarge(crop, [200, 300])", crop=crop)) == crops.enlarge(crop, size)
+
+
+def test_boxes_of_answers_are_equal(run) -> None:
+    mask = np.zeros((300, 700), bool)
+    mask[40:240, 40:240] = mask[:30, 600:650] = mask[200:299, 500:699] = True  # the second is an island
+    for one in (mask, mask[:30, 590:], mask[:10]):
+        patch = Patch.of(one)
+        body = "import('/boxes.js').then(({ Patch }) => m.boundsWithoutIslands(new Patch(values, box, size)))"
+        sent = {"values": patch.values.astype(np.uint8), "box": patch.box, "size": patch.size}
+        expected = mask_bounds(one & ~find_islands(one))
+        assert run("components", body, **sent) == (None if expected is None else list(expected))
+
+
+def test_doubt_is_equal(run) -> None:
+    segment = segment_in((20, 10, 220, 160), (200, 300))
+    body = "new m.Segment({ logits, crop, scores: [1, 1, 1, 1], chosen: 0 }).doubt"
+    assert run("decoding", body, logits=segment.logits, crop=segment.crop) == pytest.approx(segment.doubt, abs=1e-6)
+
+
+def test_corrections_keep_the_same_rest(run) -> None:
+    size, whole = (200, 300), (0, 0, 300, 200)
+    before, after = segment_in(whole, size), segment_in((20, 10, 220, 160), size)
+    away = replace(after, points=np.array([(45.0, 70.0)]), labels=np.array([0]))
+    body = """m.keepRest({ crop, logits, lowResMasks, chosen: 0, points, labels, storedMask: { size: [200, 300] } },
+        { logits: earlier, crop: whole }).logits"""
+    for segment in (after, away):
+        expected = keep_rest(segment, before)
+        sent = {"points": segment.points.tolist(), "labels": segment.labels.tolist(), "crop": segment.crop}
+        found = run(
+            "decoding",
+            body,
+            logits=segment.logits,
+            lowResMasks=segment.low_res_masks.astype(np.float32),
+            earlier=before.logits,
+            whole=whole,
+            **sent,
+        )
+        assert np.abs(found.reshape(256, 256) - expected.logits).max() <= 1e-4
+    assert (keep_rest(away, before).logits != keep_rest(after, before).logits).any()
+    assert (keep_rest(after, before).logits != after.logits).any()
 
 
 def test_transferred_logits_are_equal(run) -> None:

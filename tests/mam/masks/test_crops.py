@@ -45,12 +45,17 @@ def test_a_crop_around_a_click_lies_inside_the_image() -> None:
 
 
 def test_an_object_that_continues_beyond_its_crop_is_cut_off() -> None:
-    mask = np.zeros((400, 400), bool)
-    mask[300:, 150:250] = True  # reaches the lower edge over a quarter of it
-    assert crops.is_cut_off(mask, (300, 100, 700, 500), SIZE)
-    assert not crops.is_cut_off(mask, (300, 200, 700, 600), SIZE)  # the image itself ends there
-    mask[399] = False
-    assert not crops.is_cut_off(mask, (300, 100, 700, 500), SIZE)
+    mask = np.zeros(SIZE, bool)
+    mask[400:, 450:550] = True
+    assert crops.is_cut_off(mask, (300, 100, 700, 500))
+    assert not crops.is_cut_off(mask, (300, 200, 700, 600))  # the image itself ends there
+    mask[499:] = False
+    assert not crops.is_cut_off(mask, (300, 100, 700, 500))
+
+
+def test_a_larger_crop_is_twice_as_large_or_the_whole_image() -> None:
+    assert crops.enlarge((400, 300, 500, 350), SIZE) == (350, 250, 550, 400)
+    assert crops.enlarge((0, 0, 560, 560), SIZE) == full_box(SIZE)
 
 
 def test_later_rounds_keep_their_crop_while_it_contains_the_prompts() -> None:

@@ -3,9 +3,10 @@
 import numpy as np
 
 from mam.images.boxes import full_box
-from mam.masks.decoding import best_candidate, candidates, decode_prompts
+from mam.masks.decoding import best_candidate, candidates, decode_prompts, keep_rest
 from mam.masks.encoded_crop import EncodedCrop
 from mam.masks.prompts import Prompt
+from mam.masks.segment import Segment
 from tests.mock_graphs import MockGraphs
 
 SIZE = (120, 160)
@@ -54,3 +55,19 @@ def test_all_candidates_of_a_segment() -> None:
     assert np.array_equal(others[segment.chosen].mask, segment.mask)
     assert others[3].mask.sum() > others[2].mask.sum() > others[1].mask.sum()
     assert [other.score for other in others] == [float(score) for score in segment.scores]
+
+
+def test_a_correction_takes_away_only_what_was_clicked_away() -> None:
+    def segment(columns: slice, points=(), labels=()) -> Segment:
+        logits = np.full((4, 256, 256), -5.0, np.float32)
+        logits[:, 20:60, columns] = 5.0
+        mask = np.zeros(SIZE, bool)
+        clicks = np.reshape(points, (-1, 2)).astype(float), np.array(labels, np.int64)
+        return Segment.of(mask, 0, logits, np.ones(4, np.float32), full_box(SIZE), *clicks)
+
+    before = segment(slice(20, 120))  # the logits' columns are 0.625 pixels wide
+    added = keep_rest(segment(slice(120, 160), [(90, 25)], [1]), before)
+    assert added.mask[25, 20] and added.mask[25, 90]
+    removed = keep_rest(segment(slice(60, 80), [(60, 25)], [0]), before)
+    assert removed.mask[25, 20] and not removed.mask[25, 60]
+    assert np.array_equal(removed.low_res_masks[0] > 0, removed.logits > 0)

@@ -13,3 +13,14 @@ def test_logits_and_score_are_those_of_the_chosen_candidate() -> None:
     assert (segment.logits == 2).all() and segment.logits.shape == (256, 256)
     assert segment.score == 0.75 and isinstance(segment.score, float)
     assert repr(segment) == "Segment(candidate 2, score 0.75, 5.0% of the image)"
+
+
+def test_doubt_grows_with_uncertain_logits_and_with_a_low_score() -> None:
+    def doubt(score: float, edge: int) -> float:
+        logits = np.full((4, 256, 256), -8, np.float32)
+        logits[:, 40:100, 40:100] = 8
+        logits[:, 40 : 40 + edge, 40:100] = 1
+        scores = np.full(4, score, np.float32)
+        return Segment.of(np.ones((200, 300), bool), 0, logits, scores, (0, 0, 300, 200)).doubt
+
+    assert 0 < doubt(0.95, 0) < 0.1 < doubt(0.95, 30) < doubt(0.7, 30) < 1
