@@ -133,7 +133,7 @@ def cast_shadow(
 
 
 def jitter(rng: np.random.Generator, image: Image.Image) -> Image.Image:
-    """Random brightness, contrast, saturation, hue; sometimes grey, blurred, noisy or compressed."""
+    """Random brightness, contrast, saturation, hue; sometimes grey, blurred, dark, noisy or compressed."""
     for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
         if rng.random() < 0.6:
             image = enhance(image).enhance(rng.uniform(0.65, 1.4))
@@ -146,10 +146,11 @@ def jitter(rng: np.random.Generator, image: Image.Image) -> Image.Image:
         image = image.convert("L").convert("RGB")
     elif draw < 0.18:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 1.2)))
-    elif draw < 0.23:
-        noisy = np.asarray(image, np.float32) + rng.normal(0, rng.uniform(3, 14), (image.height, image.width, 3))
+    elif draw < 0.28:
+        dark = rng.uniform(0.2, 0.6) if draw < 0.23 else 1.0
+        noisy = np.asarray(image, np.float32) * dark + rng.normal(0, rng.uniform(2, 12), (image.height, image.width, 3))
         image = Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
-    elif draw < 0.30:
+    elif draw < 0.35:
         stream = io.BytesIO()
         image.save(stream, "JPEG", quality=int(rng.integers(25, 70)))
         image = Image.open(stream).convert("RGB")

@@ -85,7 +85,7 @@ def _predict_masks(sam: Sam | Segmenter, features: tuple[Tensor, ...], target: T
     labels = coords.new_tensor([[2.0, 3.0]]).expand(len(coords), -1)
     no_mask = coords.new_zeros(len(coords), 1, SIDE // 4, SIDE // 4)
     mask = sam.select_single_mask(*sam.predict_masks(features, coords, labels, no_mask, coords.new_zeros(len(coords))))
-    replaced = mask_iou(mask, target_small.squeeze(1)).squeeze(1) < _MISSED
+    replaced = mask_iou(mask, target_small).squeeze(1) < _MISSED
     replaced = replaced | (torch.rand(len(mask), device=mask.device) < _PERTURBED)
     return torch.where(replaced[:, None, None, None], _perturbed_mask(target_small), mask)
 

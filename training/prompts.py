@@ -5,11 +5,14 @@ All coordinates are (x, y) in pixels of the 1024 input frame; masks may have any
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from mam.model.frames import SIDE
+from training.evaluation.interaction import innermost_point
+from training.evaluation.metrics import largest_region
 
 
 def boxes(masks: Tensor, looseness: float = 0.1) -> Tensor:
@@ -71,18 +74,30 @@ def clicks(region: Tensor, deep: float = 0.7, count: int = 1) -> Tensor:
     return (xy + torch.rand_like(xy)) * (SIDE / w) * (total[:, -1] > 0)[:, None, None]
 
 
-def corrections(predicted: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """One click in the larger of the missing and the extra region.
+def corrections(predicted: Tensor, target: Tensor, middle: float = 0.7) -> tuple[Tensor, Tensor]:
+    """One click in the largest region where prediction and target differ, as people correct.
 
     Args:
         predicted: (B, H, W) bool.
         target: (B, H, W) bool.
+        middle: share of the clicks in the middle of their region; the others are anywhere in it.
 
     Returns:
         Coordinates (B, 2) and labels (B,), -1 where the prediction has no error.
     """
-    missing, extra = target & ~predicted, predicted & ~target
-    add = missing.flatten(1).sum(1) >= extra.flatten(1).sum(1)
-    wrong = torch.where(add[:, None, None], missing, extra)
-    labels = torch.where(wrong.flatten(1).any(1), add.float(), -1.0)
-    return clicks(wrong).squeeze(1), labels
+    at_middle = torch.rand(len(target)) < middle
+    clicked = [_correct(*arrays) for arrays in zip(predicted.cpu().numpy(), target.cpu().numpy(), strict=True)]
+    regions = torch.from_numpy(np.stack([region for region, _ in clicked])).to(target.device)
+    xy = clicks(regions, deep=0.0).squeeze(1)
+    for i in at_middle.nonzero().flatten().tolist():
+        if clicked[i][1] >= 0:
+            xy[i] = xy.new_tensor(innermost_point(clicked[i][0])) * (SIDE / target.shape[-1])
+    return xy, torch.tensor([label for _, label in clicked], device=target.device)
+
+
+def _correct(predicted: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the largest missing or extra region of a (H, W) bool mask, and the label of a click in it."""
+    missing, extra = largest_region(target & ~predicted), largest_region(predicted & ~target)
+    add = missing.sum() >= extra.sum()
+    wrong = missing if add else extra
+    return wrong, float(add) if wrong.any() else -1.0

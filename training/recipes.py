@@ -26,6 +26,7 @@ class Recipe:
             `training.sets`.
         read_sides: segment: pixels of the training images, of one step after the other, over and over.
         coarse: segment: share of the run without the decoder's finest level, which is slow.
+        edges: segment: how much pixels at edges and in thin parts weigh, as of `losses.edge_weights`.
         cells, views: matte: side of a crop in cells of 16 pixels, and crops per image.
         entropy: matte: weight of the cross entropy beside the paper's losses, for fast learning.
         seed: seeds all random choices.
@@ -46,6 +47,7 @@ class Recipe:
     data: Literal["made", "sets"] = "made"
     read_sides: tuple[int, ...] = (256,)
     coarse: float = 0.0
+    edges: float = 0.0
     cells: int = 20
     views: int = 6
     entropy: float = 0.0

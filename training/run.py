@@ -93,7 +93,7 @@ def train_segmentation(
     net.train().to(_device(), memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
 
     def loss_of(examples: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, float]]:
-        return segmentation_loss(net, examples, step, coarse=step < recipe.coarse * recipe.steps)
+        return segmentation_loss(net, examples, step, step < recipe.coarse * recipe.steps, recipe.edges)
 
     library, world = Library(data), int(os.environ.get("WORLD_SIZE", 1))
     sizes = [Examples(library, side, recipe.seed) for side in recipe.read_sides]

@@ -27,9 +27,16 @@ def test_a_pretrained_backbone_learns_at_its_own_rate() -> None:
 
 
 def test_processes_read_each_example_once_and_a_resumed_run_continues() -> None:
-    first, second = (list(Strided(0, 3, 2, rank, 2)) for rank in (0, 1))
-    assert first == [0, 1, 4, 5, 8, 9] and second == [2, 3, 6, 7, 10, 11]
-    assert list(Strided(2, 3, 2, 0, 2)) == first[4:]
+    recipe = RECIPES["tiny-segment"].replace(batch=2)
+    first, second = (list(Strided(0, 3, recipe, rank, 2)) for rank in (0, 1))
+    assert first == [[0, 1], [4, 5], [8, 9]] and second == [[2, 3], [6, 7], [10, 11]]
+    assert list(Strided(2, 3, recipe, 0, 2)) == first[2:]
+
+
+def test_large_images_come_in_small_batches() -> None:
+    recipe = RECIPES["tiny-segment"].replace(batch=8, read_sides=(32, 64))
+    batches = list(Strided(0, 3, recipe, 0, 1))
+    assert batches == [list(range(8)), [8, 9], list(range(16, 24))]
 
 
 class Numbers(Dataset):

@@ -14,9 +14,11 @@ from training.segmentation import first_prompts, segmentation_loss
 def test_each_kind_of_prompt_has_its_points():
     target = torch.zeros(6, 64, 64, dtype=torch.bool)
     target[:, 20:40, 10:50] = True
+    part = target.clone()
+    part[:, :, 30:] = False
     kind = torch.arange(6)
     torch.manual_seed(0)
-    coords, labels = first_prompts(target, torch.full((6, 2), 64), kind)
+    coords, labels = first_prompts({"mask": target, "part": part, "kind": kind, "valid": torch.full((6, 2), 64)})
     by_kind = {name: labels[i] for i, name in enumerate(KINDS)}
     assert (by_kind["empty"] == -1).all()
     assert (by_kind["click"] == 1).sum() == 1
@@ -24,7 +26,7 @@ def test_each_kind_of_prompt_has_its_points():
     assert by_kind["box"][-2:].tolist() == [2, 3]
     assert ((by_kind["box+click"] == 1).sum(), *by_kind["box+click"][-2:].tolist()) == (1, 2, 3)
     clicked = coords[KINDS.index("click")][by_kind["click"] == 1][0] / 16
-    assert target[0, int(clicked[1]), int(clicked[0])]
+    assert part[0, int(clicked[1]), int(clicked[0])]
 
 
 def test_the_loss_falls_when_one_batch_is_learnt(data, mini):

@@ -5,6 +5,7 @@ import { MODEL } from './model.js';
 import { THREADS, bool, floats, integers, openSession, run } from './onnx.js';
 
 const CACHE = `mam-model ${new URL('.', import.meta.url).pathname}`; // the service worker keeps it when the page changes
+const LARGE = 6e6; // pixels of an alpha
 const WARM_SIDE = 32, STOPPED = 'the worker of the matte has stopped';
 
 export class DownloadError extends Error {} // the network's or the server's
@@ -80,22 +81,34 @@ async function receive(address, onProgress) {
   return new Blob(parts);
 }
 
-// Mask-to-Matte in a worker of its own.
+// Mask-to-Matte in a worker of its own. The memory of WebAssembly only grows: after the matte of a large photo the worker is replaced.
 class MatteWorker {
   static async open(binary, model) {
     const opened = new MatteWorker();
-    Object.assign(opened, { worker: new Worker(new URL('matte_worker.js', import.meta.url), { type: 'module' }), calls: new Map(), number: 0, hasStopped: false });
-    opened.worker.onmessage = ({ data }) => opened.answer(data);
-    opened.worker.onerror = () => {
-      opened.hasStopped = true;
-      for (const id of [...opened.calls.keys()]) opened.answer({ id, error: STOPPED, isBroken: true });
-    };
-    opened.inputNames = await opened.call({ binary: await binary, model: await model });
+    opened.files = { binary: await binary, model: await model };
+    await opened.start();
     return opened;
   }
 
-  run(values) {
-    return this.call({ values: Object.fromEntries(this.inputNames.map((name) => [name, values[name]])) });
+  async start() {
+    Object.assign(this, { worker: new Worker(new URL('matte_worker.js', import.meta.url), { type: 'module' }), calls: new Map(), number: 0, hasStopped: false });
+    this.worker.onmessage = ({ data }) => this.answer(data);
+    this.worker.onerror = () => {
+      this.hasStopped = true;
+      for (const id of [...this.calls.keys()]) this.answer({ id, error: STOPPED, isBroken: true });
+    };
+    this.inputNames = await this.call(this.files);
+  }
+
+  async run(values) {
+    await this.starting;
+    const alpha = await this.call({ values: Object.fromEntries(this.inputNames.map((name) => [name, values[name]])) });
+    if (alpha.length > LARGE && !this.calls.size) {
+      this.worker.terminate();
+      this.starting = this.start();
+      this.starting.catch(() => {}); // the next call reports it
+    }
+    return alpha;
   }
 
   call(message) {

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mam.model.contract import EMBEDDING
-from mam.model.frames import SIDE
 from mam.nets.tiny.backbone import WIDTHS, EfficientNetLite
 from mam.nets.tiny.blocks import ResidualBlock, conv_bn, upsample
 
@@ -53,10 +52,10 @@ class ImageEncoder(nn.Module):
             `image_embeddings` (B, 256, S/16, S/16), `high_res_feats_0` (B, C0, S/4, S/4) and `high_res_feats_1`
             (B, C1, S/8, S/8).
         """
-        small = F.avg_pool2d(image, SIDE // 256 if self.read_side == 256 else SIDE // 512)
-        return self.encode_small(
-            F.interpolate(small, scale_factor=0.75, mode="bilinear") if self.read_side == 384 else small
-        )
+        small = F.avg_pool2d(image, 2 if self.coarse else 4)
+        if self.read_side == 384:
+            small = F.interpolate(small, scale_factor=0.75, mode="bilinear")
+        return self.encode_small(small)
 
     def encode_small(self, small: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As `forward`, for images that are already downsampled, as in training, (B, 3, s, s)."""
@@ -69,7 +68,8 @@ class ImageEncoder(nn.Module):
             near, far, below = self.merge4(self.lateral4(f4) + upsample(y8)), y8, (small, f2)
         # Two levels of the pyramid: local features, and those of a larger neighbourhood.
         embedding = torch.cat([F.relu(near), upsample(F.relu(far))], 1)
-        features = [embedding, F.relu(self.fine0(below[0])), F.relu(self.fine1(below[1]))]
+        features = embedding, F.relu(self.fine0(below[0])), F.relu(self.fine1(below[1]))
         if self.read_side == 384:
-            features = [F.interpolate(x, scale_factor=4 / 3, mode="bilinear") for x in features]
-        return features[0], features[1], features[2]
+            embedding, fine0, fine1 = (F.interpolate(x, scale_factor=4 / 3, mode="bilinear") for x in features)
+            return embedding, fine0, fine1
+        return features

@@ -285,6 +285,16 @@ def test_after_a_failed_file_the_work_goes_on(visitor) -> None:
     visitor.wait_for_answer()
 
 
+def test_after_a_large_photo_the_worker_of_mattes_is_another_one(visitor, tmp_path) -> None:
+    Image.open(EXAMPLES / "flower.jpg").resize((3200, 2135)).save(tmp_path / "large.jpg")
+    visitor.open_and_wait(tmp_path / "large.jpg")
+    first = visitor.pixels("alpha")
+    visitor.click(1550, 1075)
+    visitor.wait_for_answer()
+    both = visitor.pixels("alpha")
+    assert both.shape == first.shape == (2135, 3200) and (both > 127).mean() > 0.1
+
+
 def test_an_adobe_rgb_photo_is_read_as_the_library_reads_it(visitor, matting, tmp_path) -> None:
     wide = convert_profile(np.asarray(Image.open(EXAMPLES / "flower.jpg").convert("RGB")), None, adobe_rgb())
     Image.fromarray(wide).save(tmp_path / "wide.png", icc_profile=adobe_rgb())

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: TensorFlow's padding, pretrained names, truncation."""
+"""EfficientNet-Lite: TensorFlow's padding, pretrained names, truncation."""
 
 import pytest
 import torch
@@ -32,3 +32,15 @@ def test_features_of_the_taps_and_no_later_stages():
     assert shapes == [(1, 32, 32, 48), (1, 24, 16, 24), (1, 40, 8, 12), (1, 80, 4, 6)]
     assert len(net._blocks) == 8
     assert len(EfficientNetLite(taps=(2, 4, 6))._blocks) == 16
+    assert len(EfficientNetLite(taps=(2, 4, 6), size="lite2")._blocks) == 21
+
+
+def test_folded_batch_norms_change_nothing():
+    torch.manual_seed(0)
+    block = InvertedResidual(8, 8, 6, 1, 3).eval()
+    for norm in (block._bn0, block._bn1, block._bn2):
+        norm.running_mean.uniform_(-1, 1), norm.running_var.uniform_(0.5, 2)
+    x = torch.randn(2, 8, 6, 6)
+    y = torch.relu(block._bn0(block._expand_conv(x))).clamp(max=6)
+    y = torch.relu(block._bn1(block._depthwise_conv(y))).clamp(max=6)
+    assert torch.allclose(block(x), x + block._bn2(block._project_conv(y)), atol=1e-5)
