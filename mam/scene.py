@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -300,6 +301,10 @@ class Scene:
 
 def _keep_rest(prompt: CheckedPrompt, found: Segment) -> Segment:
     return found if prompt.previous is None else keep_rest(found, prompt.previous)
+
+
+PROMPTS = tuple(name for name in inspect.signature(Scene.matte).parameters if name not in ("self", "previous"))
+"""The arguments of `Scene.matte` that describe one object, for tables and files of prompts."""
 
 
 def _check_guidance(guidance: str) -> None:

@@ -39,9 +39,9 @@ def read_wordnet(folder: Path) -> tuple[dict[str, list[str]], dict[str, tuple[st
     for line in (folder / "data.noun").read_text().splitlines():
         if line.startswith(" "):
             continue
-        offset, file, _, words, *rest = line.split("|")[0].split()
-        pointers = rest[2 * int(words, 16) + 1 :]
-        kinds = [target for symbol, target in zip(pointers[::4], pointers[1::4], strict=True) if symbol == "~"]
+        offset, file, _, words, *fields = line.split("|")[0].split()
+        links = fields[2 * int(words, 16) + 1 :]
+        kinds = [target for symbol, target in zip(links[::4], links[1::4], strict=True) if symbol == "~"]
         synsets[offset] = file, kinds
     return senses, synsets
 

@@ -23,8 +23,7 @@ from demo.events import PRIVATE
 from demo.messages import EXPECTED_ERRORS, describe, show_errors, visitor_error
 from demo.tabs.style import WHITE, StyleControls
 from demo.texts import ENGLISH, Texts, label
-from mam import MamError, Matte, Matting, NothingFound, Scene, Style
-from mam.compose.composition import Composition
+from mam import MamError, Matte, Matting, NothingFound, OutputOptions, Scene, Style
 from mam.images.decode import SUFFIXES
 from mam.images.encode import write_image
 from mam.images.resize import downsample
@@ -148,9 +147,8 @@ def run_batch(
                 matte, confidence = RULES[rule](scene, text)
                 if not matte:
                     raise MamError(texts(_NOTHING[rule], text=text.strip()))
-                written, shown = _write(matte, form, style, archive.parent / "one")
-                bundle.write(written, _unused_name(scene.photo.name, FORMS[form], written.suffix, used))
-                written.unlink()
+                content, suffix, shown = _encode(matte, form, style)
+                bundle.writestr(_unused_name(scene.photo.name, FORMS[form], suffix, used), content)
                 label = f"{name} ({scene.photo.note.removesuffix('.')})" if scene.photo.note else name
                 if matte.segment.is_doubtful or confidence < _UNSURE:
                     batch.unsure.append(name)
@@ -330,17 +328,13 @@ def _quote(text: str) -> str:
     return "`{}`".format(text.replace("`", "'"))
 
 
-def _write(matte: Matte, form: str, style: Style, path: Path) -> tuple[Path, np.ndarray]:
-    """Write the file of one form; returns its path, and pixels for a preview."""
-    profile = matte.photo.icc_profile
-    if form == FINISHED:
-        pixels = Composition.of(matte.photo, [matte.alpha], style).pixels()
-        if pixels.shape[2] == 3:
-            return write_image(pixels, path.with_suffix(".jpg"), profile), pixels
-        return write_image(pixels, path.with_suffix(".png"), profile), matte.over_checkerboard()
-    if form == CUTOUT:
-        return write_image(matte.cutout(), path.with_suffix(".png"), profile), matte.over_checkerboard()
-    return write_image(matte.alpha_uint8(), path.with_suffix(".png")), matte.over_checkerboard()
+def _encode(matte: Matte, form: str, style: Style) -> tuple[bytes, str, np.ndarray]:
+    """Return the content and the suffix of the file of one form, and pixels for a preview."""
+    composition = matte.composition(style if form == FINISHED else None)
+    has_background = composition.style.background is not None
+    file_format, suffix = ("JPEG", ".jpg") if has_background else ("PNG", ".png")
+    content = composition.encode(file_format, OutputOptions(alpha=form not in (FINISHED, CUTOUT)))
+    return content, suffix, composition.pixels() if has_background else composition.over_checkerboard()
 
 
 def _unused_name(name: str, part: str, suffix: str, used: set[str]) -> str:

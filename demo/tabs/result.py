@@ -6,26 +6,32 @@ import contextlib
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
 from gradio.components import Component
 
-from demo.downloads import Downloads
+from demo.downloads import Downloads, safe_name
 from demo.engine import Engine
 from demo.events import LAST, PRIVATE, RESULT
 from demo.messages import EXPECTED_ERRORS, describe, show_errors
 from demo.session import SceneObject, Session, has_foreground
 from demo.tabs.style import StyleControls, Values
 from demo.texts import ENGLISH, Texts, label, tables_as_json
-from mam import Guidance, Matte, Placement, PromptError, Style
+from mam import Guidance, Matte, OutputOptions, Placement, PromptError, Style
 from mam.compose.composite import fit_image
 from mam.images import Photo
+from mam.images.encode import write_content
 from mam.matte import compose_mattes
 
-FORMATS = ("format_png", "format_jpeg", "format_cutout", "format_alpha", "format_zip")
+_FILES = {
+    "format_png": ("PNG", "_result.png"),
+    "format_jpeg": ("JPEG", "_result.jpg"),
+    "format_cutout": ("PNG", "_cutout.png"),
+    "format_alpha": ("PNG", "_alpha.png"),
+}
+FORMATS = (*_FILES, "format_zip")
 LONGEST = 1280  # pixels of a preview
 _START_DOWNLOAD = """(file) => {
   if (!file) return;
@@ -271,22 +277,15 @@ class ResultEvents:
         mattes = [] if session is None else self._mattes(session, values)
         if not mattes:
             raise PromptError(texts("nothing_cut_out"))
-        photo, name = self.engine.scene(session).photo, session.name
+        name = session.name
         is_finished = form in ("format_png", "format_jpeg")
         style = self._style(values) if is_finished else self.controls.style.edges(values)
         if form == "format_zip":
-            return self._save_objects(photo, mattes, replace(style, placement=Placement()), name)
+            return self._save_objects(mattes, replace(style, placement=Placement()), name)
         composition = compose_mattes([matte for _, matte in mattes], style)
-        if form == "format_alpha":
-            return self.downloads.png(composition.alpha_uint8(), name, "alpha")
-        if form == "format_cutout":
-            return self.downloads.png(composition.cutout(), name, "cutout", photo.icc_profile)
-        pixels = composition.pixels()
-        if form == "format_png":
-            return self.downloads.png(pixels, name, "result", photo.icc_profile)
-        if pixels.shape[2] == 4:  # JPEG cannot store transparency
-            pixels = composition.over("white")
-        return self.downloads.jpeg(pixels, name, "result", photo.icc_profile)
+        file_format, ending = _FILES[form]
+        content = composition.encode(file_format, OutputOptions(alpha=form == "format_alpha"))
+        return str(write_content(content, self.downloads.path(name, ending)))
 
     def _draw(self, values: Values) -> dict[Component, Any]:
         compare, cutout, alpha = self.previews.compare, self.previews.cutout, self.previews.alpha
@@ -329,15 +328,12 @@ class ResultEvents:
                     mattes.append((one, self.engine.matte(session, one.ops, chosen)))
         return [(one, matte) for one, matte in mattes if isinstance(matte, Matte)]
 
-    def _save_objects(self, photo: Photo, mattes: list[tuple[SceneObject, Matte]], style: Style, name: str) -> str:
+    def _save_objects(self, mattes: list[tuple[SceneObject, Matte]], style: Style, name: str) -> str:
         """Return a cut-out and an alpha of each object in one archive, as layers in the photo's frame."""
         path = self.downloads.path(name, "_objects.zip")
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # PNGs are compressed already
             for one, matte in mattes:
-                composition, part = compose_mattes([matte], style), f"{one.id}_{one.name}"
-                for written in (
-                    self.downloads.png(composition.cutout(), name, f"{part}_cutout", photo.icc_profile),
-                    self.downloads.png(composition.alpha_uint8(), name, f"{part}_alpha"),
-                ):
-                    archive.write(written, Path(written).name)
+                composition, part = compose_mattes([matte], style), f"_{one.id}_{one.name}"
+                for options, ending in ((OutputOptions(), "_cutout.png"), (OutputOptions(alpha=True), "_alpha.png")):
+                    archive.writestr(safe_name(name, part + ending), composition.encode("PNG", options))
         return str(path)

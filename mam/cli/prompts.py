@@ -19,8 +19,8 @@ from mam.cli.files import Input
 from mam.cli.values import parse_point, parse_scribble
 from mam.errors import PromptError
 from mam.images.fetch import is_address
+from mam.scene import PROMPTS
 
-_FIELDS = ("box", "points", "labels", "scribbles", "scribble_labels", "mask", "text", "guidance")
 _COLUMNS = ("image", "x0", "y0", "x1", "y1", "points", "scribbles", "mask", "text", "guidance")
 
 
@@ -197,9 +197,9 @@ def _read_json(text: str) -> list[tuple[str, dict[str, Any]]]:
     if not isinstance(content, list) or not all(isinstance(row, tuple) and isinstance(row[1], dict) for row in content):
         raise ValueError('expected an object {"IMAGE": {"box": [x0, y0, x1, y1]}, ...}')
     for image, prompt in content:
-        unknown = prompt.keys() - set(_FIELDS)
+        unknown = prompt.keys() - set(PROMPTS)
         if unknown:
-            raise ValueError(f"{image} has {', '.join(sorted(unknown))}; expected some of {', '.join(_FIELDS)}")
+            raise ValueError(f"{image} has {', '.join(sorted(unknown))}; expected some of {', '.join(PROMPTS)}")
     return content
 
 

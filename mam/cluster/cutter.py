@@ -17,8 +17,7 @@ from mam.images.encode import describe_source, format_of
 from mam.matte import Matte
 from mam.matting import Matting
 from mam.model.providers import Device
-
-_PROMPT = ("box", "points", "labels", "scribbles", "scribble_labels", "mask", "text", "guidance")
+from mam.scene import PROMPTS
 
 Row = dict[str, Any]
 
@@ -122,7 +121,7 @@ def _answer(row: Row, status: str, reason: str = "", score: float = math.nan, ma
 
 def _read_prompt(row: Row) -> dict[str, Any]:
     """Return the arguments of `Scene.matte`: tables hold arrays, and None where a row has no value."""
-    prompt = {name: _to_lists(row[name]) for name in _PROMPT if row.get(name) is not None}
+    prompt = {name: _to_lists(row[name]) for name in PROMPTS if row.get(name) is not None}
     if "mask" in prompt:
         prompt["mask"] = storage.resolve(prompt["mask"])
     return prompt

@@ -86,10 +86,10 @@ function strokeLayer(stroke) { // black, as opaque as the stroke changes the pho
 }
 
 function smallPhoto() { // its pixels, RGBA
-  const { photo } = state, longest = Math.max(photo.image.naturalWidth, photo.image.naturalHeight);
+  const { photo } = state, { width, height } = photo;
   if (!photo.small) {
-    const shrink = Math.min(1, BRUSH_PIXELS / longest), scale = (photo.image.naturalWidth * shrink) / photo.width;
-    const layer = new OffscreenCanvas(Math.max(1, Math.round(photo.width * scale)), Math.max(1, Math.round(photo.height * scale)));
+    const scale = Math.min(1, BRUSH_PIXELS / Math.max(width, height));
+    const layer = new OffscreenCanvas(Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale)));
     const pen = layer.getContext('2d');
     pen.drawImage(photo.image, 0, 0, layer.width, layer.height);
     photo.small = { pixels: pen.getImageData(0, 0, layer.width, layer.height).data, size: [layer.height, layer.width], scale };

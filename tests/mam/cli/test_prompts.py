@@ -74,7 +74,7 @@ def test_files_of_spreadsheets(tmp_path, encoding, separator) -> None:
     [
         ("p.json", "{", "p.json: "),
         ("p.json", "[1]", "expected an object"),
-        ("p.json", '{"a": {"boxes": []}}', "a has boxes; expected some of box"),
+        ("p.json", '{"a": {"boxes": []}}', "a has boxes; expected some of text, box"),
         ("p.json", '{"a": {}, "a": {}}', "a appears twice"),
         ("p.csv", "file,x0\n", "the columns are file, x0; expected image"),
         ("p.csv", "image,x0,y0,x1,y1\na,1,2,3,\n", "line 2: .* is not a box"),

@@ -5,7 +5,7 @@ from training.evaluation.results import Row
 
 
 def row(case: str, number: int, value: float) -> Row:
-    return Row(case, "box+click", number, value, *[0.0] * 14)
+    return Row(case, "box+click", number, value, *[0.0] * 15)
 
 
 ROWS = [row("ccp/a", 1, 0.5), row("ccp/a", 2, 0.9), row("coco/b", 1, 0.1), row("coco/b", 2, 0.2)]
