@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageFilter
 
+from mam.images.boxes import PixelBox, mask_bounds
+
 _GRID = 256  # longest side of the mask in which islands are found
 _ISLAND = 0.1  # of the mask's area
 _GAP = 5  # in pixels of that mask, between separate objects
@@ -51,23 +53,27 @@ def label_regions(mask: np.ndarray) -> np.ndarray:
     return labels
 
 
-def find_islands(mask: np.ndarray) -> np.ndarray:
-    """Return the regions of a mask that are smaller than a tenth of it.
+def bounds_without_islands(mask: np.ndarray) -> PixelBox | None:
+    """Return the smallest box around a mask without its islands, the regions under a tenth of it.
+
+    Pixels are sampled, at most 256 along the longest side, so the box may be off by the distance between them.
 
     Args:
         mask: (H, W) bool.
 
     Returns:
-        (H, W) bool; none if every region is so small. Pixels are sampled, at most 256 along the longest side.
+        (x0, y0, x1, y1), ends exclusive; around all regions if every one is so small; None for an empty mask.
     """
-    step = max(1, -(-max(mask.shape) // _GRID))
+    (h, w), step = mask.shape, max(1, -(-max(mask.shape) // _GRID))
     labels = label_regions(mask[::step, ::step])
     areas = np.bincount(labels.ravel())
     areas[0] = 0
-    is_island = (areas > 0) & (areas < _ISLAND * areas.sum())
-    if is_island.sum() == len(areas) - 1:
-        return np.zeros_like(mask)
-    return mask & np.repeat(np.repeat(is_island[labels], step, 0), step, 1)[: mask.shape[0], : mask.shape[1]]
+    is_kept = areas >= _ISLAND * max(1, areas.sum())
+    bounds = mask_bounds(is_kept[labels])
+    if bounds is None:
+        return mask_bounds(mask)
+    x0, y0, x1, y1 = (side * step for side in bounds)
+    return x0, y0, min(w, x1), min(h, y1)
 
 
 def are_apart(one: np.ndarray, other: np.ndarray) -> bool:

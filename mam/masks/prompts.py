@@ -14,7 +14,7 @@ from mam.errors import InputError, PromptError
 from mam.images import MAX_PIXELS, ImageSource, open_mask
 from mam.images.boxes import PixelBox, mask_bounds
 from mam.masks import crops
-from mam.masks.components import find_islands
+from mam.masks.components import bounds_without_islands
 from mam.masks.segment import Segment
 from mam.model.contract import MASK_SIDE, POINT_LABELS
 from mam.model.frames import SIDE, Frame
@@ -126,8 +126,7 @@ class CheckedPrompt:
         """
         if around is None or self.box is not None:
             return self
-        mask = around.mask
-        bounds = mask_bounds(mask & ~find_islands(mask))
+        bounds = bounds_without_islands(around.mask)
         if bounds is None:
             return self
         corners = np.concatenate([np.reshape(bounds, (2, 2)), self.points[self.labels == 1]])

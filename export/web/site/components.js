@@ -27,20 +27,14 @@ export function labelRegions(mask, [h, w]) {
   return { labels, count: count + 1 };
 }
 
-// The smallest box around a mask, a Patch, without its islands: regions under a tenth of it. Null for an empty mask.
+// The smallest box around a mask, a Patch, without its islands, the regions under a tenth of it; null for an empty mask.
 export function boundsWithoutIslands(mask) {
-  const { sampled, grid, step } = sample(mask);
-  const { labels, count } = labelRegions(sampled, grid), areas = new Array(count).fill(0);
+  const { sampled, grid, step } = sample(mask), { labels, count } = labelRegions(sampled, grid), areas = new Array(count).fill(0);
   labels.forEach((label) => { if (label) areas[label] += 1; });
-  const total = areas.reduce((sum, area) => sum + area, 0), isIsland = areas.map((area) => area > 0 && area < ISLAND * total);
-  if (isIsland.filter(Boolean).length === count - 1) return mask.isEmpty ? null : mask.box;
-  const [x0, y0, x1, y1] = mask.box, width = x1 - x0;
-  const kept = mask.values.map((value, i) => {
-    const x = x0 + (i % width), y = y0 + Math.floor(i / width);
-    return value && !isIsland[labels[Math.floor(y / step) * grid[1] + Math.floor(x / step)]] ? 1 : 0;
-  });
-  const bounds = maskBounds(kept, [y1 - y0, width]);
-  return bounds && bounds.map((value, i) => value + (i % 2 ? y0 : x0));
+  const least = ISLAND * Math.max(1, areas.reduce((sum, area) => sum + area, 0));
+  const bounds = maskBounds(Uint8Array.from(labels, (label) => (areas[label] >= least ? 1 : 0)), grid), [h, w] = mask.size;
+  if (!bounds) return mask.isEmpty ? null : mask.box;
+  return bounds.map((value, i) => Math.min(value * step, i % 2 ? h : w));
 }
 
 // Whether two masks, Patches of one image, are separate objects.
