@@ -36,7 +36,7 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         scribble_labels: list[int] | str | None = None,
         guidance: Literal["alpha", "mask", ""] | None = "alpha",
         text: str | None = None,
-    ) -> tuple[gr.FileData, gr.FileData, float, float]:
+    ) -> tuple[gr.FileData, gr.FileData, float]:
         """Cut one object out of an image, with soft edges.
 
         Args:
@@ -51,14 +51,13 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
                 model for phrases.
 
         Returns:
-            The alpha matte (grey PNG), the cut-out (RGBA PNG), both of the image's size, the predicted IoU, and the
-            probability that the result is wrong; look at it if that is over 0.3.
+            The alpha matte (grey PNG), the cut-out (RGBA PNG), both of the image's size, and the predicted IoU.
         """
         found = cut_out(image, box, points, labels, scribbles, scribble_labels, guidance, text)
         name, profile = found.photo.name, found.photo.icc_profile
         alpha = downloads.png(found.alpha_uint8(), name, "alpha")
         cutout = downloads.png(found.cutout(), name, "cutout", profile)
-        return _file_data(alpha), _file_data(cutout), found.score, found.doubt
+        return _file_data(alpha), _file_data(cutout), found.score
 
     @show_errors
     def replace_background(

@@ -58,22 +58,18 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return Module.from_parent(parent, path=module_path)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need torch or a browser; both are slow, and so is a page."""
-    for item in items:
-        fixtures = set(item.fixturenames)
-        folders = item.path.relative_to(ROOT / "tests").parts
-        in_torch_folder = folders[0] in TORCH_FOLDERS and "web" not in folders
-        torch = in_torch_folder or fixtures & TORCH_FIXTURES or hasattr(item.module, "torch")
-        for name, needed in (("torch", torch), ("browser", "browser" in fixtures)):
-            if needed:
-                item.add_marker(name)
-                item.add_marker("slow")
-        if fixtures & PAGES:
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a test that needs torch or a browser; both are slow, and so is a page."""
+    fixtures = set(item.fixturenames)
+    folders = item.path.relative_to(ROOT / "tests").parts
+    in_torch_folder = folders[0] in TORCH_FOLDERS and "web" not in folders
+    torch = in_torch_folder or fixtures & TORCH_FIXTURES or hasattr(item.module, "torch")
+    for name, needed in (("torch", torch), ("browser", "browser" in fixtures)):
+        if needed:
+            item.add_marker(name)
             item.add_marker("slow")
-        # Of pytest-xdist's processes (`-n 2 --dist loadgroup`) one runs everything that needs a browser.
-        item.add_marker(pytest.mark.xdist_group("browser" if "browser" in fixtures else "/".join(folders)))
+    if fixtures & PAGES:
+        item.add_marker("slow")
 
 
 @pytest.hookimpl(wrapper=True)

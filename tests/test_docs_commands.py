@@ -27,7 +27,6 @@ NOT_RUN = {
     "docker compose": "needs Docker; tests/demo/test_deployment.py runs the files' parts",
     "tritonserver": "needs a Triton server",
     "torchrun": "trains on data sets that are not here; tests/training runs the recipes",
-    "export OMP_NUM_THREADS": "settings of the training that follows",
     "python -m training": "needs data sets that are not here; tests/training runs the recipes and the benchmarks",
     "mam matte --engine ray": "needs a cluster and a store; tests/mam/cluster runs one on this machine",
     "mam matte demo/examples/flower.jpg --graphs mobile_sam": "downloads 41 MB",
@@ -35,6 +34,7 @@ NOT_RUN = {
     "mam weights verify": "needs downloaded files",
     "python -m mam weights": "downloads",
     "python -m scripts.parity": "needs downloaded weights and benchmarks",
+    "python -m scripts.upload_space": "needs the hub; tests/scripts/test_upload_space.py has one in its place",
     "python -m export grounding": "downloads 700 MB",
     "python demo/app.py --variant vit_b": "downloads 386 MB",
     "python demo/app.py": "downloads 41 MB; tests/demo/conftest.py starts the page",
@@ -81,7 +81,7 @@ def is_run(command: str) -> bool:
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with the repository's files, where commands may write, and the programs `mam` and `python`."""
     folders = ("demo", "docs", "export", "mam", "scripts", "tests", "training", "web")
-    for name in (*folders, "requirements.txt", "pyproject.toml"):
+    for name in (*folders, "requirements.txt", "pyproject.toml", "LICENSE"):
         if (ROOT / name).exists():
             (tmp_path / name).symlink_to(ROOT / name)
     programs = tmp_path / "bin"

@@ -115,7 +115,7 @@ def test_the_wheel_works_in_an_empty_environment_with_the_lowest_versions(tmp_pa
     alpha = np.asarray(Image.open(tmp_path / "flower_matte.png"))[..., 3]
     assert alpha.shape == (427, 640) and alpha[215, 310] > 240 and alpha[5, 5] < 10
     subprocess.run([*install, f"{wheel}[text,weights,evaluate]"], check=True)
-    imports = "import mam.weights.download, training.evaluation.metrics, tokenizers, httpx, filelock, huggingface_hub"
+    imports = "import mam.weights.download, scipy, tokenizers, httpx, filelock, huggingface_hub"
     subprocess.run([venv / "bin" / "python", "-c", imports], check=True, cwd=tmp_path, env=outside)
     # Without onnxruntime the command explains what to install.
     subprocess.run([venv / "bin" / "pip", "uninstall", "--quiet", "--yes", "onnxruntime"], check=True)

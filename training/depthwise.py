@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mam.nets.tiny.blocks import DepthwiseConv2d
+from mam.nets.tiny import blocks
 
 
 def enable() -> bool:
@@ -28,7 +28,7 @@ def enable() -> bool:
         except (OSError, subprocess.CalledProcessError):
             return False
         _Convolution.library = ctypes.CDLL(str(library))
-    DepthwiseConv2d.fast = staticmethod(convolve)
+    blocks.fast_depthwise = convolve
     return True
 
 

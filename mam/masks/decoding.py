@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -55,8 +56,9 @@ def decode_prompts(
 def keep_rest(segment: Segment, previous: Segment) -> Segment:
     """Return a correction without what it took away from the previous mask, except the parts that were clicked away.
 
-    A part is a connected region that the correction takes away; it goes if a background click lies in it. So a click
-    on a missing part adds it, and a click on a wrong part takes only that away, whatever the decoder answers.
+    A part is a connected region that the correction takes away; it goes if a background click lies in or beside it.
+    So a click on a missing part adds it, and a click on a wrong part takes only that away, whatever the decoder
+    answers.
 
     Args:
         segment: the correction; its clicks decide.
@@ -69,7 +71,10 @@ def keep_rest(segment: Segment, previous: Segment) -> Segment:
     away = away[((away >= (x0, y0)) & (away <= (x1, y1))).all(1)] - (x0, y0)
     x, y = np.clip(frame.to_input(away) * MASK_SIDE / SIDE, 0, MASK_SIDE - 1).astype(int).T
     stays = np.ones(regions.max() + 1, bool)
-    stays[regions[y, x]] = False
+    # A click on the object's edge may lie in the cell beside the region.
+    around = np.pad(regions, 1)
+    for row, column in itertools.product(range(3), repeat=2):
+        stays[around[y + row, x + column]] = False
     stays[0] = False
     if not stays.any():
         return segment

@@ -57,7 +57,7 @@ def test_a_mounted_page_has_its_style_its_texts_and_its_limits(graphs_folder) ->
         assert page.status_code == 200 and "text/html" in page.headers["content-type"]
         config = client.get("/tool/config").json()
         assert app.LAUNCH["css"] in config["css"] and config["max_file_size"] == LIMITS.upload_megabytes * 1024**2
-        assert config["i18n_translations"]["de"]["tab_batch"]
+        assert config["i18n_translations"]["de"]["text_tab_batch"]
         assert client.get("/").status_code == 404
 
 

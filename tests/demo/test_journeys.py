@@ -176,7 +176,7 @@ def test_every_example_is_found(browser, page) -> None:
         visitor.wait_for_answer("found. Click")
         expect(visitor.tab.locator("#download")).to_be_enabled(timeout=30_000)
         shot(visitor, f"example_{index}")
-        visitor.tab.reload()
+        visitor.tab.locator("#canvas [data-action=close]").click()
         expect(visitor.tab.locator("#canvas .choose")).to_be_visible(timeout=30_000)
     assert visitor.outside == []
     visitor.tab.close()

@@ -66,6 +66,7 @@ def test_a_visitor_gets_the_text_model_and_words_work(browser, nothing_there) ->
     expect(found.or_(visitor.message.filter(has_text="nothing found for 'a cat.'"))).to_be_visible(timeout=60_000)
     assert visitor.problems == []
     # Who comes later finds the field, and the rule for many photos.
+    tab.locator("#canvas [data-action=close]").click()
     tab.reload()
     expect(tab.locator("#canvas [data-example=flower]")).to_be_visible()
     tab.locator("#canvas [data-example=flower]").click()

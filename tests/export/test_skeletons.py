@@ -18,7 +18,7 @@ from mam.errors import WeightsError
 from mam.model import contract
 from mam.model.runtime import load_graphs
 from mam.model.skeleton import read_manifest
-from mam.model.steps import encode, matte
+from mam.model.steps import decode, encode, matte
 from mam.weights import WeightFile
 from tests import small_vit
 from tests.conftest import EXAMPLES
@@ -89,9 +89,9 @@ def test_a_completed_skeleton_is_within_the_limits_of_check(cache, small, skelet
 
 def test_a_completed_skeleton_answers_as_the_exported_graphs_do(cache, skeleton, exported, image) -> None:
     ours, theirs = load_graphs(skeleton, "cpu"), load_graphs(exported, "cpu")
-    features, expected = ours.encode(image), theirs.encode(image)
+    features, expected = encode(ours, image), encode(theirs, image)
     assert parity.relative_error(features["image_embeddings"], expected["image_embeddings"]) < 1e-5
-    for a, b in zip(ours.decode(expected, *some_inputs()), theirs.decode(expected, *some_inputs()), strict=True):
+    for a, b in zip(*(decode(graphs, expected, *some_inputs()) for graphs in (ours, theirs)), strict=True):
         assert parity.relative_error(a, b) < 1e-5
     disc = np.where(np.hypot(*np.ogrid[-128:128, -128:128]) < 60, 4, -4).astype(np.float32)[None, None]
     a, b = (matte(graphs, image, expected, disc, (768, 1024), (300, 400), True) for graphs in (ours, theirs))

@@ -4,17 +4,17 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mam.nets.tiny.blocks import DepthwiseConv2d
+from mam.nets.tiny import blocks
 from training import depthwise
 
 
 @pytest.fixture(scope="module", autouse=True)
 def fast():
-    before = DepthwiseConv2d.__dict__["fast"]
+    before = blocks.fast_depthwise
     if not depthwise.enable():
         pytest.skip("there is no C compiler")
     yield
-    DepthwiseConv2d.fast = before
+    blocks.fast_depthwise = before
 
 
 @pytest.mark.parametrize(("kernel", "stride", "padding"), [(3, 1, 1), (3, 2, 0), (5, 1, 2), (5, 2, 0), (7, 1, 3)])
@@ -38,8 +38,8 @@ def test_outputs_and_gradients(kernel, stride, padding):
 
 
 def test_they_are_used_under_autocast_alone():
-    net, x = DepthwiseConv2d(16, 5), torch.randn(1, 16, 8, 8)
+    net, x = blocks.DepthwiseConv2d(16, 5), torch.randn(1, 16, 8, 8)
     assert net(x).dtype == torch.float32
     with torch.autocast("cpu", torch.bfloat16):
         assert net(x).dtype == torch.bfloat16
-        assert DepthwiseConv2d(8, 5)(x[:, :8]).dtype == torch.float32
+        assert blocks.DepthwiseConv2d(8, 5)(x[:, :8]).dtype == torch.float32

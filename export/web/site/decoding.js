@@ -59,10 +59,12 @@ export function keepRest(segment, previous) {
   const taken = before.map((value, i) => (value > 0 && logits[i] <= 0 ? 1 : 0)), regions = labelRegions(Uint8Array.from(taken), [MASK_SIDE, MASK_SIDE]);
   const stays = new Array(regions.count).fill(true);
   stays[0] = false;
-  points.forEach(([x, y], i) => {
-    if (labels[i] || x < x0 || x > x1 || y < y0 || y > y1) return;
-    const [column, row] = frame.toInput([x - x0, y - y0]).map(toCell);
-    stays[regions.labels[row * MASK_SIDE + column]] = false;
+  points.forEach(([atX, atY], i) => {
+    if (labels[i] || atX < x0 || atX > x1 || atY < y0 || atY > y1) return;
+    const [column, row] = frame.toInput([atX - x0, atY - y0]).map(toCell);
+    for (let y = Math.max(0, row - 1); y <= Math.min(MASK_SIDE - 1, row + 1); y += 1) { // the edge may be in the cell beside it
+      for (let x = Math.max(0, column - 1); x <= Math.min(MASK_SIDE - 1, column + 1); x += 1) stays[regions.labels[y * MASK_SIDE + x]] = false;
+    }
   });
   if (!stays.includes(true)) return segment;
   const masks = segment.lowResMasks.slice();

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+fast_depthwise: Callable[[Tensor, Tensor, Tensor | None, int, int], Tensor] | None = None
+"""What training on CPUs uses under autocast in place of `DepthwiseConv2d`'s own code (`training.depthwise`)."""
+
 
 class DepthwiseConv2d(nn.Conv2d):
-    """A depthwise convolution. Under autocast it stays in float32, because bfloat16 gradients are slow on CPUs.
-
-    Attributes:
-        fast: what training on CPUs uses under autocast instead; None if there is no such thing.
-    """
-
-    fast: ClassVar[Callable[[Tensor, Tensor, Tensor | None, int, int], Tensor] | None] = None
+    """A depthwise convolution. Under autocast it stays in float32, because bfloat16 gradients are slow on CPUs."""
 
     def __init__(self, width: int, kernel: int, stride: int = 1, padding: int | None = None) -> None:
         padding = kernel // 2 if padding is None else padding
@@ -28,9 +24,8 @@ class DepthwiseConv2d(nn.Conv2d):
         if not torch.is_autocast_enabled(x.device.type):
             return super()._conv_forward(x, weight, bias)
         with torch.autocast(x.device.type, enabled=False):
-            fast = type(self).fast
-            if fast is not None and x.device.type == "cpu" and weight.shape[0] % 16 == 0:
-                return fast(x, weight, bias, self.stride[0], int(self.padding[0]))
+            if fast_depthwise is not None and x.device.type == "cpu" and weight.shape[0] % 16 == 0:
+                return fast_depthwise(x, weight, bias, self.stride[0], int(self.padding[0]))
             return super()._conv_forward(x.float(), weight, bias)
 
 

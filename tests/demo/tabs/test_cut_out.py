@@ -5,6 +5,7 @@ import re
 import struct
 import zipfile
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,14 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
 
+from demo.engine import Engine
+from demo.session import Op, SceneObject
+from demo.tabs.cut_out import CutOutEvents
+from demo.texts import ENGLISH
+from mam import Matting, Prompt
 from tests.conftest import EXAMPLES
 from tests.demo.visitor import Visitor, is_on
+from tests.mock_graphs import MockGraphs
 
 
 def test_a_file_that_cannot_be_opened_costs_nothing(visitor, tmp_path) -> None:
@@ -56,7 +63,7 @@ def frames() -> bytes:
     "name, content, message",
     [
         ("huge.png", png_header(16_000, 16_000), "has 256 megapixels; at most 250 can be opened"),
-        ("cut.jpg", (EXAMPLES / "flower.jpg").read_bytes()[:50_000], "is truncated"),
+        ("cut.png", (EXAMPLES / "coffee.png").read_bytes()[:50_000], "is truncated"),
         ("holiday.jpg", b"\xff\xd8\xff\xe0 not really a photograph", "holiday.jpg starts like an image"),
         ("empty.png", b"", "has no content"),
         ("notes.png", b"dear diary", "not an image that can be read"),
@@ -293,3 +300,15 @@ def test_another_photo_opened_meanwhile_stays(slow_visitor) -> None:
     visitor.wait_for_answer("Object 1 found")
     alpha = visitor.alpha()
     assert alpha.shape == (300, 451) and is_on(alpha, 200, 100)
+
+
+def test_an_ambiguous_click_comes_with_pictures_of_both_readings() -> None:
+    engine, main, click = Engine(Matting(MockGraphs())), Op("main"), Op("point", (440.0, 200.0))
+    opened = engine.open(str(EXAMPLES / "flower.jpg"))
+    box = Prompt(box=(200, 100, 430, 340))
+    engine.store.get((opened.token, (main,)), lambda: engine.scene(opened).segment([box])[0])
+    session = replace(opened, objects=(SceneObject(1, "Object 1", (main, click)),))
+    reply = CutOutEvents(engine)._answer(session, "alpha", {"turn": 1, "have": []}, ENGLISH, engine.matte)
+    offered = reply["mattes"]["1"]["candidates"]
+    assert [one["reading"] for one in offered] == ["add", "only"]
+    assert len({one["source"] for one in offered}) == 2

@@ -9,7 +9,7 @@ from training.evaluation.results import Results, Row
 
 
 def row(case: str, number: int) -> Row:
-    return Row(case, "box+click", number, *[0.5] * 15)
+    return Row(case, "box+click", number, *[0.5] * 16)
 
 
 def test_rows_are_read_again(tmp_path: Path) -> None:
