@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import logging
 import threading
 
@@ -10,7 +11,7 @@ from mam import MamError, weights
 _log = logging.getLogger(__name__)
 
 
-class Preparation:
+class Preparation(abc.ABC):
     """One model's preparation, once for all visitors; the page shows its state, the server's output has the details.
 
     Attributes:
@@ -36,13 +37,13 @@ class Preparation:
             self.running, self.failed, self.received, self.expected = True, False, 0, 0
         threading.Thread(target=self._run, daemon=True).start()
 
+    @abc.abstractmethod
     def prepare(self) -> str:
         """Prepare the model and put it to use; returns a line for the server's output.
 
         Raises:
             MamError: That is not possible.
         """
-        raise NotImplementedError
 
     def progress(self, name: str) -> weights.Progress:
         """Return a function that logs the download of a file and keeps its numbers."""
