@@ -258,12 +258,22 @@ def _check_answer(weights: WeightFile, url: str, response: httpx.Response, start
             "a login. Open a browser and log in, then run the same command again."
         )
     length = response.headers.get("Content-Length") if is_whole else _content_range(response)[1]
-    no_tensors = is_whole and weights.name.endswith(".safetensors") and start[8:9] not in (b"{", b"")
-    if no_tensors or (length and weights.size and int(length) != weights.size):
-        raise WeightsError(
-            f"{url} is another file than {weights.name}: it has {length or '?'} bytes, expected {weights.size or '?'}; "
-            f"get the file elsewhere and put it into {cache_folder()}."
-        )
+    difference = f"has {length} bytes, expected {weights.size}"
+    if is_whole and not _may_hold_tensors(weights.name, start):
+        difference = f"begins with {start[:8]!r}, which no such file does"
+    elif not length or not weights.size or int(length) == weights.size:
+        return
+    raise WeightsError(
+        f"{url} is another file than {weights.name}: it {difference}; get the file elsewhere and put it into "
+        f"{cache_folder()}."
+    )
+
+
+def _may_hold_tensors(name: str, start: bytes) -> bool:
+    """Whether a file may be what its name promises: safetensors, or a checkpoint, a zip archive or a pickle."""
+    if name.endswith(".safetensors"):
+        return start[8:9] in (b"{", b"")
+    return not name.endswith((".pth", ".pt")) or not start or start.startswith((b"PK\x03\x04", b"\x80"))
 
 
 def _is_page(weights: WeightFile, kind: str, start: bytes) -> bool:

@@ -31,7 +31,7 @@ def server(monkeypatch, tmp_path) -> Iterator[FileServer]:
 @pytest.fixture()
 def hub(monkeypatch, tmp_path) -> Iterator[Hub]:
     """A server in the hub's place, with the files MODEL, SPACE and GATED of the registry."""
-    constants = pytest.importorskip("huggingface_hub").constants
+    constants = pytest.importorskip("huggingface_hub.constants")
 
     running = Hub()
     for entry in (MODEL, SPACE, GATED):

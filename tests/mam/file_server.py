@@ -6,7 +6,7 @@ import hashlib
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-DATA = bytes(range(256)) * 12_000  # 3 MB
+DATA = b"PK\x03\x04" + bytes(range(256)) * 12_000  # 3 MB that begin as a checkpoint does
 SHA256 = hashlib.sha256(DATA).hexdigest()
 NAME = "thing.pth"
 
@@ -44,7 +44,11 @@ class Handler(BaseHTTPRequestHandler):
             start = 0
         if start >= len(DATA):
             return self.send_error(416)
-        body = DATA[start:] if mode != "other" else b"x" * (len(DATA) - start)
+        body = (
+            DATA[start:]
+            if mode not in ("other", "words")
+            else (b"" if mode == "words" else DATA[:4]).ljust(len(DATA) - start, b"x")
+        )
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("ETag", server.etag)

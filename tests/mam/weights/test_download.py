@@ -45,6 +45,12 @@ def test_a_partial_file_is_kept_after_the_last_attempt(server, tmp_path) -> None
     assert weights.fetch(NAME).read_bytes() == DATA and server.ranges[-1] == "bytes=50000-"
 
 
+def test_a_file_that_is_no_checkpoint_is_refused_by_its_first_bytes(server) -> None:
+    server.mode = "words"
+    with pytest.raises(WeightsError, match=r"is another file than thing.pth: it begins with b'xxxxxxxx'"):
+        weights.fetch(NAME)
+
+
 def test_a_wrong_file_never_gets_the_final_name(server, tmp_path) -> None:
     server.mode = "other"
     with pytest.raises(WeightsError, match=r"expected .*it is damaged or another file"):
