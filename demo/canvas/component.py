@@ -25,8 +25,8 @@ class PromptCanvas(gr.HTML):
     Args:
         mask_at: Called by the browser with a `PreviewRequest` while the pointer rests on the photo; returns a data URL
             of the mask that a click there would give, or None.
-        value: The first reply.
         examples: Data URLs of thumbnails by the names of photos that are offered while none is open.
+        value: The first reply. Gradio makes the component again without it when a handler returns `gr.skip()`.
         options: As for `gr.HTML`.
     """
 
@@ -35,8 +35,8 @@ class PromptCanvas(gr.HTML):
     def __init__(
         self,
         mask_at: Callable[[PreviewRequest], str | None],
-        value: Reply,
         examples: Mapping[str, str],
+        value: Reply | None = None,
         **options: Any,
     ) -> None:
         def preview(message: PreviewRequest) -> str | None:  # the browser calls it by this name

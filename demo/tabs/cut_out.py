@@ -65,7 +65,7 @@ def add_cut_out_tab(
     with gr.Row(elem_id="cut_out"):
         with gr.Column(scale=3, min_width=340):
             examples = {name: thumbnail_url(path, _THUMBNAIL) for name, (path, _) in load_examples().items()}
-            canvas = PromptCanvas(events.preview, events.no_photo(), examples, elem_id="canvas")
+            canvas = PromptCanvas(events.preview, examples, events.no_photo(), elem_id="canvas")
             with gr.Row(elem_id="search", elem_classes="with-photo"):
                 description = gr.Textbox(
                     label=label("describe"),

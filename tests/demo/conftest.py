@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -28,21 +29,26 @@ def free_port() -> int:
 def serve(command: list[str], port: int) -> Iterator[str]:
     """The address of a page while its command runs."""
     address = f"http://127.0.0.1:{port}/"
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    for _ in range(240):
-        try:
-            urllib.request.urlopen(address, timeout=2)
-            break
-        except OSError:
-            if server.poll() is not None:
-                pytest.fail(f"the page did not start:\n{server.stdout.read()}")
-            time.sleep(0.25)
-    else:
-        server.kill()
-        pytest.fail("the page was not up within a minute")
-    yield address
-    server.terminate()
-    assert server.wait(20) in (0, -15)
+    with tempfile.TemporaryFile("w+") as output:
+        server = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(address, timeout=2)
+                break
+            except OSError:
+                if server.poll() is not None:
+                    output.seek(0)
+                    pytest.fail(f"the page did not start:\n{output.read()}")
+                time.sleep(0.25)
+        else:
+            server.kill()
+            pytest.fail("the page was not up within a minute")
+        yield address
+        server.terminate()
+        server.wait(20)
+        output.seek(0)
+        print(output.read())  # pytest shows it beside a failure
+    assert server.returncode in (0, -15)
     assert server.returncode == 0 or "demo/app.py" not in command, "the page did not stop gracefully"
 
 

@@ -57,7 +57,7 @@ async function receive(reply) {
 
 async function showPhoto(reply) {
   const own = openings.get(reply.opening) || {}, hadFocus = element.contains(document.activeElement);
-  if (reply.photo && state.photo && reply.token === state.photo.token) return; // Gradio repeats the last value of a handler
+  if (reply.photo && !openings.has(reply.opening)) return; // Gradio repeats the last value of a handler, also after a newer photo
   if (reply.expired && (state.opening || reopen(text('sent_again')))) return;
   const image = reply.photo && reply.photo.source ? await loadImage(reply.photo.source) : own.image;
   state.photo = reply.photo ? { ...reply.photo, token: reply.token, image, source: own.source } : null;

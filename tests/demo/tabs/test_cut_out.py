@@ -259,26 +259,6 @@ def test_another_guidance_asks_again(visitor) -> None:
     visitor.wait_for_answer()
 
 
-def test_the_pages_own_share_of_an_answer(visitor) -> None:
-    visitor.tab.evaluate(
-        """() => {
-          const stage = document.querySelector('#canvas .stage');
-          let start = 0;
-          window.times = [];
-          new MutationObserver(() => {
-            if (stage.getAttribute('aria-busy') === 'true') start = performance.now();
-            else window.times.push(performance.now() - start);
-          }).observe(stage, { attributeFilter: ['aria-busy'] });
-        }"""
-    )
-    for x in (100, 200, 300, 400, 500):
-        visitor.click(x, 200)
-        visitor.wait_for_answer()
-        visitor.wait_until_idle()
-    fastest = min(visitor.tab.evaluate("window.times"))  # the mock model takes almost no time
-    print(f"from a click to its answer on the canvas, without a model: {fastest:.0f} ms")
-
-
 def test_a_slow_model_locks_nothing_and_the_last_change_wins(slow_visitor) -> None:
     visitor, tab = slow_visitor, slow_visitor.tab
     for x in (100, 200, 300, 400, 500):
