@@ -19,7 +19,7 @@ from mam.masks import crops
 from mam.masks.automatic import EMPTY_PROMPT, embedded_graphs, find_main_object
 from mam.masks.cleanup import clean_up
 from mam.masks.clicks import obey_clicks
-from mam.masks.decoding import candidates, decode_prompts, keep_rest
+from mam.masks.decoding import believe, candidates, decode_prompts, keep_rest
 from mam.masks.encoded_crop import EncodedCrop
 from mam.masks.prompts import CheckedPrompt, Prompt, check_prompts
 from mam.masks.segment import Segment
@@ -127,8 +127,8 @@ class Scene:
             labels: (N,) 1 foreground, 0 background; all 1 if left out.
             scribbles: strokes of shape (K, 2).
             scribble_labels: 1 or 0 for each stroke; all 1 if left out.
-            mask: a rough mask of the image's size: (H, W) bools or numbers, or anything that `mam.images.open_mask`
-                opens.
+            mask: a mask of the image's size: (H, W) bools or numbers, or anything that `mam.images.open_mask` opens.
+                Without points and scribbles it is taken as it is; with them, as a rough mask that they correct.
             previous: the matte to correct; pass the earlier prompts again together with the new ones. Its strokes are
                 applied to the new matte too. `NothingFound` counts as none.
             guidance: "alpha" for the one object of an image (softer), "mask" for one of several that touch.
@@ -249,7 +249,11 @@ class Scene:
             prompts = [prompt.boxed(prompt.previous) for prompt in prompts]
         members: dict[PixelBox, list[int]] = {}
         for i, prompt in enumerate(prompts):
-            members.setdefault(self._crop_for(prompt) if recrop else self.whole.box, []).append(i)
+            crop = self._crop_for(prompt) if recrop else self.whole.box
+            if prompt.is_believed:
+                yield i, believe(prompt, crop)
+            else:
+                members.setdefault(crop, []).append(i)
         for crop, indices in members.items():
             found = self._decode([prompts[i] for i in indices], crop)
             for i, segment in zip(indices, found, strict=True):

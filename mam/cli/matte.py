@@ -53,7 +53,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="X,Y,X,Y,...[,-]",
         help="a stroke over the object; with ,- over the background",
     )
-    prompt.add_argument("--mask", help="a rough mask of the image's size, white or opaque on the object")
+    prompt.add_argument(
+        "--mask",
+        help="a mask of the image's size, white or opaque on the object; without points it is taken as it is",
+    )
     prompt.add_argument(
         "--prompts",
         type=Path,

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mam.errors import InputError, PromptError
 from mam.images import MAX_PIXELS, ImageSource, open_mask
-from mam.images.boxes import PixelBox, mask_bounds
+from mam.images.boxes import PixelBox
 from mam.masks import crops
 from mam.masks.components import bounds_without_islands
 from mam.masks.segment import Segment
@@ -33,7 +33,8 @@ class Prompt:
         labels: (N,) 1 foreground, 0 background; all 1 if left out.
         scribbles: strokes, each (K, 2).
         scribble_labels: 1 or 0 for each stroke; all 1 if left out.
-        mask: a rough mask of the image's (H, W): bools, numbers, or what `mam.images.open_mask` opens; or None.
+        mask: a mask of the image's (H, W): bools, numbers, or what `mam.images.open_mask` opens; or None. Without
+            points and scribbles it is taken as it is; with them, as a rough mask that they correct.
         previous: the answer of the previous round, the `segment` of a `Matte` of the same image; or None.
     """
 
@@ -89,9 +90,6 @@ class Prompt:
             raise PromptError("the prompt is empty; give a box, at least one point, a scribble or a mask.")
         if box is None and mask is None and not (labels == 1).any() and previous is None:
             raise PromptError("all points are labelled as background; give a point on the object, or a box.")
-        if mask is not None and box is None and not len(points):
-            # SAM responds poorly to a mask alone, so its bounding box is added as a prompt.
-            box = np.array(mask_bounds(mask), np.float64)
         return CheckedPrompt(box, points, labels, mask, previous)
 
 
@@ -115,6 +113,11 @@ class CheckedPrompt:
     def is_vague(self) -> bool:
         """Whether this is a single click or nothing at all."""
         return len(self.points) <= 1 and self.box is None and self.previous is None and self.mask is None
+
+    @property
+    def is_believed(self) -> bool:
+        """Whether this is a mask without clicks, which needs no decoder."""
+        return self.mask is not None and not len(self.points)
 
     def boxed(self, around: Segment | None) -> CheckedPrompt:
         """Return the prompt as a correction of an answer, with the box around its mask and the foreground points.

@@ -175,12 +175,20 @@ def test_a_matte_of_another_image_is_no_previous_round(matting, flower_matte: Ma
         cup.matte(box=CUP_BOX, previous=flower_matte)
 
 
-def test_scribble_and_mask_prompts_find_the_flower(flower, flower_matte: Matte) -> None:
+def test_a_scribble_finds_the_flower(flower, flower_matte: Matte) -> None:
     scribbled = flower.matte(scribbles=[[(250, 180), (310, 215), (370, 250)]])
-    masked = flower.matte(mask=flower_matte.mask)
-    for other in (scribbled, masked):
-        both, either = (other.mask & flower_matte.mask).sum(), (other.mask | flower_matte.mask).sum()
-        assert both / either > 0.6
+    both, either = (scribbled.mask & flower_matte.mask).sum(), (scribbled.mask | flower_matte.mask).sum()
+    assert both / either > 0.6
+
+
+def test_a_mask_is_taken_as_it_is_and_corrected_by_clicks(flower, flower_matte: Matte) -> None:
+    given = flower_matte.mask
+    given[:200] = False  # half of the flower, which no decoder would answer
+    half = flower.matte(mask=given)
+    assert np.array_equal(half.mask, given) and half.score == 1 and not half.segment.is_doubtful
+    assert half.alpha[given].mean() > 0.9 and half.alpha[:150].max() < 0.1
+    for corrected in (flower.matte(mask=given, points=[(310, 150)]), flower.matte(points=[(310, 150)], previous=half)):
+        assert corrected.mask[150, 310] and corrected.mask[240, 310]
 
 
 def test_guidance_changes_the_merge_only(flower, flower_matte: Matte) -> None:

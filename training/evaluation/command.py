@@ -24,10 +24,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--prompt",
-        choices=("box", "point", "text", "none", "pointing"),
+        choices=("box", "point", "text", "none", "mask", "pointing"),
         default="box",
-        help="the one prompt, by the paper's rules; pointing: whether the text model's best answer to a category's "
-        "name points at such an object (needs coco_labels.json)",
+        help="the one prompt, by the paper's rules; mask: the true mask; pointing: whether the text model's best "
+        "answer to a category's name points at such an object (needs coco_labels.json)",
     )
     parser.add_argument(
         "--rounds",

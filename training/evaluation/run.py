@@ -27,7 +27,7 @@ from training.evaluation.interaction import Correction, First, User, box_centre,
 from training.evaluation.metrics import iou, matte_errors, straight_cut, unknown_region
 from training.evaluation.results import ROUNDS, Results, Row
 
-PromptKind = Literal["box", "point", "text", "none"]
+PromptKind = Literal["box", "point", "text", "none", "mask"]
 TEXT_RULES = {"box_threshold": 0.25, "text_threshold": 0.5, "nms": 0.8}  # the paper's, for RefMatte-RW100
 
 
@@ -72,7 +72,8 @@ def evaluate(
         cases: the objects of the benchmark.
         layout: the benchmark's layout.
         prompt: "box", the tight box of alpha > 127 / 255; "point", the centre of that box; "text", the best-scoring box
-            for the benchmark's text; "none", no prompt, for benchmarks with one object per image.
+            for the benchmark's text; "none", no prompt, for benchmarks with one object per image; "mask", the true
+            mask.
         out: the folder for the CSV file and the mattes; cases that are in the CSV file are skipped.
 
     Raises:
@@ -106,6 +107,8 @@ def _answer_prompt(scene: Scene, case: Case, truth: np.ndarray, prompt: PromptKi
     if prompt == "none":
         return _found(scene.matte(guidance=guidance))
     mask = truth > 127 / 255
+    if prompt == "mask":
+        return _found(scene.matte(mask=mask, guidance=guidance))
     if prompt == "box":
         return _found(scene.matte(box=tight_box(mask), guidance=guidance))
     return _found(scene.matte(points=[box_centre(mask)], guidance=guidance))

@@ -96,11 +96,10 @@ def test_a_scribble_becomes_spread_points_on_the_stroke() -> None:
     assert mixed.labels.tolist() == [1] + [0] * 8
 
 
-def test_a_mask_alone_brings_its_box_and_logits() -> None:
+def test_a_mask_becomes_logits() -> None:
     mask = np.zeros(SIZE, bool)
     mask[90:210, 100:300] = True
     checked = Prompt(mask=mask).check(SIZE)
-    assert checked.box.tolist() == [100, 90, 300, 210]
     *_, logits, has_mask = checked.to_input(Frame.of(SIZE), WHOLE)
     assert has_mask == 1 and logits.shape == (1, 256, 256)
     assert logits[0, 96, 128] == 8 and logits[0, 10, 10] == -8 and (logits[0, 192:] == -8).all()
