@@ -1,4 +1,4 @@
-"""The build of the site: its own files, the canvas and the texts of `demo`, the packed graphs and onnxruntime-web.
+"""The build of the site: the files of `web`, the canvas and the texts of `demo`, the packed graphs and onnxruntime-web.
 
 Files of `demo` are read, not imported: the page and the site share the canvas's sources, and nothing imports `demo`.
 """
@@ -33,8 +33,9 @@ from mam.model.runtime import load_graphs
 BUDGET = 15_000_000
 """Compressed bytes that a first visit may take."""
 
-_HERE = Path(__file__).parent
-_DEMO = _HERE.parents[1] / "demo"
+_ROOT = Path(__file__).parents[2]
+_DEMO, _WEB = _ROOT / "demo", _ROOT / "web"
+_SOURCES = ("demo", "export", "mam", "tests", "training", "web")  # folders in which no site is written
 _RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs")
 _WASM = "ort-wasm-simd-threaded.wasm"
 _THUMBNAIL = 168  # pixels
@@ -132,7 +133,9 @@ def _is_inside(name: str) -> bool:
 
 
 def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: InferencePolicy) -> None:
-    shutil.copytree(_HERE / "site", out)
+    shutil.copytree(_WEB / "src", out)
+    for name in ("index.html", "style.css"):
+        shutil.copy(_WEB / name, out / name)
     for folder in ("model", "runtime", "examples"):
         (out / folder).mkdir()
     for name in _RUNTIME:
@@ -157,9 +160,9 @@ def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: Infe
     _write_start(out)
     (out / "local.js").unlink()
     (out / "README.md").write_text(
-        (_HERE / "README_site.md").read_text("utf-8").format(version=__version__, runtime=VERSION), "utf-8"
+        (_WEB / "README_site.md").read_text("utf-8").format(version=__version__, runtime=VERSION), "utf-8"
     )
-    shutil.copy(_HERE.parents[1] / "LICENSE", out / "LICENSE")
+    shutil.copy(_ROOT / "LICENSE", out / "LICENSE")
     _write_service_worker(out, [str(file["file"]) for file in model.values()])
 
 
@@ -177,8 +180,7 @@ def table(files: list[SiteFile]) -> str:
 def _check_out(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; expected a folder to write.")
-    root = _HERE.parents[1]
-    if out == root or any(out.is_relative_to(root / name) for name in ("demo", "export", "mam", "tests")):
+    if out == _ROOT or any(out.is_relative_to(_ROOT / name) for name in _SOURCES):
         raise InputError(f"{out} holds the sources of this project; choose a folder of its own, such as site/.")
 
 
@@ -202,9 +204,9 @@ def _copy_examples(out: Path) -> dict[str, Any]:
 
 
 def _write_texts(out: Path) -> None:
-    """Write the texts of the page and of the site as one module; `site/texts.js` has the functions."""
+    """Write the texts of the page and of the site as one module; `web/src/texts.js` has the functions."""
     tables = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((_DEMO / "texts").glob("*.json"))}
-    for language, texts in json.loads((_HERE / "texts.json").read_text("utf-8")).items():
+    for language, texts in json.loads((_WEB / "texts.json").read_text("utf-8")).items():
         tables[language].update(texts)
     path = out / "texts.js"
     path.write_text(_declaration("TEXTS", tables) + path.read_text("utf-8"), "utf-8")
@@ -213,7 +215,7 @@ def _write_texts(out: Path) -> None:
 def _write_start(out: Path) -> None:
     """Put the texts that are needed before modules run in front of the script that checks the browser."""
     path = out / "start.js"
-    tables = json.loads((_HERE / "texts.json").read_text("utf-8"))
+    tables = json.loads((_WEB / "texts.json").read_text("utf-8"))
     keys = re.findall(r"'(cannot_\w+)'", path.read_text("utf-8"))
     texts = {language: {key: table[key] for key in keys} for language, table in tables.items()}
     path.write_text(_declaration("TEXTS", texts).replace("export ", "") + path.read_text("utf-8"), "utf-8")
@@ -231,7 +233,7 @@ def _write_canvas(out: Path) -> None:
     template = (canvas / "template.html").read_text("utf-8").replace("<!-- examples -->", buttons)
     page = out / "index.html"
     texts = json.loads((_DEMO / "texts" / "en.json").read_text("utf-8"))
-    texts.update(json.loads((_HERE / "texts.json").read_text("utf-8"))["en"])
+    texts.update(json.loads((_WEB / "texts.json").read_text("utf-8"))["en"])
     # Words for visitors with a browser that runs no scripts, or before it does; page.js replaces them.
     words = re.sub(
         r'(data-page="(\w+)"[^>]*>)(?=</)',

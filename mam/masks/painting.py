@@ -101,7 +101,7 @@ def paint(
 def _footprint(stroke: Stroke, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return rows, columns, shares in [0, 1] float32, and whether the edge is the brush's, of N pixels, each (N,).
 
-    All distances are float64, so that export/web computes exactly the same.
+    All distances are float64, so that demo/canvas/js/painting.js computes exactly the same.
     """
     radius = stroke.size / 2
     points = _space_out(np.asarray(stroke.points, np.float64), _SPACING * radius)

@@ -1,4 +1,4 @@
-// What only Gradio's page needs: a photo travels to the server by Gradio's upload route. The static site (export/web) has
+// What only Gradio's page needs: a photo travels to the server by Gradio's upload route. The static site (web/src/local.js) has
 // `openFile` of its own.
 
 const LONGEST = 2048; // pixels of the browser's own image of a photo, as of the server's

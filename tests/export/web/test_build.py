@@ -103,7 +103,7 @@ def test_folders_that_are_none_or_hold_the_sources_are_refused(tmp_path, capsys)
     (tmp_path / "thesis.txt").write_text("ten years")
     assert main(["web", "--out", str(tmp_path / "thesis.txt")]) == 1
     assert "is a file; expected a folder" in capsys.readouterr().err
-    for folder in (ROOT, ROOT / "export" / "web" / "site", ROOT / "demo"):
+    for folder in (ROOT, ROOT / "web" / "src", ROOT / "demo"):
         assert main(["web", "--out", str(folder)]) == 1
         assert "holds the sources of this project" in capsys.readouterr().err
 
