@@ -21,7 +21,7 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-from export.web.npm import VERSION, read_package
+from export.web.npm import pinned_version, read_package
 from export.web.pack import half_ranges, pack
 from mam import __version__
 from mam.errors import GraphError, InputError
@@ -133,11 +133,10 @@ def _is_inside(name: str) -> bool:
 
 
 def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: InferencePolicy) -> None:
-    shutil.copytree(_WEB / "src", out)
-    for name in ("index.html", "style.css"):
-        shutil.copy(_WEB / name, out / name)
     for folder in ("model", "runtime", "examples"):
-        (out / folder).mkdir()
+        (out / folder).mkdir(parents=True)
+    for path in (*(_WEB / "src").glob("*.js"), _WEB / "index.html", _WEB / "style.css"):
+        shutil.copy(path, out / path.name)
     for name in _RUNTIME:
         # Some servers send .mjs files without a type, and browsers then refuse them.
         script = _remove_source_map(runtime[f"dist/{name}"]).replace(b".mjs", b".js")
@@ -160,7 +159,7 @@ def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: Infe
     _write_start(out)
     (out / "local.js").unlink()
     (out / "README.md").write_text(
-        (_WEB / "README_site.md").read_text("utf-8").format(version=__version__, runtime=VERSION), "utf-8"
+        (_WEB / "README_site.md").read_text("utf-8").format(version=__version__, runtime=pinned_version()), "utf-8"
     )
     shutil.copy(_ROOT / "LICENSE", out / "LICENSE")
     _write_service_worker(out, [str(file["file"]) for file in model.values()])

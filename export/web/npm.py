@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import os
 import tarfile
 from collections.abc import Sequence
@@ -16,11 +17,18 @@ from mam.images.fetch import fetch
 from mam.weights.cache import cache_folder
 
 PACKAGE = "onnxruntime-web"
-# Later releases are larger: with 1.30.0 the site exceeds 15 MB, at about the same speed.
-VERSION = "1.24.3"
-INTEGRITY = "sha512-41dDq7fxtTm0XzGE7N0d6m8FcOY8EWtUA65GkOixJPB/G7DGzBmiDAnVVXHznRw9bgUZpb+4/1lQK/PNxGpbrQ=="
+_LOCK = Path(__file__).parents[2] / "web" / "package-lock.json"
 REGISTRY = "https://registry.npmjs.org"
 _MAX_BYTES = 100_000_000
+
+
+def pinned_version() -> str:
+    """Return the version in `web/package-lock.json`. With 1.30.0 the site exceeds 15 MB, at about the same speed."""
+    return _pin()["version"]
+
+
+def _pin() -> dict[str, str]:
+    return json.loads(_LOCK.read_text("utf-8"))["packages"][f"node_modules/{PACKAGE}"]
 
 
 def read_package(members: Sequence[str]) -> dict[str, bytes]:
@@ -29,7 +37,7 @@ def read_package(members: Sequence[str]) -> dict[str, bytes]:
     Raises:
         MamError: the package cannot be downloaded, or is not the pinned one.
     """
-    archive = cache_folder() / "npm" / f"{PACKAGE}-{VERSION}.tgz"
+    archive = cache_folder() / "npm" / f"{PACKAGE}-{pinned_version()}.tgz"
     if archive.is_file():
         content = archive.read_bytes()
         _verify(content, f"{archive} is not the pinned package; delete it")
@@ -47,7 +55,7 @@ def _download(archive: Path) -> bytes:
         content = fetch(address, _MAX_BYTES)
     except InputError as error:
         raise MamError(
-            f"{PACKAGE} {VERSION} is needed once: {error} Without a network, run `npm pack {PACKAGE}@{VERSION}` "
+            f"{archive.stem} is needed once: {error} Without a network, run `npm pack {PACKAGE}@{pinned_version()}` "
             f"elsewhere and place the file at {archive}; $npm_config_registry chooses another registry."
         ) from error
     _verify(content, f"{address} is not the pinned package")
@@ -58,5 +66,5 @@ def _download(archive: Path) -> bytes:
 
 def _verify(content: bytes, problem: str) -> None:
     found = "sha512-" + base64.b64encode(hashlib.sha512(content).digest()).decode()
-    if found != INTEGRITY:
-        raise MamError(f"{problem}: its integrity is {found}, expected {INTEGRITY}.")
+    if found != (expected := _pin()["integrity"]):
+        raise MamError(f"{problem}: its integrity is {found}, expected {expected}.")

@@ -1,101 +1,72 @@
-// Make an alpha obey the clicks that it was computed for. As mam/masks/clicks.py.
+// Makes an alpha obey the clicks that it was computed for; mam/masks/clicks.py says why.
 
-import { gaussianBlur } from './pillow.js';
+/** @import { Box, Bytes, Photo, Segment, Size } from './types.d.ts' */
 
-const OPAQUE = Math.fround(0.9), CLEAR = Math.fround(0.1), SIMILAR = 28, GRID = 256, EDGE = 1;
-const BLUR_REACH = 4; // pixels that the blur of an edge reaches
+import { fullBox, maskBounds, padBox } from './boxes.js';
+import { cellsOf, gridFor, labelRegions, pixelAt } from './regions.js';
+import { BOX, resize } from './resample.js';
 
-// Changes `alpha`, (h, w) float32; the other arguments are those of `cleanUp`.
-export function obeyClicks(alpha, size, pixels, mask, points, labels) {
-  const [h, w] = size, isWrong = (i, label) => (label ? alpha[i] < OPAQUE : alpha[i] > CLEAR);
-  const places = points.map(([x, y]) => [Math.trunc(Math.min(Math.max(x, 0), w - 1)), Math.trunc(Math.min(Math.max(y, 0), h - 1))]);
-  places.forEach(([x, y], k) => {
-    const label = labels[k];
-    if (!isWrong(y * w + x, label)) return;
-    const part = findPart(pixels, size, (i) => isWrong(i, label) && mask[i] === label, x, y);
-    setPart(alpha, size, part, label);
-  });
-  places.forEach(([x, y], k) => { if (isWrong(y * w + x, labels[k])) alpha[y * w + x] = labels[k]; });
+const OPAQUE = 230;
+const CLEAR = 25;
+const SIMILAR = 28; // levels
+
+/** Changes the alpha of a segment, at the photo's size. @type {(alpha: Bytes, photo: Photo, segment: Segment) => void} */
+export function obeyClicks(alpha, { pixels, size }, { mask, points, labels }) {
+  const isWrong = (i, label) => (label ? alpha[i] < OPAQUE : alpha[i] > CLEAR);
+  const clicks = points.map((point, k) => ({ place: pixelAt(point, size), label: labels[k] }));
+  for (const { place, label } of clicks) {
+    if (!isWrong(place[1] * size[1] + place[0], label)) continue;
+    const mayChange = (i) => isWrong(i, label) && mask.values[i] > 0 === label > 0;
+    setPart(alpha, size, findPart(pixels, size, mayChange, place), label);
+  }
+  for (const { place, label } of clicks) {
+    const i = place[1] * size[1] + place[0];
+    if (isWrong(i, label)) alpha[i] = 255 * label;
+  }
 }
 
-function setPart(alpha, [h, w], { part, box: [left, top, right, bottom] }, label) { // softened outwards
-  const x0 = Math.max(0, left - BLUR_REACH), y0 = Math.max(0, top - BLUR_REACH);
-  const x1 = Math.min(w, right + BLUR_REACH), y1 = Math.min(h, bottom + BLUR_REACH);
-  const window = new Uint8Array((y1 - y0) * (x1 - x0));
-  for (let y = y0; y < y1; y += 1) {
-    for (let x = x0; x < x1; x += 1) window[(y - y0) * (x1 - x0) + x - x0] = part[y * w + x] * 255;
+/** The connected pixels around a place that may be changed and are similar in colour, as a mask. */
+function findPart(pixels, [h, w], mayChange, [x, y]) {
+  const near = resize(pixels, w, padBox([x, y, x + 1, y + 1], 1, [h, w]), [1, 1], BOX, 4);
+  const similar = new Uint8ClampedArray(h * w);
+  for (let i = 0; i < similar.length; i += 1) {
+    const isSimilar =
+      Math.abs(pixels[4 * i] - near[0]) <= SIMILAR &&
+      Math.abs(pixels[4 * i + 1] - near[1]) <= SIMILAR &&
+      Math.abs(pixels[4 * i + 2] - near[2]) <= SIMILAR;
+    if (isSimilar && mayChange(i)) similar[i] = 255;
   }
-  const soft = gaussianBlur(window, [y1 - y0, x1 - x0], EDGE);
+  similar[y * w + x] = 255;
+  const grid = gridFor([h, w]);
+  const { columns, rows } = cellsOf([h, w], grid);
+  const start = columns[x] + rows[y];
+  // A cell belongs to the part if half of it does, so that thin bridges do not connect one thing to the next.
+  const cells = resize(similar, w, fullBox([h, w]), grid, BOX).map((value, cell) =>
+    Number(value >= 127 || cell === start),
+  );
+  const { labels } = labelRegions(cells, grid, true);
+  return similar.map((value, i) => (labels[columns[i % w] + rows[Math.floor(i / w)]] === labels[start] ? value : 0));
+}
+
+/** Sets the alpha of a part, with an edge that is soft outwards. */
+function setPart(alpha, size, part, label) {
+  const [x0, y0, x1, y1] = padBox(maskBounds(part, size), 1, size);
   for (let y = y0; y < y1; y += 1) {
     for (let x = x0; x < x1; x += 1) {
-      const i = y * w + x, share = Math.max(Math.fround(soft[(y - y0) * (x1 - x0) + x - x0] / 255), part[i]);
-      alpha[i] = label ? Math.max(alpha[i], share) : Math.min(alpha[i], 1 - share);
+      const i = y * size[1] + x;
+      const share = part[i] || soften(part, size, x, y);
+      alpha[i] = label ? Math.max(alpha[i], share) : Math.min(alpha[i], 255 - share);
     }
   }
 }
 
-// The connected pixels around (x, y) that may be changed and are similar in colour, and a box around them.
-function findPart(pixels, [h, w], mayChange, x, y) {
-  const near = meanColour(pixels, [h, w], x, y), similar = new Uint8Array(h * w);
-  for (let i = 0; i < similar.length; i += 1) {
-    similar[i] = Math.abs(pixels[3 * i] - near[0]) <= SIMILAR && Math.abs(pixels[3 * i + 1] - near[1]) <= SIMILAR
-      && Math.abs(pixels[3 * i + 2] - near[2]) <= SIMILAR && mayChange(i) ? 1 : 0;
-  }
-  similar[y * w + x] = 1;
-  const step = Math.max(1, Math.ceil(Math.max(h, w) / GRID)), rows = Math.ceil(h / step), columns = Math.ceil(w / step);
-  const counts = new Int32Array(rows * columns);
-  for (let row = 0; row < h; row += 1) {
-    for (let column = 0; column < w; column += 1) counts[Math.floor(row / step) * columns + Math.floor(column / step)] += similar[row * w + column];
-  }
-  const start = Math.floor(y / step) * columns + Math.floor(x / step);
-  const cells = counts.map((count, i) => (i === start || count >= (step * step) / 2 ? 1 : 0));
-  const grown = grow(cells, [rows, columns], start);
-  return keepCells(similar, grown, [h, w], step, columns);
-}
-
-function meanColour(pixels, [h, w], x, y) {
-  const sums = [0, 0, 0];
-  let count = 0;
-  for (let row = Math.max(0, y - 1); row < Math.min(h, y + 2); row += 1) {
-    for (let column = Math.max(0, x - 1); column < Math.min(w, x + 2); column += 1) {
-      count += 1;
-      for (let c = 0; c < 3; c += 1) sums[c] += pixels[3 * (row * w + column) + c];
+function soften(part, size, x, y) {
+  const [x0, y0, x1, y1] = padBox([x, y, x + 1, y + 1], 1, size);
+  let sum = 0;
+  for (let row = y0; row < y1; row += 1) {
+    for (let column = x0; column < x1; column += 1) {
+      sum += part[row * size[1] + column] * (2 - Math.abs(row - y)) * (2 - Math.abs(column - x));
     }
   }
-  return sums.map((sum) => Math.fround(sum / count));
-}
-
-function grow(cells, [rows, columns], start) { // over sides and corners
-  const part = new Uint8Array(cells.length), waiting = [start];
-  part[start] = 1;
-  while (waiting.length) {
-    const cell = waiting.pop(), row = Math.floor(cell / columns), column = cell % columns;
-    for (let y = Math.max(0, row - 1); y <= Math.min(rows - 1, row + 1); y += 1) {
-      for (let x = Math.max(0, column - 1); x <= Math.min(columns - 1, column + 1); x += 1) {
-        const next = y * columns + x;
-        if (!cells[next] || part[next]) continue;
-        part[next] = 1;
-        waiting.push(next);
-      }
-    }
-  }
-  return part;
-}
-
-function keepCells(similar, cells, [h, w], step, columns) {
-  let x0 = w, y0 = h, x1 = 0, y1 = 0;
-  for (let y = 0; y < h; y += 1) {
-    for (let x = 0; x < w; x += 1) {
-      if (!similar[y * w + x]) continue;
-      if (!cells[Math.floor(y / step) * columns + Math.floor(x / step)]) {
-        similar[y * w + x] = 0;
-        continue;
-      }
-      x0 = Math.min(x0, x);
-      x1 = Math.max(x1, x + 1);
-      y0 = Math.min(y0, y);
-      y1 = Math.max(y1, y + 1);
-    }
-  }
-  return { part: similar, box: [x0, y0, x1, y1] };
+  return sum / 16;
 }

@@ -1,114 +1,123 @@
-// From prompts to masks: run the mask decoder on an encoded crop and choose among its four candidates. As mam/masks/decoding.py.
+// From prompts to masks: run the mask decoder on an encoded crop and choose among its four candidates.
 
-import { Patch, maskBounds } from './boxes.js';
-import { labelRegions } from './components.js';
+/** @import { Mask, Segment, Size } from './types.d.ts' */
+
+import { clamp, fullBox, maskBounds, padBox, place, sizeOf } from './boxes.js';
 import { transferLogits } from './crops.js';
-import { Frame, MASK_SIDE, SIDE } from './frames.js';
-import { reachedWindow, resize } from './pillow.js';
+import { Frame, MASK_SIDE } from './frames.js';
+import { labelRegions } from './regions.js';
+import { sample } from './resample.js';
 
 const MASK_PIXELS = MASK_SIDE * MASK_SIDE;
-const UNCERTAIN = 2, BIAS = 17.5, OF_SCORE = -21.9, OF_UNCERTAIN = 5.6, DOUBTFUL = 0.3;
+// The logistic model of doubt; mam/masks/segment.py says where its numbers come from.
+const UNCERTAIN = 2;
+const BIAS = 17.5;
+const OF_SCORE = -21.9;
+const OF_UNCERTAIN = 5.6;
+const DOUBTFUL = 0.3;
 
-// The decoder's answer to one prompt. As mam/masks/segment.py.
-export class Segment {
-  constructor(fields) {
-    Object.assign(this, fields); // storedMask, chosen, logits, lowResMasks, scores, crop, points, labels
-  }
-
-  get isEmpty() {
-    return this.storedMask.isEmpty;
-  }
-
-  get score() {
-    return this.scores[this.chosen];
-  }
-
-  get doubt() { // the estimated probability that the mask's IoU with the object is under 0.8
-    const { crop: [x0, y0, x1, y1], logits } = this;
-    const [h, w] = new Frame([y1 - y0, x1 - x0]).inputSize.map((side) => Math.ceil((side * MASK_SIDE) / SIDE));
-    let uncertain = 0, inside = 0;
-    for (let y = 0; y < h; y += 1) {
-      for (let i = y * MASK_SIDE; i < y * MASK_SIDE + w; i += 1) {
-        uncertain += Math.abs(logits[i]) < UNCERTAIN;
-        inside += logits[i] > 0;
-      }
-    }
-    return 1 / (1 + Math.exp(-(BIAS + OF_SCORE * this.score + (OF_UNCERTAIN * uncertain) / Math.max(1, inside))));
-  }
-
-  get isDoubtful() {
-    return this.isEmpty || this.doubt > DOUBTFUL;
-  }
+/** Whether an answer is probably wrong: a mask of an IoU with the object under 0.8. @type {(segment: Segment) => boolean} */
+export function isDoubtful({ mask, crop, logits, scores, chosen }) {
+  const [h, w] = new Frame(crop).maskSize.map(Math.ceil);
+  const inCrop = logits.filter((_, i) => i % MASK_SIDE < w && i < h * MASK_SIDE);
+  const uncertain = inCrop.filter((value) => Math.abs(value) < UNCERTAIN).length;
+  const inside = inCrop.filter((value) => value > 0).length;
+  const evidence = BIAS + OF_SCORE * scores[chosen] + (OF_UNCERTAIN * uncertain) / Math.max(1, inside);
+  return !mask.box || 1 / (1 + Math.exp(-evidence)) > DOUBTFUL;
 }
 
-export async function decodePrompt(graphs, encoded, prompt, size) {
-  const input = prompt.toInput(encoded.frame, encoded.box);
-  const { masks, scores } = await graphs.decode(encoded.features, input);
+/** @type {(graphs: any, encoded: any, prompt: import('./prompts.js').Prompt, size: Size) => Promise<Segment>} */
+export async function decodePrompt(graphs, { frame, features }, prompt, size) {
+  const input = prompt.toInput(frame);
+  const { masks, scores } = await graphs.decode(features, input);
   const first = prompt.isAmbiguous && graphs.policy.multimask ? best([1, 2, 3], scores) : 0;
   const chosen = bestCandidate(masks, scores, input.coords, input.labels, first);
-  return segmentOf(masks, chosen, {
-    lowResMasks: masks, scores: scores.map((score) => Math.min(Math.max(score, 0), 1)), crop: encoded.box,
-    points: prompt.points, labels: prompt.labels,
-  }, size);
+  const { points, labels } = prompt;
+  const answer = { scores: scores.map((score) => clamp(score, 0, 1)), crop: frame.crop, points, labels };
+  return segmentOf(masks, chosen, answer, size);
 }
 
-// A correction without what it took away from the previous mask, except the regions that a background click lies in.
+/**
+ * A correction without what it took away from the previous mask, except the regions that a background click lies in.
+ * @type {(segment: Segment, previous: Segment) => Segment}
+ */
 export function keepRest(segment, previous) {
-  const { crop, logits, points, labels } = segment, [x0, y0, x1, y1] = crop, frame = new Frame([y1 - y0, x1 - x0]);
+  const { crop, logits, points, labels } = segment;
+  const [x0, y0, x1, y1] = crop;
+  const frame = new Frame(crop);
   const before = transferLogits(previous.logits, previous.crop, crop);
-  const taken = before.map((value, i) => (value > 0 && logits[i] <= 0 ? 1 : 0)), regions = labelRegions(Uint8Array.from(taken), [MASK_SIDE, MASK_SIDE]);
+  const taken = Uint8Array.from(before, (value, i) => Number(value > 0 && logits[i] <= 0));
+  const regions = labelRegions(taken, [MASK_SIDE, MASK_SIDE]);
   const stays = new Array(regions.count).fill(true);
   stays[0] = false;
-  points.forEach(([atX, atY], i) => {
-    if (labels[i] || atX < x0 || atX > x1 || atY < y0 || atY > y1) return;
-    const [column, row] = frame.toInput([atX - x0, atY - y0]).map(toCell);
-    for (let y = Math.max(0, row - 1); y <= Math.min(MASK_SIDE - 1, row + 1); y += 1) { // the edge may be in the cell beside it
-      for (let x = Math.max(0, column - 1); x <= Math.min(MASK_SIDE - 1, column + 1); x += 1) stays[regions.labels[y * MASK_SIDE + x]] = false;
+  points.forEach(([x, y], i) => {
+    if (labels[i] || x < x0 || x > x1 || y < y0 || y > y1) return;
+    const [column, row] = Frame.toCell(frame.toInput([x, y]));
+    for (let cell = 0; cell < 9; cell += 1) {
+      // the edge may be in the cell beside it
+      const [cx, cy] = [column - 1 + (cell % 3), row - 1 + Math.floor(cell / 3)];
+      if (cx >= 0 && cx < MASK_SIDE) stays[regions.labels[cy * MASK_SIDE + cx]] = false;
     }
   });
   if (!stays.includes(true)) return segment;
   const masks = segment.lowResMasks.slice();
-  masks.set(logits.map((value, i) => (stays[regions.labels[i]] ? before[i] : value)), segment.chosen * MASK_PIXELS);
-  return segmentOf(masks, segment.chosen, { ...segment, lowResMasks: masks }, segment.storedMask.size);
+  const kept = logits.map((value, i) => (stays[regions.labels[i]] ? before[i] : value));
+  masks.set(kept, segment.chosen * MASK_PIXELS);
+  return segmentOf(masks, segment.chosen, segment, segment.mask.size);
 }
 
-export const candidates = (segment) => [0, 1, 2, 3].map((k) => (
-  k === segment.chosen ? segment : segmentOf(segment.lowResMasks, k, segment, segment.storedMask.size)));
+/** The same answer with another of its four candidates. @type {(segment: Segment, index: number) => Segment} */
+export const withCandidate = (segment, index) => segmentOf(segment.lowResMasks, index, segment, segment.mask.size);
 
-function segmentOf(masks, chosen, fields, size) {
-  const { crop } = fields, logits = masks.slice(chosen * MASK_PIXELS, (chosen + 1) * MASK_PIXELS);
-  const mask = fullSizeMask(logits, new Frame([crop[3] - crop[1], crop[2] - crop[0]]));
-  const [x0, y0, x1, y1] = mask.box, moved = [x0 + crop[0], y0 + crop[1], x1 + crop[0], y1 + crop[1]];
-  return new Segment({ ...fields, chosen, logits, storedMask: new Patch(mask.values, mask.isEmpty ? [0, 0, 0, 0] : moved, size) });
+function segmentOf(lowResMasks, chosen, { scores, crop, points, labels }, size) {
+  const logits = lowResMasks.slice(chosen * MASK_PIXELS, (chosen + 1) * MASK_PIXELS);
+  return { mask: fullSizeMask(logits, crop, size), chosen, logits, lowResMasks, scores, crop, points, labels };
 }
 
-const toCell = (value) => Math.trunc(Math.min(Math.max((value * MASK_SIDE) / SIDE, 0), MASK_SIDE - 1)); // of the logits
-
-// The candidate that contradicts the fewest clicks; among equals the chosen one, else the best score.
+/** The candidate that contradicts the fewest clicks; among equals the chosen one, else the best score. */
 export function bestCandidate(masks, scores, coords, labels, chosen) {
-  const wrong = [0, 1, 2, 3].map((k) => labels.reduce((count, label, i) => {
-    if (label !== 0 && label !== 1) return count;
-    const [x, y] = coords[i].map(toCell);
-    return count + ((masks[k * MASK_PIXELS + y * MASK_SIDE + x] > 0) !== (label === 1) ? 1 : 0);
-  }, 0));
+  const wrong = [0, 1, 2, 3].map((k) => {
+    const contradicts = (label, i) => {
+      const [x, y] = Frame.toCell(coords[i]);
+      return (label === 0 || label === 1) && masks[k * MASK_PIXELS + y * MASK_SIDE + x] > 0 !== (label === 1);
+    };
+    return labels.filter(contradicts).length;
+  });
   const least = Math.min(...wrong);
-  if (wrong[chosen] === least) return chosen;
-  return best([0, 1, 2, 3].filter((k) => wrong[k] === least), scores);
+  return wrong[chosen] === least
+    ? chosen
+    : best(
+        [0, 1, 2, 3].filter((k) => wrong[k] === least),
+        scores,
+      );
 }
 
 const best = (indices, scores) => indices.reduce((one, other) => (scores[other] > scores[one] ? other : one));
 
-// Where the logits, resized to the crop's own pixels, are positive, as a Patch.
-export function fullSizeMask(logits, { inputSize: [h, w], originalSize: [height, width] }) {
-  const part = [0, 0, (w * MASK_SIDE) / SIDE, (h * MASK_SIDE) / SIDE];
-  const sizes = [[MASK_SIDE, MASK_SIDE], [height, width]], inner = maskBounds(isPositive(logits), sizes[0]) || [0, 0, 0, 0];
-  const window = reachedWindow(inner, ...sizes, 'bilinear', part); // only there can it be positive
-  const mask = isPositive(resize(logits, ...sizes, 'bilinear', 1, part, window));
-  return Patch.within(mask, window, [height, width]);
-}
-
-function isPositive(logits) {
-  const mask = new Uint8Array(logits.length);
-  for (let i = 0; i < mask.length; i += 1) mask[i] = logits[i] > 0 ? 1 : 0;
-  return mask;
+/**
+ * Where the logits of a crop, resized to its own pixels, are positive.
+ * @type {(logits: Float32Array, crop: import('./types.d.ts').Box, size: Size) => Mask}
+ */
+export function fullSizeMask(logits, crop, size) {
+  const [steps, square] = [
+    new Frame(crop).maskSize.map((side, axis) => side / sizeOf(crop)[axis]),
+    fullBox([MASK_SIDE, MASK_SIDE]),
+  ];
+  const positive = maskBounds(
+    Uint8ClampedArray.from(logits, (value) => (value > 0 ? 255 : 0)),
+    sizeOf(square),
+  );
+  if (!positive) return { values: new Uint8ClampedArray(size[0] * size[1]), box: null, size };
+  // Only the pixels around positive logits are computed.
+  const near = padBox(positive, 1, sizeOf(square)).map((value, i) => value / steps[1 - (i % 2)]);
+  const [x0, y0, x1, y1] = padBox(
+    [Math.floor(near[0]), Math.floor(near[1]), Math.ceil(near[2]), Math.ceil(near[3])],
+    0,
+    sizeOf(crop),
+  );
+  const [down, across] = [y0, x0].map((from, axis) => ({ start: from * steps[axis], step: steps[axis] }));
+  const sampled = sample(logits, MASK_SIDE, [y1 - y0, x1 - x0], across, down);
+  const part = Uint8ClampedArray.from(sampled, (value) => (value > 0 ? 255 : 0));
+  const values = place(part, [x0 + crop[0], y0 + crop[1], x1 + crop[0], y1 + crop[1]], size);
+  return { values, box: maskBounds(values, size), size };
 }

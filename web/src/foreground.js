@@ -1,177 +1,152 @@
-// The object's colours at soft edges, without the background that shows through. As mam/compose/foreground.py, with one change: large
-// levels keep colours only where they are computed, because a phone has little memory.
+// The object's colours at soft edges, without the background that shows through: Germer et al. 2020, "Fast Multi-Level
+// Foreground Estimation", as in mam/compose/foreground.py. Windows of more than 768 pixels are solved at that size, and
+// fitted to each pixel; a phone has the memory for it.
 
-import { cut, maskBounds, padBox } from './boxes.js';
-import { downsampledSize, roundHalfToEven } from './photo.js';
-import { dilate, resize, resizeLazily } from './pillow.js';
+/** @import { Bytes, Size } from './types.d.ts' */
 
-const LARGE = 1536, SOLVED = 768; // longest sides: above the first, images are solved at the second
-const CONTEXT = 16, REGULARIZATION = Math.fround(1e-5), SMALL_SIDE = 32, SMALL_ITERATIONS = 10, ITERATIONS = 2;
-const DENSE_PIXELS = 1 << 16, NEAR = 2; // the window of 5 pixels reaches 2
+import { fullBox, maskBounds, padBox, sizeOf } from './boxes.js';
+import { dilate } from './regions.js';
+import { BOX, resize, smallerSize } from './resample.js';
 
-// (h, w, 3) uint8 and alpha (h, w) uint8 -> (h, w, 3) uint8; the image's own pixels where alpha is 0 or 255.
+/** Both layers, (h, w, 3) in [0, 1]. @typedef {{ size: Size, front: Float32Array, back: Float32Array }} Level */
+
+const SOLVED = 768;
+const CONTEXT = 16; // pixels around soft edges from which their colours are estimated
+const REGULARIZATION = 1e-5;
+const SMALL_SIDE = 32;
+const SMALL_ITERATIONS = 10;
+const ITERATIONS = 2;
+const DENSE_PIXELS = 1 << 16; // larger levels are solved only near soft edges
+const NEAR = 2;
+
+/**
+ * RGBA pixels with the object's colours where alpha is neither 0 nor 255.
+ * @type {(pixels: Bytes, alpha: Bytes, size: Size) => Bytes}
+ */
 export function foregroundColours(pixels, alpha, size) {
-  const bounds = maskBounds(isSoft(alpha), size);
+  const bounds = maskBounds(markSoft(alpha), size);
   if (!bounds) return pixels;
-  const window = padBox(bounds, CONTEXT, size), colours = pixels.slice();
-  const part = { pixels: cut(pixels, size, window, 3), alpha: cut(alpha, size, window), size: [window[3] - window[1], window[2] - window[0]] };
-  const colourAt = Math.max(...part.size) > LARGE ? solveSmaller(part) : solve(part);
-  for (let y = 0; y < part.size[0]; y += 1) {
-    for (let x = 0; x < part.size[1]; x += 1) {
-      const a = part.alpha[y * part.size[1] + x], to = 3 * ((y + window[1]) * size[1] + x + window[0]);
-      if (a > 0 && a < 255) for (let c = 0; c < 3; c += 1) colours[to + c] = colourAt(y, x, c);
+  const box = padBox(bounds, CONTEXT, size);
+  const [h, w] = sizeOf(box);
+  const solved = smallerSize([h, w], SOLVED);
+  const small = solved || sizeOf(box);
+  const shrink = (values, bands) => resize(values, size[1], box, small, BOX, bands);
+  const { front, back } = estimate(shrink(pixels, 4), shrink(alpha, 1), small);
+  const enlarge = (values) =>
+    solved ? resize(toBytes(values), small[1], fullBox(small), [h, w], 1, 3) : toBytes(values);
+  const [fronts, backs] = [enlarge(front), solved && enlarge(back)];
+  const colours = pixels.slice();
+  const shareAt = (x, y) =>
+    alpha[Math.min(Math.max(y, 0), size[0] - 1) * size[1] + Math.min(Math.max(x, 0), size[1] - 1)] / 255;
+  for (let y = box[1], i = 0; y < box[3]; y += 1) {
+    for (let x = box[0]; x < box[2]; x += 1, i += 1) {
+      const a = shareAt(x, y);
+      if (a === 0 || a === 1) continue;
+      const at = 4 * (y * size[1] + x);
+      const around = [shareAt(x - 1, y), shareAt(x + 1, y), shareAt(x, y - 1), shareAt(x, y + 1)];
+      const weight = around.reduce((sum, other) => sum + Math.abs(a - other), 0);
+      const step = a / (a * a + (1 - a) * (1 - a) + weight);
+      for (let c = 0; c < 3; c += 1) {
+        const missing = backs ? pixels[at + c] - a * fronts[3 * i + c] - (1 - a) * backs[3 * i + c] : 0;
+        colours[at + c] = fronts[3 * i + c] + step * missing;
+      }
     }
   }
   return colours;
 }
 
-function isSoft(alpha) {
-  const soft = new Uint8Array(alpha.length);
-  for (let i = 0; i < soft.length; i += 1) soft[i] = alpha[i] > 0 && alpha[i] < 255 ? 1 : 0;
-  return soft;
-}
+const toBytes = (values) => Uint8ClampedArray.from(values, (value) => value * 255);
 
-function solve({ pixels, alpha, size }) { // -> the colour of a pixel (y, x) in a channel
-  const level = estimate(pixels, alpha, size);
-  return (y, x, c) => Math.trunc(level.front(y, x, c) * 255 + 0.5);
-}
+const markSoft = (alpha) => alpha.map((value) => (value > 0 && value < 255 ? 255 : 0));
 
-// The same from a smaller size: the estimate, fitted to each pixel by one step of `relaxPixel` with the estimate in place of the neighbours.
-function solveSmaller({ pixels, alpha, size: [h, w] }) {
-  const size = downsampledSize([h, w], SOLVED), smallAlpha = resize(alpha, [h, w], size, 'box');
-  const level = estimate(resize(pixels, [h, w], size, 'box', 3), smallAlpha, size);
-  const frontAt = enlarge((y, x, c) => level.front(y, x, c), size, [h, w]), backAt = enlarge((y, x, c) => level.back(y, x, c), size, [h, w]);
-  return (y, x, c) => {
-    const i = y * w + x, a = UNIT[alpha[i]], far = (other) => Math.abs(a - UNIT[alpha[other]]);
-    const weight = (y > 0 ? far(i - w) : 0) + (y < h - 1 ? far(i + w) : 0) + (x > 0 ? far(i - 1) : 0) + (x < w - 1 ? far(i + 1) : 0);
-    const step = a / (a * a + (1 - a) * (1 - a) + weight), front = frontAt(y, x, c);
-    const missing = pixels[3 * i + c] - a * front - (1 - a) * backAt(y, x, c);
-    return Math.trunc(Math.min(Math.max(front + step * missing, 0), 255) + 0.5);
-  };
-}
-
-function enlarge(valueAt, [h, w], size) { // (h, w, 3) in [0, 1], given by a function -> uint8 at another size, as a function
-  const values = new Uint8Array(3 * h * w);
-  for (let y = 0; y < h; y += 1) for (let x = 0; x < w; x += 1) for (let c = 0; c < 3; c += 1) values[3 * (y * w + x) + c] = valueAt(y, x, c) * 255 + 0.5;
-  return resizeLazily(values, [h, w], size, 'bilinear', 3);
-}
-
-function estimate(pixels, alpha, [height, width]) { // coarse to fine; returns the finest level
+/** From coarse to fine; the layers are exact only near soft alphas. @type {(pixels: Bytes, alpha: Bytes, size: Size) => Level} */
+function estimate(pixels, alpha, [height, width]) {
   const levels = Math.ceil(Math.log2(Math.max(width, height, 2)));
-  let level = new Mean(pixels, alpha);
+  const front = meanColour(pixels, (i) => alpha[i] > 229, alpha.length);
+  const back = meanColour(pixels, (i) => alpha[i] < 26, alpha.length);
+  /** @type {Level} */
+  let level = { size: [1, 1], front, back };
   for (let k = 0; k <= levels; k += 1) {
-    const size = [height, width].map((side) => roundHalfToEven(side ** (k / levels)));
-    level = new Level(pixels, alpha, [height, width], size, level);
-    level.relax(Math.max(...size) <= SMALL_SIDE ? SMALL_ITERATIONS : ITERATIONS);
+    const [h, w] = [height, width].map((side) => Math.round(side ** (k / levels)));
+    const from = nearest([h, w], [height, width]);
+    const image = Float32Array.from(
+      { length: 3 * h * w },
+      (_, i) => pixels[4 * from[Math.floor(i / 3)] + (i % 3)] / 255,
+    );
+    level = refine(
+      level,
+      image,
+      Uint8ClampedArray.from(from, (i) => alpha[i]),
+      [h, w],
+    );
   }
   return level;
 }
 
-class Mean { // below the coarsest level: one colour for the object and one for what is behind it
-  constructor(pixels, alpha) {
-    this.size = [1, 1];
-    this.frontColour = meanColour(pixels, (i) => alpha[i] / 255 > 0.9, alpha.length);
-    this.backColour = meanColour(pixels, (i) => alpha[i] / 255 < 0.1, alpha.length);
-  }
-
-  front(y, x, c) { return this.frontColour[c]; }
-
-  back(y, x, c) { return this.backColour[c]; }
-}
-
 function meanColour(pixels, isCounted, length) {
-  const sums = [0, 0, 0];
+  const sums = new Float32Array(3);
   let count = 0;
   for (let i = 0; i < length; i += 1) {
     if (!isCounted(i)) continue;
     count += 1;
-    for (let c = 0; c < 3; c += 1) sums[c] += pixels[3 * i + c];
+    for (let c = 0; c < 3; c += 1) sums[c] += pixels[4 * i + c];
   }
-  return sums.map((sum) => Math.fround(sum / 255 / Math.max(1, count)));
+  return sums.map((sum) => sum / 255 / Math.max(1, count));
 }
 
-const UNIT = Float32Array.from({ length: 256 }, (_, value) => value / 255);
+/** For each pixel of a size the pixel of another size at its place. */
+function nearest([h, w], [height, width]) {
+  const at = (i) => Math.floor((Math.floor(i / w) * height) / h) * width + Math.floor(((i % w) * width) / w);
+  return Int32Array.from({ length: h * w }, (_, i) => at(i));
+}
 
-// One level of the pyramid: the image scaled to `size`, nearest. `slots` numbers the pixels that have colours of their own; those of
-// all others are known, or the ones of the level before.
-class Level {
-  constructor(pixels, alpha, whole, size, coarser) {
-    const [h, w] = size;
-    Object.assign(this, { pixels, size, coarser, isDense: h * w <= DENSE_PIXELS });
-    this.rows = Int32Array.from({ length: h }, (_, y) => Math.floor((y * whole[0]) / h) * whole[1]);
-    this.columns = Int32Array.from({ length: w }, (_, x) => Math.floor((x * whole[1]) / w));
-    this.alpha = new Uint8Array(h * w);
-    for (let y = 0; y < h; y += 1) for (let x = 0; x < w; x += 1) this.alpha[y * w + x] = alpha[this.rows[y] + this.columns[x]];
-    this.findWanted();
-    this.fill();
-  }
-
-  findWanted() {
-    const { alpha, size } = this;
-    if (this.isDense) this.wanted = new Uint8Array(alpha.length).fill(1);
-    else this.wanted = dilate(isSoft(alpha), size, NEAR);
-  }
-
-  fill() { // the colours from which the iterations begin
-    const [h, w] = this.size, around = this.isDense ? this.wanted : dilate(this.wanted, this.size, 1);
-    this.slots = new Int32Array(h * w).fill(-1);
-    let count = 0;
-    around.forEach((isUsed, i) => { if (isUsed) { this.slots[i] = count; count += 1; } });
-    const fronts = new Float32Array(3 * count), backs = new Float32Array(3 * count);
+/** The next level: it begins with the colours of the last one, or with those that are known. */
+function refine(coarser, image, alpha, [h, w]) {
+  const isDense = h * w <= DENSE_PIXELS;
+  const isSoft = markSoft(alpha);
+  const wanted = isDense ? null : dilate((i) => isSoft[i], [h, w], NEAR);
+  const from = nearest([h, w], coarser.size);
+  const begin = (values, known) =>
+    image.map((value, i) => {
+      const pixel = Math.floor(i / 3);
+      return !isDense && alpha[pixel] === known ? value : values[3 * from[pixel] + (i % 3)];
+    });
+  /** @type {Level} */
+  const level = { size: [h, w], front: begin(coarser.front, 255), back: begin(coarser.back, 0) };
+  const iterations = Math.max(h, w) <= SMALL_SIDE ? SMALL_ITERATIONS : ITERATIONS;
+  for (let k = 0; k < 2 * iterations; k += 1) {
+    // red and black pixels in turn
     for (let y = 0; y < h; y += 1) {
-      for (let x = 0; x < w; x += 1) {
-        const slot = this.slots[y * w + x];
-        if (slot < 0) continue;
-        for (let c = 0; c < 3; c += 1) {
-          fronts[3 * slot + c] = this.startOf('front', 255, y, x, c);
-          backs[3 * slot + c] = this.startOf('back', 0, y, x, c);
-        }
-      }
-    }
-    Object.assign(this, { fronts, backs });
-  }
-
-  imageAt(y, x, c) { return UNIT[this.pixels[3 * (this.rows[y] + this.columns[x]) + c]]; }
-
-  startOf(side, known, y, x, c) {
-    const [h, w] = this.size, { size: [h0, w0] } = this.coarser;
-    if (!this.isDense && this.alpha[y * w + x] === known) return this.imageAt(y, x, c);
-    return this.coarser[side](Math.floor((y * h0) / h), Math.floor((x * w0) / w), c);
-  }
-
-  front(y, x, c) {
-    const slot = this.slots[y * this.size[1] + x];
-    return slot < 0 ? this.startOf('front', 255, y, x, c) : this.fronts[3 * slot + c];
-  }
-
-  back(y, x, c) {
-    const slot = this.slots[y * this.size[1] + x];
-    return slot < 0 ? this.startOf('back', 0, y, x, c) : this.backs[3 * slot + c];
-  }
-
-  relax(iterations) { // red-black Gauss-Seidel
-    const [h, w] = this.size;
-    for (let k = 0; k < iterations; k += 1) {
-      for (let colour = 0; colour < 2; colour += 1) {
-        for (let y = 0; y < h; y += 1) for (let x = (y + colour) % 2; x < w; x += 2) if (this.wanted[y * w + x]) this.relaxPixel(y, x);
-      }
+      for (let x = (y + k) % 2; x < w; x += 2) if (isDense || wanted[y * w + x]) relax(level, image, alpha, x, y);
     }
   }
+  return level;
+}
 
-  relaxPixel(y, x) {
-    const [h, w] = this.size, { slots, alpha, fronts, backs } = this, here = y * w + x, a = UNIT[alpha[here]];
-    const up = y > 0 ? here - w : here, down = y < h - 1 ? here + w : here, left = x > 0 ? here - 1 : here, right = x < w - 1 ? here + 1 : here;
-    const w0 = REGULARIZATION + Math.abs(a - UNIT[alpha[up]]), w1 = REGULARIZATION + Math.abs(a - UNIT[alpha[down]]);
-    const w2 = REGULARIZATION + Math.abs(a - UNIT[alpha[left]]), w3 = REGULARIZATION + Math.abs(a - UNIT[alpha[right]]);
-    const total = w0 + w1 + w2 + w3, a00 = a * a + total, a01 = a * (1 - a), a11 = (1 - a) * (1 - a) + total, determinant = a00 * a11 - a01 * a01;
-    const s = 3 * slots[here], u = 3 * slots[up], d = 3 * slots[down], l = 3 * slots[left], r = 3 * slots[right];
-    const from = 3 * (this.rows[y] + this.columns[x]);
-    for (let c = 0; c < 3; c += 1) {
-      const value = UNIT[this.pixels[from + c]];
-      const b0 = a * value + w0 * fronts[u + c] + w1 * fronts[d + c] + w2 * fronts[l + c] + w3 * fronts[r + c];
-      const b1 = (1 - a) * value + w0 * backs[u + c] + w1 * backs[d + c] + w2 * backs[l + c] + w3 * backs[r + c];
-      fronts[s + c] = Math.min(Math.max((a11 * b0 - a01 * b1) / determinant, 0), 1);
-      backs[s + c] = Math.min(Math.max((a00 * b1 - a01 * b0) / determinant, 0), 1);
+/** One Gauss-Seidel step: the colours of a pixel that agree best with the image and with those of its neighbours. */
+function relax({ front, back, size: [h, w] }, image, alpha, x, y) {
+  const here = y * w + x;
+  const around = [
+    y > 0 ? here - w : here,
+    y < h - 1 ? here + w : here,
+    x > 0 ? here - 1 : here,
+    x < w - 1 ? here + 1 : here,
+  ];
+  const a = alpha[here] / 255;
+  const weights = around.map((there) => REGULARIZATION + Math.abs(a - alpha[there] / 255));
+  const total = weights[0] + weights[1] + weights[2] + weights[3];
+  const a00 = a * a + total;
+  const a01 = a * (1 - a);
+  const a11 = (1 - a) * (1 - a) + total;
+  const determinant = a00 * a11 - a01 * a01;
+  for (let c = 0; c < 3; c += 1) {
+    let b0 = a * image[3 * here + c];
+    let b1 = (1 - a) * image[3 * here + c];
+    for (let k = 0; k < 4; k += 1) {
+      b0 += weights[k] * front[3 * around[k] + c];
+      b1 += weights[k] * back[3 * around[k] + c];
     }
+    front[3 * here + c] = Math.min(Math.max((a11 * b0 - a01 * b1) / determinant, 0), 1);
+    back[3 * here + c] = Math.min(Math.max((a00 * b1 - a01 * b0) / determinant, 0), 1);
   }
 }

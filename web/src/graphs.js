@@ -1,68 +1,57 @@
-// The three graphs as one object: download, sessions of onnxruntime-web, and calls. As mam/model/runtime.py.
+// The three graphs as one object: download, sessions of onnxruntime-web, and calls.
+
+/** @import { ModelFile, Policy, Value } from './types.d.ts' */
+/** @import { Frame } from './frames.js' */
 
 import { MASK_SIDE, SIDE } from './frames.js';
 import { MODEL } from './model.js';
 import { THREADS, bool, floats, integers, openSession, run } from './onnx.js';
+import { joinHalves } from './packing.js';
 
 const CACHE = `mam-model ${new URL('.', import.meta.url).pathname}`; // the service worker keeps it when the page changes
 const LARGE = 6e6; // pixels of an alpha
-const WARM_SIDE = 32, STOPPED = 'the worker of the matte has stopped';
+const STOPPED = 'the worker of the matte has stopped';
 
-export class DownloadError extends Error {} // the network's or the server's
+/** The network's or the server's. */
+export class DownloadError extends Error {}
 
-// Downloads and opens everything. `onProgress` is called with bytes received and all bytes.
+/** Downloads and opens everything. @param {(received: number, total: number) => void} onProgress in bytes */
 export async function loadGraphs(onProgress) {
-  const received = {}, total = Object.values(MODEL.files).reduce((sum, { bytes }) => sum + bytes, 0);
-  const parts = Object.fromEntries(Object.entries(MODEL.files).map(([name, file]) => [name, readPacked(file, (bytes) => {
-    received[name] = bytes;
-    onProgress(Object.values(received).reduce((sum, one) => sum + one, 0), total);
-  })]));
-  const open = async (name) => openSession(await parts.runtime, await parts[name]);
-  const matte = MatteWorker.open(parts.runtime, parts.matte); // meanwhile
-  const encoder = await open('image_encoder'), decoder = await open('mask_decoder');
-  return new Graphs(encoder, decoder, await matte, MODEL.policy, THREADS);
+  const received = {};
+  const sum = (values) => values.reduce((one, other) => one + other, 0);
+  const total = sum(Object.values(MODEL.files).map(({ bytes }) => bytes));
+  const start = (name) =>
+    readPacked(MODEL.files[name], (bytes) => {
+      received[name] = bytes;
+      onProgress(sum(Object.values(received)), total);
+    });
+  const [runtime, ...models] = ['runtime', 'image_encoder', 'mask_decoder', 'matte'].map(start);
+  const matte = MatteWorker.open(runtime, models[2]); // meanwhile
+  const encoder = await openSession(await runtime, await models[0]);
+  const decoder = await openSession(await runtime, await models[1]);
+  return new Graphs(encoder, decoder, await matte);
 }
 
-// A file of the model, unpacked as export/web/pack.py describes.
+/** @param {ModelFile} file @param {(bytes: number) => void} onProgress */
 async function readPacked({ file, bytes, halves }, onProgress) {
   const packed = await download(new URL(file, import.meta.url).href, bytes, onProgress);
   const stream = packed.stream().pipeThrough(new DecompressionStream('gzip'));
   return joinHalves(new Uint8Array(await new Response(stream).arrayBuffer()), halves);
 }
 
-// Everything else, then the high bytes of all half-precision numbers, then their low bytes -> the file.
-export function joinHalves(parts, halves) {
-  const numbers = halves.reduce((sum, [, length]) => sum + length / 2, 0);
-  const content = new Uint8Array(parts.length);
-  let rest = 0, high = parts.length - 2 * numbers, at = 0;
-  for (const [start, length] of halves) {
-    content.set(parts.subarray(rest, rest + start - at), at);
-    rest += start - at;
-    at = start + length;
-    for (let i = start; i < at; i += 2, high += 1) {
-      content[i] = parts[high + numbers];
-      content[i + 1] = parts[high];
-    }
-  }
-  content.set(parts.subarray(rest, parts.length - 2 * numbers), at);
-  return content;
-}
-
-async function openCache() { // null where browsers have none, or where the visitor blocks the data of sites
-  try {
-    return await self.caches.open(CACHE);
-  } catch (error) {
-    return null;
-  }
-}
-
-async function download(address, bytes, onProgress) { // from the cache after the first visit; browsers have one on https and localhost
-  const cache = await openCache(), cached = cache && await cache.match(address).catch(() => null);
+/** From the cache after the first visit; browsers have one on https and localhost, unless the visitor blocks the data of sites. */
+async function download(address, bytes, onProgress) {
+  const cache = await Promise.resolve()
+    .then(() => self.caches.open(CACHE))
+    .catch(() => null);
+  const cached = cache && (await cache.match(address).catch(() => null));
   if (cached) {
     onProgress(bytes);
     return cached.blob();
   }
-  const content = await receive(address, onProgress).catch((error) => { throw new DownloadError(`${address}: ${error.message}`); });
+  const content = await receive(address, onProgress).catch((error) => {
+    throw new DownloadError(`${address}: ${error.message}`);
+  });
   if (content.size !== bytes) throw new DownloadError(`${address}: ${content.size} of ${bytes} bytes`);
   if (cache) await cache.put(address, new Response(content)).catch(() => {}); // no room: the next visit downloads again
   return content;
@@ -70,8 +59,9 @@ async function download(address, bytes, onProgress) { // from the cache after th
 
 async function receive(address, onProgress) {
   const answer = await fetch(address);
-  if (!answer.ok) throw new Error(answer.status);
-  const parts = [], reader = answer.body.getReader();
+  if (!answer.ok) throw new Error(String(answer.status));
+  const parts = [];
+  const reader = answer.body.getReader();
   let received = 0;
   for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) {
     parts.push(value);
@@ -81,17 +71,26 @@ async function receive(address, onProgress) {
   return new Blob(parts);
 }
 
-// Mask-to-Matte in a worker of its own. The memory of WebAssembly only grows: after the matte of a large photo the worker is replaced.
+/** Mask-to-Matte in a worker of its own. The memory of WebAssembly only grows: after a large alpha the worker is replaced. */
 class MatteWorker {
+  /** @param {Promise<Uint8Array>} binary @param {Promise<Uint8Array>} model */
   static async open(binary, model) {
-    const opened = new MatteWorker();
-    opened.files = { binary: await binary, model: await model };
-    await opened.start();
+    const opened = new MatteWorker({ binary: await binary, model: await model });
+    await opened.starting;
     return opened;
   }
 
+  /** Use `open`. */
+  constructor(files) {
+    this.files = files;
+    this.starting = this.start();
+  }
+
   async start() {
-    Object.assign(this, { worker: new Worker(new URL('matte_worker.js', import.meta.url), { type: 'module' }), calls: new Map(), number: 0, hasStopped: false });
+    this.worker = new Worker(new URL('matte_worker.js', import.meta.url), { type: 'module' });
+    this.calls = new Map();
+    this.number = 0;
+    this.hasStopped = false;
     this.worker.onmessage = ({ data }) => this.answer(data);
     this.worker.onerror = () => {
       this.hasStopped = true;
@@ -100,6 +99,7 @@ class MatteWorker {
     this.inputNames = await this.call(this.files);
   }
 
+  /** @param {Record<string, Value>} values */
   async run(values) {
     await this.starting;
     const alpha = await this.call({ values: Object.fromEntries(this.inputNames.map((name) => [name, values[name]])) });
@@ -115,9 +115,10 @@ class MatteWorker {
     if (this.hasStopped) return Promise.reject(new WebAssembly.RuntimeError(STOPPED));
     this.number += 1;
     this.worker.postMessage({ ...message, id: this.number });
-    return new Promise((resolve, reject) => { this.calls.set(this.number, { resolve, reject }); });
+    return new Promise((resolve, reject) => this.calls.set(this.number, { resolve, reject }));
   }
 
+  /** @param {{ id: number, value?: any, error?: string, isBroken?: boolean }} message */
   answer({ id, value, error, isBroken }) {
     const { resolve, reject } = this.calls.get(id);
     this.calls.delete(id);
@@ -127,16 +128,22 @@ class MatteWorker {
 }
 
 class Graphs {
-  constructor(encoder, decoder, matteWorker, policy, threads) {
-    Object.assign(this, { encoder, decoder, matteWorker, policy, threads }); // policy: {cropMargin or null, multimask, mainObject}
+  /** @type {Policy} */
+  policy = MODEL.policy;
+  threads = THREADS;
+
+  constructor(encoder, decoder, matteWorker) {
+    this.encoder = encoder;
+    this.decoder = decoder;
+    this.matteWorker = matteWorker;
   }
 
-  // (1, 3, 1024, 1024) float32 -> features by name.
+  /** Features by name of an input image, (1, 3, 1024, 1024). @param {Float32Array} image */
   encode(image) {
     return run(this.encoder, { image: floats(image, [1, 3, SIDE, SIDE]) });
   }
 
-  // One prompt -> {masks: (4, 256, 256) float32, scores: 4 numbers}.
+  /** Four masks of 256 x 256 logits, and their scores. */
   async decode(features, { coords, labels, maskInput, hasMask }) {
     const found = await run(this.decoder, {
       ...features,
@@ -148,28 +155,34 @@ class Graphs {
     return { masks: found.low_res_masks.data, scores: Array.from(found.iou_predictions.data) };
   }
 
-  // Logits (256, 256) -> alpha (h, w) float32, original frame.
-  matte(image, features, logits, frame, byMask) {
+  /**
+   * The alpha of a crop, in [0, 1], at its own size.
+   * @type {(image: Float32Array, features: object, logits: Float32Array, frame: any, byMask: boolean) => Promise<Float32Array>}
+   */
+  matte(image, features, logits, { inputSize, originalSize }, byMask) {
     return this.matteWorker.run({
       ...features,
       image: floats(image, [1, 3, SIDE, SIDE]),
       mask_logits: floats(logits, [1, 1, MASK_SIDE, MASK_SIDE]),
-      input_size: integers(frame.inputSize),
-      original_size: integers(frame.originalSize),
+      input_size: integers(inputSize),
+      original_size: integers(originalSize),
       mask_guidance: bool(byMask),
     });
   }
 
-  // Steps that run each graph once on nothing, because the first run is the slowest: the browser compiles while it runs.
+  /** Steps that run each graph once on nothing, because the first run is the slowest: the browser compiles while it runs. */
   warmUp() {
-    const image = new Float32Array(3 * SIDE * SIDE), logits = new Float32Array(MASK_SIDE * MASK_SIDE).fill(-1);
+    const image = new Float32Array(3 * SIDE * SIDE);
+    const logits = new Float32Array(MASK_SIDE * MASK_SIDE).map((_, i) =>
+      i % MASK_SIDE < 32 && i < 32 * MASK_SIDE ? 1 : -1,
+    );
     const frame = { inputSize: [SIDE, SIDE], originalSize: [MASK_SIDE, MASK_SIDE] };
-    for (let y = 0; y < WARM_SIDE; y += 1) logits.fill(1, y * MASK_SIDE, y * MASK_SIDE + WARM_SIDE);
+    const prompt = { coords: [[0, 0]], labels: [-1], maskInput: logits, hasMask: 0 };
     let features = null;
     return [
-      async () => { features = await this.encode(image); },
-      async () => features && this.decode(features, { coords: [[0, 0]], labels: [-1], maskInput: logits, hasMask: 0 }),
-      async () => features && { matte: this.matte(image, features, logits, frame, false) }, // not awaited: another worker computes it
+      async () => void (features = await this.encode(image)),
+      async () => void (features && (await this.decode(features, prompt))),
+      async () => features && { matte: this.matte(image, features, logits, frame, false) }, // another worker computes it
     ];
   }
 }

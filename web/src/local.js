@@ -1,3 +1,4 @@
+/* exported openFile */
 // What only the static site needs in the canvas: a photo goes to the worker in this browser, not to a server.
 
 function openFile(file, opening) {

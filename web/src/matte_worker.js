@@ -16,7 +16,7 @@ onmessage = async ({ data: { id, binary, model, values } }) => {
       postMessage({ id, value: session.inputNames });
     } else {
       const { alpha } = await run(session, values);
-      postMessage({ id, value: alpha.data }, [alpha.data.buffer]);
+      self.postMessage({ id, value: alpha.data }, { transfer: [alpha.data.buffer] });
     }
   } catch (error) {
     postMessage({ id, error: String(error), isBroken: error instanceof WebAssembly.RuntimeError });

@@ -1,36 +1,43 @@
-// The page around the canvas: it connects the canvas to the worker, shows the download's progress and the result, and saves files.
+// The page around the canvas: it connects the canvas to the worker, shows the download's progress and the result, and
+// saves files.
 
 import { mountCanvas } from './canvas.js';
 import { EXAMPLES } from './model.js';
-import { TEXTS, language, text } from './texts.js';
+import { language, text } from './texts.js';
 
+/** @type {(selector: string) => any} */
 const find = (selector) => document.querySelector(selector);
+/** @type {(selector: string) => any[]} */
+const findAll = (selector) => [...document.querySelectorAll(selector)];
 const isPhone = navigator.maxTouchPoints > 1 && Math.min(screen.width, screen.height) < 900;
 const MOST_PIXELS = isPhone ? 8e6 : 24e6; // of a photo; a larger one is made smaller
 
 document.documentElement.lang = language;
-for (const part of document.querySelectorAll('[data-page]')) part.textContent = text(part.dataset.page);
+for (const part of findAll('[data-page]')) part.textContent = text(part.dataset.page);
+for (const part of findAll('[data-page-name]')) part.setAttribute('aria-label', text(part.dataset.pageName));
 
-// The worker ------------------------------------------------------------------------------------------------------------
+// The worker ----------------------------------------------------------------------------------------------------------
 
 if (window.start.problem) throw new Error(window.start.problem); // is shown already
 const worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
 const calls = new Map(); // by id: what waits for an answer
-let number = 0, broken = ''; // the error, once the worker has stopped
+let number = 0;
+let broken = ''; // the error, once the worker has stopped
 
 function call(message) {
   number += 1;
   if (broken) return Promise.resolve({ value: null, error: broken });
   worker.postMessage({ ...message, id: number });
-  return new Promise((resolve) => { calls.set(number, resolve); });
+  return new Promise((resolve) => calls.set(number, resolve));
 }
 
 function send(message) {
-  if (broken) showBroken({ text: broken });
+  if (broken) showBroken(broken);
   else worker.postMessage(message);
 }
 
-function showBroken({ text: words }) { // nothing waits for the worker any longer
+/** Nothing waits for the worker any longer. */
+function showBroken(words) {
   broken = words;
   find('#loading').hidden = true;
   find('#broken').hidden = false;
@@ -41,146 +48,152 @@ function showBroken({ text: words }) { // nothing waits for the worker any longe
 }
 
 const receivers = {
-  progress: ({ received, total }) => showProgress(received / total),
-  ready: () => { find('#loading').hidden = true; document.body.dataset.model = 'ready'; },
-  broken: ({ key, reason }) => showBroken({ text: text(key, { reason }) }),
-  reply: ({ reply }) => deliver(withAddresses(reply)),
+  progress({ received, total }) {
+    const percent = Math.floor((100 * received) / total);
+    find('#loading progress').value = percent;
+    find('#loading span').textContent = percent < 100 ? text('loading', { percent }) : text('starting');
+  },
+  ready() {
+    find('#loading').hidden = true;
+    document.body.dataset.model = 'ready';
+  },
+  broken: ({ key, reason }) => showBroken(text(key, { reason })),
+  reply: ({ reply }) => receive(reply),
   result: ({ previews }) => showResult(previews),
   problem: (message) => showProblem(message.text),
-  answer: (message) => {
+  answer(message) {
     if (calls.has(message.id)) calls.get(message.id)(message);
     calls.delete(message.id);
   },
 };
 worker.onmessage = ({ data }) => receivers[data.kind](data);
-worker.onerror = () => showBroken({ text: text(document.body.dataset.model === 'ready' ? 'stopped' : 'no_model') });
+worker.onerror = () => showBroken(text(document.body.dataset.model === 'ready' ? 'stopped' : 'no_model'));
 find('#broken button').onclick = () => location.reload();
 worker.postMessage({ kind: 'start', mostPixels: MOST_PIXELS });
 
-function showProgress(share) {
-  const percent = Math.floor(100 * share);
-  find('#loading progress').value = percent;
-  find('#loading span').textContent = percent < 100 ? text('loading', { percent }) : text('starting');
-}
+// The canvas ----------------------------------------------------------------------------------------------------------
 
-// The canvas ------------------------------------------------------------------------------------------------------------
-
-const props = { value: { kind: 'no_photo', text: '', error: false } }, watchers = [];
+const props = { value: { kind: 'no_photo', text: '', error: false } };
+const watchers = [];
 const REST = 150; // ms
 let addresses = []; // of the images of the open photo
 let prompts = 0; // sent so far
 let previewed = null; // the address of the last preview under the pointer
 
 const events = {
-  uploaded: (message) => sendPhoto({ ...message, name: message.file.name, ops: [] }),
-  example: ({ name, ...message }) => {
+  uploaded: (message) => sendPrompt({ ...message, kind: 'open', name: message.file.name, ops: [] }),
+  example({ name, ...message }) {
     const { file, ops } = EXAMPLES[name];
-    sendPhoto({ ...message, address: new URL(file, import.meta.url).href, name: file.replace(/.*[/]/, ''), ops });
+    const address = new URL(file, import.meta.url).href;
+    sendPrompt({ ...message, kind: 'open', address, name: file.replace(/.*[/]/, ''), ops });
   },
-  prompt: (message) => {
-    prompts += 1;
-    send({ ...message, kind: 'prompt', touching: find('#touching').checked });
-  },
+  prompt: (message) => sendPrompt({ ...message, kind: 'prompt' }),
   save: () => download(),
 };
-function sendPhoto(message) {
+
+function sendPrompt(message) {
   prompts += 1;
-  send({ ...message, kind: 'open', touching: find('#touching').checked });
+  send({ ...message, touching: find('#touching').checked });
 }
 
-const server = {
-  preview: async (message) => { // only when the pointer rests: the click itself would have to wait for the preview
-    const before = prompts;
-    await new Promise((resolve) => { setTimeout(resolve, REST); });
-    if (prompts !== before) return null;
-    const { value } = await call({ kind: 'preview', message });
-    URL.revokeObjectURL(previewed); // the canvas has loaded it
-    previewed = value && URL.createObjectURL(value);
-    return previewed;
-  },
-};
-mountCanvas(find('#canvas'), props, server, (event, data) => events[event](data), (_, handler) => watchers.push(handler));
+/** Only when the pointer rests: the click itself would have to wait for the preview. */
+async function preview(message) {
+  const before = prompts;
+  await new Promise((resolve) => setTimeout(resolve, REST));
+  if (prompts !== before) return null;
+  const { value } = await call({ kind: 'preview', message });
+  URL.revokeObjectURL(previewed); // the canvas has loaded it
+  previewed = value && URL.createObjectURL(value);
+  return previewed;
+}
+
+mountCanvas(
+  find('#canvas'),
+  props,
+  { preview },
+  (event, data) => events[event](data),
+  (_, handler) => watchers.push(handler),
+);
 
 function deliver(reply) {
   props.value = reply;
   for (const handler of watchers) handler();
 }
 
-function withAddresses(reply) { // the same with addresses of its images
+function receive(reply) {
   if (reply.kind === 'photo') {
     addresses.forEach(URL.revokeObjectURL);
     addresses = [];
     showResult(null);
   }
-  return replaceImages(reply);
+  deliver(withAddresses(reply));
 }
 
-function replaceImages(value) {
+/** A reply with addresses in place of its images. */
+function withAddresses(value) {
   if (value instanceof Blob) {
     addresses.push(URL.createObjectURL(value));
     return addresses[addresses.length - 1];
   }
-  if (Array.isArray(value)) return value.map(replaceImages);
+  if (Array.isArray(value)) return value.map(withAddresses);
   if (!value || typeof value !== 'object') return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, replaceImages(inner)]));
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withAddresses(inner)]));
 }
 
-// The result ------------------------------------------------------------------------------------------------------------
+// The result ----------------------------------------------------------------------------------------------------------
 
 const buttons = [find('#download'), find('#copy')];
 let results = {}; // addresses of the previews
 
 function showResult(previews) {
   Object.values(results).forEach(URL.revokeObjectURL);
-  results = previews ? Object.fromEntries(Object.entries(previews).map(([form, image]) => [form, URL.createObjectURL(image)])) : {};
+  const entries = Object.entries(previews || {});
+  results = Object.fromEntries(entries.map(([form, image]) => [form, URL.createObjectURL(image)]));
   for (const button of buttons) button.disabled = !previews;
   showForm();
 }
 
 function showForm() {
-  const form = find('[name=form]:checked').value, image = find('#shown');
+  const form = find('[name=form]:checked').value;
+  const image = find('#shown');
   image.hidden = !results[form];
   if (results[form]) image.src = results[form];
   image.alt = text(form);
   find('#background').disabled = form !== 'cutout';
 }
 
-async function finished() { // the file in the chosen form
-  const form = find('[name=form]:checked').value, { value, name, error } = await call({ kind: 'save', form });
+/** The file in the chosen form. */
+async function finished() {
+  const form = find('[name=form]:checked').value;
+  const { value, name, error } = await call({ kind: 'save', form });
   if (!value) throw new Error(error || text('nothing_cut_out'));
   return { content: value, name: `${name}_${form}.png` };
 }
 
-async function download() {
-  await whileBusy(async () => {
-    const { content, name } = await finished(), link = document.createElement('a');
+const download = () =>
+  whileBusy(async () => {
+    const { content, name } = await finished();
+    const link = document.createElement('a');
     link.href = URL.createObjectURL(content);
     link.download = name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   });
-}
 
-async function copy() {
-  await whileBusy(async () => {
+const copy = () =>
+  whileBusy(async () => {
     const content = finished().then((file) => file.content); // a promise: the click must be fresh when the browser is asked
-    try {
-      await navigator.clipboard.write([new ClipboardItem({ 'image/png': content })]);
-    } catch (error) {
-      throw new Error(text('copy_refused'));
-    }
-    showProblem(text('copied'));
+    const isCopied = await Promise.resolve()
+      .then(() => navigator.clipboard.write([new ClipboardItem({ 'image/png': content })]))
+      .then(() => true)
+      .catch(() => false);
+    showProblem(text(isCopied ? 'copied' : 'copy_refused'));
   });
-}
 
 async function whileBusy(work) {
   showProblem('');
   for (const button of buttons) button.disabled = true;
-  try {
-    await work();
-  } catch (error) {
-    showProblem(error.message);
-  }
+  await work().catch((error) => showProblem(error.message));
   for (const button of buttons) button.disabled = !results.cutout;
 }
 
@@ -204,20 +217,29 @@ function showBackground() {
 }
 
 find('#background').onchange = chooseBackground;
-find('#own').oncancel = () => { find('#background').value = background; };
+find('#own').oncancel = () => (find('#background').value = background);
 for (const control of ['#colour', '#own']) find(control).onchange = showBackground;
-new ResizeObserver(([{ contentRect: { width, height } }]) => {
-  if (width) worker.postMessage({ kind: 'frame', side: Math.ceil(Math.max(width, height) * devicePixelRatio) });
-}).observe(find('#frame'));
-for (const part of document.querySelectorAll('[data-page-name]')) part.setAttribute('aria-label', text(part.dataset.pageName));
+new ResizeObserver(
+  ([
+    {
+      contentRect: { width, height },
+    },
+  ]) => {
+    if (width) worker.postMessage({ kind: 'frame', side: Math.ceil(Math.max(width, height) * devicePixelRatio) });
+  },
+).observe(find('#frame'));
 find('#download').onclick = download;
 find('#copy').onclick = copy;
 find('#touching').onchange = () => deliver({ kind: 'ask_again' });
-for (const choice of document.querySelectorAll('[name=form]')) choice.onchange = showForm;
+for (const choice of findAll('[name=form]')) choice.onchange = showForm;
 
-// Offline ---------------------------------------------------------------------------------------------------------------
+// Offline -------------------------------------------------------------------------------------------------------------
 
-try { // only on https and localhost, and not in every private window
-  navigator.serviceWorker.register(new URL('service_worker.js', import.meta.url), { updateViaCache: 'none' }).catch(() => {});
-} catch (error) { /* the site works without */ }
+try {
+  // only on https and localhost, and not in every private window
+  const script = new URL('service_worker.js', import.meta.url);
+  navigator.serviceWorker.register(script, { updateViaCache: 'none' }).catch(() => {});
+} catch {
+  // the site works without
+}
 window.start.done = true;

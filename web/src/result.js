@@ -1,78 +1,89 @@
-// The finished image: the shown objects with clean colours, alone or over a background, or their alpha. As mam/compose/composition.py.
+// The finished image: the shown objects with clean colours, alone or over a background, or their alpha.
 
+/** @import { Bytes, Matte, Photo, Size } from './types.d.ts' */
+
+import { fullBox, isSame } from './boxes.js';
 import { foregroundColours } from './foreground.js';
-import { toUint8 } from './messages.js';
-import { decode, downsample, downsampledSize } from './photo.js';
-import { resize } from './pillow.js';
 import { encodePng } from './png.js';
+import { BOX, resize, smallerSize } from './resample.js';
 
 const LONGEST = 1280; // pixels of a preview, at most
 
-// 1 - (1 - a)(1 - b) at each pixel, of values in [0, most].
-export function mergeAlphas(alphas, most = 1) {
-  const [first, ...others] = alphas, total = others.length ? first.slice() : first;
-  for (const alpha of others) for (let i = 0; i < total.length; i += 1) total[i] += alpha[i] - (total[i] * alpha[i]) / most;
+/** 1 - (1 - a)(1 - b) at each pixel. @type {(alphas: Bytes[]) => Bytes} */
+export function mergeAlphas([first, ...others]) {
+  const total = others.length ? first.slice() : first;
+  for (const alpha of others) {
+    for (let i = 0; i < total.length; i += 1) total[i] += alpha[i] - (total[i] * alpha[i]) / 255;
+  }
   return total;
 }
 
-// A background from what the page sends: null, a colour [r, g, b], or a bitmap.
-export async function readBackground(chosen) {
-  if (typeof chosen === 'string') return [1, 3, 5].map((at) => parseInt(chosen.slice(at, at + 2), 16));
-  return chosen && decode(chosen, chosen.name);
-}
-
-// Previews for the page, {cutout, alpha} as PNG, of this longest side.
+/**
+ * PNG files of this longest side for the page.
+ * @type {(photo: Photo, mattes: Matte[], background: string | ImageBitmap | null, longest: number) => Promise<object>}
+ */
 export async function drawPreviews(photo, mattes, background, longest) {
-  const side = Math.min(longest, LONGEST), { values, size } = mergeSmall(mattes), smaller = downsampledSize(photo.size, side);
-  if (!photo.small || photo.small.side !== side) photo.small = { ...downsample(photo, side), side };
-  const alpha = smaller ? resize(values, size, smaller, 'box') : values;
-  return { cutout: await compose(photo.small, alpha, background, findOwnColours(mattes, photo.small.size)), alpha: await encodePng(alpha, photo.small.size, 1) };
-}
-
-function mergeSmall(mattes) { // the alphas on the screen
-  return { values: mergeAlphas(mattes.map(({ small }) => small.values), 255), size: mattes[0].small.size };
-}
-
-// A file at full size, "cutout" or "alpha".
-export function save(photo, mattes, form, background) {
-  const alpha = toUint8(mergeAlphas(mattes.map((matte) => matte.alpha.full())));
-  return form === 'alpha' ? encodePng(alpha, photo.size, 1) : compose(photo, alpha, background, findOwnColours(mattes, photo.size));
-}
-
-// Where strokes left pixels with the photo's own colours, (h, w) of 0 and 1 at any size; null if nowhere.
-function findOwnColours(mattes, [h, w]) {
-  const patches = mattes.flatMap(({ ownColours }) => ownColours || []), own = patches.length ? new Uint8Array(h * w) : null;
-  for (const patch of patches) {
-    const [height, width] = patch.size;
-    for (let y = 0, i = 0; y < h; y += 1) {
-      for (let x = 0; x < w; x += 1, i += 1) own[i] |= patch.at(Math.floor(((x + 0.5) * width) / w), Math.floor(((y + 0.5) * height) / h));
-    }
+  const size = smallerSize(photo.size, Math.min(longest, LONGEST)) || photo.size;
+  const shrink = (values, [h, w], bands) => values && resize(values, w, fullBox([h, w]), size, BOX, bands);
+  if (!photo.small || !isSame(photo.small.size, size)) {
+    photo.small = {
+      size,
+      pixels: shrink(photo.pixels, photo.size, 4),
+      straight: shrink(photo.straight, photo.size, 4),
+    };
   }
-  return own;
+  const merged = mergeAlphas(mattes.map((matte) => matte.small.values));
+  const alpha = shrink(merged, mattes[0].small.size, 1);
+  const own = findOwnColours(mattes, photo.size, size);
+  return { cutout: await compose(photo.small, alpha, background, own), alpha: await encodePng(alpha, size, 1) };
 }
 
-function compose(photo, alpha, background, own) {
-  const colours = foregroundColours(photo.pixels, alpha, photo.size), behind = background && fill(background, photo.size);
-  const bands = behind ? 3 : 4, pixels = behind || new Uint8Array(bands * alpha.length);
+/**
+ * A file at full size.
+ * @type {(photo: Photo, mattes: Matte[], form: 'cutout' | 'alpha', background: string | ImageBitmap | null) => Promise<Blob>}
+ */
+export function save(photo, mattes, form, background) {
+  const alpha = mergeAlphas(mattes.map((matte) => matte.alpha));
+  if (form === 'alpha') return encodePng(alpha, photo.size, 1);
+  return compose(photo, alpha, background, findOwnColours(mattes, photo.size, photo.size));
+}
+
+/** Where strokes left pixels with the photo's own colours, 0 or 1 at a size. */
+function findOwnColours(mattes, [height, width], [h, w]) {
+  const masks = mattes.flatMap(({ ownColours }) => ownColours || []);
+  const at = (i) =>
+    Math.floor(((Math.floor(i / w) + 0.5) * height) / h) * width + Math.floor((((i % w) + 0.5) * width) / w);
+  return masks.length ? Uint8Array.from({ length: h * w }, (_, i) => Number(masks.some((mask) => mask[at(i)]))) : null;
+}
+
+function compose({ pixels, straight, size }, alpha, background, own) {
+  const colours = foregroundColours(pixels, alpha, size);
+  const bands = background ? 3 : 4;
+  const result = background ? fill(background, size) : new Uint8ClampedArray(bands * alpha.length);
   for (let i = 0; i < alpha.length; i += 1) {
     if (!alpha[i]) continue; // no trace of the rest of the photo is left in the file
-    const from = photo.alpha && photo.alpha[i] < 255 ? photo.straight : own && own[i] ? photo.pixels : colours; // where it was transparent, its colours are known
-    const share = behind ? alpha[i] / 255 : 1;
-    for (let c = 0; c < 3; c += 1) pixels[bands * i + c] = from[3 * i + c] * share + pixels[bands * i + c] * (1 - share) + 0.5;
-    if (!behind) pixels[4 * i + 3] = alpha[i];
+    // Where the photo was transparent, its colours are known.
+    const from = straight && straight[4 * i + 3] < 255 ? straight : own && own[i] ? pixels : colours;
+    const share = background ? alpha[i] / 255 : 1;
+    for (let c = 0; c < 3; c += 1) {
+      result[bands * i + c] = from[4 * i + c] * share + result[bands * i + c] * (1 - share);
+    }
+    if (!background) result[4 * i + 3] = alpha[i];
   }
-  return encodePng(pixels, photo.size, bands);
+  return encodePng(result, size, bands);
 }
 
-function fill(background, [h, w]) { // (h, w, 3) of one colour, or of an image that covers the frame
-  if (Array.isArray(background)) return new Uint8Array(3 * h * w).map((_, i) => background[i % 3]);
-  const scale = Math.max(w / background.width, h / background.height), pen = new OffscreenCanvas(w, h).getContext('2d');
-  const width = background.width * scale, height = background.height * scale;
+/** RGB pixels of one colour "#rrggbb", or of a bitmap that covers the size. @type {(background: any, size: Size) => Bytes} */
+function fill(background, [h, w]) {
+  const pen = new OffscreenCanvas(w, h).getContext('2d');
   pen.imageSmoothingQuality = 'high';
-  pen.fillStyle = '#fff';
+  pen.fillStyle = typeof background === 'string' ? background : '#fff';
   pen.fillRect(0, 0, w, h);
-  pen.drawImage(background, (w - width) / 2, (h - height) / 2, width, height);
-  const { data } = pen.getImageData(0, 0, w, h), pixels = new Uint8Array(3 * h * w);
-  for (let i = 0; i < h * w; i += 1) pixels.set([data[4 * i], data[4 * i + 1], data[4 * i + 2]], 3 * i);
-  return pixels;
+  if (typeof background !== 'string') {
+    const scale = Math.max(w / background.width, h / background.height);
+    const [width, height] = [background.width * scale, background.height * scale];
+    pen.drawImage(background, (w - width) / 2, (h - height) / 2, width, height);
+  }
+  const { data } = pen.getImageData(0, 0, w, h);
+  return new Uint8ClampedArray(3 * h * w).map((_, i) => data[Math.floor(i / 3) * 4 + (i % 3)]);
 }

@@ -4,18 +4,27 @@
 // script: FILES, VERSION. The model has a cache of its own, which graphs.js fills; its files have their checksum in their names.
 
 // The names hold the path, as several sites may share an origin.
-const SITE = new URL(self.registration.scope).pathname, PAGES = `mam-page ${SITE} `, PAGE = PAGES + VERSION, MODEL = `mam-model ${SITE}`;
+const scope = /** @type {any} */ (self); // a ServiceWorkerGlobalScope
+const SITE = new URL(scope.registration.scope).pathname;
+const PAGES = `mam-page ${SITE} `;
+const PAGE = PAGES + VERSION;
+const MODEL = `mam-model ${SITE}`;
 const HEADERS = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
 
-const addressOf = (file) => new URL(file, self.registration.scope).href;
+const addressOf = (file) => new URL(file, scope.registration.scope).href;
 
-self.addEventListener('install', (event) => {
+scope.addEventListener('install', (event) => {
   const requests = FILES.page.map((file) => new Request(addressOf(file), { cache: 'no-cache' }));
-  event.waitUntil(caches.open(PAGE).then((cache) => cache.addAll(requests)).then(() => self.skipWaiting()));
+  event.waitUntil(
+    caches
+      .open(PAGE)
+      .then((cache) => cache.addAll(requests))
+      .then(() => scope.skipWaiting()),
+  );
 });
 
-self.addEventListener('activate', (event) => {
-  event.waitUntil(Promise.all([dropOldPages(), dropOldModels(), self.clients.claim()]));
+scope.addEventListener('activate', (event) => {
+  event.waitUntil(Promise.all([dropOldPages(), dropOldModels(), scope.clients.claim()]));
 });
 
 async function dropOldPages() {
@@ -24,15 +33,18 @@ async function dropOldPages() {
 }
 
 async function dropOldModels() {
-  const cache = await caches.open(MODEL), current = new Set(FILES.model.map(addressOf));
+  const cache = await caches.open(MODEL),
+    current = new Set(FILES.model.map(addressOf));
   const old = (await cache.keys()).filter(({ url }) => !current.has(url));
   await Promise.all(old.map((request) => cache.delete(request)));
 }
 
-const own = new Set([...FILES.page, ...FILES.examples].map(addressOf)), documents = new Set(['', 'index.html'].map(addressOf));
+const own = new Set([...FILES.page, ...FILES.examples].map(addressOf)),
+  documents = new Set(['', 'index.html'].map(addressOf));
 
-self.addEventListener('fetch', (event) => {
-  const { request } = event, address = request.url.replace(/[?#].*/, '');
+scope.addEventListener('fetch', (event) => {
+  const { request } = event,
+    address = request.url.replace(/[?#].*/, '');
   if (request.method !== 'GET') return;
   if (documents.has(address)) event.respondWith(answerWithPage(request));
   else if (own.has(address)) event.respondWith(answerWithFile(request, address));
@@ -43,7 +55,9 @@ async function answerWithPage(request) {
   let found = null;
   try {
     found = await fetch(request.url, { cache: 'no-cache', redirect: 'manual' }); // else browsers guess how long a page stays valid
-  } catch (error) { /* no network */ }
+  } catch {
+    /* no network */
+  }
   if (kept && (!found || found.status >= 500)) return withHeaders(kept);
   if (!found) return Response.error();
   if (found.type === 'opaqueredirect') return found;
@@ -57,13 +71,14 @@ async function answerWithPage(request) {
 // There is another page, or none: nothing of this site stays with its visitors.
 async function leave() {
   await caches.delete(MODEL);
-  await self.registration.unregister();
+  await scope.registration.unregister();
 }
 
 async function answerWithFile(request, address) {
   const known = await caches.match(address, { cacheName: PAGE });
   if (known) return withHeaders(known);
-  const found = await fetch(request), isCurrent = await caches.has(PAGE);
+  const found = await fetch(request),
+    isCurrent = await caches.has(PAGE);
   if (!found.ok || !isCurrent) return found;
   await (await caches.open(PAGE)).put(address, found.clone()); // an example
   return withHeaders(found);

@@ -1,0 +1,9 @@
+// Written by the build.
+
+import type { ModelFile, Op, Policy } from './types.d.ts';
+
+export const MODEL: {
+  files: Record<'runtime' | 'image_encoder' | 'mask_decoder' | 'matte', ModelFile>;
+  policy: Policy;
+};
+export const EXAMPLES: Record<string, { file: string; ops: Op[] }>;
