@@ -16,7 +16,10 @@ def files(*endings: str) -> list[Path]:
     return sorted(
         file
         for file in (*ROOT.glob("*"), *inside)
-        if file.is_file() and file.suffix in endings and (file.suffix or file.parent.name == "scripts")
+        if file.is_file()
+        and file.suffix in endings
+        and (file.suffix or file.parent.name == "scripts")
+        and "node_modules" not in file.parts
     )
 
 

@@ -33,8 +33,9 @@ def test_every_file_of_the_list_is_there(site) -> None:
     assert "index.html" in files["page"] and len(files["model"]) == 4
     for name in (*files["page"], *files["model"]):
         assert (site / name).is_file(), name
-    imports = {name for file in site.glob("*.js") for name in re.findall(r"from '\./(.*?)'", file.read_text("utf-8"))}
-    assert imports <= set(files["page"])
+    scripts = [file.read_text("utf-8") for file in site.glob("*.js")]
+    imports = {name for script in scripts for name in re.findall(r"^import .* from '\./(.*?)';$", script, re.M)}
+    assert {"scene.js", "runtime/ort.wasm.min.js"} <= imports <= set(files["page"])
 
 
 def test_texts_are_there_in_all_languages(site) -> None:
