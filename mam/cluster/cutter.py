@@ -1,10 +1,8 @@
-"""What a worker does: one row with an image and a prompt in, one row with its matte, or the reason for none, out."""
+"""One row with an image and a prompt in; one row with its matte, or the reason why there is none, out."""
 
 from __future__ import annotations
 
 import math
-import os
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,48 +14,9 @@ from mam.images import open_photo
 from mam.images.encode import describe_source, format_of
 from mam.matte import Matte
 from mam.matting import Matting
-from mam.model.providers import Device
 from mam.scene import PROMPTS
 
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is the same for all rows.
-
-    Attributes:
-        graphs: as for `mam.Matting.load`, as are the next three.
-        device: "cpu" or "cuda".
-        threads: CPU threads per graph; None lets onnxruntime choose.
-        grounding: the text model.
-        max_pixels: larger images are refused.
-        options: what is written into `result`.
-        skip_existing: leave out images with a `result` that exists.
-    """
-
-    graphs: str | os.PathLike[str] | None
-    device: Device
-    threads: int | None
-    grounding: str | os.PathLike[str] | None
-    max_pixels: int
-    options: OutputOptions
-    skip_existing: bool
-
-    def load(self) -> Cutter:
-        """Load the graphs.
-
-        Raises:
-            GraphError: they cannot be run on this machine.
-        """
-        matting = Matting.load(
-            self.graphs,
-            device=self.device,
-            threads=self.threads,
-            max_pixels=self.max_pixels,
-            grounding=self.grounding,
-        )
-        return Cutter(matting, self.options, self.skip_existing)
 
 
 class Cutter:
@@ -66,8 +25,13 @@ class Cutter:
     def __init__(self, matting: Matting, options: OutputOptions, skip_existing: bool) -> None:
         self.matting, self.options, self.skip_existing = matting, options, skip_existing
 
+    @classmethod
+    def load(cls, matting: dict[str, Any], options: OutputOptions, skip_existing: bool) -> Cutter:
+        """Load a model; `matting` holds the arguments of `mam.Matting.load`, whose errors are raised."""
+        return cls(Matting.load(**matting), options, skip_existing)
+
     def __call__(self, row: Row) -> Row:
-        """Cut out one image; whatever fails is stated in the row."""
+        """Cut out one image; a failure is stated in the row."""
         try:
             return self._cut_out(row)
         except (MamError, OSError, ValueError, MemoryError) as error:
@@ -85,7 +49,10 @@ class Cutter:
                 return _answer(row, "exists")
         if row.get("image") is None:
             raise InputError("the row has no image; expected a path, an address or bytes in the column `image`.")
-        prompt = _read_prompt(row)
+        # Tables hold arrays, and None where a row has no value.
+        prompt = {name: _to_lists(row[name]) for name in PROMPTS if row.get(name) is not None}
+        if "mask" in prompt:
+            prompt["mask"] = storage.resolve(prompt["mask"])
         scene = self.matting.open(open_photo(storage.resolve(row["image"]), self.matting.max_pixels))
         matte = scene.matte(**prompt)
         if not isinstance(matte, Matte):
@@ -93,8 +60,7 @@ class Cutter:
         if "result" in row:
             source = describe_source(row["image"], result) if isinstance(row["image"], str) else ""
             storage.write(matte.encode(file_format, self.options, source), result)
-            return _answer(row, "done", score=matte.score)
-        return _answer(row, "done", score=matte.score, matte=matte)
+        return _answer(row, "done", matte=matte)
 
 
 def fail(row: Row, reason: str) -> Row:
@@ -107,24 +73,13 @@ def fail_for_death(row: Row) -> Row:
     return fail(row, "the process that worked on this image ended: it lacked memory, or a decoder crashed.")
 
 
-def _answer(row: Row, status: str, reason: str = "", score: float = math.nan, matte: Matte | None = None) -> Row:
+def _answer(row: Row, status: str, reason: str = "", matte: Matte | None = None) -> Row:
     """Return a row; the columns are the same for every status, because Ray joins rows into tables."""
     kept = {name: None if isinstance(value, bytes) else value for name, value in row.items()}
-    files: Row = {}
     if "result" not in row:
-        files = {
-            "alpha": None if matte is None else matte.encode("PNG", OutputOptions(alpha=True)),
-            "cutout": None if matte is None else matte.encode("PNG"),
-        }
-    return {**kept, **files, "status": status, "reason": reason, "score": score}
-
-
-def _read_prompt(row: Row) -> dict[str, Any]:
-    """Return the arguments of `Scene.matte`: tables hold arrays, and None where a row has no value."""
-    prompt = {name: _to_lists(row[name]) for name in PROMPTS if row.get(name) is not None}
-    if "mask" in prompt:
-        prompt["mask"] = storage.resolve(prompt["mask"])
-    return prompt
+        kept["alpha"] = None if matte is None else matte.encode("PNG", OutputOptions(alpha=True))
+        kept["cutout"] = None if matte is None else matte.encode("PNG")
+    return {**kept, "status": status, "reason": reason, "score": math.nan if matte is None else matte.score}
 
 
 def _to_lists(value: Any) -> Any:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from mam.cluster.cutter import Job, fail_for_death
+from mam.cluster.cutter import Cutter, fail_for_death
 from mam.cluster.isolation import Isolated
 from mam.compose.composition import OutputOptions
 from mam.errors import MamError
 from mam.images import MAX_PIXELS
-from mam.model.providers import Device
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -82,15 +82,20 @@ def matte_dataset(
         MamError: Ray is not installed.
     """
     ray = require_ray()
-    device: Device = "cuda" if gpus else "cpu"
-    threads = None if gpus else cpus
-    job = Job(graphs, device, threads, grounding, max_pixels, options or OutputOptions(), skip_existing)
+    matting = {
+        "graphs": graphs,
+        "device": "cuda" if gpus else "cpu",
+        "threads": None if gpus else cpus,
+        "max_pixels": max_pixels,
+        "grounding": grounding,
+    }
+    load = functools.partial(Cutter.load, matting, options or OutputOptions(), skip_existing)
     least, most = (actors, actors) if isinstance(actors, int) else actors or (1, None)
     resources: dict[str, Any] = {"num_gpus": gpus} if gpus else {"num_cpus": cpus}
     worker: Any = Isolated  # Ray's types know functions only
     return dataset.map(
         worker,
-        fn_constructor_args=(job.load, fail_for_death),
+        fn_constructor_args=(load, fail_for_death),
         compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
         **resources,
     )

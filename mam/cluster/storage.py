@@ -18,7 +18,6 @@ from mam.images.fetch import MAX_BYTES, is_address
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
-_WILDCARD = re.compile(r"[*?]")
 _ATOMIC = ("s3", "gcs", "abfs")  # types of stores that show a file when it is complete
 
 
@@ -131,20 +130,19 @@ def list_images(pattern: str) -> list[str]:
     with contextlib.suppress(OSError):  # a key may hold what is a wildcard elsewhere
         if system.get_file_info(path).is_file:
             return [pattern]
-    start = _WILDCARD.search(pattern)
-    base = pattern if start is None else pattern[: start.start()].rpartition("/")[0]
-    system, path = _locate(base)
+    wild = re.search(r"[*?]", path)
+    folder = path if wild is None else path[: wild.start()].rpartition("/")[0]
+    deep = wild is not None and "/" in path[wild.start() :]
     try:
-        deep = start is not None and "/" in pattern[start.start() :]
-        listed = [info.path for info in system.get_file_info(FileSelector(path, recursive=deep)) if info.is_file]
+        listed = system.get_file_info(FileSelector(folder, recursive=deep))
     except OSError as error:
         raise MamError(f"{pattern} cannot be read ({error}).") from error
-    prefix = base.rstrip("/")[: len(base.rstrip("/")) - len(path.rstrip("/"))]
-    accepts = re.compile(".*" if start is None else _to_regex(pattern), re.DOTALL)
+    accepts = re.compile(".*" if wild is None else _to_regex(path), re.DOTALL)
+    key = pattern.partition("://")[2].partition("/")[2]  # both an address and a path in its store end in this
     found = [
-        address
-        for address in (prefix + other for other in listed)
-        if Path(address).suffix.lower() in SUFFIXES and accepts.fullmatch(address)
+        pattern.removesuffix(key) + info.path.removeprefix(path.removesuffix(key))
+        for info in listed
+        if info.is_file and Path(info.path).suffix.lower() in SUFFIXES and accepts.fullmatch(info.path)
     ]
     if not found:
         raise FileNotFoundError(f"{pattern} matches no image; expected a file, a folder or a glob.")

@@ -19,9 +19,7 @@ from mam.cluster import matte_dataset
 from tests.conftest import EXAMPLES, FLOWER_BOX, ROOT
 
 ray = pytest.importorskip("ray", reason='needs Ray: pip install "ray[data]"')
-pytestmark = [
-    pytest.mark.slow,
-]
+pytestmark = pytest.mark.slow
 
 MARK = secrets.token_hex(8)  # in the environment of the cluster's processes
 

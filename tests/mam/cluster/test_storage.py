@@ -8,19 +8,9 @@ from mam.cluster import storage
 pytest.importorskip("pyarrow", reason='needs pyarrow: pip install "ray[data]"')
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("s3://b/k", True),
-        ("file:///a", True),
-        ("https://a/b", False),
-        ("data:x", False),
-        ("/a", False),
-        ("C:\\a", False),
-    ],
-)
-def test_what_is_an_address_of_a_store(text, expected) -> None:
-    assert storage.is_stored(text) is expected
+def test_what_is_an_address_of_a_store() -> None:
+    texts = ["s3://b/k", "file:///a", "https://a/b", "data:x", "/a", "C:\\a"]
+    assert [text for text in texts if storage.is_stored(text)] == texts[:2]
 
 
 def test_written_files_are_read_and_leave_nothing_beside_them(tmp_path) -> None:
