@@ -24,6 +24,7 @@ _RUN = "import sys; sys.modules[{package!r}] = None; from {program} import main;
             "training needs segment_anything: pip install -r export/requirements.txt",
         ),
         ("httpx", ["weights", "get", "sam_vit_b_01ec64.pth"], "pip install httpx filelock huggingface_hub"),
+        ("httpx", ["matte", "https://example.org/a.jpg", "-o", "{out}"], "pip install httpx"),
         ("ray", ["matte", FLOWER, "--engine", "ray", "-o", "{out}"], 'pip install "ray[data]"'),
     ],
 )
