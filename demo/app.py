@@ -29,7 +29,7 @@ from demo.canvas.protocol import LIMITS
 from demo.downloads import Downloads
 from demo.engine import Engine
 from demo.events import PRIVATE
-from demo.first_use import BETTER, FirstUse, add_first_use, may_use
+from demo.model_upgrade import UPGRADE_VARIANT, ModelUpgrade, add_upgrade, may_use
 from demo.tabs.batch import add_batch_tab
 from demo.tabs.cut_out import add_cut_out_tab
 from demo.tabs.style import backgrounds_css
@@ -78,12 +78,12 @@ LAUNCH: dict[str, Any] = {
 _SCRIPT = (Path(__file__).parent / "page.js").read_text("utf-8")
 
 
-def build_demo(matting: Matting, first_use: FirstUse | None = None, text_model: str = "none") -> gr.Blocks:
+def build_demo(matting: Matting, upgrade: ModelUpgrade | None = None, text_model: str = "none") -> gr.Blocks:
     """Return the page around a loaded model; launch it with `LAUNCH`, or see `mount`.
 
     Args:
         matting: The model that answers the prompts.
-        first_use: The first use of another model, which replaces this one when it is ready.
+        upgrade: Preparation of another model, which replaces this one when it is ready.
         text_model: One of `TEXT_MODEL`: where there is no text model for any phrase, "offer" lets visitors have it
             downloaded, "get" downloads it at once, and "none" does neither.
     """
@@ -96,9 +96,9 @@ def build_demo(matting: Matting, first_use: FirstUse | None = None, text_model: 
         with gr.Row(elem_id="header"):
             gr.Markdown(f"# {TITLE}")
             introduction = gr.Markdown(label("introduction"))
-            if first_use is not None:
-                add_first_use(demo, first_use)
-                first_use.start_for(engine)
+            if upgrade is not None:
+                add_upgrade(demo, upgrade)
+                upgrade.start_for(engine)
         with gr.Tab(label("tab_cut_out")):
             result = add_cut_out_tab(demo, engine, downloads, download)
         with gr.Tab(label("tab_batch")):
@@ -121,7 +121,7 @@ def build_demo(matting: Matting, first_use: FirstUse | None = None, text_model: 
 
 
 def mount(
-    app: FastAPI, matting: Matting, path: str, first_use: FirstUse | None = None, text_model: str = "none"
+    app: FastAPI, matting: Matting, path: str, upgrade: ModelUpgrade | None = None, text_model: str = "none"
 ) -> FastAPI:
     """Add the page to an application of FastAPI, with its style, texts and limits.
 
@@ -129,7 +129,7 @@ def mount(
         app: The application.
         matting: As for `build_demo`.
         path: Where the page is, such as "/tool".
-        first_use: As for `build_demo`.
+        upgrade: As for `build_demo`.
         text_model: As for `build_demo`.
 
     Returns:
@@ -141,7 +141,7 @@ def mount(
     if not path.startswith("/") or not path.strip("/"):
         raise ValueError(f"path is {path!r}; expected one such as '/tool'.")
     exclude_own_address(None)
-    demo = build_demo(matting, first_use, text_model)
+    demo = build_demo(matting, upgrade, text_model)
     options = {name: value for name, value in LAUNCH.items() if name != "state_session_capacity"}
     demo.state_session_capacity = LAUNCH["state_session_capacity"]
     return gr.mount_gradio_app(app, demo, path.rstrip("/"), show_error=False, **options)
@@ -182,7 +182,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "variant",
         AUTO,
         choices=[AUTO, *VARIANTS],
-        help=f"all but tiny are downloaded on first use; {AUTO}: tiny at once, {BETTER} when it is downloaded",
+        help=f"all but tiny are downloaded on first use; {AUTO}: tiny at once, {UPGRADE_VARIANT} when it is downloaded",
     )
     add_option("graphs", type=_parse_folder, help="a folder of exported graphs; default: the embedded model")
     add_option(
@@ -228,14 +228,14 @@ def _parse_root_path(text: str) -> str:
     return text
 
 
-def load(arguments: argparse.Namespace) -> tuple[Matting, FirstUse | None]:
-    """Load the model to begin with, and prepare the first use of the chosen one if that is not ready yet.
+def load(arguments: argparse.Namespace) -> tuple[Matting, ModelUpgrade | None]:
+    """Load the model to begin with, and prepare the chosen one if that is not ready yet.
 
     Raises:
         GraphError: The model or the given text model cannot be run, or the graphs are of another variant.
         WeightsError: A file of the model is damaged.
     """
-    variant, graphs, first_use = arguments.variant, arguments.graphs, None
+    variant, graphs, upgrade = arguments.variant, arguments.graphs, None
 
     def load_model(folder: Path | None) -> Matting:
         if zero_gpu.is_zero_gpu() and arguments.device == "cuda":
@@ -250,25 +250,25 @@ def load(arguments: argparse.Namespace) -> tuple[Matting, FirstUse | None]:
         )
 
     if graphs is None and variant == AUTO:
-        if may_use(BETTER):
-            first_use = FirstUse(BETTER, load_model)
+        if may_use(UPGRADE_VARIANT):
+            upgrade = ModelUpgrade(UPGRADE_VARIANT, load_model)
     elif graphs is None and is_ready(variant):
         graphs = find_model(variant)
     elif graphs is None:
-        first_use = FirstUse(variant, load_model)
+        upgrade = ModelUpgrade(variant, load_model)
     matting = load_model(graphs)
     if graphs is not None and variant not in (AUTO, matting.graphs.variant):
         raise GraphError(f"{graphs} holds {matting.graphs.variant}; {variant} was requested.")
     if arguments.grounding is not None:
         matting.grounding()  # fails now rather than at a visitor's first text
-    return matting, first_use
+    return matting, upgrade
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Load the model, open the page, serve until interrupted."""
     arguments = parse(argv)
     try:
-        matting, first_use = load(arguments)
+        matting, upgrade = load(arguments)
     except MamError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
@@ -285,7 +285,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"No text prompts: {error}", flush=True)
     try:
         with _own_upload_folder():
-            page = build_demo(matting, first_use, "none" if arguments.grounding else arguments.text_model)
+            page = build_demo(matting, upgrade, "none" if arguments.grounding else arguments.text_model)
             exclude_own_address(arguments.host)
             # Gradio's own servers, which a public address needs, may be behind a proxy.
             with contextlib.nullcontext() if arguments.share else bypass_proxies():

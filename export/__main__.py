@@ -1,6 +1,6 @@
 """The command line `python -m export COMMAND`, from `graphs` to `web`.
 
-Each command has its parser beside its function, and imports what it needs only when it runs.
+A command imports what it needs only when it runs.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mam.cli.values import parse_device
+from export.limits import OF_PRECISION, graph_bytes
+from export.targets import SAM, TARGETS
 from mam.errors import MamError
-from mam.model.providers import PROVIDERS
+from mam.model.folders import BUNDLE, find_graphs, graphs_folder
 from mam.model.variants import VARIANTS
 from mam.text import NAME as TEXT_MODEL
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 SAMPLE = Path(__file__).with_name("sample.jpg")
 """The photograph that commands use when none is given: a cup by Rachel Michetti, scikit-image's `coffee.png`, CC0."""
-
-TARGETS = ("openvino", "mobile", "tensorrt", "sam")
-"""What `edge` writes files for."""
 
 REQUIRED = ("torch", "onnx", "onnxruntime", "segment_anything", "transformers", "tokenizers", "safetensors", "tqdm")
 """Packages of export/requirements.txt, by the names under which they are imported."""
@@ -68,9 +66,65 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Command line -> namespace with `run`, the function of the command."""
     parser = argparse.ArgumentParser(prog="python -m export", description="torch checkpoints to ONNX graphs")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    of_graphs = (add_graphs, add_edge, add_skeletons, add_check, add_flavour, add_bench)
-    for add in (*of_graphs, add_prepare, add_grounding, add_words, add_triton, add_web):
-        add(commands)
+
+    def add(run: Callable[[argparse.Namespace], int], text: str) -> Callable[..., argparse.Action]:
+        command = commands.add_parser(run.__name__.removeprefix("run_"), help=text)
+        command.set_defaults(run=run)
+        return command.add_argument
+
+    models = [*(name for name, variant in VARIANTS.items() if variant.checkpoints), TEXT_MODEL]
+    some_graphs = "a folder of graphs; default: the embedded model"
+
+    option = add(run_graphs, "write image_encoder.onnx, mask_decoder.onnx and matte.onnx")
+    option("--out", type=Path, required=True, help="folder for the three graphs")
+    option("--plain", action="store_true", help="standard operators only, at several times the memory (SAM's encoders)")
+    _add_model_options(option)
+
+    option = add(run_edge, "write a model's graphs for other runtimes, with static shapes")
+    option("--for", dest="target", choices=[*TARGETS, SAM], required=True, help="the target runtime")
+    option("--out", type=Path, required=True, help="folder for the files")
+    points = "numbers of points to write mask decoders for; default: 16, and of SAM's 2 and 3 (not with --for sam)"
+    option("--points", type=int, nargs="+", default=[], help=points)
+    _add_model_options(option)
+
+    option = add(run_check, "compare exported graphs with torch on photographs, or another runtime with onnxruntime")
+    option("--graphs", type=Path, required=True, help="folder of `graphs`, or with --runtime of `edge`")
+    runtime = "run the graphs there and in onnxruntime; needs no --variant or weights"
+    option("--runtime", choices=["openvino"], help=runtime)
+    option("--images", type=Path, nargs="+", default=[SAMPLE], help="photographs; default: a small one")
+    _add_model_options(option, required=False)
+
+    option = add(run_flavour, "make graphs smaller or faster, at a loss that `check` measures")
+    option("graphs", type=Path, help="folder of exported graphs")
+    precision = "fp16: for GPUs and phones; fp16_weights: half the file, same arithmetic; int8: calibrated on --images"
+    option("--precision", choices=[name for name in OF_PRECISION if name != "float32"], required=True, help=precision)
+    option("--out", type=Path, required=True, help="folder for the new set")
+    option("--images", type=Path, nargs="+", default=[], help="photographs like later input; int8 needs some")
+
+    option = add(run_triton, "write a model repository for Triton Inference Server")
+    option("--graphs", type=Path, help=some_graphs)
+    option("--out", type=Path, required=True, help="folder for the three models")
+
+    option = add(run_web, "write the whole tool as a folder of static files that run in a browser")
+    option("--graphs", type=Path, help=some_graphs)
+    option("--out", type=Path, required=True, help="folder for the site; an earlier one is replaced")
+
+    option = add(run_templates, "write a model's graphs without weights, as the library has them")
+    option("--out", type=Path, required=True, help="folder for a folder per model")
+    option("--variant", choices=models, nargs="+", default=models, help="default: all")
+
+    option = add(run_grounding, "write the text model: grounding.onnx and tokenizer.json")
+    option("--model", choices=("tiny", "base"), default="tiny", help="which Grounding DINO (default: tiny)")
+    source = "a folder in Hugging Face's layout; default: what IDEA-Research published"
+    option("--source", type=Path, help=source)
+    side = "the longest side of resized images; smaller is faster (default: the model's 1333)"
+    option("--side", type=int, help=side)
+    option("--out", type=Path, help="default: where the library finds it")
+
+    option = add(run_words, "write words.onnx, the embedded text model")
+    option("--head", type=Path, help="from `python -m training train tiny-words`; default: the embedded one")
+    option("--out", type=Path, required=True, help="folder for words.onnx")
+
     arguments = parser.parse_args(argv)
     if getattr(arguments, "runtime", None):
         return arguments
@@ -85,15 +139,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def add_graphs(commands: Any) -> None:
-    """Add the command `graphs`."""
-    graphs = commands.add_parser("graphs", help="write image_encoder.onnx, mask_decoder.onnx and matte.onnx")
-    graphs.set_defaults(run=run_graphs)
-    graphs.add_argument("--out", type=Path, required=True, help="folder for the three graphs")
-    graphs.add_argument(
-        "--plain", action="store_true", help="standard operators only, at several times the memory (SAM's encoders)"
+def _add_model_options(option: Callable[..., argparse.Action], required: bool = True) -> None:
+    option("--variant", choices=sorted(VARIANTS), required=required)
+    checkpoint = (
+        "one or two files that hold SAM and Mask-to-Matte: ours, Meta's sam_vit_*.pth and the authors' M2M, or theirs "
+        "with both"
     )
-    _add_model_options(graphs)
+    option("--checkpoint", type=Path, nargs="+", help=checkpoint)
+    option("--seed", type=int, help="random weights instead, to measure sizes, speed and parity")
 
 
 def run_graphs(arguments: argparse.Namespace) -> int:
@@ -105,91 +158,31 @@ def run_graphs(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def add_edge(commands: Any) -> None:
-    """Add the command `edge`."""
-    edge = commands.add_parser("edge", help="write a model's graphs for other runtimes, with static shapes")
-    edge.set_defaults(run=run_edge)
-    edge.add_argument("--for", dest="target", choices=TARGETS, required=True, help="the target runtime")
-    edge.add_argument("--out", type=Path, required=True, help="folder for the files")
-    edge.add_argument(
-        "--points",
-        type=int,
-        nargs="+",
-        default=[],
-        help="numbers of points to write mask decoders for; default: 16, and of SAM's 2 and 3 (not with --for sam)",
-    )
-    _add_model_options(edge)
-
-
 def run_edge(arguments: argparse.Namespace) -> int:
     """Export a model for a runtime; prints each file with its size."""
     from export.edge import write_edge
     from export.sam import write_sam
 
-    if arguments.target == "sam" and arguments.points:
+    if arguments.target == SAM and arguments.points:
         raise MamError("--points has no meaning with --for sam: its decoder takes any number of points.")
     model, digest = _load_model(arguments)
-    if arguments.target == "sam":
+    if arguments.target == SAM:
         write_sam(model, digest, arguments.out, on_file=_print_size)
-        return 0
-    write_edge(model, digest, arguments.target, arguments.out, arguments.points, on_file=_print_size)
+    else:
+        write_edge(model, digest, arguments.target, arguments.out, arguments.points, on_file=_print_size)
     return 0
-
-
-def add_skeletons(commands: Any) -> None:
-    """Add the command `skeletons`."""
-    skeletons = commands.add_parser("skeletons", help="write a model's graphs without weights, as the library has them")
-    skeletons.set_defaults(run=run_skeletons)
-    skeletons.add_argument("--out", type=Path, required=True, help="folder for a folder per model")
-    names = [*(name for name, variant in VARIANTS.items() if variant.checkpoints), TEXT_MODEL]
-    skeletons.add_argument("--variant", choices=names, nargs="+", default=names, help="default: all")
-
-
-def run_skeletons(arguments: argparse.Namespace) -> int:
-    """Write skeletons; prints each file with its size."""
-    from export.grounding_skeleton import write_published
-    from export.skeletons import write_skeleton
-
-    for name in arguments.variant:
-        if name == TEXT_MODEL:
-            for path in write_published(name, arguments.out / name):
-                _print_size(path)
-            continue
-        write_skeleton(VARIANTS[name], arguments.out / name, on_file=_print_size)
-    return 0
-
-
-def add_check(commands: Any) -> None:
-    """Add the command `check`."""
-    check = commands.add_parser(
-        "check", help="compare exported graphs with torch on photographs, or another runtime with onnxruntime"
-    )
-    check.set_defaults(run=run_check)
-    check.add_argument("--graphs", type=Path, required=True, help="folder of `graphs`, or with --runtime of `edge`")
-    check.add_argument(
-        "--runtime", choices=["openvino"], help="run the graphs there and in onnxruntime; needs no --variant or weights"
-    )
-    _add_images_option(check)
-    _add_model_options(check, required=False)
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """Print the parity table; 1 when a limit is exceeded."""
-    return _check_runtime(arguments) if arguments.runtime else _check_parity(arguments)
-
-
-def _check_runtime(arguments: argparse.Namespace) -> int:
+    """Print the parity table, or that of a runtime; 1 when a limit is exceeded."""
     from tqdm import tqdm
 
-    from export.runtimes import compare_runtime, table
+    if arguments.runtime:
+        from export.runtimes import compare_runtime, table
 
-    rows = list(tqdm(compare_runtime(arguments.graphs, arguments.images), unit="graph"))
-    print(table(rows))
-    return 0 if rows and all(row.ok for row in rows) else 1
-
-
-def _check_parity(arguments: argparse.Namespace) -> int:
-    from tqdm import tqdm
+        found = list(tqdm(compare_runtime(arguments.graphs, arguments.images), unit="graph"))
+        print(table(found))
+        return 0 if found and all(row.ok for row in found) else 1
 
     from export.parity import compare, summary
     from mam.model.runtime import load_graphs
@@ -203,105 +196,49 @@ def _check_parity(arguments: argparse.Namespace) -> int:
     return 1 if exceeded or not rows else 0
 
 
-def add_flavour(commands: Any) -> None:
-    """Add the command `flavour`."""
-    flavour = commands.add_parser("flavour", help="make graphs smaller or faster, at a loss that `bench` measures")
-    flavour.set_defaults(run=run_flavour)
-    flavour.add_argument("graphs", type=Path, help="folder of exported graphs, or the name of a prepared model")
-    flavour.add_argument(
-        "--precision",
-        choices=("fp16", "fp16_weights", "int8"),
-        required=True,
-        help="fp16: for GPUs and phones; fp16_weights: half the file, same arithmetic; int8: calibrated on --images",
-    )
-    flavour.add_argument("--out", type=Path, required=True, help="folder for the new set")
-    flavour.add_argument(
-        "--images",
-        type=Path,
-        nargs="+",
-        default=[],
-        help="photographs like later input; int8 needs some",
-    )
-
-
 def run_flavour(arguments: argparse.Namespace) -> int:
     """Convert a set of graphs to another precision; prints each file with its size."""
     from export.precision import convert_graphs
-    from mam.model.folders import find_graphs
 
-    folder = find_graphs(arguments.graphs)
-    convert_graphs(folder, arguments.precision, arguments.out, arguments.images, on_file=_print_size)
+    graphs = find_graphs(arguments.graphs)
+    convert_graphs(graphs, arguments.precision, arguments.out, arguments.images, on_file=_print_size)
     return 0
 
 
-def add_bench(commands: Any) -> None:
-    """Add the command `bench`."""
-    bench = commands.add_parser("bench", help="size, speed, memory and error of sets of graphs")
-    bench.set_defaults(run=run_bench)
-    bench.add_argument(
-        "graphs",
-        type=Path,
-        nargs="+",
-        help="folders of graphs, or names of prepared models; the others are compared with the first",
-    )
-    bench.add_argument("--device", type=parse_device, default="auto", help=f"auto, {', '.join(PROVIDERS)} or cuda:1")
-    bench.add_argument("--threads", type=int, help="CPU threads per graph")
-    _add_images_option(bench)
+def run_triton(arguments: argparse.Namespace) -> int:
+    """Write the repository; prints each graph with its size."""
+    from export.triton import write_repository
 
-
-def run_bench(arguments: argparse.Namespace) -> int:
-    """Print what each graph of each set costs, and its error against the first set's."""
-    from tqdm import tqdm
-
-    from export.bench import bench, table
-    from mam.model.contract import GRAPHS
-    from mam.model.folders import find_graphs
-
-    folders = [find_graphs(graphs) for graphs in arguments.graphs]
-    costs = bench(folders, arguments.images, arguments.device, arguments.threads)
-    print(table(list(tqdm(costs, total=len(GRAPHS) * len(folders), unit="graph"))))
+    write_repository(find_graphs(arguments.graphs), arguments.out, on_file=_print_size)
     return 0
 
 
-def add_prepare(commands: Any) -> None:
-    """Add the command `prepare`."""
-    prepare = commands.add_parser("prepare", help="download a full-size model and export it for the library to find")
-    prepare.set_defaults(run=run_prepare)
-    prepare.add_argument(
-        "--variant", choices=[name for name, variant in VARIANTS.items() if variant.checkpoints], required=True
-    )
+def run_web(arguments: argparse.Namespace) -> int:
+    """Write the site; prints the sizes of its files and how to serve it."""
+    from export.web.build import build_site, table
 
-
-def run_prepare(arguments: argparse.Namespace) -> int:
-    """Prepare a full-size model; prints a line per step."""
-    from export.prepare import prepare
-
-    prepare(VARIANTS[arguments.variant], lambda line: print(line, flush=True))
+    print(table(build_site(find_graphs(arguments.graphs), arguments.out)))
+    print(f"serve it: python -m http.server -d {arguments.out} 8000")
     return 0
 
 
-def add_grounding(commands: Any) -> None:
-    """Add the command `grounding`."""
-    grounding = commands.add_parser("grounding", help="write the text model: grounding.onnx and tokenizer.json")
-    grounding.set_defaults(run=run_grounding)
-    grounding.add_argument(
-        "--model", choices=("tiny", "base"), default="tiny", help="which Grounding DINO (default: tiny)"
-    )
-    grounding.add_argument(
-        "--source", type=Path, help="a folder in Hugging Face's layout; default: what IDEA-Research published"
-    )
-    grounding.add_argument(
-        "--side",
-        type=int,
-        help="the longest side of resized images; smaller is faster (default: the model's 1333)",
-    )
-    grounding.add_argument("--out", type=Path, help="default: where the library finds it")
+def run_templates(arguments: argparse.Namespace) -> int:
+    """Write templates; prints each file with its size."""
+    from export.grounding_template import write_published
+    from export.templates import write_template
+
+    for name in arguments.variant:
+        if name == TEXT_MODEL:
+            for path in write_published(name, arguments.out / name):
+                _print_size(path)
+        else:
+            write_template(VARIANTS[name], arguments.out / name, on_file=_print_size)
+    return 0
 
 
 def run_grounding(arguments: argparse.Namespace) -> int:
     """Export the text model, downloading it first if needed; prints each file with its size."""
     from export.grounding import Source, write_grounding
-    from mam.model.folders import graphs_folder
 
     name = f"grounding-dino-{arguments.model}"
     source = Source.in_folder(arguments.source) if arguments.source else Source.download(name)
@@ -310,76 +247,12 @@ def run_grounding(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def add_words(commands: Any) -> None:
-    """Add the command `words`."""
-    words = commands.add_parser("words", help="write words.onnx, the embedded text model")
-    words.set_defaults(run=run_words)
-    words.add_argument(
-        "--head", type=Path, help="from `python -m training train tiny-words`; default: the embedded one"
-    )
-    words.add_argument("--out", type=Path, required=True, help="folder for words.onnx")
-
-
 def run_words(arguments: argparse.Namespace) -> int:
     """Export the embedded text model; prints the file with its size."""
     from export.words import HEAD, export_words
-    from mam.model.folders import BUNDLE
 
     _print_size(export_words(arguments.head or BUNDLE / HEAD, arguments.out))
     return 0
-
-
-def add_triton(commands: Any) -> None:
-    """Add the command `triton`."""
-    triton = commands.add_parser("triton", help="write a model repository for Triton Inference Server")
-    triton.set_defaults(run=run_triton)
-    triton.add_argument(
-        "--graphs", type=Path, help="a folder of graphs, or a prepared model; default: the embedded one"
-    )
-    triton.add_argument("--out", type=Path, required=True, help="folder for the three models")
-
-
-def run_triton(arguments: argparse.Namespace) -> int:
-    """Write the repository; prints each graph with its size."""
-    from export.triton import write_repository
-    from mam.model.folders import find_graphs
-
-    write_repository(find_graphs(arguments.graphs), arguments.out, on_file=_print_size)
-    return 0
-
-
-def add_web(commands: Any) -> None:
-    """Add the command `web`."""
-    web = commands.add_parser("web", help="write the whole tool as a folder of static files that run in a browser")
-    web.set_defaults(run=run_web)
-    web.add_argument("--graphs", type=Path, help="a folder of graphs, or a prepared model; default: the embedded one")
-    web.add_argument("--out", type=Path, required=True, help="folder for the site; an earlier one is replaced")
-
-
-def run_web(arguments: argparse.Namespace) -> int:
-    """Write the site; prints the sizes of its files and how to serve it."""
-    from export.web.build import build_site, table
-    from mam.model.folders import find_graphs
-
-    print(table(build_site(find_graphs(arguments.graphs), arguments.out)))
-    print(f"serve it: python -m http.server -d {arguments.out} 8000")
-    return 0
-
-
-def _add_images_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--images", type=Path, nargs="+", default=[SAMPLE], help="photographs; default: a small one")
-
-
-def _add_model_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    parser.add_argument("--variant", choices=sorted(VARIANTS), required=required)
-    parser.add_argument(
-        "--checkpoint",
-        type=Path,
-        nargs="+",
-        help="one or two files that hold SAM and Mask-to-Matte: ours, Meta's sam_vit_*.pth and the authors' M2M, or "
-        "theirs with both",
-    )
-    parser.add_argument("--seed", type=int, help="random weights instead, to measure sizes, speed and parity")
 
 
 def _load_model(arguments: argparse.Namespace) -> tuple[MattingAnything, str]:
@@ -394,8 +267,6 @@ def _load_model(arguments: argparse.Namespace) -> tuple[MattingAnything, str]:
 
 
 def _print_size(path: Path) -> None:
-    from export.limits import graph_bytes
-
     print(f"{path}  {graph_bytes(path) / 1e6:.1f} MB", flush=True)
 
 

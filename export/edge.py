@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,6 +22,7 @@ from export.attention import use_fused_attention
 from export.graphs import high_res_features, modules
 from export.manifest import write_manifest
 from export.ort_format import OPERATORS, to_ort_format
+from export.targets import TARGETS
 from export.write import ONE_FILE, is_vit_encoder, write_graph
 from mam.errors import GraphError
 from mam.model.contract import IMAGE_ENCODER, MASK_DECODER, MASK_SIDE, MATTE, Graph, metadata
@@ -46,22 +46,6 @@ REFINEMENT = Graph(
     ),
     (Declared("alpha", "float32", (1, 1, "H", "W")),),
 )
-
-
-@dataclass(frozen=True)
-class Target:
-    """A runtime, and what is different for it.
-
-    Attributes:
-        plain: it has no fused attention of onnxruntime, so SAM's encoders need standard operators.
-        ort_format: its files are in onnxruntime's own format.
-    """
-
-    plain: bool = False
-    ort_format: bool = False
-
-
-TARGETS = {"openvino": Target(), "mobile": Target(ort_format=True), "tensorrt": Target(plain=True)}
 
 
 def default_points(variant: Variant) -> tuple[int, ...]:

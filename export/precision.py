@@ -1,7 +1,7 @@
 """Conversion of exported graphs to half precision, half-precision weights or 8 bits, with the same inputs and outputs.
 
-None of them is exact; `python -m export bench` measures what each costs and gains. All rewriting is done by
-onnxruntime's own tools.
+None of them is exact: `python -m export check` measures what each costs, `mam doctor` what it gains. All rewriting is
+done by onnxruntime's own tools.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import onnx
 import onnxruntime as ort
 from onnx import numpy_helper
 
-from export.feeds import Feed, record_feeds
+from export.feeds import record_feeds
 from export.limits import graph_bytes
 from export.manifest import write_manifest
 from mam.errors import GraphError
@@ -87,7 +87,7 @@ def convert_graphs(
     on_file(write_manifest(out, _metadata(out / GRAPHS[0].file), "graphs", written, precision=precision))
 
 
-def _half(graph: Graph, source: Path, target: Path, feeds: list[Feed], one_file: int) -> None:
+def _half(graph: Graph, source: Path, target: Path, feeds: list[dict[str, np.ndarray]], one_file: int) -> None:
     """Networks in half precision, arithmetic and weights: for GPUs and phones; CPUs convert each number back."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
@@ -129,7 +129,7 @@ def _remove_round_trips(nodes: list[onnx.NodeProto], outputs: set[str]) -> list[
     return [node for node in nodes if node.output[0] not in spare]
 
 
-def _half_weights(graph: Graph, source: Path, target: Path, feeds: list[Feed], one_file: int) -> None:
+def _half_weights(graph: Graph, source: Path, target: Path, feeds: list[dict[str, np.ndarray]], one_file: int) -> None:
     """Weights stored in half precision, converted back on loading: half the file, the same arithmetic and speed."""
     model = onnx.load(source)
     casts = []
@@ -145,7 +145,7 @@ def _half_weights(graph: Graph, source: Path, target: Path, feeds: list[Feed], o
     _save(model, target, one_file)
 
 
-def _int8(graph: Graph, source: Path, target: Path, feeds: list[Feed], one_file: int) -> None:
+def _int8(graph: Graph, source: Path, target: Path, feeds: list[dict[str, np.ndarray]], one_file: int) -> None:
     """8-bit weights; ranges of matrix products are computed at run time, ranges of convolutions on `feeds`."""
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
 
@@ -153,7 +153,7 @@ def _int8(graph: Graph, source: Path, target: Path, feeds: list[Feed], one_file:
         def __init__(self) -> None:
             self.rest = iter(feeds)
 
-        def get_next(self) -> Feed | None:
+        def get_next(self) -> dict[str, np.ndarray] | None:
             return next(self.rest, None)
 
     large = graph_bytes(source) > one_file
@@ -190,7 +190,7 @@ def _int8(graph: Graph, source: Path, target: Path, feeds: list[Feed], one_file:
             )
 
 
-CONVERTERS: dict[str, Callable[[Graph, Path, Path, list[Feed], int], None]] = {
+CONVERTERS: dict[str, Callable[[Graph, Path, Path, list[dict[str, np.ndarray]], int], None]] = {
     "fp16": _half,
     "fp16_weights": _half_weights,
     "int8": _int8,

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from export.edge_graphs import is_edge_folder
-from export.feeds import Feed, record_edge_feeds, record_feeds
+from export.feeds import is_edge_folder, record_edge_feeds, record_feeds
 from export.parity import relative_error
 from mam.errors import GraphError, MamError
 
@@ -61,7 +60,8 @@ class Comparison:
         return self.error <= LIMIT if np.isnan(self.share) else self.share <= LIMIT
 
 
-Measure = Callable[[Path, Sequence[Feed], int], Result]
+Run = Callable[[dict[str, np.ndarray]], list[np.ndarray]]
+Measure = Callable[[Path, Sequence[dict[str, np.ndarray]], int], Result]
 
 
 def compare_runtime(folder: Path, images: Sequence[Path], repeats: int = 3) -> Iterator[Comparison]:
@@ -120,19 +120,23 @@ def table(rows: Sequence[Comparison]) -> str:
     return "\n".join(lines)
 
 
-def run_natively(path: Path, feeds: Sequence[Feed], repeats: int) -> Result:
+def run_natively(path: Path, feeds: Sequence[dict[str, np.ndarray]], repeats: int) -> Result:
     """Run a graph in onnxruntime on the CPU."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
 
-    def load() -> Callable[[Feed], list[np.ndarray]]:
+    def load() -> Run:
         session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         return lambda feed: session.run(None, feed)
 
     return _time(load, feeds, repeats)
 
 
-def _time(load: Callable[[], Callable[[Feed], list[np.ndarray]]], feeds: Sequence[Feed], repeats: int) -> Result:
+def _time(
+    load: Callable[[], Run],
+    feeds: Sequence[dict[str, np.ndarray]],
+    repeats: int,
+) -> Result:
     start = time.perf_counter()
     run = load()
     loaded = time.perf_counter() - start
@@ -155,8 +159,8 @@ def _openvino() -> Measure:
     core = openvino.Core()
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
 
-    def measure(path: Path, feeds: Sequence[Feed], repeats: int) -> Result:
-        def load() -> Callable[[Feed], list[np.ndarray]]:
+    def measure(path: Path, feeds: Sequence[dict[str, np.ndarray]], repeats: int) -> Result:
+        def load() -> Run:
             compiled = core.compile_model(path, "CPU", settings)
             return lambda feed: [np.array(values) for values in compiled(feed).values()]
 

@@ -31,7 +31,7 @@ OPTIONAL = {
 }
 # Folders and fixtures that need torch, fixtures that start a page.
 TORCH_FOLDERS = ("export", "nets", "training")
-TORCH_FIXTURES = {"model", "graphs_folder", "small_skeletons", "grounding_source"}
+TORCH_FIXTURES = {"model", "graphs_folder", "small_templates", "grounding_source"}
 PAGES = {"page", "mock_page", "slow_page", "site"}
 
 
@@ -130,13 +130,13 @@ def graphs_folder(model, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_skeletons(tmp_path_factory) -> Path:
-    """A folder like `mam/skeletons`, with a small SAM as `vit_b`."""
-    from export.skeletons import write_skeleton
+def small_templates(tmp_path_factory) -> Path:
+    """A folder like `mam/templates`, with a small SAM as `vit_b`."""
+    from export.templates import write_template
     from tests.small_vit import SMALL
 
-    folder = tmp_path_factory.mktemp("skeletons")
-    write_skeleton(SMALL, folder / "vit_b")
+    folder = tmp_path_factory.mktemp("templates")
+    write_template(SMALL, folder / "vit_b")
     return folder
 
 
@@ -183,18 +183,18 @@ def grounding(grounding_folder):
 
 
 @pytest.fixture(scope="session")
-def grounding_skeleton(grounding_source, tmp_path_factory) -> Path:
+def grounding_template(grounding_source, tmp_path_factory) -> Path:
     """Its graph without weights, as the library has the published model's."""
     from transformers import GroundingDinoConfig
 
     from export.grounding import Source, read_preprocessor
-    from export.grounding_skeleton import write_grounding_skeleton
+    from export.grounding_template import write_grounding_template
     from tests.grounding import one_thread
 
-    folder, source = tmp_path_factory.mktemp("grounding_skeleton"), Source.in_folder(grounding_source)
+    folder, source = tmp_path_factory.mktemp("grounding_template"), Source.in_folder(grounding_source)
     with one_thread():
         config = GroundingDinoConfig.from_json_file(source.config)
-        write_grounding_skeleton("grounding-dino-tiny", config, read_preprocessor(source), folder)
+        write_grounding_template("grounding-dino-tiny", config, read_preprocessor(source), folder)
     return folder
 
 

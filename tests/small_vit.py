@@ -46,10 +46,10 @@ def write_mirror(folder: Path) -> None:
         torch.save(net.state_dict(), folder / name)
 
 
-def publish(patch: pytest.MonkeyPatch, mirror: Path, skeletons: Path) -> None:
+def publish(patch: pytest.MonkeyPatch, mirror: Path, templates: Path) -> None:
     """Make `vit_b` the small model, and the files of the mirror the published ones."""
     patch.setitem(variants.VARIANTS, "vit_b", SMALL)
-    patch.setattr(folders, "SKELETONS", skeletons)
+    patch.setattr(folders, "TEMPLATES", templates)
     for name in SMALL.checkpoints:
         data = (mirror / name).read_bytes()
         facts = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}

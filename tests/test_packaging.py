@@ -93,7 +93,7 @@ def test_the_wheel_works_in_an_empty_environment_with_the_lowest_versions(tmp_pa
     assert "Project-URL: Repository, https://github.com/owner/name\n" in metadata
     assert {name.rpartition("/")[2] for name in names if "/licenses/" in name} == {"LICENSE", "LICENSE-WEIGHTS.md"}
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"mam"}
-    assert {"mam/py.typed", "mam/bundle/matte.onnx", "mam/cli/matte.py", "mam/skeletons/vit_b/skeleton.json"} <= set(
+    assert {"mam/py.typed", "mam/bundle/matte.onnx", "mam/cli/matte.py", "mam/templates/vit_b/template.json"} <= set(
         names
     )
     assert not [name for name in names if name.endswith(".pt")]

@@ -24,8 +24,8 @@ from mam.model.providers import (
     path_of,
     run_options,
 )
-from mam.model.skeleton import complete, is_skeleton
 from mam.model.steps import Array, Values
+from mam.model.template import complete, is_template
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -93,8 +93,8 @@ def load_graphs(folder: str | os.PathLike[str], device: Device = "auto", threads
     """Load and check a folder of graphs.
 
     Args:
-        folder: contains `image_encoder.onnx`, `mask_decoder.onnx` and `matte.onnx` of one export, or a skeleton of
-            them (`mam.model.skeleton`) with its checkpoints in the cache.
+        folder: contains `image_encoder.onnx`, `mask_decoder.onnx` and `matte.onnx` of one export, or a template of
+            them (`mam.model.template`) with its checkpoints in the cache.
         device: a name in `mam.model.providers.PROVIDERS`, an error if it is not available; "auto", CUDA if there is a
             driver for it, else the CPU.
         threads: CPU threads per graph; None lets onnxruntime choose.
@@ -102,10 +102,10 @@ def load_graphs(folder: str | os.PathLike[str], device: Device = "auto", threads
     Raises:
         GraphError: a file is missing or broken, the three do not belong together, or the requested
             device is not available.
-        WeightsError: a checkpoint of a skeleton is missing or damaged, or holds another network.
+        WeightsError: a checkpoint of a template is missing or damaged, or holds another network.
     """
     folder = Path(folder)
-    graphs, about_matte = complete(folder, BUNDLE / contract.MATTE.file) if is_skeleton(folder) else _files(folder)
+    graphs, about_matte = complete(folder, BUNDLE / contract.MATTE.file) if is_template(folder) else _files(folder)
     opened, provider, note = open_sessions(graphs, device, threads)
     sessions = dict(zip((graph.name for graph in contract.GRAPHS), opened, strict=True))
     stamps = {}

@@ -1,6 +1,6 @@
 """Preparation of the published text model: one download, converted to a third of its size, without torch.
 
-    prepare()   downloads the weights, completes the skeleton of the graph with them, and deletes the download
+    prepare()   downloads the weights, completes the template of the graph with them, and deletes the download
 
 The weights of the text encoder, two thirds of all, are stored as 8-bit integers with a scale per row, those of the
 image encoder and of the other layers in half precision. Computations are in single precision.
@@ -18,7 +18,7 @@ import numpy as np
 
 from mam.errors import GraphError, WeightsError
 from mam.model import contract
-from mam.model.folders import SKELETONS, graphs_folder
+from mam.model.folders import TEMPLATES, graphs_folder
 from mam.model.onnx_bytes import append_to_graph, cast_to_float32, inline_initializer
 from mam.text.model import NAME, TOKENIZER, is_complete
 from mam.weights import Progress, cache_folder, exclusive_lock, fetch
@@ -27,8 +27,8 @@ from mam.weights.checkpoint_reader import read_tensors
 from mam.weights.layout import abbreviate
 from mam.weights.tensors import StoredTensor
 
-SKELETON = SKELETONS / NAME
-MANIFEST = "skeleton.json"
+TEMPLATE = TEMPLATES / NAME
+MANIFEST = "template.json"
 FILE = f"{NAME}.safetensors"
 """The published weights, in `mam.weights`."""
 SIDE = 800
@@ -41,7 +41,7 @@ _SHARED = {"bbox_embed.0.": "model.decoder.bbox_embed.0."}
 """Other names of tensors that the network has twice, of which a file may have either."""
 
 
-def prepare(progress: Callable[[str], Progress | None] = lambda name: None, skeleton: Path | None = None) -> Path:
+def prepare(progress: Callable[[str], Progress | None] = lambda name: None, template: Path | None = None) -> Path:
     """Return the folder of the text model, for `Grounding.load`; download and convert it first if there is none.
 
     The downloaded weights are deleted after the conversion, unless they were there before. If several processes
@@ -49,11 +49,11 @@ def prepare(progress: Callable[[str], Progress | None] = lambda name: None, skel
 
     Args:
         progress: called with the name of each file, returns what is called during its download.
-        skeleton: folder of the graph without weights; None for the one in this package.
+        template: folder of the graph without weights; None for the one in this package.
 
     Raises:
         WeightsError: a file cannot be downloaded, is damaged, or holds another network; or the disk is full.
-        GraphError: the skeleton is damaged.
+        GraphError: the template is damaged.
     """
     folder = graphs_folder(NAME)
     if is_complete(folder):
@@ -63,27 +63,27 @@ def prepare(progress: Callable[[str], Progress | None] = lambda name: None, skel
             was_there = (cache_folder() / FILE).exists()
             tokenizer = fetch(f"{NAME}.{TOKENIZER}", progress(f"{NAME}.{TOKENIZER}"))
             file = fetch(FILE, progress(FILE))
-            complete(skeleton or SKELETON, file, tokenizer, folder)
+            complete(template or TEMPLATE, file, tokenizer, folder)
             if not was_there:
                 file.unlink()
                 verification_record(file).unlink(missing_ok=True)
     return folder
 
 
-def complete(skeleton: Path, checkpoint: Path, tokenizer: Path, folder: Path) -> None:
+def complete(template: Path, checkpoint: Path, tokenizer: Path, folder: Path) -> None:
     """Write `grounding.onnx` and `tokenizer.json`.
 
     Args:
-        skeleton: folder of the graph without weights.
+        template: folder of the graph without weights.
         checkpoint: the published weights.
         tokenizer: the published tokenizer.
         folder: created if missing.
 
     Raises:
         WeightsError: the checkpoint holds another network, or the disk is full.
-        GraphError: the skeleton is damaged.
+        GraphError: the template is damaged.
     """
-    shapes, graph = _read_skeleton(skeleton)
+    shapes, graph = _read_template(template)
     state = read_tensors(checkpoint)
     tensors = {name: state.get(_other_name(name, state)) for name in shapes}
     missing = sorted(name for name, tensor in tensors.items() if tensor is None)
@@ -117,17 +117,17 @@ def complete(skeleton: Path, checkpoint: Path, tokenizer: Path, folder: Path) ->
         raise WeightsError(f"{folder} cannot be written ({error}); free some space, or set MAM_HOME.") from error
 
 
-def _read_skeleton(skeleton: Path) -> tuple[dict[str, tuple[int, ...]], bytes]:
+def _read_template(template: Path) -> tuple[dict[str, tuple[int, ...]], bytes]:
     try:
-        tensors = json.loads((skeleton / MANIFEST).read_text("utf-8"))["tensors"]
+        tensors = json.loads((template / MANIFEST).read_text("utf-8"))["tensors"]
         shapes = {name: tuple(shape) for name, shape in tensors.items()}
-        return shapes, (skeleton / contract.GROUNDING.file).read_bytes()
+        return shapes, (template / contract.GROUNDING.file).read_bytes()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise GraphError(f"{skeleton} is damaged ({error!r}); install the package again.") from error
+        raise GraphError(f"{template} is damaged ({error!r}); install the package again.") from error
 
 
 def _other_name(name: str, state: Mapping[str, StoredTensor]) -> str:
-    """Return the name of a skeleton's tensor in a checkpoint."""
+    """Return the name of a template's tensor in a checkpoint."""
     name = name.removesuffix(INT8)
     for first, second in _SHARED.items():
         if name not in state and name.startswith(first):

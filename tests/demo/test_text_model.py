@@ -24,10 +24,10 @@ from tests.grounding import publish, serve
 
 
 @pytest.fixture()
-def nothing_there(grounding_mirror, grounding_skeleton, tmp_path, monkeypatch):
+def nothing_there(grounding_mirror, grounding_template, tmp_path, monkeypatch):
     """A machine without a text model, and a server with a small one."""
     publish(monkeypatch, grounding_mirror)
-    monkeypatch.setattr(preparation, "SKELETON", grounding_skeleton)
+    monkeypatch.setattr(preparation, "TEMPLATE", grounding_template)
     monkeypatch.setenv("MAM_HOME", str(tmp_path / "home"))
     for name in ("MAM_GROUNDING", "MAM_OFFLINE"):
         monkeypatch.delenv(name, raising=False)

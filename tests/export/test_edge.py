@@ -4,13 +4,11 @@ import json
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 
-from export.__main__ import TARGETS, main
-from export.edge import TARGETS as SETTINGS
+from export.__main__ import main
 from export.edge import write_edge
-from export.edge_graphs import EdgeGraphs
+from export.feeds import EdgeGraphs
 from export.manifest import MANIFEST
 from export.ort_format import OPERATORS
 from mam import GraphError, Matting, Prompt
@@ -21,11 +19,6 @@ from tests.conftest import EXAMPLES, TINY_CHECKPOINTS
 
 BOX, CLICK = (178, 82, 450, 360), (330, 240)  # in flower.jpg
 BORDERS = {onnx.TensorProto.FLOAT, onnx.TensorProto.INT32}
-
-
-def native(path):
-    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda feed: session.run(None, feed)
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +32,6 @@ def exported(request, tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     write_edge(tiny, "0" * 64, request.param, folder)
     return request.param, folder
-
-
-def test_the_command_line_knows_the_targets() -> None:
-    assert set(TARGETS) == {*SETTINGS, "sam"}
 
 
 def test_the_files_are_those_of_the_manifest(exported) -> None:
@@ -91,25 +80,12 @@ PROMPTS = {
 
 def test_mattes_are_those_of_the_ordinary_graphs(exported, matting, flower) -> None:
     _, folder = exported
-    expected, got = flower, Matting(EdgeGraphs(folder, native)).open(EXAMPLES / "flower.jpg")
+    expected, got = flower, Matting(EdgeGraphs(folder)).open(EXAMPLES / "flower.jpg")
     for name, prompt in PROMPTS.items():
         difference = np.abs(got.matte(**prompt).alpha - expected.matte(**prompt).alpha)
         # Rounding: without the crop around the mask, and in .ort with batch norms that are not folded, sums have
         # another order. An alpha at a threshold of refinement may flip.
         assert difference.mean() < 1e-5 and (difference > 1e-3).mean() < 1e-4, name
-
-
-def test_several_prompts_are_answered_one_by_one(exported, matting) -> None:
-    target, folder = exported
-    if target != "openvino":
-        pytest.skip("the same rules for all targets")
-    prompts = [Prompt(box=BOX), Prompt(points=[CLICK], labels=[1]), Prompt(box=BOX, points=[CLICK])]
-    expected, got = (
-        Matting(graphs).open(EXAMPLES / "flower.jpg").segment(prompts)
-        for graphs in (matting.graphs, EdgeGraphs(folder, native))
-    )
-    for a, b in zip(got, expected, strict=True):
-        assert np.abs(a.scores - b.scores).max() < 1e-4 and (a.mask != b.mask).mean() < 1e-4  # rounding
 
 
 def test_ort_format_keeps_the_half_weights_and_lists_the_operators(exported, tiny, tmp_path) -> None:
@@ -136,7 +112,7 @@ def test_sam_gets_a_decoder_for_each_number_of_points(small_sam_edge, small_sam_
     manifest = json.loads((small_sam_edge / MANIFEST).read_text())
     names = [described["file"] for described in manifest["files"]]
     assert names == ["image_encoder.onnx", "mask_decoder_2.onnx", "mask_decoder_3.onnx", "m2m.onnx", "refinement.onnx"]
-    graphs, ordinary = EdgeGraphs(small_sam_edge, native), load_graphs(small_sam_folder, "cpu")
+    graphs, ordinary = EdgeGraphs(small_sam_edge), load_graphs(small_sam_folder, "cpu")
     assert (graphs.policy, graphs.variant) == (ordinary.policy, ordinary.variant)
     domains = {node.domain for path in small_sam_edge.glob("*.onnx") for node in onnx.load(path).graph.node}
     assert domains == {""}  # TensorRT does not know onnxruntime's fused attention
@@ -144,8 +120,6 @@ def test_sam_gets_a_decoder_for_each_number_of_points(small_sam_edge, small_sam_
     box = Prompt(box=(60, 20, 480, 380))
     (got,), (wanted,) = scene.segment([box]), expected.segment([box])
     assert np.abs(got.scores - wanted.scores).max() < 1e-4  # rounding
-    with pytest.raises(GraphError, match=r"decoders for 2, 3 points; the prompt has 4.*--points 2 3 4"):
-        scene.segment([Prompt(box=(60, 20, 480, 380), points=[(200, 200), (5, 5)], labels=[1, 0])])
 
 
 def test_other_numbers_of_points_are_written_on_request(model, tmp_path, capsys) -> None:
@@ -162,8 +136,3 @@ def test_a_model_that_no_phone_holds_is_refused_before_the_work(model, tmp_path,
     with pytest.raises(GraphError, match=r"at most 2 GB.*smaller variant"):
         write_edge(model, "seed 0", "mobile", tmp_path / "no")
     assert not (tmp_path / "no").exists()
-
-
-def test_a_folder_that_is_not_an_edge_folder_is_named(graphs_folder, tmp_path) -> None:
-    with pytest.raises(GraphError, match="is not what `python -m export edge` writes"):
-        EdgeGraphs(tmp_path, native)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from export.__main__ import SAMPLE
-from export.feeds import record_feeds
+from export.feeds import record_edge_feeds, record_feeds
 from mam import GraphError
 from mam.model.contract import GRAPHS
 from mam.model.folders import BUNDLE
@@ -29,3 +29,5 @@ def test_an_incomplete_set_is_refused(tmp_path) -> None:
     shutil.copy(BUNDLE / "matte.onnx", tmp_path)
     with pytest.raises(GraphError, match=r"lacks image_encoder.onnx"):
         record_feeds(tmp_path, [SAMPLE])
+    with pytest.raises(GraphError, match="is not what `python -m export edge` writes"):
+        record_edge_feeds(tmp_path, [SAMPLE])

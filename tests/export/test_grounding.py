@@ -11,11 +11,10 @@ import torch
 from onnx import numpy_helper
 
 from export import grounding as export
-from export.__main__ import main
 from export.trace import OPSET
-from mam import Grounding, WeightsError
+from mam import WeightsError
 from mam.model import contract
-from mam.text import MODELS, Phrases
+from mam.text import Phrases
 from tests.grounding import one_thread
 
 TEXTS = ["a cat", "the girl in the red sweater, a dog", ["a cat", "the girl in the red sweater", "dogs"]]
@@ -99,13 +98,6 @@ def test_metadata_describes_the_graph(grounding_folder, grounding_source, ground
     )
 
 
-def test_graph_runs_from_another_folder(grounding_folder, grounding, tmp_path) -> None:
-    for file in ("grounding.onnx", "tokenizer.json"):
-        shutil.copy(grounding_folder / file, tmp_path)
-    pixels = np.full((50, 60, 3), 80, np.uint8)
-    assert Grounding.load(tmp_path, "cpu", 1).find(pixels, "a cat") == grounding.find(pixels, "a cat")
-
-
 def test_incomplete_and_foreign_folders_are_refused(tmp_path, grounding_source) -> None:
     with pytest.raises(WeightsError, match=r"lacks model.safetensors, config.json, vocab.txt"):
         export.Source.in_folder(tmp_path)
@@ -120,30 +112,9 @@ def test_incomplete_and_foreign_folders_are_refused(tmp_path, grounding_source) 
         export.write_tokenizer(tmp_path / "vocab.txt", tmp_path / "tokenizer.json")
 
 
-def test_published_files_are_those_of_the_weights(monkeypatch) -> None:
-    addresses = []
-    monkeypatch.setattr(export.weights, "fetch", lambda name: addresses.append(export.weights.find(name).url) or name)
-    for model in MODELS:
-        export.Source.download(model)
-    expected = [
-        f"hf://IDEA-Research/{model}/{file}"
-        for model in MODELS
-        for file in ("model.safetensors", "config.json", "tokenizer.json")
-    ]
-    assert addresses == expected
-
-
 def test_a_tokenizer_is_copied_or_made_of_the_vocabulary(grounding_folder, grounding_source, tmp_path) -> None:
     made = export.write_tokenizer(grounding_source / "vocab.txt", tmp_path / "made.json")
     taken = export.write_tokenizer(grounding_folder / "tokenizer.json", tmp_path / "taken.json")
     text = "The GIRL, in red. dogs?"
     assert made.encode(text).tokens == taken.encode(text).tokens
     assert made.encode(text).tokens == ["[CLS]", "the", "girl", ",", "in", "red", ".", "dog", "##s", "?", "[SEP]"]
-
-
-def test_the_command_needs_no_variant(tmp_path, capsys) -> None:
-    assert main(["grounding", "--model", "tiny", "--source", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
-    assert "lacks model.safetensors" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        main(["graphs", "--variant", "tiny", "--out", str(tmp_path)])
-    assert "--checkpoint" in capsys.readouterr().err

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from export.__main__ import SAMPLE, main
-from mam.images import open_photo
+from export.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,7 +48,3 @@ def test_a_missing_package_is_one_line_that_names_the_requirements(package, tmp_
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert done.stderr.startswith("export: ") and "pip install -r export/requirements.txt" in done.stderr
     assert not (tmp_path / "x").exists()
-
-
-def test_the_default_image_belongs_to_the_package() -> None:
-    assert SAMPLE.parent.name == "export" and open_photo(SAMPLE).size == (200, 300)

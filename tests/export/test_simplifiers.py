@@ -12,7 +12,6 @@ import pytest
 
 from export.__main__ import SAMPLE
 from export.edge import write_edge
-from export.edge_graphs import Feed
 from export.feeds import record_edge_feeds, record_feeds
 from export.parity import relative_error
 from mam.model.contract import GRAPHS
@@ -33,7 +32,7 @@ def simplify(request: pytest.FixtureRequest) -> Simplify:
     return request.param
 
 
-def check(path: Path, simplify: Simplify, feeds: list[Feed]) -> None:
+def check(path: Path, simplify: Simplify, feeds: list[dict[str, np.ndarray]]) -> None:
     model = simplify(onnx.load(path))
     simplified = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     original = ort.InferenceSession(path, providers=["CPUExecutionProvider"])

@@ -48,4 +48,4 @@ def test_a_user_without_a_home_has_a_folder_among_the_temporary_files(monkeypatc
     for name in ("MAM_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     assert cache.cache_folder().parent == tmp_path
-    assert not graphs_folder("vit_b").exists()
+    assert not graphs_folder("grounding-dino-tiny").exists()

@@ -1,6 +1,6 @@
-"""Write graph skeletons: a variant's graphs without weights, for `mam.model.skeleton` to complete with a checkpoint.
+"""Write graph templates: a variant's graphs without weights, for `mam.model.template` to complete with a checkpoint.
 
-A skeleton computes from the checkpoint's own tensors what the exported graphs hold in another form, such as weights
+A template computes from the checkpoint's own tensors what the exported graphs hold in another form, such as weights
 divided by their spectral norm. onnxruntime computes it once, when it loads the graph.
 """
 
@@ -23,7 +23,7 @@ from export.trace import trace
 from export.write import declare_shapes, fold_constants
 from mam import weights
 from mam.model.contract import IMAGE_ENCODER, MATTE, Graph, metadata
-from mam.model.skeleton import M2M_PREFIX, MANIFEST
+from mam.model.template import M2M_PREFIX, MANIFEST
 from mam.model.variants import Variant
 from mam.nets.m2m import NARROW_CHANNELS, SpectralNorm, subpixel_arrangement, subpixel_kernels
 from mam.nets.mam import MattingAnything
@@ -35,8 +35,8 @@ _PREFIXES = {"encoder.": "image_encoder.", "sam.": "", "model.m2m.": M2M_PREFIX}
 """Of the names of weights in the traced modules of `export.graphs`, and what they are in a checkpoint."""
 
 
-def write_skeleton(variant: Variant, folder: Path, on_file: Callable[[Path], None] = lambda path: None) -> None:
-    """Write the skeletons of a variant's graphs and their manifest.
+def write_template(variant: Variant, folder: Path, on_file: Callable[[Path], None] = lambda path: None) -> None:
+    """Write the templates of a variant's graphs and their manifest.
 
     Args:
         variant: the sizes of the networks, and the names of the checkpoints.

@@ -1,4 +1,4 @@
-"""The text model's skeleton, completed with weights, against transformers' network with the same rounded weights."""
+"""The text model's template, completed with weights, against transformers' network with the same rounded weights."""
 
 import dataclasses
 import json
@@ -10,11 +10,11 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from export import grounding as export
-from export.grounding_skeleton import write_published
+from export.grounding_template import write_published
 from mam import Grounding
 from mam.model import contract
 from mam.text import NAME, Phrases
-from mam.text.preparation import SKELETON, complete
+from mam.text.preparation import TEMPLATE, complete
 from tests.grounding import one_thread
 
 
@@ -26,15 +26,15 @@ def rounded(values: np.ndarray, name: str, needed: set[str]) -> np.ndarray:
     return values.astype(np.float16).astype(np.float32) if values.ndim > 1 else values
 
 
-def test_a_completed_skeleton_computes_what_transformers_does(
-    grounding_source, grounding_skeleton, grounding_folder, tmp_path
+def test_a_completed_template_computes_what_transformers_does(
+    grounding_source, grounding_template, grounding_folder, tmp_path
 ) -> None:
     source = export.Source.in_folder(grounding_source)
-    needed = set(json.loads((grounding_skeleton / "skeleton.json").read_text())["tensors"])
+    needed = set(json.loads((grounding_template / "template.json").read_text())["tensors"])
     state = {name: rounded(values, name, needed) for name, values in load_file(source.weights).items()}
     assert sum(name.endswith("_int8") for name in needed) == 7  # a layer's six matrices and the embedding of words
     save_file(state, tmp_path / "rounded.safetensors", {"format": "pt"})
-    complete(grounding_skeleton, source.weights, grounding_folder / "tokenizer.json", tmp_path / "model")
+    complete(grounding_template, source.weights, grounding_folder / "tokenizer.json", tmp_path / "model")
     model = Grounding.load(tmp_path / "model", "cpu", 1)
     preprocessor = dataclasses.replace(model.preprocessor, side=320, shortest=224)
     pixels = np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8)
@@ -55,7 +55,7 @@ def test_a_completed_skeleton_computes_what_transformers_does(
 
 
 def test_files_of_either_name_of_a_shared_tensor_are_read(
-    grounding_source, grounding_skeleton, grounding_folder, tmp_path
+    grounding_source, grounding_template, grounding_folder, tmp_path
 ) -> None:
     tokenizer, state = grounding_folder / "tokenizer.json", load_file(grounding_source / "model.safetensors")
     assert any(name.startswith("bbox_embed.0.") for name in state)
@@ -65,16 +65,16 @@ def test_files_of_either_name_of_a_shared_tensor_are_read(
     }
     save_file(renamed, tmp_path / "renamed.safetensors", {"format": "pt"})
     for name, file in (("a", grounding_source / "model.safetensors"), ("b", tmp_path / "renamed.safetensors")):
-        complete(grounding_skeleton, file, tokenizer, tmp_path / name)
+        complete(grounding_template, file, tokenizer, tmp_path / name)
     assert (tmp_path / "a" / "grounding.onnx").read_bytes() == (tmp_path / "b" / "grounding.onnx").read_bytes()
 
 
-def test_the_export_gives_the_shipped_skeleton(tmp_path) -> None:
+def test_the_export_gives_the_shipped_template(tmp_path) -> None:
     with one_thread():
         graph, manifest = write_published(NAME, tmp_path)
-    assert manifest.read_text() == (SKELETON / manifest.name).read_text()
+    assert manifest.read_text() == (TEMPLATE / manifest.name).read_text()
     operators, stamps = [], []
-    for folder in (tmp_path, SKELETON):
+    for folder in (tmp_path, TEMPLATE):
         proto = onnx.load(folder / graph.name)
         operators.append(Counter(node.op_type for node in proto.graph.node))
         stamps.append({entry.key: entry.value for entry in proto.metadata_props})

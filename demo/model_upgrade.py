@@ -1,4 +1,4 @@
-"""First use of a larger model: its weights are downloaded while the page works on `tiny`."""
+"""A larger model for the page: its weights are downloaded while the page works on `tiny`."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from demo.events import PRIVATE
 from demo.preparation import Preparation
 from demo.texts import Texts
 from mam import Matting, weights
-from mam.model.folders import SKELETONS, find_model, is_ready, required_checkpoints
+from mam.model.folders import TEMPLATES, find_model, is_ready, required_checkpoints
 
-BETTER = "mobile_sam"
+UPGRADE_VARIANT = "mobile_sam"
 """The model that takes over where none was chosen: it is small enough to be downloaded without a question."""
 
 
 def may_use(variant: str) -> bool:
     """Return whether a model is on this machine or may be downloaded."""
-    return is_ready(variant) or all(map(weights.may_download, required_checkpoints(SKELETONS / variant)))
+    return is_ready(variant) or all(map(weights.may_download, required_checkpoints(TEMPLATES / variant)))
 
 
-class FirstUse(Preparation):
+class ModelUpgrade(Preparation):
     """Preparation of a model until it replaces the one that the page runs on; if it fails, the page stays as it is.
 
     Args:
@@ -60,19 +60,19 @@ class FirstUse(Preparation):
         return texts("better_loading", megabytes=megabytes, percent=percent)
 
 
-def add_first_use(page: gr.Blocks, first_use: FirstUse) -> None:
+def add_upgrade(page: gr.Blocks, upgrade: ModelUpgrade) -> None:
     """Show the state inside an open page: progress while the model is prepared, then how that ended.
 
     Visitors who come after the model is ready see nothing.
     """
-    line = gr.Markdown("", elem_id="first_use")
+    line = gr.Markdown("", elem_id="upgrade")
     timer = gr.Timer(2)
 
     def refresh(request: gr.Request) -> tuple[str, gr.Timer]:
-        return first_use.status(Texts.of(request)), gr.Timer(active=first_use.running)
+        return upgrade.status(Texts.of(request)), gr.Timer(active=upgrade.running)
 
     def begin(request: gr.Request) -> tuple[str, gr.Timer]:
-        return ("", gr.Timer(active=False)) if first_use.done else refresh(request)
+        return ("", gr.Timer(active=False)) if upgrade.done else refresh(request)
 
     timer.tick(refresh, None, [line, timer], **PRIVATE)
     page.load(begin, None, [line, timer], **PRIVATE)

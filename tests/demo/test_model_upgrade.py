@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 
 from demo import app
 from demo.engine import Engine
-from demo.first_use import FirstUse
+from demo.model_upgrade import ModelUpgrade
 from demo.texts import ENGLISH, Texts
 from mam import Matting, weights
 from mam.model.folders import BUNDLE
@@ -54,10 +54,10 @@ def mirror(tmp_path, monkeypatch):
 
 
 @pytest.fixture()
-def nothing_there(mirror, small_skeletons, monkeypatch):
+def nothing_there(mirror, small_templates, monkeypatch):
     """The mirror has a small `vit_b`."""
     small_vit.write_mirror(mirror)
-    small_vit.publish(monkeypatch, mirror, small_skeletons)
+    small_vit.publish(monkeypatch, mirror, small_templates)
     return mirror
 
 
@@ -79,17 +79,17 @@ def test_a_visitor_works_on_tiny_until_the_better_model_takes_over(browser, mobi
     matting, chosen = app.load(app.parse(["--device", "cpu"]))
     assert matting.graphs.variant == "tiny" and chosen.variant == "mobile_sam"
     worked = tmp_path / "worked"  # on a busy machine too, the model is not ready before the visitor has an answer
-    first = FirstUse("mobile_sam", lambda folder: wait_for(worked) or chosen.load(folder))
+    first = ModelUpgrade("mobile_sam", lambda folder: wait_for(worked) or chosen.load(folder))
     demo = app.build_demo(matting, first)
     _, address, _ = demo.launch(server_port=free_port(), prevent_thread_lock=True, quiet=True, **app.LAUNCH)
     tab = browser.new_page(viewport={"width": 1280, "height": 720})
-    visitor, state = Visitor(tab, address), tab.locator("#first_use")
+    visitor, state = Visitor(tab, address), tab.locator("#upgrade")
     expect(state).to_contain_text(re.compile(r"Getting a better model \(41 MB\) … \d+%"), timeout=20_000)
     tab.locator("#canvas [data-example=flower]").click()
     visitor.wait_for_answer("found")
     assert not first.done
     if folder := os.environ.get("SCREENSHOTS"):
-        tab.screenshot(path=f"{folder}/first_use.png")
+        tab.screenshot(path=f"{folder}/upgrade.png")
     worked.touch()
     expect(state).to_contain_text("The better model is ready", timeout=120_000)
     visitor.open_and_wait()  # the main object, proposed by tiny, segmented by MobileSAM
@@ -99,7 +99,7 @@ def test_a_visitor_works_on_tiny_until_the_better_model_takes_over(browser, mobi
     assert visitor.problems == []
     later = browser.new_page()
     Visitor(later, address)
-    expect(later.locator("#first_use")).to_be_hidden()
+    expect(later.locator("#upgrade")).to_be_hidden()
     later.close()
     tab.close()
     demo.close()
@@ -120,7 +120,7 @@ def test_nothing_is_downloaded_where_that_is_not_wanted(mobile_sam, tmp_path, mo
 
 def failed_status(matting: Matting, load=Matting.load) -> str:
     """The line that visitors see when a first use fails; the page stays as it is."""
-    engine, first = Engine(matting), FirstUse("vit_b", load)
+    engine, first = Engine(matting), ModelUpgrade("vit_b", load)
     first.start_for(engine)
     while first.running:
         time.sleep(0.1)
@@ -147,7 +147,7 @@ def test_a_server_without_the_file_is_reported(matting, nothing_there, capsys) -
 
 def test_without_the_authors_mask_to_matte_the_model_takes_over_all_the_same(matting, nothing_there, capsys) -> None:
     (nothing_there / "mam.pth").unlink()
-    engine, first = Engine(matting), FirstUse("vit_b", lambda folder: Matting.load(folder, device="cpu"))
+    engine, first = Engine(matting), ModelUpgrade("vit_b", lambda folder: Matting.load(folder, device="cpu"))
     first.start_for(engine)
     while first.running:
         time.sleep(0.1)

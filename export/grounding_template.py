@@ -1,4 +1,4 @@
-"""Write the skeleton of Grounding DINO: its graph without weights, for `mam.text.preparation` to complete.
+"""Write the template of Grounding DINO: its graph without weights, for `mam.text.preparation` to complete.
 
 The text encoder has two thirds of the weights and does a hundredth of the work: its matrices are stored in 8 bits and
 converted while the graph runs. Others are stored in half precision and converted when the graph is loaded.
@@ -19,7 +19,7 @@ from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection
 
 from export.grounding import example_inputs, finish, smallest_side
 from export.grounding_network import SPECIAL_TOKENS, TraceableGrounding, check_transformers
-from export.skeletons import SEED
+from export.templates import SEED
 from export.trace import trace
 from export.write import fold_constants
 from mam import weights
@@ -28,10 +28,10 @@ from mam.text import Phrases, Preprocessor
 from mam.text.preparation import INT8, MANIFEST, SCALE, SIDE
 
 
-def write_grounding_skeleton(
+def write_grounding_template(
     name: str, config: GroundingDinoConfig, preprocessor: Preprocessor, folder: Path
 ) -> list[Path]:
-    """Write `grounding.onnx` without weights, and `skeleton.json`.
+    """Write `grounding.onnx` without weights, and `template.json`.
 
     Args:
         name: the published model's name.
@@ -85,7 +85,7 @@ def write_grounding_skeleton(
 
 
 def write_published(name: str, folder: Path) -> list[Path]:
-    """Write the skeleton of a published model; its configuration is transformers' default.
+    """Write the template of a published model; its configuration is transformers' default.
 
     Args:
         name: "grounding-dino-tiny".
@@ -93,7 +93,7 @@ def write_published(name: str, folder: Path) -> list[Path]:
     """
     config = GroundingDinoConfig()
     window: Any = config.backbone_config
-    return write_grounding_skeleton(
+    return write_grounding_template(
         name, config, Preprocessor(SIDE, smallest=smallest_side(window.window_size)), folder
     )
 

@@ -1,8 +1,8 @@
-"""Graph skeletons: the graphs of a variant without weights, completed with a checkpoint's tensors when they are loaded.
+"""Templates: the graphs of a variant without weights, completed with a checkpoint's tensors when they are loaded.
 
-A folder of skeletons holds the ONNX files and `skeleton.json`, which lists for each graph its checkpoint and the shapes
+A template is a folder with the ONNX files and `template.json`, which lists for each graph its checkpoint and the shapes
 of the tensors that it needs. onnxruntime maps them out of the checkpoint itself: nothing is converted, and there is no
-second copy on disk. `python -m export skeletons` writes such folders.
+second copy on disk. `python -m export templates` writes such folders.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from mam.weights.checkpoint_reader import read_tensors
 from mam.weights.layout import abbreviate, describe, split_networks
 from mam.weights.tensors import ITEM_SIZES, StoredTensor
 
-MANIFEST = "skeleton.json"
+MANIFEST = "template.json"
 M2M_PREFIX = "m2m."
-"""Of the names of Mask-to-Matte's tensors in a skeleton; SAM's have the names of Meta's files."""
+"""Of the names of Mask-to-Matte's tensors in a template; SAM's have the names of Meta's files."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one graph of a skeleton needs.
+    """What one graph of a template needs.
 
     Attributes:
         checkpoint: name of the file, in the registry and in the cache.
@@ -42,13 +42,13 @@ class Part:
     shapes: Shapes
 
 
-def is_skeleton(folder: Path) -> bool:
+def is_template(folder: Path) -> bool:
     """Return whether a folder holds graphs without weights."""
     return (folder / MANIFEST).is_file()
 
 
 def read_manifest(folder: Path) -> dict[str, Part]:
-    """Return what the graphs of a skeleton need, by the graphs' names; Mask-to-Matte may be missing.
+    """Return what the graphs of a template need, by the graphs' names; Mask-to-Matte may be missing.
 
     Raises:
         GraphError: the manifest is damaged.
@@ -64,10 +64,10 @@ def read_manifest(folder: Path) -> dict[str, Part]:
 
 
 def complete(folder: Path, embedded_matte: Path) -> tuple[list[Path | GraphInMemory], str]:
-    """Complete the graphs of a skeleton with the checkpoints in the cache.
+    """Complete the graphs of a template with the checkpoints in the cache.
 
     Args:
-        folder: where the skeleton is.
+        folder: where the template is.
         embedded_matte: `matte.onnx` that does not see the embedding, used where the variant's own Mask-to-Matte is
             not in the cache, or it has none.
 
@@ -76,7 +76,7 @@ def complete(folder: Path, embedded_matte: Path) -> tuple[list[Path | GraphInMem
 
     Raises:
         WeightsError: a checkpoint is missing or damaged, or holds another network.
-        GraphError: the skeleton is damaged.
+        GraphError: the template is damaged.
     """
     parts, note = read_manifest(folder), ""
     states: dict[str, dict[str, StoredTensor]] = {}
