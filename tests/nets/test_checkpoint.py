@@ -27,22 +27,6 @@ def test_round_trip_keeps_half_precision_exactly(mini, files) -> None:
     assert not again.training
 
 
-def test_prefix_and_wrapper_are_removed(mini, files, tmp_path) -> None:
-    model, sam, _ = files
-    wrapped = tmp_path / "wrapped.pt"
-    torch.save({"iter": 3, "state_dict": {f"module.{k}": v for k, v in model.m2m.state_dict().items()}}, wrapped)
-    assert checkpoint.load(mini, sam, wrapped).m2m.state_dict().keys() == model.m2m.state_dict().keys()
-
-
-def test_the_authors_single_file_holds_both(mini, files, tmp_path) -> None:
-    model, _, _ = files
-    both = tmp_path / "both.pth"
-    state = {f"seg_model.{k}": v for k, v in model.sam.state_dict().items()}
-    torch.save({"state_dict": state | {f"m2m.{k}": v for k, v in model.m2m.state_dict().items()}}, both)
-    again = checkpoint.load(mini, both)
-    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True))
-
-
 def test_missing_networks_are_named_by_their_tensors(mini, files) -> None:
     _, sam, m2m = files
     with pytest.raises(WeightsError, match=r"does not hold a Segmenter.*missing \(image_encoder"):
@@ -70,12 +54,3 @@ def test_another_variant_is_refused(mini, files) -> None:
     _, sam, m2m = files
     with pytest.raises(WeightsError, match="of another shape"):
         checkpoint.load(dataclasses.replace(mini, networks=Tiny(high_res=(16, 8))), sam, m2m)
-
-
-def test_missing_and_half_downloaded_files(mini, files, tmp_path) -> None:
-    _, sam, m2m = files
-    with pytest.raises(WeightsError, match="no checkpoint at"):
-        checkpoint.load(mini, tmp_path / "none.pt", m2m)
-    sam.write_bytes(sam.read_bytes()[:5000])
-    with pytest.raises(WeightsError, match="half downloaded"):
-        checkpoint.load(mini, sam, m2m)

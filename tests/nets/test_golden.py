@@ -11,7 +11,7 @@ import torch
 
 from mam.model.variants import M2M
 from mam.nets.m2m import MaskToMatte, fold_spectral_norm
-from mam.nets.refine import dilate, ellipse, refine
+from mam.nets.refine import ellipse, refine
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 
@@ -81,15 +81,6 @@ def test_refinement_equals_the_authors(case: int, guidance: str) -> None:
 def test_ellipse_equals_opencv(size: int) -> None:
     golden = np.load(REFERENCE / "ellipses.npz")[f"k{size}"]
     assert np.array_equal(ellipse(size).numpy(), golden)
-
-
-def test_dilation_of_one_pixel_is_the_mirrored_ellipse() -> None:
-    point = torch.zeros(1, 1, 21, 21, dtype=torch.bool)
-    point[..., 10, 10] = True
-    # Anchored at 5: a pixel is hit by the element's cells that reach it, from 4 below to 5 above.
-    expected = ellipse(10).flip(0, 1).bool()
-    assert torch.equal(dilate(point, 10)[0, 0, 6:16, 6:16], expected)
-    assert dilate(point, 10).sum() == expected.sum()
 
 
 def test_refinement_of_an_empty_mask_is_empty() -> None:

@@ -8,11 +8,9 @@ from mam.compose.composite import (
     add_shadow,
     adjust_edges,
     blur_background,
-    checkerboard,
     fill,
     fit_image,
     gradient,
-    merge_alphas,
     over,
 )
 from mam.errors import InputError
@@ -61,21 +59,6 @@ def test_blur_leaves_out_the_objects_colours() -> None:
     assert np.abs(around.astype(int) - 50).max() <= 4  # rounding of premultiplied bytes
 
 
-def test_checkerboard() -> None:
-    board = checkerboard((4, 4), cell=2)
-    assert (board[0, 0] == 255).all() and (board[0, 2] == 214).all() and (board[2, 2] == 255).all()
-
-
-def test_an_image_fills_the_frame_or_is_shown_whole() -> None:
-    image = np.zeros((100, 300, 3), np.uint8)
-    image[:, 150:] = 255
-    filled = [fit_image(image, (100, 100), centre=(x, 0.5))[50, 50, 0] for x in (0, 1)]
-    assert filled == [0, 255]
-    whole = fit_image(image, (300, 300), whole=True)
-    assert whole.shape == (300, 300, 3) and whole[150, 20, 0] == 0 and whole[150, 280, 0] == 255
-    assert 0 < whole[20, 150, 0] < 255  # a blurred copy above and below
-
-
 def test_gradient_goes_from_top_to_bottom() -> None:
     pixels = gradient("black", (200, 100, 0), (101, 7))
     assert pixels.shape == (101, 7, 3)
@@ -92,11 +75,6 @@ def test_shadow_falls_to_the_right_and_below() -> None:
     shaded = add_shadow(white, alpha, 0.8)[..., 0].astype(int)
     assert shaded[100, 100] < 140 and shaded[122, 100] < shaded[78, 100] and shaded[5, 5] == 255
     assert np.array_equal(add_shadow(white, alpha, 0), white)
-
-
-def test_alphas_of_several_objects_are_merged() -> None:
-    one, other = np.float32([[0, 0.5, 1]]), np.float32([[0, 0.5, 0.25]])
-    assert merge_alphas([one]) is one and merge_alphas([one, other]).tolist() == [[0, 0.75, 1]]
 
 
 def test_edges_move_and_soften() -> None:

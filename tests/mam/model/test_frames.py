@@ -1,25 +1,9 @@
 """Conversion between the original and the input frame."""
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from mam.model.frames import PIXEL_MEAN, PIXEL_STD, Frame, to_input_image
-
-
-@pytest.mark.parametrize(
-    ("original", "expected"),
-    [
-        ((768, 1024), (768, 1024)),
-        ((512, 512), (1024, 1024)),
-        ((427, 640), (683, 1024)),
-        ((3000, 4000), (768, 1024)),
-        ((1, 5000), (1, 1024)),
-        ((2048, 1365), (1024, 683)),
-    ],
-)
-def test_longest_side_becomes_1024(original, expected) -> None:
-    assert Frame.of(original).input_size == expected
 
 
 def test_rounding_is_the_authors_for_every_size() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-from pathlib import Path
 
 import pytest
 
@@ -11,22 +10,6 @@ from mam import WeightsError, weights
 from mam.weights import WeightFile
 from tests.mam.file_server import DATA, SHA256
 from tests.mam.hub_server import FILES, GATED, MODEL, SPACE, TOKEN
-
-
-def test_huggingface_hub_accepts_the_local_server(hub, tmp_path) -> None:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
-
-    downloaded = hf_hub_download("conrevo/Segment-Anything-A1111", "mam.pth", local_dir=tmp_path / "theirs")
-    assert Path(downloaded).read_bytes() == DATA
-    answers = {
-        "/nobody/nothing/resolve/main/x": RepositoryNotFoundError,
-        FILES[0] + "x": EntryNotFoundError,
-        FILES[2]: GatedRepoError,
-    }
-    for path, error in answers.items():
-        with pytest.raises(error):
-            get_hf_file_metadata(hub.endpoint + path)
 
 
 @pytest.mark.parametrize("entry", [MODEL, SPACE], ids=["of a model", "of a Space"])
@@ -41,26 +24,6 @@ def test_a_file_is_downloaded_and_verified_with_progress(hub, tmp_path, entry) -
     ]
     assert {path.name for path in file.parent.iterdir()} == {entry.name, f"{entry.name}.checked", f"{entry.name}.lock"}
     assert weights.fetch(entry.name) == file and len(hub.seen) == 2
-
-
-def test_an_interrupted_download_resumes_in_a_later_call(hub, tmp_path) -> None:
-    hub.breaks = 100_000
-    with pytest.raises(
-        WeightsError,
-        match=r"could not be downloaded .*; the part that arrived is kept, so run the same command again to resume",
-    ):
-        weights.fetch(SPACE.name)
-    assert (tmp_path / "mam" / f"{SPACE.name}.partial").stat().st_size == 500_000  # five attempts
-    hub.breaks = None
-    assert weights.fetch(SPACE.name).read_bytes() == DATA
-    assert hub.seen[-1][2] == "bytes=500000-"
-
-
-def test_a_wrong_file_is_refused(hub, tmp_path) -> None:
-    hub.data = DATA[:-1] + b"x"
-    with pytest.raises(WeightsError, match=f"expected {SHA256}: it is damaged or another file"):
-        weights.fetch(MODEL.name)
-    assert not (tmp_path / "mam" / MODEL.name).exists() and not list((tmp_path / "mam").glob("*.partial"))
 
 
 def test_the_token_is_sent_to_the_hub_only(hub, monkeypatch) -> None:
