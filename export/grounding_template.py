@@ -24,8 +24,9 @@ from export.trace import trace
 from export.write import fold_constants
 from mam import weights
 from mam.model import contract
+from mam.model.template import MANIFEST
 from mam.text import Phrases, Preprocessor
-from mam.text.preparation import INT8, MANIFEST, SCALE, SIDE
+from mam.text.preparation import INT8, SCALE, SIDE
 
 
 def write_grounding_template(

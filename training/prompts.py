@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mam.model.frames import SIDE
-from training.evaluation.interaction import innermost_point
-from training.evaluation.metrics import largest_region
+from training.evaluation.interaction import innermost_point, largest_error
 
 
 def boxes(masks: Tensor, looseness: float = 0.1) -> Tensor:
@@ -86,18 +85,11 @@ def corrections(predicted: Tensor, target: Tensor, middle: float = 0.7) -> tuple
         Coordinates (B, 2) and labels (B,), -1 where the prediction has no error.
     """
     at_middle = torch.rand(len(target)) < middle
-    clicked = [_correct(*arrays) for arrays in zip(predicted.cpu().numpy(), target.cpu().numpy(), strict=True)]
+    clicked = [largest_error(*arrays) for arrays in zip(predicted.cpu().numpy(), target.cpu().numpy(), strict=True)]
     regions = torch.from_numpy(np.stack([region for region, _ in clicked])).to(target.device)
     xy = clicks(regions, deep=0.0).squeeze(1)
     for i in at_middle.nonzero().flatten().tolist():
-        if clicked[i][1] >= 0:
+        if clicked[i][0].any():
             xy[i] = xy.new_tensor(innermost_point(clicked[i][0])) * (SIDE / target.shape[-1])
-    return xy, torch.tensor([label for _, label in clicked], device=target.device)
-
-
-def _correct(predicted: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the largest missing or extra region of a (H, W) bool mask, and the label of a click in it."""
-    missing, extra = largest_region(target & ~predicted), largest_region(predicted & ~target)
-    add = missing.sum() >= extra.sum()
-    wrong = missing if add else extra
-    return wrong, float(add) if wrong.any() else -1.0
+    labels = [float(label) if region.any() else -1.0 for region, label in clicked]
+    return xy, torch.tensor(labels, device=target.device)

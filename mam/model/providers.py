@@ -13,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mam.errors import GraphError
 
 if TYPE_CHECKING:
@@ -249,6 +251,18 @@ def run_options(gpu: int | None = None) -> ort.RunOptions:
     arenas = "cpu:0" if gpu is None else f"cpu:0;gpu:{gpu}"
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", arenas)
     return options
+
+
+def run_session(session: ort.InferenceSession, values: Mapping[str, np.ndarray], file: Path) -> list[np.ndarray]:
+    """Run a graph on arrays in main memory -> its outputs in the file's order; `file` names it in errors.
+
+    Raises:
+        GraphError: it failed.
+    """
+    try:
+        return session.run(None, values, run_options())
+    except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
+        raise GraphError(f"{file} failed on {session.get_providers()[0]}: {error}") from error
 
 
 def path_of(graph: Path | GraphInMemory) -> Path:

@@ -19,7 +19,7 @@ from mam.model.providers import GraphInMemory
 from mam.weights import cache_folder, find, verified_path
 from mam.weights.cache import how_to_get
 from mam.weights.checkpoint_reader import read_tensors
-from mam.weights.layout import abbreviate, describe, split_networks
+from mam.weights.layout import describe, describe_mismatch, split_networks
 from mam.weights.tensors import ITEM_SIZES, StoredTensor
 
 MANIFEST = "template.json"
@@ -106,7 +106,10 @@ def _read_state(file: Path) -> dict[str, StoredTensor]:
 
 
 def _complete_graph(path: Path, shapes: Shapes, state: Mapping[str, StoredTensor], file: Path) -> GraphInMemory:
-    _check(path, shapes, state, file)
+    if mismatch := describe_mismatch(shapes, state, FLOAT_TYPES):
+        raise WeightsError(
+            f"{file} does not fit {path.parent.name}/{path.name}: {mismatch}. It seems to hold {describe(state)}."
+        )
     additions = []
     for name in shapes:
         tensor = state[name]
@@ -126,23 +129,3 @@ def _complete_graph(path: Path, shapes: Shapes, state: Mapping[str, StoredTensor
     except OSError as error:
         raise GraphError(f"{path} cannot be read ({error}); install the package again.") from error
     return GraphInMemory(path, append_to_graph(model, additions), file.parent)
-
-
-def _check(path: Path, shapes: Shapes, state: Mapping[str, StoredTensor], file: Path) -> None:
-    """Compare a checkpoint with what a graph needs.
-
-    Raises:
-        WeightsError: a tensor is missing, or has another shape or dtype.
-    """
-    missing = sorted(shapes.keys() - state.keys())
-    different = [
-        f"{name} is {state[name].dtype} {state[name].shape}, expected {shape}"
-        for name, shape in shapes.items()
-        if name in state and (state[name].shape != shape or state[name].dtype not in FLOAT_TYPES)
-    ]
-    if missing or different:
-        raise WeightsError(
-            f"{file} does not fit {path.parent.name}/{path.name}: {len(missing)} tensors missing "
-            f"({abbreviate(missing)}), {len(different)} of another shape or dtype ({abbreviate(different)}). "
-            f"It seems to hold {describe(state)}."
-        )

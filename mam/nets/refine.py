@@ -22,21 +22,8 @@ _ELLIPSES = {
 }
 
 
-def ellipse(size: int) -> Tensor:
-    """Return OpenCV's elliptic structuring element.
-
-    Args:
-        size: 5 or 10 pixels.
-
-    Returns:
-        (size, size) float32 of 0 and 1.
-    """
-    columns = torch.arange(size)
-    return torch.stack([((columns >= a) & (columns <= b)).float() for a, b in _ELLIPSES[size]])
-
-
 def dilate(mask: Tensor, size: int) -> Tensor:
-    """Dilate a mask by `ellipse(size)`, with the same result as cv2.dilate.
+    """Dilate a mask by an ellipse, with the same result as cv2.dilate.
 
     Only bools are shifted and combined: a convolution takes five times as long in onnxruntime, and 16 times the memory.
 

@@ -110,7 +110,9 @@ class ClosedSetModel:
             GraphError: the graph cannot be loaded, or failed.
         """
         names = self.read(text)
-        maps = self._run(prepare_image(image))
+        graph = contract.WORDS
+        feed = {graph.inputs[0].name: prepare_image(image)}
+        (maps,) = providers.run_session(self._session, feed, self.folder / graph.file)[0]  # logarithms, a map per name
         size = image.shape[0], image.shape[1]
         found: list[FoundBox] = []
         best = 0.0
@@ -130,20 +132,6 @@ class ClosedSetModel:
         if {key: metadata.get(key) for key in expected} != expected:
             raise GraphError(f"{file} is not the graph of this release; install the package again.")
         return session
-
-    def _run(self, image: np.ndarray) -> np.ndarray:
-        """(1, 3, h, w) -> (N, h / 16, w / 16) logarithms of probabilities."""
-        graph = contract.WORDS
-        try:
-            (scores,) = self._session.run(
-                [graph.outputs[0].name], {graph.inputs[0].name: image}, providers.run_options()
-            )
-        except GraphError:
-            raise
-        except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
-            raise GraphError(f"{self.folder / graph.file} failed: {error}") from error
-        maps: np.ndarray = scores[0]
-        return maps
 
 
 def prepare_image(image: np.ndarray, side: int = SIDE) -> np.ndarray:

@@ -121,7 +121,10 @@ class Grounding:
         """
         phrases = Phrases.tokenise(text, self.tokenizer)
         padded, pixel_mask = self.preprocessor.place(image)
-        logits, boxes = self._run(padded, pixel_mask, phrases.input_ids, phrases.position_ids, phrases.text_mask)
+        values = padded, pixel_mask, phrases.input_ids, phrases.position_ids, phrases.text_mask
+        names = [tensor.name for tensor in contract.GROUNDING.inputs]
+        feed = dict(zip(names, values, strict=True))
+        logits, boxes = providers.run_session(self.session, feed, self.folder / contract.GROUNDING.file)
         return select_boxes(
             logits[0],
             boxes[0],
@@ -131,14 +134,6 @@ class Grounding:
             text_threshold=text_threshold,
             nms_threshold=nms,
         )
-
-    def _run(self, *values: np.ndarray) -> list[np.ndarray]:
-        graph = contract.GROUNDING
-        feed = {tensor.name: value for tensor, value in zip(graph.inputs, values, strict=True)}
-        try:
-            return self.session.run([tensor.name for tensor in graph.outputs], feed, providers.run_options())
-        except Exception as error:  # onnxruntime raises a dozen types of its own, and RuntimeError
-            raise GraphError(f"{self.folder / graph.file} failed on {self.provider}: {error}") from error
 
 
 def is_complete(folder: Path) -> bool:

@@ -20,15 +20,15 @@ from mam.errors import GraphError, WeightsError
 from mam.model import contract
 from mam.model.folders import TEMPLATES, graphs_folder
 from mam.model.onnx_bytes import append_to_graph, cast_to_float32, inline_initializer
+from mam.model.template import MANIFEST
 from mam.text.model import NAME, TOKENIZER, is_complete
 from mam.weights import Progress, cache_folder, exclusive_lock, fetch
 from mam.weights.cache import verification_record
 from mam.weights.checkpoint_reader import read_tensors
-from mam.weights.layout import abbreviate
+from mam.weights.layout import describe_mismatch
 from mam.weights.tensors import StoredTensor
 
 TEMPLATE = TEMPLATES / NAME
-MANIFEST = "template.json"
 FILE = f"{NAME}.safetensors"
 """The published weights, in `mam.weights`."""
 SIDE = 800
@@ -85,18 +85,9 @@ def complete(template: Path, checkpoint: Path, tokenizer: Path, folder: Path) ->
     """
     shapes, graph = _read_template(template)
     state = read_tensors(checkpoint)
-    tensors = {name: state.get(_other_name(name, state)) for name in shapes}
-    missing = sorted(name for name, tensor in tensors.items() if tensor is None)
-    different = [
-        f"{name} is {tensor.dtype} {tensor.shape}, expected {shapes[name]}"
-        for name, tensor in tensors.items()
-        if tensor is not None and tensor.shape != shapes[name]
-    ]
-    if missing or different:
-        raise WeightsError(
-            f"{checkpoint} is not {NAME}: {len(missing)} tensors missing ({abbreviate(missing)}), "
-            f"{len(different)} of another shape ({abbreviate(different)})."
-        )
+    tensors = {name: state[other] for name in shapes if (other := _other_name(name, state)) in state}
+    if mismatch := describe_mismatch(shapes, tensors):
+        raise WeightsError(f"{checkpoint} is not {NAME}: {mismatch}.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Both files are moved into place at the end, so that an interrupted conversion is not taken for a complete one.
@@ -106,7 +97,6 @@ def complete(template: Path, checkpoint: Path, tokenizer: Path, folder: Path) ->
             with open(unfinished, "wb") as stream:
                 stream.write(graph)
                 for name, tensor in tensors.items():
-                    assert tensor is not None
                     for addition in _store(name, tensor):
                         stream.write(append_to_graph(b"", [addition]))
             shutil.copyfile(tokenizer, folder / TOKENIZER)

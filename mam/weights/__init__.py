@@ -8,7 +8,7 @@ Files are stored in `$MAM_HOME`, or in the user's cache folder. Environment vari
     HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE     apply to files on the Hugging Face hub, as does `hf auth login`
 """
 
-from mam.weights.cache import cache_folder, exclusive_lock, require_manual_files, sha256, verified_path
+from mam.weights.cache import cache_folder, exclusive_lock, sha256, verified_path
 from mam.weights.download import Progress, fetch, is_offline, log_progress, may_download
 from mam.weights.registry import REGISTRY, WeightFile, find
 
@@ -23,7 +23,6 @@ __all__ = [
     "is_offline",
     "log_progress",
     "may_download",
-    "require_manual_files",
     "sha256",
     "verified_path",
 ]

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from mam.errors import WeightsError
@@ -50,17 +50,6 @@ def verified_path(name: str) -> Path:
         raise WeightsError(f"{name} is not in {cache_folder()}; {how_to_get(weights)}.")
     verify(weights, file)
     return file
-
-
-def require_manual_files(names: Sequence[str]) -> None:
-    """Check that the files among `names` that cannot be downloaded automatically are cached.
-
-    Raises:
-        WeightsError: a file is missing; the message explains where to get it and where to put it.
-    """
-    for name in names:
-        if not find(name).url:
-            verified_path(name)
 
 
 def how_to_get(weights: WeightFile) -> str:

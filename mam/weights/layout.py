@@ -5,11 +5,12 @@ The readers with and without torch share it; a tensor here is anything with a `s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from mam.errors import WeightsError
+from mam.weights.tensors import StoredTensor
 
 _SAM_PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
 
@@ -101,6 +102,33 @@ def describe_other_file(file: Path) -> str | None:
     if head.startswith(b"version https://git-lfs"):
         return "is a Git LFS pointer instead of the file it stands for: run `git lfs pull`"
     return None
+
+
+def describe_mismatch(
+    shapes: Mapping[str, Sequence[int]], state: Mapping[str, StoredTensor], dtypes: Collection[str] | None = None
+) -> str:
+    """Describe which tensors a checkpoint lacks, or has of another shape or dtype, for error messages.
+
+    Args:
+        shapes: the expected shapes, by name.
+        state: the checkpoint's tensors.
+        dtypes: the dtypes that are accepted; None for all.
+
+    Returns:
+        A clause; empty if nothing is wrong.
+    """
+    missing = sorted(shapes.keys() - state.keys())
+    different = [
+        f"{name} is {state[name].dtype} {state[name].shape}, expected {shape}"
+        for name, shape in shapes.items()
+        if name in state and (state[name].shape != shape or (dtypes is not None and state[name].dtype not in dtypes))
+    ]
+    if not missing and not different:
+        return ""
+    return (
+        f"{len(missing)} tensors missing ({abbreviate(missing)}), "
+        f"{len(different)} of another shape or dtype ({abbreviate(different)})"
+    )
 
 
 def abbreviate(names: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ import torch
 
 from mam.model.variants import M2M
 from mam.nets.m2m import MaskToMatte, fold_spectral_norm
-from mam.nets.refine import ellipse, refine
+from mam.nets.refine import dilate, refine
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 
@@ -78,9 +78,14 @@ def test_refinement_equals_the_authors(case: int, guidance: str) -> None:
 
 
 @pytest.mark.parametrize("size", [5, 10])
-def test_ellipse_equals_opencv(size: int) -> None:
-    golden = np.load(REFERENCE / "ellipses.npz")[f"k{size}"]
-    assert np.array_equal(ellipse(size).numpy(), golden)
+def test_one_pixel_is_dilated_to_opencvs_ellipse(size: int) -> None:
+    pixel = torch.zeros(1, 1, 31, 31, dtype=torch.bool)
+    pixel[..., 15, 15] = True
+    golden = np.load(REFERENCE / "ellipses.npz")[f"k{size}"] > 0
+    start = 15 - (size - 1 - size // 2)  # the anchor is mirrored
+    grown = dilate(pixel, size)[0, 0].numpy()
+    assert grown.sum() == golden.sum()
+    assert np.array_equal(grown[start : start + size, start : start + size], golden[::-1, ::-1])
 
 
 def test_refinement_of_an_empty_mask_is_empty() -> None:

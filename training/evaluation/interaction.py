@@ -69,9 +69,7 @@ class User:
         Returns:
             True if a prompt was added, False if the masks are equal.
         """
-        missing, extra = largest_region(truth & ~predicted), largest_region(predicted & ~truth)
-        label = int(missing.sum() >= extra.sum())
-        wrong = missing if label else extra
+        wrong, label = largest_error(predicted, truth)
         if not wrong.any():
             return False
         self.mask = None
@@ -93,6 +91,12 @@ class User:
             "scribble_labels": list(self.scribble_labels),
             "mask": self.mask,
         }
+
+
+def largest_error(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the largest region, (H, W) bool, where two masks differ, and 1 if it is missing, 0 if it is too much."""
+    missing, extra = largest_region(truth & ~predicted), largest_region(predicted & ~truth)
+    return (missing, 1) if missing.sum() >= extra.sum() else (extra, 0)
 
 
 def tight_box(mask: np.ndarray) -> tuple[float, float, float, float]:

@@ -8,7 +8,6 @@ from mam.masks import crops
 from mam.masks.segment import Segment
 
 SIZE = (600, 1000)  # (H, W)
-NONE = np.empty((0, 2))
 
 
 def choose(box=None, mask=None, points=(), previous=None, margin=0.5):
