@@ -77,7 +77,7 @@ def write_grounding_template(
     graph = fold_constants(path)
     shapes = _separate_weights(graph, names)
     metadata = {"mam_graph": contract.GROUNDING.name, "mam_contract": contract.VERSION, "mam_variant": name}
-    digest = weights.find(f"{name}.safetensors").sha256
+    digest = weights.look_up(f"{name}.safetensors").sha256
     finish(graph, config.num_queries, {**metadata, "mam_checkpoint_sha256": digest, **preprocessor.metadata()})
     onnx.save(graph, path)
     manifest = folder / MANIFEST

@@ -23,7 +23,7 @@ from mam.scene import Guidance, Scene
 
 
 @dataclass(frozen=True)
-class Row:
+class Difference:
     """One comparison.
 
     Attributes:
@@ -73,7 +73,7 @@ def compare(
     *,
     sizes: Callable[[np.ndarray], Iterator[np.ndarray]] = all_sizes,
     prompts: Callable[[int, int], Mapping[str, list[Prompt]]] = all_prompts,
-) -> Iterator[Row]:
+) -> Iterator[Difference]:
     """Compare every graph on the same inputs, then the whole chain from image to alpha.
 
     Args:
@@ -105,7 +105,7 @@ def compare(
 
 def _compare_alphas(
     case: str, reference: TorchGraphs, graphs: Graphs, ours: Scene, theirs: Scene, call: list[Prompt]
-) -> Iterator[Row]:
+) -> Iterator[Difference]:
     """Compare the matte graph on equal masks, then the chain; both guidances, which share their undecided pixels."""
     segments = theirs.segment(call, recrop=False)
     logits = np.stack([segment.logits[None] for segment in segments])
@@ -129,8 +129,8 @@ def _compare_alphas(
         yield _row("chain: share with an empty mask", named, empty)
 
 
-def _row(what: str, case: str, error: float) -> Row:
-    return Row(what, case, error, LIMITS[what].value, LIMITS[what].cause)
+def _row(what: str, case: str, error: float) -> Difference:
+    return Difference(what, case, error, LIMITS[what].value, LIMITS[what].cause)
 
 
 def _difference(a: Matte | NothingFound, b: Matte | NothingFound) -> np.ndarray:
@@ -144,7 +144,7 @@ def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(got - expected).max() / np.abs(expected).max())
 
 
-def summary(rows: Sequence[Row]) -> str:
+def summary(rows: Sequence[Difference]) -> str:
     """Format the worst case of each comparison as a table."""
     lines = [f"{'comparison':31} {'cases':>5} {'worst':>10} {'limit':>10}  {'':4} worst case; cause of the difference"]
     for what in dict.fromkeys(row.what for row in rows):

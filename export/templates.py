@@ -75,7 +75,7 @@ def _build_with_distinct_weights(variant: Variant) -> MattingAnything:
 
 
 def _digests(variant: Variant) -> str:
-    return " ".join(weights.find(name).sha256 or "unknown" for name in variant.checkpoints)
+    return " ".join(weights.look_up(name).sha256 or "unknown" for name in variant.checkpoints)
 
 
 def _trace_without_weights(

@@ -25,7 +25,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from export.parity import Row, summary
+from export.parity import Difference, summary
 from export.torch_graphs import TorchGraphs
 from mam import weights
 from mam.errors import MamError
@@ -241,7 +241,7 @@ def _without_cuda() -> patch:
 
 
 @torch.no_grad()
-def compare(ours: MattingAnything, authors: Authors, path: Path) -> Iterator[Row]:
+def compare(ours: MattingAnything, authors: Authors, path: Path) -> Iterator[Difference]:
     """Differences on one image, stage by stage, for a box in its centre."""
     pixels = open_photo(path).pixels
     h, w = pixels.shape[:2]
@@ -250,28 +250,30 @@ def compare(ours: MattingAnything, authors: Authors, path: Path) -> Iterator[Row
         case = f"{path.stem} {h}x{w} {guidance}"
         levels, theirs = authors.alpha(pixels, box, guidance), authors.stages
         image = torch.from_numpy(to_input_image(pixels, frame))
-        yield Row("image in the input frame", case, _largest(image, theirs.image), 1e-5, "normalised in another order")
+        yield Difference(
+            "image in the input frame", case, _largest(image, theirs.image), 1e-5, "normalised in another order"
+        )
         embeddings = ours.sam.image_encoder(image)
-        yield Row("SAM: embedding", case, _relative(embeddings, theirs.embeddings), 1e-4, _SUMS)
+        yield Difference("SAM: embedding", case, _relative(embeddings, theirs.embeddings), 1e-4, _SUMS)
         corners = torch.from_numpy(frame.to_input(np.reshape(box, (1, 2, 2))))
         none, no = torch.zeros(1, 1, 256, 256), torch.zeros(1)
         masks, scores = ours.sam.predict_masks(embeddings, corners, torch.tensor([[2.0, 3.0]]), none, no)
-        yield Row("SAM: masks 1..3, logits", case, _relative(masks[:, 1:], theirs.masks), 1e-4, _SUMS)
-        yield Row("SAM: their scores", case, _largest(scores[:, 1:], theirs.scores), 1e-4, _SUMS)
+        yield Difference("SAM: masks 1..3, logits", case, _relative(masks[:, 1:], theirs.masks), 1e-4, _SUMS)
+        yield Difference("SAM: their scores", case, _largest(scores[:, 1:], theirs.scores), 1e-4, _SUMS)
         alphas = ours.m2m(theirs.embeddings, image, theirs.mask)
         for name, got, expected in zip(("os8", "os4", "os1"), alphas, theirs.alphas, strict=True):
-            yield Row(
+            yield Difference(
                 f"M2M on their mask: {name}", case, _largest(got, expected), 1e-4, "float32 sums in another order"
             )
         sizes = torch.tensor(frame.input_size), torch.tensor(frame.original_size)
         chosen = ours.sam.select_single_mask(masks, scores)
         logits, _ = ours.predict_alphas(image, embeddings, chosen, *sizes)
         differs = (logits > 0) != (theirs.post_mask > 0)
-        yield Row("mask at full size: share", case, float(differs.float().mean()), 1e-4, _FLIP)
+        yield Difference("mask at full size: share", case, float(differs.float().mean()), 1e-4, _FLIP)
         alpha = ours.matte(image, embeddings, chosen, *sizes, torch.tensor(guidance == "mask"))
         expected = np.zeros((h, w)) if levels is None else levels.astype(float)
         apart = np.abs(np.floor(255 * alpha[0, 0].numpy()) - expected) > 1
-        yield Row("alpha: share over one level", case, float(apart.mean()), 1e-3, _LEVELS)
+        yield Difference("alpha: share over one level", case, float(apart.mean()), 1e-3, _LEVELS)
 
 
 def benchmark(layout: str, folder: Path, sides: dict[str, Matting | Authors], out: Path) -> str:

@@ -95,7 +95,7 @@ def write_mirror(source: Path, tokenizer: Path, folder: Path) -> Path:
 def publish(patch: pytest.MonkeyPatch, mirror: Path) -> None:
     """Let the registry expect the files of a mirror."""
     for file in mirror.iterdir():
-        entry = dataclasses.replace(weights.find(file.name), size=file.stat().st_size, sha256=weights.sha256(file))
+        entry = dataclasses.replace(weights.look_up(file.name), size=file.stat().st_size, sha256=weights.sha256(file))
         patch.setitem(weights.REGISTRY, file.name, entry)
 
 

@@ -107,7 +107,7 @@ class Composites:
         The library's photographs are small, and enlarged ones are blurred. If only foregrounds were sharp, the network
         would learn that what is sharp is foreground.
         """
-        _, image, _ = self.library.scene(rng)
+        _, image, _ = self.library.draw_image(rng)
         scale = SIDE / max(image.size)
         if rng.random() < 0.4:
             scale *= rng.uniform(0.3, 0.8)
@@ -159,7 +159,7 @@ class Composites:
 
     def _add_detail(self, rng: np.random.Generator, foreground: Image.Image) -> Image.Image:
         """Add the fine detail of another photograph to an RGBA foreground, which was enlarged and is blurred."""
-        _, image, _ = self.library.scene(rng)
+        _, image, _ = self.library.draw_image(rng)
         tile = np.asarray(image.convert("L"), np.float32)
         tile = tile - ndimage.uniform_filter(tile, 9)
         around = [(0, max(0, own - have)) for own, have in zip(foreground.size[::-1], tile.shape, strict=True)]
@@ -171,7 +171,7 @@ class Composites:
 
     def _texture(self, rng: np.random.Generator) -> Texture:
         def texture(size: tuple[int, int]) -> Image.Image:
-            _, image, _ = self.library.scene(rng)
+            _, image, _ = self.library.draw_image(rng)
             return image.resize(size, Image.Resampling.BICUBIC)
 
         return texture

@@ -60,7 +60,7 @@ class Examples(Dataset[dict[str, np.ndarray]]):
     def _draw(self, rng: np.random.Generator) -> tuple[Image.Image, tuple[np.ndarray, ...], str] | None:
         """Draw an image no larger than `size`, (h, w) bool target, part and more, and the prompt's kind; or None."""
         kind = str(rng.choice(KINDS, p=_KIND_WEIGHTS))
-        source, image, labels = self.library.scene(rng)
+        source, image, labels = self.library.draw_image(rng)
         # The target is the whole object, of which a click may mean a part.
         whole_object = source in PARTS and (kind == "empty" or rng.random() < 0.85)
         if whole_object and kind != "click":

@@ -68,7 +68,7 @@ MIX = Mix(
 
 
 @dataclass(frozen=True)
-class Photo:
+class LabelledPhoto:
     """One photograph with its label map, not yet read; `name` is the image file's name."""
 
     source: str
@@ -99,14 +99,14 @@ class Library:
     def __init__(self, root: Path, mix: Mix = MIX) -> None:
         self.mix, self.root = mix, root
         self._names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
-        groups: dict[tuple[str, str], list[Photo]] = {}
+        groups: dict[tuple[str, str], list[LabelledPhoto]] = {}
         for name in self._named("photos", ".jpg", ".webp"):
             _, source, file = name.split("/")
             stem = file.rpartition(".")[0]
             # Frames of one video shot are similar, so of "<shot>_<frame>" the shot is drawn first.
             shot = stem.rpartition("_")[0] if source == "davis" else stem
-            groups.setdefault((source, shot), []).append(Photo(source, name, root))
-        self.shots: dict[str, list[list[Photo]]] = {}
+            groups.setdefault((source, shot), []).append(LabelledPhoto(source, name, root))
+        self.shots: dict[str, list[list[LabelledPhoto]]] = {}
         for (source, _), photos in groups.items():
             self.shots.setdefault(source, []).append(photos)
         if not self.shots:
@@ -121,7 +121,7 @@ class Library:
         """Return the names FOLDER/<source>/<id>ENDING, sorted."""
         return [n for n in self._names if n.startswith(f"{folder}/") and n.count("/") == 2 and n.endswith(endings)]
 
-    def photo(self, rng: np.random.Generator, sources: Sequence[str] | None = None) -> Photo:
+    def photo(self, rng: np.random.Generator, sources: Sequence[str] | None = None) -> LabelledPhoto:
         """Draw one photograph from the named sources that the folder has, or from all sources if none are named."""
         present = [s for s in self.shots if sources is None or s in sources]
         weights = np.array([self.mix.sources.get(s, self.mix.other) for s in present])
@@ -129,7 +129,7 @@ class Library:
         shot = shots[rng.integers(len(shots))]
         return shot[rng.integers(len(shot))]
 
-    def scene(self, rng: np.random.Generator) -> tuple[str, Image.Image, np.ndarray]:
+    def draw_image(self, rng: np.random.Generator) -> tuple[str, Image.Image, np.ndarray]:
         """Draw an image to train on: (source, RGB, labels); a plain background has labels 0."""
         if self.backgrounds and rng.random() < self.mix.background:
             name = self.backgrounds[rng.integers(len(self.backgrounds))]

@@ -16,7 +16,7 @@ from mam.errors import GraphError, WeightsError
 from mam.model import contract
 from mam.model.onnx_bytes import FLOAT_TYPES, append_to_graph, cast_to_float32, external_initializer, inline_initializer
 from mam.model.providers import GraphInMemory
-from mam.weights import cache_folder, find, verified_path
+from mam.weights import cache_folder, look_up, verified_path
 from mam.weights.cache import how_to_get
 from mam.weights.checkpoint_reader import read_tensors
 from mam.weights.layout import describe, describe_mismatch, split_networks
@@ -87,7 +87,7 @@ def complete(folder: Path, embedded_matte: Path) -> tuple[list[Path | GraphInMem
             if part is not None:
                 note = (
                     f"{part.checkpoint} is not in {cache_folder()}, so Mask-to-Matte is the embedded model's; "
-                    f"for the authors', {how_to_get(find(part.checkpoint))}."
+                    f"for the authors', {how_to_get(look_up(part.checkpoint))}."
                 )
             graphs.append(embedded_matte)
             continue

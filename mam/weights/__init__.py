@@ -10,7 +10,7 @@ Files are stored in `$MAM_HOME`, or in the user's cache folder. Environment vari
 
 from mam.weights.cache import cache_folder, exclusive_lock, sha256, verified_path
 from mam.weights.download import Progress, fetch, is_offline, log_progress, may_download
-from mam.weights.registry import REGISTRY, WeightFile, find
+from mam.weights.registry import REGISTRY, WeightFile, look_up
 
 __all__ = [
     "REGISTRY",
@@ -19,9 +19,9 @@ __all__ = [
     "cache_folder",
     "exclusive_lock",
     "fetch",
-    "find",
     "is_offline",
     "log_progress",
+    "look_up",
     "may_download",
     "sha256",
     "verified_path",

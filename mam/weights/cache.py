@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mam.errors import WeightsError
-from mam.weights.registry import WeightFile, find
+from mam.weights.registry import WeightFile, look_up
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def verified_path(name: str) -> Path:
     Raises:
         WeightsError: the file is missing or damaged; the message explains how to get it.
     """
-    weights, file = find(name), cache_folder() / name
+    weights, file = look_up(name), cache_folder() / name
     if not file.exists():
         raise WeightsError(f"{name} is not in {cache_folder()}; {how_to_get(weights)}.")
     verify(weights, file)

@@ -25,7 +25,7 @@ from mam.weights.cache import (
     verified_path,
     verify,
 )
-from mam.weights.registry import WeightFile, find
+from mam.weights.registry import WeightFile, look_up
 
 if TYPE_CHECKING:
     import httpx
@@ -55,7 +55,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
         WeightsError: downloads are forbidden, all attempts failed, the disk is full, the file differs from the
             published one, or it can only be downloaded in a browser.
     """
-    weights, file = find(name), cache_folder() / name
+    weights, file = look_up(name), cache_folder() / name
     if file.exists():
         return verified_path(name)
     if not weights.url:
@@ -88,7 +88,7 @@ def is_offline() -> bool:
 
 def may_download(name: str) -> bool:
     """Return whether no variable forbids the download of a file: MAM_OFFLINE, or HF_HUB_OFFLINE for one on the hub."""
-    on_hub = find(name).url.startswith("hf://") and not os.environ.get("MAM_MIRROR")
+    on_hub = look_up(name).url.startswith("hf://") and not os.environ.get("MAM_MIRROR")
     return not is_offline() and not (on_hub and _is_set("HF_HUB_OFFLINE"))
 
 

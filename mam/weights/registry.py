@@ -125,7 +125,7 @@ REGISTRY: dict[str, WeightFile] = {
 }
 
 
-def find(name: str) -> WeightFile:
+def look_up(name: str) -> WeightFile:
     """Look up a file in the registry.
 
     Raises:

@@ -4,7 +4,7 @@ import pytest
 
 from export import parity
 from export.__main__ import main
-from export.parity import LIMITS, Row, all_prompts
+from export.parity import LIMITS, Difference, all_prompts
 from mam.model.folders import BUNDLE
 from mam.model.runtime import load_graphs
 from mam.model.variants import VARIANTS
@@ -42,9 +42,9 @@ def test_graphs_of_another_model_exceed_the_limits(tiny, graphs_folder) -> None:
 
 def test_the_command_prints_what_exceeds_its_limit(monkeypatch, capsys) -> None:
     rows = [
-        Row("matte", "good", 0.1, 0.2, ""),
-        Row("matte", "bad", 0.3, 0.2, ""),
-        Row("matte", "ugly", float("nan"), 1, ""),
+        Difference("matte", "good", 0.1, 0.2, ""),
+        Difference("matte", "bad", 0.3, 0.2, ""),
+        Difference("matte", "ugly", float("nan"), 1, ""),
     ]
     monkeypatch.setattr(parity, "compare", lambda *_: iter(rows))
     arguments = ["check", "--variant", "tiny", "--seed", "0", "--graphs", str(BUNDLE)]

@@ -1,7 +1,6 @@
 """The embedded model at other precisions: smaller files, graphs that run, and errors as measured."""
 
 import json
-import shutil
 
 import numpy as np
 import onnx
@@ -82,13 +81,6 @@ def test_sams_encoders_are_converted_too_even_with_external_weights(
     assert np.linalg.norm(got - expected) / np.linalg.norm(expected) < limit
     products = {node.op_type for node in onnx.load(tmp_path / "image_encoder.onnx").graph.node}
     assert ("MatMulInteger" in products) == (precision == "int8")
-
-
-def test_an_incomplete_set_is_not_converted(tmp_path, capsys) -> None:
-    shutil.copy(BUNDLE / "matte.onnx", tmp_path)
-    command = ["flavour", str(tmp_path), "--precision", "fp16", "--out", str(tmp_path / "out")]
-    assert main(command) == 1 and not (tmp_path / "out").exists()
-    assert "lacks image_encoder.onnx" in capsys.readouterr().err
 
 
 def test_8_bits_need_photographs(tmp_path) -> None:

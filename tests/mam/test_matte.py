@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mam import Matte, NothingFound, Style
+from mam import Matte, NothingFound
 from tests.conftest import FLOWER_BOX
 
 
@@ -26,11 +26,6 @@ def test_cutout_and_composites_have_the_images_size(matte: Matte, tmp_path) -> N
         assert image.shape == (427, 640, 3) and image.dtype == np.uint8
     saved = Image.open(matte.save(tmp_path / "flower.png"))
     assert saved.mode == "RGBA" and np.array_equal(np.asarray(saved), cutout)
-
-
-def test_a_style_without_a_background_is_transparent(matte: Matte) -> None:
-    assert matte.compose(Style()).shape == (427, 640, 4)
-    assert np.array_equal(matte.compose(Style(background="navy")), matte.over("navy"))
 
 
 def test_edges_can_be_adjusted(matte: Matte) -> None:

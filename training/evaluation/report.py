@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from training.evaluation.benchmarks import Case
 from training.evaluation.metrics import InstanceTally, match_instances
-from training.evaluation.results import NUMBERS, ROUNDS, Row
+from training.evaluation.results import NUMBERS, ROUNDS, Measurement
 
 WORSE, LOST, CUT = 0.03, 0.2, 0.02  # thresholds of `harm`
 
@@ -31,7 +31,7 @@ def instance_quality(cases: Sequence[Case], out: Path) -> InstanceTally:
     return total
 
 
-def table(rows: Sequence[Row], by_source: bool) -> str:
+def table(rows: Sequence[Measurement], by_source: bool) -> str:
     """Format the means as text, one line per prompt and round.
 
     MADe3 and MSEe3 are multiplied by 1000; SADunk is over the unknown region; "score±" is the mean difference between
@@ -66,7 +66,7 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def clicks_needed(rows: Sequence[Row], target: float) -> tuple[float, float]:
+def clicks_needed(rows: Sequence[Measurement], target: float) -> tuple[float, float]:
     """Compute the mean number of rounds until the mask's IoU reaches `target` (NoC, number of clicks).
 
     Returns:
@@ -83,14 +83,14 @@ def clicks_needed(rows: Sequence[Row], target: float) -> tuple[float, float]:
     return float(np.mean(needed)), float(np.mean([not value for value in reached.values()]))
 
 
-def harm(rows: Sequence[Row]) -> str:
+def harm(rows: Sequence[Measurement]) -> str:
     """Count what corrections of simulated users did harm to, as text.
 
     A correction makes a mask worse if its IoU falls by over 0.03; it loses the object if the IoU falls so to under 0.2.
     An answer is cut straight if it ends along its crop's edge, where the object goes on, for over 2% of the longest
     side of the image.
     """
-    by_case: dict[tuple[str, str], list[Row]] = {}
+    by_case: dict[tuple[str, str], list[Measurement]] = {}
     for row in rows:
         by_case.setdefault((row.case, row.prompt), []).append(row)
     pairs = [pair for own in by_case.values() for pair in itertools.pairwise(own)]
@@ -101,7 +101,9 @@ def harm(rows: Sequence[Row]) -> str:
     return f"{share:.1%} of {len(pairs)} corrections make it worse; {lost} objects lost; {cut} straight cuts"
 
 
-def contact_sheet(rows: Sequence[Row], cases: Sequence[Case], out: Path, count: int = 12, side: int = 240) -> Path:
+def contact_sheet(
+    rows: Sequence[Measurement], cases: Sequence[Case], out: Path, count: int = 12, side: int = 240
+) -> Path:
     """Draw the worst cases, by MAD or for binary truths by IoU, as image | truth | matte.
 
     Args:

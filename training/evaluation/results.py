@@ -15,7 +15,7 @@ ROUNDS = 5  # of a simulated user, per object
 
 
 @dataclass(frozen=True)
-class Row:
+class Measurement:
     """The metrics of one matte, a row of the CSV file.
 
     Attributes:
@@ -62,13 +62,13 @@ class Row:
     seconds: float
 
     @classmethod
-    def from_strings(cls, values: dict[str, str]) -> Row:
+    def from_strings(cls, values: dict[str, str]) -> Measurement:
         """Parse a row of the CSV file."""
         kinds: dict[str, Callable[[str], Any]] = {"case": str, "prompt": str, "round": int}
         return cls(**{field.name: kinds.get(field.name, float)(values[field.name]) for field in fields(cls)})
 
 
-NUMBERS = [field.name for field in fields(Row)][3:]
+NUMBERS = [field.name for field in fields(Measurement)][3:]
 
 
 class Results:
@@ -83,28 +83,28 @@ class Results:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self.rows: list[Row] = []
-        header = [field.name for field in fields(Row)]
+        self.rows: list[Measurement] = []
+        header = [field.name for field in fields(Measurement)]
         if file.exists():
             with open(file, newline="") as stream:
                 reader = csv.DictReader(stream)
                 if reader.fieldnames != header:
                     raise MamError(f"{file} has columns {reader.fieldnames}; it is of another version: move it away.")
                 # A row without its last value was interrupted while it was written; that case is measured again.
-                self.rows = [Row.from_strings(values) for values in reader if values["seconds"]]
+                self.rows = [Measurement.from_strings(values) for values in reader if values["seconds"]]
         file.parent.mkdir(parents=True, exist_ok=True)
         with open(file, "w", newline="") as stream:
             writer = csv.DictWriter(stream, header)
             writer.writeheader()
             writer.writerows(map(asdict, self.rows))
 
-    def add(self, rows: Sequence[Row]) -> None:
+    def add(self, rows: Sequence[Measurement]) -> None:
         """Append the rows of one case."""
         self.rows += rows
         with open(self.file, "a", newline="") as stream:
-            csv.DictWriter(stream, [field.name for field in fields(Row)]).writerows(map(asdict, rows))
+            csv.DictWriter(stream, [field.name for field in fields(Measurement)]).writerows(map(asdict, rows))
 
-    def select(self, prompt: str, cases: Sequence[Case]) -> list[Row]:
+    def select(self, prompt: str, cases: Sequence[Case]) -> list[Measurement]:
         """Return the rows of these cases for one kind of prompt."""
         names = {case.name for case in cases}
         return [row for row in self.rows if row.prompt == prompt and row.case in names]

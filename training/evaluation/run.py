@@ -25,14 +25,14 @@ from mam.text.model import NO_MODEL, default_folder
 from training.evaluation.benchmarks import Case, Layout
 from training.evaluation.interaction import Correction, First, User, box_centre, tight_box
 from training.evaluation.metrics import iou, matte_errors, straight_cut, unknown_region
-from training.evaluation.results import ROUNDS, Results, Row
+from training.evaluation.results import ROUNDS, Measurement, Results
 
 PromptKind = Literal["box", "point", "text", "none", "mask"]
 TEXT_RULES = {"box_threshold": 0.25, "text_threshold": 0.5, "nms": 0.8}  # the paper's, for RefMatte-RW100
 
 
 def measure(answer: Matte | None, truth: np.ndarray, unknown: np.ndarray | None, hard: bool) -> dict[str, float]:
-    """Compute the metrics of `Row` for one matte.
+    """Compute the metrics of `Measurement` for one matte.
 
     Args:
         answer: the matte; None, where the model found nothing, counts as an alpha of zeros.
@@ -64,7 +64,7 @@ def evaluate(
     layout: Layout,
     prompt: PromptKind,
     out: Path,
-) -> Iterator[list[Row]]:
+) -> Iterator[list[Measurement]]:
     """Evaluate one prompt per object, chosen by the paper's rules; yield the rows of each new case.
 
     Args:
@@ -92,7 +92,9 @@ def evaluate(
         answer = _answer_prompt(scene, case, truth, prompt, layout.guidance)
         seconds = time.perf_counter() - start
         figures = measure(answer, truth, case.read_unknown(), layout.hard)
-        rows = [Row(case.name, prompt, 1, **figures, clicks_right=float("nan"), cut=float("nan"), seconds=seconds)]
+        rows = [
+            Measurement(case.name, prompt, 1, **figures, clicks_right=float("nan"), cut=float("nan"), seconds=seconds)
+        ]
         _write_alpha(answer, truth, out, case)
         results.add(rows)
         yield rows
@@ -120,7 +122,7 @@ def _found(answer: Matte | NothingFound) -> Matte | None:
 
 def interact(
     matting: Matting, cases: Sequence[Case], layout: Layout, first: First, then: Correction, out: Path
-) -> Iterator[list[Row]]:
+) -> Iterator[list[Measurement]]:
     """Evaluate simulated users, `ROUNDS` rounds per object; yield the rows of each new case.
 
     A user stops when the mask equals the truth; the remaining rounds repeat the last metrics.
@@ -151,7 +153,7 @@ def interact(
                 figures = measure(answer, truth, unknown, layout.hard)
                 figures["clicks_right"] = _clicks_right(answer, user)
                 figures["cut"] = 0.0 if answer is None else straight_cut(answer.mask, true_mask, answer.segment.crop)
-            rows.append(Row(case.name, kind, number, **figures, seconds=time.perf_counter() - start))
+            rows.append(Measurement(case.name, kind, number, **figures, seconds=time.perf_counter() - start))
         _write_alpha(answer, truth, out, case)
         results.add(rows)
         yield rows

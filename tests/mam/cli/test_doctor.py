@@ -23,13 +23,6 @@ def installed(monkeypatch) -> dict[str, str]:
     return versions
 
 
-def test_a_package_that_is_not_installed_has_no_version(installed) -> None:
-    installed["numpy"] = "2.1"
-    versions = doctor.package_versions()
-    assert versions["numpy"] == "2.1" and versions["torch"] is None
-    assert tuple(versions) == doctor.PACKAGES
-
-
 def test_two_builds_of_onnxruntime_are_a_conflict(installed) -> None:
     installed["onnxruntime"] = "1.21"
     assert doctor.onnxruntime_conflict() is None

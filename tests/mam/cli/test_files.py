@@ -130,12 +130,6 @@ def test_folders(out) -> None:
     assert path == Path(out) / "x_matte.webp"
 
 
-@pytest.mark.parametrize("out", ["out.psd", "out.bmp", "out.pdf"])
-def test_formats_that_are_not_written(out) -> None:
-    with pytest.raises(MamError, match="ends in none of"):
-        choose_outputs(inputs("x.jpg"), out, ".png", False)
-
-
 @pytest.mark.parametrize("out", ["out.png", "OUT.JPG", "out.webp"])
 def test_one_file(out) -> None:
     assert choose_outputs(inputs("x.jpg"), out, ".png", False) == [Path(out)]

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from mam.masks.cleanup import clean_up
-from tests.conftest import EXAMPLES
 
 NO_CLICKS = np.zeros((0, 2)), np.zeros(0, np.int64)
 
@@ -60,9 +59,3 @@ def test_an_alpha_without_either_is_returned_as_it_is() -> None:
     assert clean_up(alpha, pixels, mask, *NO_CLICKS) is alpha
     empty = np.zeros((3, 5), np.float32)
     assert clean_up(empty, np.zeros((3, 5, 3), np.uint8), empty > 0, *NO_CLICKS) is empty
-
-
-def test_on_a_photograph(matting) -> None:
-    scene = matting.open(EXAMPLES / "coffee.png")
-    matte = scene.matte(box=(72, 12, 482, 390))
-    assert matte.alpha[150, 300] > 0.9

@@ -3,6 +3,7 @@
 import dataclasses
 import pickle
 import shutil
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -33,33 +34,30 @@ def test_a_whole_set_says_what_it_is(graphs_folder) -> None:
     assert (graphs.variant, graphs.provider, graphs.note) == ("mini", "CPUExecutionProvider", "")
 
 
-def test_missing_graph(copy) -> None:
-    (copy / "matte.onnx").unlink()
-    with pytest.raises(GraphError, match=r"lacks matte.onnx; expected the three files"):
-        load_graphs(copy, "cpu")
+def cut(folder: Path) -> None:
+    (folder / "matte.onnx").write_bytes((folder / "matte.onnx").read_bytes()[:4000])
 
 
-def test_broken_graph(copy) -> None:
-    (copy / "matte.onnx").write_bytes((copy / "matte.onnx").read_bytes()[:4000])
-    with pytest.raises(GraphError, match=r"matte.onnx cannot be loaded"):
-        load_graphs(copy, "cpu")
-
-
-def test_swapped_graph(copy) -> None:
-    shutil.copy(copy / "image_encoder.onnx", copy / "matte.onnx")
-    with pytest.raises(GraphError, match=r"matte.onnx is image_encoder; expected matte"):
-        load_graphs(copy, "cpu")
-
-
-def test_graph_of_somebody_else(copy) -> None:
-    restamp(copy / "matte.onnx", mam_graph="")
-    with pytest.raises(GraphError, match=r"no graph of this project"):
-        load_graphs(copy, "cpu")
-
-
-def test_another_contract_version(copy) -> None:
-    restamp(copy / "mask_decoder.onnx", mam_contract="99")
-    with pytest.raises(GraphError, match=r"version 99 of the contract; this library expects version 3"):
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda folder: (folder / "matte.onnx").unlink(), "lacks matte.onnx; expected the three files"),
+        (cut, "matte.onnx cannot be loaded"),
+        (
+            lambda folder: shutil.copy(folder / "image_encoder.onnx", folder / "matte.onnx"),
+            "matte.onnx is image_encoder; expected matte",
+        ),
+        (lambda folder: restamp(folder / "matte.onnx", mam_graph=""), "no graph of this project"),
+        (
+            lambda folder: restamp(folder / "mask_decoder.onnx", mam_contract="99"),
+            "version 99 of the contract; this library expects version 3",
+        ),
+    ],
+    ids=["missing", "broken", "swapped", "of somebody else", "another version"],
+)
+def test_files_that_are_no_set_are_refused(copy, spoil, message) -> None:
+    spoil(copy)
+    with pytest.raises(GraphError, match=message):
         load_graphs(copy, "cpu")
 
 

@@ -60,7 +60,7 @@ def test_another_network_is_refused(mirror, grounding_template, grounding_source
     broken.mkdir()
     (broken / "template.json").write_text(json.dumps(manifest))
     (broken / "grounding.onnx").write_bytes((grounding_template / "grounding.onnx").read_bytes())
-    with pytest.raises(WeightsError, match=r"1 tensors missing \(unknown\), 1 of another shape or dtype \(model.level_embed is"):
+    with pytest.raises(WeightsError, match=r"1 tensors missing \(unknown\), 1 of another shape .*model.level_embed is"):
         preparation.prepare(template=broken)
     assert not graphs_folder(NAME).exists()
 

@@ -1,11 +1,11 @@
 """Summaries of an evaluation."""
 
 from training.evaluation.report import clicks_needed, table
-from training.evaluation.results import Row
+from training.evaluation.results import Measurement
 
 
-def row(case: str, number: int, value: float) -> Row:
-    return Row(case, "box+click", number, value, *[0.0] * 15)
+def row(case: str, number: int, value: float) -> Measurement:
+    return Measurement(case, "box+click", number, value, *[0.0] * 15)
 
 
 ROWS = [row("ccp/a", 1, 0.5), row("ccp/a", 2, 0.9), row("coco/b", 1, 0.1), row("coco/b", 2, 0.2)]

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from mam.errors import MamError
-from training.evaluation.results import Results, Row
+from training.evaluation.results import Measurement, Results
 
 
-def row(case: str, number: int) -> Row:
-    return Row(case, "box+click", number, *[0.5] * 16)
+def row(case: str, number: int) -> Measurement:
+    return Measurement(case, "box+click", number, *[0.5] * 16)
 
 
 def test_rows_are_read_again(tmp_path: Path) -> None:
@@ -17,14 +17,6 @@ def test_rows_are_read_again(tmp_path: Path) -> None:
     again = Results(tmp_path / "results.csv")
     assert again.rows == [row("a", 1), row("a", 2)]
     assert again.has("a", "box+click", 2) and not again.has("a", "box+click", 3) and not again.has("b", "box+click", 1)
-
-
-def test_a_row_that_was_interrupted_is_measured_again(tmp_path: Path) -> None:
-    file = tmp_path / "results.csv"
-    Results(file).add([row("a", 1), row("b", 1)])
-    text = file.read_text()
-    file.write_text(text[: text.rindex(",0.5")])
-    assert [r.case for r in Results(file).rows] == ["a"]
 
 
 def test_other_columns_are_refused(tmp_path: Path) -> None:

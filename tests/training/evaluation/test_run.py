@@ -43,18 +43,8 @@ def test_a_perfect_matte_has_perfect_metrics(alpha) -> None:
     ("layout", "prompt"), [("pairs", "box"), ("him2k", "box"), ("rwp636", "point"), ("segments", "box")]
 )
 def test_the_command_evaluates_and_resumes(benchmark_folder, tmp_path, capsys, layout, prompt) -> None:
-    command = [
-        "evaluate",
-        str(benchmark_folder(layout)),
-        "--layout",
-        layout,
-        "--prompt",
-        prompt,
-        "--out",
-        str(tmp_path),
-        "--device",
-        "cpu",
-    ]
+    options = f"--layout {layout} --prompt {prompt} --out {tmp_path} --device cpu".split()
+    command = ["evaluate", str(benchmark_folder(layout)), *options]
     assert main(command) == 0
     out = capsys.readouterr().out
     assert prompt in out and ("IMQ" in out) == (layout == "him2k")
