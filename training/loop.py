@@ -6,7 +6,7 @@ import copy
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from mam.errors import WeightsError
+from mam.nets import checkpoint
 from training import depthwise
 from training.recipes import Recipe
 
@@ -144,7 +145,7 @@ def train(
             seen.clear()
         if rank == 0 and ((step + 1) % save_every == 0 or step + 1 == steps):
             nets = {"model": model.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict()}
-            save({**nets, "step": step + 1, "typical": typical, "recipe": recipe.to_dict()}, state_file)
+            checkpoint.write({**nets, "step": step + 1, "typical": typical, "recipe": recipe.to_dict()}, state_file)
             if preview is not None:
                 preview(average, step + 1)
     return average
@@ -202,11 +203,3 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
             mean.lerp_(now, 1 - decay)
         else:
             mean.copy_(now)
-
-
-def save(state: Mapping[str, object], path: Path) -> None:
-    """Write a checkpoint; an interruption leaves the old or the new file, never a partial one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -189,9 +189,14 @@ def save(
         for name, value in net.state_dict().items()
         if part is None or name.startswith(f"{part}.")
     }
+    write({"variant": variant.to_dict(), "recipe": recipe or {}, "state_dict": state}, file)
+
+
+def write(content: Mapping[str, object], file: Path) -> None:
+    """Write a file by `torch.save`; an interruption leaves the old or the new file, never a partial one."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")
-    torch.save({"variant": variant.to_dict(), "recipe": recipe or {}, "state_dict": state}, partial)
+    torch.save(content, partial)
     os.replace(partial, file)
 
 
