@@ -4,6 +4,12 @@
 
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
+/** Fills an array by a function of the position; several times as fast as `from` with a function. */
+export function tabulate(array, valueAt) {
+  for (let i = 0; i < array.length; i += 1) array[i] = valueAt(i);
+  return array;
+}
+
 /** @type {(size: Size) => Box} */
 export const fullBox = ([h, w]) => [0, 0, w, h];
 
@@ -59,4 +65,9 @@ export function place(part, [x0, y0, x1, y1], [h, w]) {
     whole.set(part.subarray(from, from + x1 - x0), y * w + x0);
   }
   return whole;
+}
+
+/** The positions of a box's values in an array of `width` columns. @type {(box: Box, width: number) => Generator<number>} */
+export function* cellsIn([x0, y0, x1, y1], width) {
+  for (let y = y0; y < y1; y += 1) for (let x = x0; x < x1; x += 1) yield y * width + x;
 }

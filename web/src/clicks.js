@@ -2,7 +2,7 @@
 
 /** @import { Box, Bytes, Photo, Segment, Size } from './types.d.ts' */
 
-import { fullBox, maskBounds, padBox } from './boxes.js';
+import { cellsIn, fullBox, maskBounds, padBox } from './boxes.js';
 import { cellsOf, gridFor, labelRegions, pixelAt } from './regions.js';
 import { BOX, resize } from './resample.js';
 
@@ -50,23 +50,19 @@ function findPart(pixels, [h, w], mayChange, [x, y]) {
 
 /** Sets the alpha of a part, with an edge that is soft outwards. */
 function setPart(alpha, size, part, label) {
-  const [x0, y0, x1, y1] = padBox(maskBounds(part, size), 1, size);
-  for (let y = y0; y < y1; y += 1) {
-    for (let x = x0; x < x1; x += 1) {
-      const i = y * size[1] + x;
-      const share = part[i] || soften(part, size, x, y);
-      alpha[i] = label ? Math.max(alpha[i], share) : Math.min(alpha[i], 255 - share);
-    }
+  const w = size[1];
+  for (const i of cellsIn(padBox(maskBounds(part, size), 1, size), w)) {
+    const [x, y] = [i % w, Math.floor(i / w)];
+    const share = part[i] || soften(part, size, x, y);
+    alpha[i] = label ? Math.max(alpha[i], share) : Math.min(alpha[i], 255 - share);
   }
 }
 
 function soften(part, size, x, y) {
-  const [x0, y0, x1, y1] = padBox([x, y, x + 1, y + 1], 1, size);
+  const w = size[1];
   let sum = 0;
-  for (let row = y0; row < y1; row += 1) {
-    for (let column = x0; column < x1; column += 1) {
-      sum += part[row * size[1] + column] * (2 - Math.abs(row - y)) * (2 - Math.abs(column - x));
-    }
+  for (const i of cellsIn(padBox([x, y, x + 1, y + 1], 1, size), w)) {
+    sum += part[i] * (2 - Math.abs((i % w) - x)) * (2 - Math.abs(Math.floor(i / w) - y));
   }
   return sum / 16;
 }

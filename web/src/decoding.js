@@ -1,13 +1,15 @@
 // From prompts to masks: run the mask decoder on an encoded crop and choose among its four candidates.
 
-/** @import { Mask, Segment, Size } from './types.d.ts' */
+/** @import { Box, Bytes, Mask, Segment, Size } from './types.d.ts' */
 
-import { clamp, fullBox, maskBounds, padBox, place, sizeOf } from './boxes.js';
+import { cellsIn, clamp, maskBounds, padBox, place, tabulate } from './boxes.js';
 import { transferLogits } from './crops.js';
 import { Frame, MASK_SIDE } from './frames.js';
 import { labelRegions } from './regions.js';
 import { sample } from './resample.js';
 
+/** @type {Size} */
+const SQUARE = [MASK_SIDE, MASK_SIDE];
 const MASK_PIXELS = MASK_SIDE * MASK_SIDE;
 // The logistic model of doubt; mam/masks/segment.py says where its numbers come from.
 const UNCERTAIN = 2;
@@ -30,7 +32,8 @@ export function isDoubtful({ mask, crop, logits, scores, chosen }) {
 export async function decodePrompt(graphs, { frame, features }, prompt, size) {
   const input = prompt.toInput(frame);
   const { masks, scores } = await graphs.decode(features, input);
-  const first = prompt.isAmbiguous && graphs.policy.multimask ? best([1, 2, 3], scores) : 0;
+  const best = [1, 2, 3].sort((one, other) => scores[other] - scores[one])[0];
+  const first = prompt.isAmbiguous && graphs.policy.multimask ? best : 0;
   const chosen = bestCandidate(masks, scores, input.coords, input.labels, first);
   const { points, labels } = prompt;
   const answer = { scores: scores.map((score) => clamp(score, 0, 1)), crop: frame.crop, points, labels };
@@ -47,17 +50,15 @@ export function keepRest(segment, previous) {
   const frame = new Frame(crop);
   const before = transferLogits(previous.logits, previous.crop, crop);
   const taken = Uint8Array.from(before, (value, i) => Number(value > 0 && logits[i] <= 0));
-  const regions = labelRegions(taken, [MASK_SIDE, MASK_SIDE]);
+  const regions = labelRegions(taken, SQUARE);
   const stays = new Array(regions.count).fill(true);
   stays[0] = false;
   points.forEach(([x, y], i) => {
     if (labels[i] || x < x0 || x > x1 || y < y0 || y > y1) return;
     const [column, row] = Frame.toCell(frame.toInput([x, y]));
-    for (let cell = 0; cell < 9; cell += 1) {
-      // the edge may be in the cell beside it
-      const [cx, cy] = [column - 1 + (cell % 3), row - 1 + Math.floor(cell / 3)];
-      if (cx >= 0 && cx < MASK_SIDE) stays[regions.labels[cy * MASK_SIDE + cx]] = false;
-    }
+    // The edge may be in a cell beside it.
+    const near = padBox([column, row, column + 1, row + 1], 1, SQUARE);
+    for (const cell of cellsIn(near, MASK_SIDE)) stays[regions.labels[cell]] = false;
   });
   if (!stays.includes(true)) return segment;
   const masks = segment.lowResMasks.slice();
@@ -83,41 +84,23 @@ export function bestCandidate(masks, scores, coords, labels, chosen) {
     };
     return labels.filter(contradicts).length;
   });
-  const least = Math.min(...wrong);
-  return wrong[chosen] === least
-    ? chosen
-    : best(
-        [0, 1, 2, 3].filter((k) => wrong[k] === least),
-        scores,
-      );
+  const scoreOf = (k) => (k === chosen ? Infinity : scores[k]);
+  return [0, 1, 2, 3].sort((one, other) => wrong[one] - wrong[other] || scoreOf(other) - scoreOf(one))[0];
 }
 
-const best = (indices, scores) => indices.reduce((one, other) => (scores[other] > scores[one] ? other : one));
-
-/**
- * Where the logits of a crop, resized to its own pixels, are positive.
- * @type {(logits: Float32Array, crop: import('./types.d.ts').Box, size: Size) => Mask}
- */
+/** Where the logits of a crop, resized to its own pixels, are positive. @type {(logits: Float32Array, crop: Box, size: Size) => Mask} */
 export function fullSizeMask(logits, crop, size) {
-  const [steps, square] = [
-    new Frame(crop).maskSize.map((side, axis) => side / sizeOf(crop)[axis]),
-    fullBox([MASK_SIDE, MASK_SIDE]),
-  ];
-  const positive = maskBounds(
-    Uint8ClampedArray.from(logits, (value) => (value > 0 ? 255 : 0)),
-    sizeOf(square),
-  );
-  if (!positive) return { values: new Uint8ClampedArray(size[0] * size[1]), box: null, size };
-  // Only the pixels around positive logits are computed.
-  const near = padBox(positive, 1, sizeOf(square)).map((value, i) => value / steps[1 - (i % 2)]);
-  const [x0, y0, x1, y1] = padBox(
-    [Math.floor(near[0]), Math.floor(near[1]), Math.ceil(near[2]), Math.ceil(near[3])],
-    0,
-    sizeOf(crop),
-  );
-  const [down, across] = [y0, x0].map((from, axis) => ({ start: from * steps[axis], step: steps[axis] }));
+  const { originalSize, maskSize } = new Frame(crop);
+  const positive = maskBounds(isPositive(logits), SQUARE) || [0, 0, 0, 0];
+  const steps = [1, 0].map((axis) => maskSize[axis] / originalSize[axis]);
+  // Only there can it be positive.
+  const near = /** @type {Box} */ (padBox(positive, 1, SQUARE).map((value, i) => Math.round(value / steps[i % 2])));
+  const [x0, y0, x1, y1] = padBox(near, 0, originalSize);
+  const [across, down] = [x0, y0].map((from, i) => ({ start: from * steps[i], step: steps[i] }));
   const sampled = sample(logits, MASK_SIDE, [y1 - y0, x1 - x0], across, down);
-  const part = Uint8ClampedArray.from(sampled, (value) => (value > 0 ? 255 : 0));
-  const values = place(part, [x0 + crop[0], y0 + crop[1], x1 + crop[0], y1 + crop[1]], size);
+  const values = place(isPositive(sampled), [x0 + crop[0], y0 + crop[1], x1 + crop[0], y1 + crop[1]], size);
   return { values, box: maskBounds(values, size), size };
 }
+
+/** @type {(logits: Float32Array) => Bytes} */
+const isPositive = (logits) => tabulate(new Uint8ClampedArray(logits.length), (i) => (logits[i] > 0 ? 255 : 0));

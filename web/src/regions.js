@@ -2,7 +2,7 @@
 
 /** @import { Box, Bytes, Mask, Point, Size } from './types.d.ts' */
 
-import { clamp, maskBounds } from './boxes.js';
+import { clamp, maskBounds, tabulate } from './boxes.js';
 
 const GRID = 256;
 const ISLAND = 0.1;
@@ -81,8 +81,8 @@ export function dilate(isSet, [h, w], reach) {
 function thin({ values, size: [h, w] }) {
   const step = stepFor([h, w]);
   const [rows, columns] = gridFor([h, w]);
-  const thinned = new Uint8ClampedArray(rows * columns);
-  return thinned.map((_, i) => values[Math.floor(i / columns) * step * w + (i % columns) * step]);
+  const at = (i) => Math.floor(i / columns) * step * w + (i % columns) * step;
+  return tabulate(new Uint8ClampedArray(rows * columns), (i) => values[at(i)]);
 }
 
 /**
@@ -95,10 +95,10 @@ export function boundsWithoutIslands(mask) {
   const areas = sumRegions(regions, () => 1);
   areas[0] = 0;
   const least = Math.max(1, ISLAND * areas.reduce((sum, area) => sum + area, 0));
-  const bounds = maskBounds(
-    Uint8ClampedArray.from(regions.labels, (label) => (areas[label] >= least ? 255 : 0)),
-    grid,
+  const isKept = tabulate(new Uint8ClampedArray(regions.labels.length), (i) =>
+    areas[regions.labels[i]] >= least ? 255 : 0,
   );
+  const bounds = maskBounds(isKept, grid);
   if (!bounds) return mask.box;
   const [x0, y0, x1, y1] = bounds.map((value) => value * stepFor(mask.size));
   return [x0, y0, Math.min(x1, mask.size[1]), Math.min(y1, mask.size[0])];

@@ -66,32 +66,30 @@ export function smallerSize([h, w], longest) {
 
 /** Positions start + (i + 0.5) step. @typedef {{ start: number, step: number }} Line */
 
-/** Of each output, along one axis: the two values around its position start + (i + 0.5) step, and the second's share. */
-function locate(count, { start, step }, length) {
-  return Array.from({ length: count }, (_, i) => {
-    const at = start + (i + 0.5) * step;
-    const low = Math.floor(at - 0.5);
-    const [first, second] = [low, low + 1].map((place) => clamp(place, 0, length - 1));
-    return { first, second, share: at - 0.5 - low, isInside: at >= 0 && at < length };
-  });
-}
-
 /**
  * Bilinear samples of a square, at positions in its pixels; outside it, the value there or that of its edge.
  * @type {(source: Float32Array, side: number, size: Size, across: Line, down: Line, outside?: number) => Float32Array}
  */
 export function sample(source, side, [h, w], across, down, outside) {
-  const columns = locate(w, across, side);
   const values = new Float32Array(h * w);
-  let to = 0;
-  for (const row of locate(h, down, side)) {
-    const [upper, lower] = [row.first * side, row.second * side];
-    for (const { first, second, share, isInside } of columns) {
-      const above = source[upper + first] + share * (source[upper + second] - source[upper + first]);
-      const below = source[lower + first] + share * (source[lower + second] - source[lower + first]);
-      const isOutside = outside !== undefined && !(isInside && row.isInside);
-      values[to++] = isOutside ? outside : above + row.share * (below - above);
+  const firsts = Int32Array.from({ length: w }, (_, x) => clamp(Math.floor(at(across, x) - 0.5), 0, side - 1));
+  const seconds = Int32Array.from({ length: w }, (_, x) => clamp(Math.floor(at(across, x) + 0.5), 0, side - 1));
+  const shares = Float64Array.from({ length: w }, (_, x) => (at(across, x) + 0.5) % 1);
+  const isOutside = (place) => outside !== undefined && (place < 0 || place >= side);
+  for (let y = 0, to = 0; y < h; y += 1) {
+    const row = at(down, y);
+    const upper = clamp(Math.floor(row - 0.5), 0, side - 1) * side;
+    const lower = clamp(Math.floor(row + 0.5), 0, side - 1) * side;
+    const share = (row + 0.5) % 1;
+    for (let x = 0; x < w; x += 1, to += 1) {
+      const above = source[upper + firsts[x]] + shares[x] * (source[upper + seconds[x]] - source[upper + firsts[x]]);
+      const below = source[lower + firsts[x]] + shares[x] * (source[lower + seconds[x]] - source[lower + firsts[x]]);
+      values[to] = above + share * (below - above);
     }
+    if (isOutside(row)) values.fill(outside, to - w, to);
   }
+  for (let x = 0; x < w; x += 1) if (isOutside(at(across, x))) for (let i = x; i < h * w; i += w) values[i] = outside;
   return values;
 }
+
+const at = ({ start, step }, i) => start + (i + 0.5) * step;

@@ -2,7 +2,7 @@
 
 /** @import { Bytes, Matte, Photo, Size } from './types.d.ts' */
 
-import { fullBox, isSame } from './boxes.js';
+import { fullBox, isSame, tabulate } from './boxes.js';
 import { foregroundColours } from './foreground.js';
 import { encodePng } from './png.js';
 import { BOX, resize, smallerSize } from './resample.js';
@@ -53,7 +53,7 @@ function findOwnColours(mattes, [height, width], [h, w]) {
   const masks = mattes.flatMap(({ ownColours }) => ownColours || []);
   const at = (i) =>
     Math.floor(((Math.floor(i / w) + 0.5) * height) / h) * width + Math.floor((((i % w) + 0.5) * width) / w);
-  return masks.length ? Uint8Array.from({ length: h * w }, (_, i) => Number(masks.some((mask) => mask[at(i)]))) : null;
+  return masks.length ? tabulate(new Uint8Array(h * w), (i) => masks.some((mask) => mask[at(i)])) : null;
 }
 
 function compose({ pixels, straight, size }, alpha, background, own) {
@@ -85,5 +85,5 @@ function fill(background, [h, w]) {
     pen.drawImage(background, (w - width) / 2, (h - height) / 2, width, height);
   }
   const { data } = pen.getImageData(0, 0, w, h);
-  return new Uint8ClampedArray(3 * h * w).map((_, i) => data[Math.floor(i / 3) * 4 + (i % 3)]);
+  return tabulate(new Uint8ClampedArray(3 * h * w), (i) => data[Math.floor(i / 3) * 4 + (i % 3)]);
 }

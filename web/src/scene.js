@@ -2,7 +2,7 @@
 
 /** @import { Box, Bytes, Matte, Op, Photo, Segment } from './types.d.ts' */
 
-import { fullBox, isSame, place } from './boxes.js';
+import { fullBox, isSame, place, tabulate } from './boxes.js';
 import { cleanUp } from './cleanup.js';
 import { obeyClicks } from './clicks.js';
 import { chooseCrop, cropAroundClick, enlarge, isCutOff } from './crops.js';
@@ -85,7 +85,7 @@ export class Scene {
 
   /** An alpha with strokes on it. @type {(matte: Pick<Matte, 'alpha' | 'ownColours'>, strokes: Op[]) => object} */
   painted({ alpha, ownColours }, strokes) {
-    const values = Float32Array.from(alpha, (value) => value / 255);
+    const values = tabulate(new Float32Array(alpha.length), (i) => alpha[i] / 255);
     const own = ownColours ? ownColours.slice() : new Uint8Array(alpha.length);
     paint(values, own, this.photo.pixels, this.photo.size, 4, strokes);
     return { alpha: this.limit(toBytes(values)), ownColours: own };
@@ -123,8 +123,4 @@ export class Scene {
 }
 
 /** @param {Float32Array} values in [0, 1] */
-function toBytes(values) {
-  const bytes = new Uint8ClampedArray(values.length);
-  for (let i = 0; i < values.length; i += 1) bytes[i] = values[i] * 255;
-  return bytes;
-}
+const toBytes = (values) => tabulate(new Uint8ClampedArray(values.length), (i) => values[i] * 255);

@@ -3,7 +3,7 @@
 /** @import { Matte, Op, Photo, PromptMessage, SceneObject, Segment } from './types.d.ts' */
 
 import { isDoubtful, withCandidate } from './decoding.js';
-import { matteMessage, previewImage, readingMessages, shrinkAlpha } from './messages.js';
+import { matteMessage, previewImage, shrinkAlpha, thumbnails } from './messages.js';
 import { MODEL } from './model.js';
 import { readPhoto } from './photo.js';
 import { Prompt, PromptError } from './prompts.js';
@@ -138,8 +138,7 @@ export class Session {
         continue;
       }
       if (!visible && !isSelected) continue;
-      const described = isDraft ? { matte: await this.draft(ops, touching) } : await this.describe(name, ops, touching);
-      const { matte } = described;
+      const { matte, ...line } = await this.describe(name, ops, touching, isDraft);
       if (matte) {
         const key = matte.isDraft ? keyOf(this.token, ops) : keyOf(this.token, ops, touching);
         mattes[id] = await matteMessage(matte, this.photo, key, !have.includes(key), isSelected);
@@ -147,7 +146,7 @@ export class Session {
         const readings = isSelected && !isDraft && (await this.readingMessages(ops));
         if (readings) mattes[id].candidates = readings;
       }
-      if (isSelected && !isDraft) Object.assign(reply, { text: described.text, error: described.error });
+      if (isSelected) Object.assign(reply, line);
     }
     return isDraft && !hasDrafts ? null : reply;
   }
@@ -161,18 +160,20 @@ export class Session {
     const found = [];
     for (const { ops, visible } of objects) {
       if (!visible || !hasForeground(ops)) continue;
-      const { matte } = isDraft ? { matte: await this.draft(ops, touching) } : await this.describe('', ops, touching);
+      const { matte } = await this.describe('', ops, touching, isDraft);
       if (matte) found.push(matte);
     }
     return found;
   }
 
-  async describe(name, ops, touching) {
+  /** A matte and the line about it, or a draft alone. @returns {Promise<{ matte: Matte | null, text?: string, error?: boolean }>} */
+  async describe(name, ops, touching, isDraft) {
+    if (isDraft) return { matte: await this.draft(ops, touching) };
     try {
       const matte = await this.matte(ops, touching);
       const isUnsure = !matte || isDoubtful(matte.segment);
-      if (isUnsure && ops.length === 1 && ops[0].kind === 'main')
-        return { matte, text: text('not_sure'), error: false };
+      const isMainObject = ops.length === 1 && ops[0].kind === 'main';
+      if (isUnsure && isMainObject) return { matte, text: text('not_sure'), error: false };
       if (!matte) return { matte, text: text('nothing_there'), error: true };
       return { matte, text: text(isUnsure ? 'found_unsure' : 'found', { name }), error: false };
     } catch (error) {
@@ -206,8 +207,12 @@ export class Session {
   async readingMessages(ops) {
     const readings = ops.length === 2 ? await this.readings(ops) : [];
     if (readings.length < 2) return null;
-    const [add, only] = await Promise.all(readings.map((reading) => this.segment(reading)));
-    return readingMessages({ add, only }, this.photo);
+    const segments = await Promise.all(readings.map((reading) => this.segment(reading)));
+    const [add, only] = await thumbnails(segments, this.photo);
+    return [
+      { reading: 'add', source: add },
+      { reading: 'only', source: only },
+    ];
   }
 
   promptFrom(ops, previous) {
