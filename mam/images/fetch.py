@@ -7,8 +7,9 @@ import base64
 import ipaddress
 import socket
 import urllib.parse
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mam.errors import InputError
 
@@ -54,8 +55,7 @@ def fetch(address: str, max_bytes: int = MAX_BYTES, *, public_only: bool = False
         raise InputError(f"{shown} cannot be read: addresses need httpx ({error}); run: pip install httpx") from error
     seconds = _SECONDS_IN_PUBLIC if public_only else _SECONDS
     try:
-        with ThreadPoolExecutor(1) as thread:  # this one may run an event loop already, as in a notebook
-            content = thread.submit(asyncio.run, _download(address, max_bytes, seconds, public_only)).result()
+        content = _run(_download(address, max_bytes, seconds, public_only))
     except TimeoutError:
         raise InputError(f"{shown} cannot be read (no answer within {seconds:.0f} s).") from None
     except httpx.HTTPStatusError as error:
@@ -92,6 +92,15 @@ def _decode_data_uri(uri: str, max_bytes: int) -> bytes:
         return base64.b64decode(content, validate=True) if header.lower().endswith(";base64") else content
     except ValueError as error:
         raise InputError(f"the data URI is not valid base64 ({error}).") from None
+
+
+def _run(download: Coroutine[Any, Any, bytes]) -> bytes:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(download)
+    with ThreadPoolExecutor(1) as thread:  # this one runs an event loop already, as in a notebook
+        return thread.submit(asyncio.run, download).result()
 
 
 async def _download(address: str, max_bytes: int, seconds: float, public_only: bool) -> bytes:

@@ -1,5 +1,6 @@
 """Addresses and data URIs."""
 
+import asyncio
 import contextlib
 import http.server
 import shutil
@@ -65,6 +66,11 @@ def server():
 def test_an_address_is_read(server) -> None:
     assert fetch(f"{server}/photo.png") == b"content"
     assert fetch(f"{server}/away") == b"content"
+
+    async def in_a_notebook() -> bytes:
+        return fetch(f"{server}/photo.png")
+
+    assert asyncio.run(in_a_notebook()) == b"content"
 
 
 @pytest.mark.parametrize(
