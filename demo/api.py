@@ -118,8 +118,8 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
             and the IoU predicted for each.
         """
         scene = engine.matting.open(_image_source(image))
-        box, points, labels = _given("box", box), _given("points", points), _given("labels", labels)
-        (found,) = scene.segment([Prompt(box, points or (), labels)])
+        prompt = Prompt(_given("box", box), _given("points", points) or (), _given("labels", labels))
+        (found,) = scene.segment([prompt])
         masks = [other.mask.astype("uint8") * 255 for other in scene.alternatives(found)]
         files = [_file_data(downloads.png(mask, scene.photo.name, f"mask{k}")) for k, mask in enumerate(masks)]
         return files, [float(score) for score in found.scores]
@@ -191,6 +191,6 @@ def _image_source(file: object) -> Path | bytes:
     return uploaded
 
 
-def _file_data(path: str) -> dict[str, Any]:
-    """Return a file for the caller, in the form that Gradio finds inside lists too."""
+def _file_data(path: str) -> Any:
+    """Return a file for the caller, as a dictionary, which Gradio finds inside lists too."""
     return gr.FileData(path=path, orig_name=Path(path).name).model_dump()

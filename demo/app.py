@@ -114,7 +114,7 @@ def build_demo(matting: Matting, upgrade: ModelUpgrade | None = None, text_model
         demo.load(translate, None, translated, **PRIVATE)
 
         def forget(request: gr.Request) -> None:
-            engine.forget(request.session_hash)
+            engine.forget(request.session_hash or "")
 
         demo.unload(forget)
     return demo

@@ -19,6 +19,7 @@ from mam.images import Photo, open_photo
 from mam.images.boxes import Patch
 from mam.masks.components import are_apart
 from mam.masks.painting import paint
+from mam.scene import Guidance
 
 _DECODED_AT_MOST = 5  # times the pixels that the model gets: phones make 108 megapixels
 
@@ -157,7 +158,7 @@ class Engine:
             return [ops]
         return _readings(ops, self.segment(session, ops[:1]), self.segment(session, ops[1:2]))
 
-    def draft(self, session: Session, ops: tuple[Op, ...], guidance: str) -> Matte | NothingFound | Segment:
+    def draft(self, session: Session, ops: tuple[Op, ...], guidance: Guidance) -> Matte | NothingFound | Segment:
         """Return the matte of one object if the model's is known, and otherwise its segment, which is faster.
 
         Args, Raises: As for `matte`.
@@ -172,7 +173,7 @@ class Engine:
         painted, _ = paint(segment.mask.astype(np.float32), self.photo(session).pixels, strokes)
         return replace(segment, stored_mask=Patch.of(painted > 0.5))
 
-    def matte(self, session: Session, ops: tuple[Op, ...], guidance: str) -> Matte | NothingFound:
+    def matte(self, session: Session, ops: tuple[Op, ...], guidance: Guidance) -> Matte | NothingFound:
         """Return the matte of one object: what the model answers to the prompts, with all strokes on top.
 
         Args:

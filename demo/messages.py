@@ -62,7 +62,7 @@ def show_errors(handler: Callable[P, R]) -> Callable[P, R]:
             with _raise_for_gradio((*args, *options.values())):
                 yield from handler(*args, **options)
 
-        return generate  # type: ignore[return-value] - the handler is a generator function
+        return generate  # type: ignore[return-value]  # the handler is a generator function
 
     @functools.wraps(handler)
     def call(*args: P.args, **options: P.kwargs) -> R:

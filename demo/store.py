@@ -61,7 +61,7 @@ class Store:
                 self._keep(key, value)
             return value
 
-    def forget(self, matches: Callable[[Hashable], bool]) -> None:
+    def forget(self, matches: Callable[[Any], bool]) -> None:
         """Drop the values of all keys that match."""
         with self._lock:
             for key in list(self._values):

@@ -10,6 +10,7 @@ their preprocessing, their networks, their refinement. Both sides run on the CPU
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import inspect
 import sys
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 from unittest.mock import MagicMock, patch
 
 import numpy as np
@@ -106,9 +108,9 @@ class Authors:
         script: their inference script, as a module.
     """
 
-    def __init__(self, network: nn.Module, script: ModuleType) -> None:
+    def __init__(self, network: Any, script: ModuleType) -> None:
         self.network, self.script = network, script
-        self.stages: Stages | None = None
+        self.stages: Stages  # after `alpha`
         self._recorded: dict[str, Tensor] = {}
         network.seg_model.mask_decoder.register_forward_hook(self._record_decoder)
         network.m2m.register_forward_hook(self._record_m2m)
@@ -181,7 +183,7 @@ class Authors:
     def _record_m2m(self, module: nn.Module, inputs: tuple[Tensor, Tensor, Tensor], outputs: object) -> None:
         self._recorded["mask"] = inputs[2].clone()
 
-    def _record_inference(self, sample: dict[str, object]) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    def _record_inference(self, sample: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         embeddings, alphas, post_mask = self._inference(sample)
         stacked = torch.cat([alphas[f"alpha_{name}"][0] for name in ("os8", "os4", "os1")])
         self.stages = Stages(sample["image"], embeddings, **self._recorded, post_mask=post_mask.clone(), alphas=stacked)
@@ -218,24 +220,25 @@ def _import(name: str) -> ModuleType:
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
-            if error.name in (None, name, "cv2", *sys.modules):
+            missing = error.name or name
+            if missing in (name, "cv2", *sys.modules):
                 raise MamError(
-                    f"the authors' {name} needs {error.name}; for cv2: pip install opencv-python-headless."
+                    f"the authors' {name} needs {missing}; for cv2: pip install opencv-python-headless."
                 ) from error
             stand_in = MagicMock()
             if (
-                error.name == "torchvision.transforms.functional"
+                missing == "torchvision.transforms.functional"
             ):  # called to resize images: what torchvision does with Pillow's
                 stand_in.to_pil_image = Image.fromarray
                 stand_in.resize = lambda image, size: image.resize(size[::-1], Image.Resampling.BILINEAR)
-            sys.modules[error.name] = stand_in
-            if "." not in error.name:
-                print(f"parity: {error.name} is not installed; a stand-in takes its place", file=sys.stderr)
+            sys.modules[missing] = stand_in
+            if "." not in missing:
+                print(f"parity: {missing} is not installed; a stand-in takes its place", file=sys.stderr)
         except (ImportError, RuntimeError) as error:  # such as a torchvision that was built for another torch
             raise MamError(f"the authors' {name} cannot be imported ({error}).") from error
 
 
-def _without_cuda() -> patch:
+def _without_cuda() -> contextlib.AbstractContextManager[object]:
     """Make their `.cuda()` return tensors unchanged."""
     return patch.object(torch.Tensor, "cuda", lambda tensor, *_, **__: tensor)
 
@@ -276,7 +279,7 @@ def compare(ours: MattingAnything, authors: Authors, path: Path) -> Iterator[Dif
         yield Difference("alpha: share over one level", case, float(apart.mean()), 1e-3, _LEVELS)
 
 
-def benchmark(layout: str, folder: Path, sides: dict[str, Matting | Authors], out: Path) -> str:
+def benchmark(layout: str, folder: Path, sides: dict[str, Any], out: Path) -> str:
     """Return the metrics of `python -m training evaluate --prompt box` for both sides, on the same cases, as text."""
     cases = read_cases(layout, folder)
     tables = []

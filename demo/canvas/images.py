@@ -97,7 +97,7 @@ def _candidates(segment: Segment, photo: Photo) -> list[CandidateMessage]:
     x0, y0, x1, y1 = segment.crop
     h, w = (-(-v * MASK_SIDE // SIDE) for v in Frame.of((y1 - y0, x1 - x0)).input_size)
     masks = segment.low_res_masks[:, :h, :w] > 0
-    union = masks.any(0)
+    union = np.asarray(masks.any(0))
     left, top, right, bottom = pad_box(mask_bounds(union) or full_box(union.shape), _THUMBNAIL_MARGIN, union.shape)
     y_scale, x_scale = (y1 - y0) / h, (x1 - x0) / w
     part = photo.pixels[

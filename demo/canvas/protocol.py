@@ -39,7 +39,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from demo.session import Op, SceneObject, Session, stroke_from
 from mam import PromptError
@@ -271,8 +271,9 @@ def _op_message(op: Op) -> OpMessage:
     if op.kind == "main":
         return {"kind": "main"}
     if op.kind == "candidate":
-        return {"kind": "candidate", "index": op.index}
-    message = {"kind": op.kind, "xy": [list(p) if isinstance(p, tuple) else p for p in op.xy], "label": op.label}
+        return {"kind": "candidate", "index": cast("Literal[0, 1, 2, 3]", op.index)}
+    xy = [list(p) if isinstance(p, tuple) else p for p in op.xy]
+    message: OpMessage = {"kind": op.kind, "xy": xy, "label": cast("Literal[0, 1]", op.label)}
     if op.kind == "paint":
         message |= {"size": op.size, "softness": op.softness, "snap": op.snap}
     return message

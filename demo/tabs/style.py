@@ -114,7 +114,7 @@ class StyleControls:
 
     def choices(self, texts: Texts) -> dict[gr.components.Component, Any]:
         """Return updates of the controls with choices, which Gradio does not translate."""
-        kinds = [value for _, value in self.kind.choices]
+        kinds = [str(value) for _, value in self.kind.choices]
         return {
             self.kind: gr.update(choices=texts.choices(kinds)),
             self.shape: gr.update(choices=texts.choices(SHAPES)),
