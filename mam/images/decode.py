@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
+import re
 import struct
 import threading
 import warnings
@@ -35,9 +37,12 @@ DAMAGE: tuple[type[Exception], ...] = (
 )
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _JPEG_END = b"\xff\xd9"
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")  # but escapes and restarts, which are inside scans
+_JPEG_SCAN, _MOST_SCANS = 0xDA, 100  # each costs time for the whole image; cameras and programs write up to 20
 _SUBFILE_TYPE, _PHOTOMETRIC, _SUB_IFDS, _DNG_VERSION = 254, 262, 330, 50706  # tags of TIFF
 _SENSOR = (32803, 34892)  # photometric interpretations: a colour filter's array, linear raw
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_PAGES_LOOKED_AT = 9
 _NO_PAGE = 1 | 4  # bits of TIFF's NewSubfileType: a thumbnail, a mask of transparency
 # How camera raw files begin that are not of TIFF: Fujifilm, Panasonic, Olympus, Sigma.
 _RAW = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb")
@@ -58,56 +63,69 @@ class DecodedImage:
         icc_profile: the embedded profile, which may not fit the mode; or None.
         metadata: resolution and EXIF data.
         note: a sentence about what was left out; empty if nothing was.
+        pixels: how many the file has; `image` may have been reduced while it was decoded.
     """
 
     image: Image.Image
     what: str
+    pixels: int
     icc_profile: bytes | None = None
     metadata: Metadata = field(default_factory=Metadata)
     note: str = ""
 
 
-def decode_file(content: bytes, what: str, max_pixels: int) -> DecodedImage:
+def decode_file(content: bytes, what: str, max_pixels: int, needed: int | None = None) -> DecodedImage:
     """Decode the content of a file.
 
     Args:
         content: the bytes of the file.
         what: names the image in messages.
         max_pixels: larger images are refused before they are decoded.
+        needed: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its sides if it keeps so many pixels; None for all.
 
     Raises:
-        InputError: it is not an image, damaged or empty.
+        InputError: it is not an image, damaged or empty, or its parts are too many.
         ImageTooLarge: it has more than `max_pixels`.
     """
     if not content:
         raise InputError(f"{what} has no content; expected {ACCEPTED}.")
     image = _open(content, what, max_pixels)
     check_size((image.height, image.width), what, max_pixels)
+    is_jpeg = image.format in ("JPEG", "MPO")
+    if is_jpeg and _has_too_many_scans(content):
+        raise InputError(f"{what} is a JPEG of more than {_MOST_SCANS} scans; save it again with another program.")
     try:
-        return decode_image(image, what, max_pixels, note=choose_frame(image, what))
+        return decode_image(image, what, max_pixels, choose_frame(image, what), needed)
     except InputError:
-        if image.format not in ("JPEG", "MPO") or content.rstrip(b"\0").endswith(_JPEG_END):
+        if not is_jpeg or content.rstrip(b"\0").endswith(_JPEG_END):
             raise
-    decoded = decode_image(_open(content + _JPEG_END, what, max_pixels), what, max_pixels)  # libjpeg fills the rest
+    image = _open(content + _JPEG_END, what, max_pixels)  # libjpeg fills the rest
+    decoded = decode_image(image, what, max_pixels, needed=needed)
     return replace(decoded, note=f"{what} is incomplete: the readable part was used, and the rest has one colour.")
 
 
-def decode_image(image: Image.Image, what: str, max_pixels: int, note: str = "") -> DecodedImage:
-    """Decode the current frame of an opened image.
+def decode_image(
+    image: Image.Image, what: str, max_pixels: int, note: str = "", needed: int | None = None
+) -> DecodedImage:
+    """Decode the current frame of an opened image; `needed` as for `decode_file`.
 
     Raises:
         InputError: it is damaged.
         ImageTooLarge: it has more than `max_pixels`.
     """
     check_size((image.height, image.width), what, max_pixels)
+    pixels = image.height * image.width
     try:
+        if needed is not None and pixels > needed:
+            share = (needed / pixels) ** 0.5
+            image.draft(None, (math.ceil(image.width * share), math.ceil(image.height * share)))
         image.load()
         profile, metadata = image.info.get("icc_profile"), read_metadata(image)
         upright = turn_upright(image)
         upright.format = image.format
     except DAMAGE as error:
         raise InputError(f"{what} is truncated or damaged ({error}); export or download it again.") from error
-    return DecodedImage(upright, what, profile if isinstance(profile, bytes) else None, metadata, note)
+    return DecodedImage(upright, what, pixels, profile if isinstance(profile, bytes) else None, metadata, note)
 
 
 def check_size(size: tuple[int, int], what: str, max_pixels: int) -> None:
@@ -138,25 +156,45 @@ def choose_frame(image: Image.Image, what: str) -> str:
         InputError: the frames are damaged.
     """
     try:
-        frames = getattr(image, "n_frames", 1)
-        if frames == 1 or image.format == "MPO":  # an MPO is one photograph with a preview
+        if image.format == "TIFF":
+            return _choose_page(image, what)
+        # Frames are not counted, which could take minutes. An MPO is one photograph with a preview.
+        if image.format == "MPO" or not getattr(image, "is_animated", False):
             return ""
         if image.format == "HEIF":  # opened at the primary image
-            return f"{what} has {frames} images; the main one was read."
-        if image.format != "TIFF":
-            image.seek(1 if getattr(image, "default_image", False) else 0)
-            return f"{what} has {frames} frames; the first was read."
-        others = 0
-        for number in range(min(frames, 8)):
-            image.seek(number)
-            if not image.tag_v2.get(_SUBFILE_TYPE, 0) & _NO_PAGE:  # type: ignore[attr-defined]
-                break
-            others += 1
-        else:
-            image.seek(0)
+            return f"{what} has several images; the main one was read."
+        image.seek(1 if getattr(image, "default_image", False) else 0)
     except DAMAGE as error:
         raise InputError(f"{what} is truncated or damaged ({error}); export or download it again.") from error
-    return "" if frames - others <= 1 else f"{what} has {frames} pages; one was read."
+    return f"{what} has several frames; the first was read."
+
+
+def _choose_page(image: Image.Image, what: str) -> str:
+    """As `choose_frame`, for a TIFF; only its first pages are looked at, because Pillow reads all those before one."""
+    chosen, pages = 0, 0
+    for number in range(_PAGES_LOOKED_AT):
+        try:
+            image.seek(number)
+        except EOFError:
+            break
+        if not image.tag_v2.get(_SUBFILE_TYPE, 0) & _NO_PAGE:  # type: ignore[attr-defined]
+            chosen, pages = (chosen, pages + 1) if pages else (number, 1)
+        if pages == 2:
+            break
+    image.seek(chosen)
+    return f"{what} has several pages; the first was read." if pages > 1 else ""
+
+
+def _has_too_many_scans(content: bytes) -> bool:
+    """Whether a JPEG has more than `_MOST_SCANS` scans; what follows damage is not counted."""
+    at, scans = 2, 0
+    while scans <= _MOST_SCANS and (marker := _JPEG_MARKER.search(content, at)):
+        kind = marker[1][0]
+        if kind == _JPEG_END[1]:
+            break
+        scans += kind == _JPEG_SCAN
+        at = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2], "big")
+    return scans > _MOST_SCANS
 
 
 def _is_camera_raw(content: bytes) -> bool:

@@ -17,7 +17,7 @@ from mam.images.decode import ACCEPTED, DAMAGE, DecodedImage, check_size, decode
 from mam.images.fetch import fetch, is_address, name_of
 from mam.images.metadata import Metadata
 from mam.images.profiles import to_srgb_pixels
-from mam.images.resize import downsample
+from mam.images.resize import downsample, reduced_size
 
 MAX_PIXELS = 50_000_000
 _LABELS = 20  # integer masks up to here hold labels
@@ -58,15 +58,6 @@ class Photo:
         """`pixels` in sRGB, which models read: (H, W, 3) uint8; `pixels` themselves if that is their space."""
         return to_srgb_pixels(self.pixels, self.icc_profile)
 
-    def limit_pixels(self, most: int) -> Photo:
-        """Return the photo, reduced if it has more than `most` pixels; `note` then states it."""
-        h, w = self.size
-        if h * w <= most:
-            return self
-        smaller = self.downsample(int(max(h, w) * (most / (h * w)) ** 0.5))
-        note = f"The photo has {h * w / 1e6:.0f} megapixels and was reduced to {most / 1e6:.0f} megapixels."
-        return replace(smaller, note=f"{self.note} {note}".strip())
-
     def downsample(self, longest: int) -> Photo:
         """Return the photo with a longest side of at most `longest` pixels."""
         alpha, straight = (
@@ -79,7 +70,7 @@ ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes
 """A path, an http(s) address, a data URI, a file's bytes, an open file, a PIL image, an array, or a `Photo`."""
 
 
-def open_photo(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Photo:
+def open_photo(source: ImageSource, max_pixels: int = MAX_PIXELS, reduce_to: int | None = None) -> Photo:
     """Open an image.
 
     The EXIF orientation is applied. Images of more than 8 bits, grey, palette and CMYK images are converted to 8-bit
@@ -92,6 +83,8 @@ def open_photo(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Photo:
             image, an array (H, W), (H, W, 3) or (H, W, 4) of uint8, uint16, other integers from 0 to 255, bools or
             floats in [0, 1], or a `Photo`, which is returned.
         max_pixels: larger images are refused before they are decoded.
+        reduce_to: an image of more pixels is made smaller while it is read, and `Photo.note` states it; None for all
+            pixels. A `Photo` is returned as it is.
 
     Raises:
         InputError: not an image, damaged, empty, or an array of an unsupported shape, dtype or range.
@@ -100,14 +93,20 @@ def open_photo(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Photo:
     """
     if isinstance(source, Photo):
         return source
-    name, decoded = _read(source, max_pixels)
+    name, decoded = _read(source, max_pixels, reduce_to)
+    size, note = (decoded.image.height, decoded.image.width), decoded.note
+    if reduce_to is not None and decoded.pixels > reduce_to:
+        h, w = size
+        size = reduced_size(size, min(max(size), int(max(size) * (reduce_to / (h * w)) ** 0.5)))
+        megapixels = f"{decoded.pixels / 1e6:.0f} megapixels and was reduced to {reduce_to / 1e6:.0f} megapixels"
+        note = f"{note} The photo has {megapixels}.".strip()
     try:
-        colours, straight, alpha, profile = pixels.split(decoded.image, decoded.icc_profile, decoded.what)
+        colours, straight, alpha, profile = pixels.split(decoded.image, decoded.icc_profile, decoded.what, size)
     except InputError:
         raise
     except DAMAGE as error:
         raise InputError(f"{decoded.what} is damaged ({error}); export or download it again.") from error
-    return Photo(colours, name, profile, alpha, straight, decoded.metadata, decoded.note)
+    return Photo(colours, name, profile, alpha, straight, decoded.metadata, note)
 
 
 def open_mask(source: ImageSource, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -149,29 +148,30 @@ def _above_half(values: np.ndarray) -> np.ndarray:
     return values >= 0.5 if largest <= 1 else values > largest / 2
 
 
-def _read(source: Any, max_pixels: int) -> tuple[str, DecodedImage]:
-    """Decode an image from any source but a `Photo` -> its name and the image."""
+def _read(source: Any, max_pixels: int, needed: int | None = None) -> tuple[str, DecodedImage]:
+    """Decode an image from any source but a `Photo` -> its name and the image; `needed` as for `decode_file`."""
     if isinstance(source, np.ndarray):
         what = f"an array of shape {source.shape} and dtype {source.dtype}"
         if source.ndim >= 2:
             check_size((source.shape[0], source.shape[1]), what, max_pixels)
-        return "image", DecodedImage(pixels.from_array(source, what), what)
+        image = pixels.from_array(source, what)
+        return "image", DecodedImage(image, what, image.height * image.width)
     if isinstance(source, Image.Image):
         name = Path(str(getattr(source, "filename", "") or "image")).stem
         return name, decode_image(source, f"the image {name!r}", max_pixels)
     if isinstance(source, str) and is_address(source):
         name = name_of(source)
         what = name or ("the data URI" if source[:5].lower() == "data:" else "the address")
-        return Path(name).stem or "image", decode_file(fetch(source), what, max_pixels)
+        return Path(name).stem or "image", decode_file(fetch(source), what, max_pixels, needed)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return "image", decode_file(bytes(source), f"the image of {len(source)} bytes", max_pixels)
+        return "image", decode_file(bytes(source), f"the image of {len(source)} bytes", max_pixels, needed)
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
-        return path.stem, decode_file(_read_path(path), path.name, max_pixels)
+        return path.stem, decode_file(_read_path(path), path.name, max_pixels, needed)
     if callable(getattr(source, "read", None)):
         given = getattr(source, "name", None)
         path = Path(given if isinstance(given, str) else "image")
-        return path.stem, decode_file(_read_open_file(source, path.name), path.name, max_pixels)
+        return path.stem, decode_file(_read_open_file(source, path.name), path.name, max_pixels, needed)
     raise InputError(
         f"an image cannot be read from a {type(source).__name__}; expected a path, an address, bytes, an open file, "
         "a PIL image or a numpy array."

@@ -21,9 +21,13 @@ def downsample(pixels: np.ndarray, longest: int) -> np.ndarray:
     Returns:
         An array of the same dtype and channels; the array itself if it is small enough.
     """
-    h, w = pixels.shape[:2]
-    scale = longest / max(h, w)
-    if scale >= 1:
+    if longest >= max(pixels.shape[:2]):
         return pixels
-    size = max(1, round(w * scale)), max(1, round(h * scale))
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
+    h, w = reduced_size((pixels.shape[0], pixels.shape[1]), longest)
+    return np.asarray(Image.fromarray(pixels).resize((w, h), Image.Resampling.BOX))
+
+
+def reduced_size(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Return an (H, W) of the same shape whose longest side has `longest` pixels."""
+    scale = longest / max(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
