@@ -12,6 +12,7 @@ from typing import Any, Literal
 import gradio as gr
 
 from demo.addresses import fetch_for_visitor
+from demo.decoding import read_image
 from demo.downloads import Downloads
 from demo.engine import Engine
 from demo.events import queue
@@ -19,7 +20,7 @@ from demo.messages import show_errors, visitor_error
 from demo.uploads import uploaded_file
 from mam import Matte, Prompt
 from mam.errors import UnknownWord
-from mam.images import open_photo
+from mam.images import Photo
 from mam.images.fetch import is_address
 
 
@@ -93,7 +94,7 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         found = cut_out(image, box, points, labels, scribbles, scribble_labels, guidance, text)
         background = _given("background", background) or "white"
         if _names_file(background_image):
-            pixels = found.over(open_photo(_image_source(background_image), engine.matting.max_pixels))
+            pixels = found.over(read(background_image))
         else:
             pixels = found.over_blur() if background == "blur" else found.over(background)
         return _file_data(downloads.png(pixels, found.photo.name, "result", found.photo.icc_profile))
@@ -117,19 +118,22 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
             Four masks (PNG, 0 or 255, of the image's size): the single answer, then a part, a larger part, the whole;
             and the IoU predicted for each.
         """
-        scene = engine.matting.open(_image_source(image))
+        scene = engine.matting.open(read(image))
         prompt = Prompt(_given("box", box), _given("points", points) or (), _given("labels", labels))
         (found,) = scene.segment([prompt])
         masks = [other.mask.astype("uint8") * 255 for other in scene.alternatives(found)]
         files = [_file_data(downloads.png(mask, scene.photo.name, f"mask{k}")) for k, mask in enumerate(masks)]
         return files, [float(score) for score in found.scores]
 
+    def read(file: object) -> Photo:
+        return read_image(_image_source(file), engine.matting.max_pixels)
+
     def cut_out(image: gr.FileData, *prompt: Any) -> Matte:
         names = ("box", "points", "labels", "scribbles", "scribble_labels", "guidance", "text")
         values = {name: _given(name, value) for name, value in zip(names, prompt, strict=True)}
         given = {name: value for name, value in values.items() if value is not None}
         try:
-            found = engine.matting.open(_image_source(image)).matte(**given)
+            found = engine.matting.open(read(image)).matte(**given)
         except UnknownWord as error:
             known = ", ".join(engine.known_words)
             raise visitor_error(f"the word {error.word!r} is not known here; these are: {known}.") from error

@@ -12,16 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from demo.decoding import read_photo
 from demo.session import KEPT, Op, Session, Visitors, has_foreground, prompts_of, strokes_of
 from demo.store import Store
 from mam import FoundBoxes, GraphError, Matte, Matting, NothingFound, Prompt, Scene, Segment
-from mam.images import Photo, open_photo
+from mam.images import Photo
 from mam.images.boxes import Patch
 from mam.masks.components import are_apart
 from mam.masks.painting import paint
 from mam.scene import Guidance
-
-_DECODED_AT_MOST = 5  # times the pixels that the model gets: phones make 108 megapixels
 
 
 class Engine:
@@ -250,16 +249,6 @@ def _readings(ops: tuple[Op, ...], main: Segment, clicked: Segment) -> list[tupl
     """
     only = ops[1:]
     return [only] if are_apart(main.mask, clicked.mask) else [(ops[0], KEPT, *ops[1:]), only]
-
-
-def read_photo(path: str, max_pixels: int) -> Photo:
-    """Read a visitor's photo; one of more than `max_pixels` is made smaller.
-
-    Raises:
-        InputError: The file cannot be used.
-        FileNotFoundError: It was deleted.
-    """
-    return open_photo(Path(path), _DECODED_AT_MOST * max_pixels).limit_pixels(max_pixels)
 
 
 def prompt_from(ops: tuple[Op, ...], previous: Segment | None) -> Prompt:

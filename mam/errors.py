@@ -34,6 +34,9 @@ class ImageTooLarge(InputError):
             "Make it smaller, or raise the limit (max_pixels, --max-pixels)."
         )
 
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:  # errors travel between processes
+        return type(self), (self.name, self.size, self.limit)
+
 
 class PromptError(MamError, ValueError):
     """A prompt that does not fit its image: outside it, reversed, empty, not a number, labels missing."""

@@ -17,8 +17,9 @@ from gradio.components import Component
 from PIL import Image
 
 from demo.canvas.protocol import LIMITS
+from demo.decoding import read_photo
 from demo.downloads import Downloads, safe_name
-from demo.engine import Engine, read_photo
+from demo.engine import Engine
 from demo.events import PRIVATE
 from demo.messages import EXPECTED_ERRORS, describe, show_errors, visitor_error
 from demo.tabs.style import WHITE, StyleControls

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from demo.canvas.images import thumbnail_url
-from demo.engine import read_photo
+from demo.decoding import read_photo
 from demo.events import PRIVATE
 from demo.texts import ENGLISH, Texts, label
 from mam import Background, Blur, Gradient, Placement, Style

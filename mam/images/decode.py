@@ -33,7 +33,7 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "JPEG2000", "AVI
 # The exceptions that Pillow raises for damaged files, depending on the format.
 DAMAGE: tuple[type[Exception], ...] = (
     *(OSError, SyntaxError, ValueError, TypeError, EOFError, KeyError, IndexError, AttributeError, struct.error),
-    *(ZeroDivisionError, OverflowError, RuntimeError, AssertionError, MemoryError),
+    *(ZeroDivisionError, OverflowError, RuntimeError, SystemError, AssertionError, MemoryError),
 )
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _JPEG_END = b"\xff\xd9"
