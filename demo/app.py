@@ -29,6 +29,8 @@ from demo.canvas.protocol import LIMITS
 from demo.downloads import Downloads
 from demo.engine import Engine
 from demo.events import PRIVATE
+from demo.guard import guard_requests
+from demo.limits import limit_queue
 from demo.model_upgrade import UPGRADE_VARIANT, ModelUpgrade, add_upgrade, may_use
 from demo.tabs.batch import add_batch_tab
 from demo.tabs.cut_out import add_cut_out_tab
@@ -66,7 +68,7 @@ THEME = gr.themes.Default(
 )
 
 # Arguments of `launch` that do not depend on the command line. Gradio keeps the last values of the pages that were
-# opened last, up to `state_session_capacity`: a hundred hold about 150 MB.
+# opened last, up to `state_session_capacity`: a hundred hold about 150 MB. Photos are kept elsewhere (`Visitors`).
 LAUNCH: dict[str, Any] = {
     "theme": THEME,
     "css": (Path(__file__).parent / "style.css").read_text("utf-8") + backgrounds_css(),
@@ -88,6 +90,7 @@ def build_demo(matting: Matting, upgrade: ModelUpgrade | None = None, text_model
             downloaded, "get" downloads it at once, and "none" does neither.
     """
     guard_addresses()
+    guard_requests()
     engine, downloads = Engine(matting), Downloads()
     download = TextModelDownload(engine, text_model != "none")
     if text_model == "get":
@@ -117,13 +120,14 @@ def build_demo(matting: Matting, upgrade: ModelUpgrade | None = None, text_model
             engine.forget(request.session_hash or "")
 
         demo.unload(forget)
+    limit_queue(demo)
     return demo
 
 
 def mount(
     app: FastAPI, matting: Matting, path: str, upgrade: ModelUpgrade | None = None, text_model: str = "none"
 ) -> FastAPI:
-    """Add the page to an application of FastAPI, with its style, texts and limits.
+    """Add the page to an application of FastAPI, with its style, texts and limits; the Host is for it to check.
 
     Args:
         app: The application.
@@ -142,6 +146,7 @@ def mount(
         raise ValueError(f"path is {path!r}; expected one such as '/tool'.")
     exclude_own_address(None)
     demo = build_demo(matting, upgrade, text_model)
+    guard_requests(["*"])
     options = {name: value for name, value in LAUNCH.items() if name != "state_session_capacity"}
     demo.state_session_capacity = LAUNCH["state_session_capacity"]
     return gr.mount_gradio_app(app, demo, path.rstrip("/"), show_error=False, **options)
@@ -203,6 +208,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_option(
         "root-path", type=_parse_root_path, help="the path under which a proxy serves the page, such as /matting"
     )
+    add_option(
+        "allowed-host",
+        help="names by which visitors know the page, with commas, such as matting.example.org; localhost, IP addresses "
+        "and this machine's name are allowed always; * for any",
+    )
+    add_option("frame-ancestors", help="sites that may show the page in a frame, such as https://example.org")
     add_option("max-pixels", 24_000_000, type=parse_positive, help="larger photos are made smaller; refused by the API")
     add_switch("share", "a public address through Gradio's servers")
     add_switch("mcp", "offer the API to language models too, through the Model Context Protocol")
@@ -287,6 +298,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with _own_upload_folder():
             page = build_demo(matting, upgrade, "none" if arguments.grounding else arguments.text_model)
             exclude_own_address(arguments.host)
+            hosts = [name.strip() for name in (arguments.allowed_host or "").split(",")]
+            guard_requests([*hosts, *(["*.gradio.live"] if arguments.share else [])], arguments.frame_ancestors or "")
             # Gradio's own servers, which a public address needs, may be behind a proxy.
             with contextlib.nullcontext() if arguments.share else bypass_proxies():
                 page.launch(

@@ -63,21 +63,27 @@ class Engine:
         """Whether `find` reads any phrase."""
         return self.can_find and not self.known_words
 
-    def open(self, path: str, visitor: str = "") -> Session:
+    def open(self, path: str, visitor: str = "", client: str = "") -> Session:
         """Start a session with a file and decode it; it replaces the visitor's last one, unless that fails.
+
+        Args:
+            path: The file.
+            visitor: Gradio's session hash.
+            client: The visitor's address, for `Visitors.per_client`.
 
         Raises:
             InputError: The file cannot be used.
             FileNotFoundError: It was deleted.
         """
         session = Session(visitor, f"{visitor}.{secrets.token_urlsafe(12)}", path, _shorten(Path(path).stem))
-        self.visitors.begin_opening(visitor, session.token)
+        self.visitors.begin_opening(visitor, session.token, client)
         succeeded = False
         try:
             self.photo(session)
             succeeded = True
         finally:
-            self.visitors.end_opening(visitor, session.token, succeeded)
+            for crowded in self.visitors.end_opening(session, succeeded):
+                self.forget(crowded)
         current = self.visitors.token(visitor)  # another photo may have been opened meanwhile
         self.store.forget(lambda key: key[0].startswith(f"{visitor}.") and key[0] != current)
         _release_memory()

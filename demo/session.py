@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from mam import Stroke
@@ -92,44 +92,84 @@ def has_foreground(ops: Sequence[Op]) -> bool:
     return any(op.kind in ("main", "box") or (op.kind in ("point", "scribble") and op.label == 1) for op in ops)
 
 
+@dataclass
+class _Visit:
+    """What is known about a visitor: the photo that is open or being opened, the last one that was opened."""
+
+    token: str
+    client: str
+    session: Session | None = None
+    begun: dict[str, int] = field(default_factory=dict)
+
+
 class Visitors:
     """Which photo each visitor has open, and which of the answers and results that are being made is the newest.
 
-    The rules that this serves are in `demo.canvas.protocol`.
+    Nothing is kept about those who have opened none, since anyone can make up visitors. The rules that this serves are
+    in `demo.canvas.protocol`.
+
+    Args:
+        most: How many visitors are kept; the browsers of those who were not seen for longest send their photos again.
+        per_client: The same for visitors from one address.
     """
 
-    def __init__(self) -> None:
-        self._tokens: dict[str, str] = {}
-        self._opened: dict[str, str] = {}
-        self._begun: dict[str, dict[str, int]] = {}
+    def __init__(self, most: int = 256, per_client: int = 16) -> None:
+        self.most, self.per_client = most, per_client
+        self._visits: dict[str, _Visit] = {}  # who was seen last is last
 
     def token(self, visitor: str) -> str | None:
         """Return the token of the photo that a visitor opened last or is opening; None if there is none."""
-        return self._tokens.get(visitor)
+        visit = self._visits.get(visitor)
+        return None if visit is None else visit.token
 
-    def begin_opening(self, visitor: str, token: str) -> None:
+    def session(self, visitor: str) -> Session | None:
+        """Return the photo that a visitor opened last, with its objects; None if there is none."""
+        visit = self._visits.pop(visitor, None)
+        if visit is None:
+            return None
+        self._visits[visitor] = visit
+        return visit.session
+
+    def keep(self, session: Session) -> None:
+        """Keep a visitor's objects, unless another photo was opened meanwhile."""
+        visit = self._visits.get(session.visitor)
+        if visit is not None and visit.session is not None and visit.session.token == session.token:
+            visit.session = session
+
+    def begin_opening(self, visitor: str, token: str, client: str = "") -> None:
         """Make `token` a visitor's photo before it is encoded, so that messages about the one before are skipped."""
-        self._tokens[visitor] = token
+        self._visits.setdefault(visitor, _Visit(token, client)).token = token
 
-    def end_opening(self, visitor: str, token: str, succeeded: bool) -> None:
-        """Keep the photo, or return to the last one that was opened; no effect if a newer one was begun meanwhile."""
-        if self._tokens.get(visitor) != token:
-            return
-        if succeeded:
-            self._opened[visitor] = token
-        elif visitor in self._opened:
-            self._tokens[visitor] = self._opened[visitor]
-        else:
-            del self._tokens[visitor]
+    def end_opening(self, session: Session, succeeded: bool) -> list[str]:
+        """Keep the photo, or return to the last one that was opened; no effect if a newer one was begun meanwhile.
+
+        Returns:
+            Visitors who are one too many, to be removed.
+        """
+        visit = self._visits.get(session.visitor)
+        if visit is None or visit.token != session.token:
+            return []
+        if not succeeded:
+            if visit.session is None:
+                del self._visits[session.visitor]
+            else:
+                visit.token = visit.session.token
+            return []
+        visit.session = session
+        self.session(session.visitor)  # was seen last
+        visits = list(self._visits.items())
+        of_client = [visitor for visitor, one in visits if one.client == visit.client]
+        crowded = of_client[: max(0, len(of_client) - self.per_client)]
+        return crowded or [visitor for visitor, _ in visits[: max(0, len(visits) - self.most)]]
 
     def begin(self, kind: Literal["answer", "result"], visitor: str) -> Callable[[], bool]:
         """Count a new answer or result for a visitor; returns a function that checks whether it is still the newest."""
-        counts = self._begun.setdefault(visitor, {})
-        number = counts[kind] = counts.get(kind, 0) + 1
-        return lambda: counts.get(kind) == number and self._begun.get(visitor) is counts
+        visit = self._visits.get(visitor)
+        if visit is None:
+            return lambda: False
+        number = visit.begun[kind] = visit.begun.get(kind, 0) + 1
+        return lambda: visit.begun[kind] == number and self._visits.get(visitor) is visit
 
     def remove(self, visitor: str) -> None:
         """Forget a visitor who left."""
-        self._tokens.pop(visitor, None)
-        self._opened.pop(visitor, None)
-        self._begun.pop(visitor, None)
+        self._visits.pop(visitor, None)

@@ -25,6 +25,7 @@ class PromptCanvas(gr.HTML):
     Args:
         mask_at: Called by the browser with a `PreviewRequest` while the pointer rests on the photo; returns a data URL
             of the mask that a click there would give, or None.
+        place_of: Called by the browser while it waits; returns the place of a client's first request in the queue.
         examples: Data URLs of thumbnails by the names of photos that are offered while none is open.
         value: The first reply. Gradio makes the component again without it when a handler returns `gr.skip()`.
         options: As for `gr.HTML`.
@@ -35,6 +36,7 @@ class PromptCanvas(gr.HTML):
     def __init__(
         self,
         mask_at: Callable[[PreviewRequest], str | None],
+        place_of: Callable[[gr.Request], int],
         examples: Mapping[str, str],
         value: Reply | None = None,
         **options: Any,
@@ -42,17 +44,20 @@ class PromptCanvas(gr.HTML):
         def preview(message: PreviewRequest) -> str | None:  # the browser calls it by this name
             return mask_at(message)
 
+        def place(_: object, request: gr.Request) -> int:
+            return place_of(request)
+
         super().__init__(
             value=value,
             html_template=template(examples),
             css_template=(_HERE / "style.css").read_text("utf-8"),
             js_on_load=script(),
-            server_functions=[preview],
+            server_functions=[preview, place],
             apply_default_css=False,
             **options,
         )
         # Gradio sends the attribute of each argument to the page, and takes a missing one for an event.
-        self.examples, self.mask_at = list(examples), None
+        self.examples, self.mask_at, self.place_of = list(examples), None, None
 
 
 def template(examples: Mapping[str, str]) -> str:

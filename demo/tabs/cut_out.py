@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import json
 import time
@@ -35,6 +36,7 @@ from demo.canvas.protocol import (
 from demo.downloads import Downloads
 from demo.engine import Engine
 from demo.events import LAST, MODEL, PRIVATE
+from demo.limits import client_of, place_in_queue
 from demo.messages import EXPECTED_ERRORS, describe
 from demo.session import Op, SceneObject, Session, has_foreground, prompts_of
 from demo.tabs.result import ResultEvents, add_result, guidance
@@ -61,11 +63,11 @@ def add_cut_out_tab(
         text_model: Offers to get the text model; None where there is no such offer.
     """
     events = CutOutEvents(engine)
-    session = gr.State(None, time_to_live=3600)
     with gr.Row(elem_id="cut_out"):
         with gr.Column(scale=3, min_width=340):
             examples = {name: thumbnail_url(path, _THUMBNAIL) for name, (path, _) in load_examples().items()}
-            canvas = PromptCanvas(events.preview, examples, events.no_photo(), elem_id="canvas")
+            place = functools.partial(place_in_queue, page)
+            canvas = PromptCanvas(events.preview, place, examples, events.no_photo(), elem_id="canvas")
             with gr.Row(elem_id="search", elem_classes="with-photo"):
                 description = gr.Textbox(
                     label=label("describe"),
@@ -80,24 +82,24 @@ def add_cut_out_tab(
                     add_text_model(page, text_model, description)
             gr.HTML(word_suggestions(engine), visible=bool(engine.known_words), elem_id="words")
         with gr.Column(scale=2, min_width=320, elem_id="result", elem_classes="with-photo"):
-            result = add_result(page, engine, downloads, session)
+            result = add_result(page, engine, downloads)
 
     touching = result.controls.style.touching
 
-    def opening(handler: Callable[..., Iterator[tuple[Any, Any]]]) -> Callable[..., Iterator[dict[Component, Any]]]:
+    def opening(handler: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[dict[Component, Any]]]:
         def run(touching: bool, request: gr.Request, event: gr.EventData) -> Iterator[dict[Component, Any]]:
-            for new_session, reply in handler(touching, request, event):
+            for reply in handler(touching, request, event):
                 cleared = result.clear(request) if reply.get("kind") == "photo" else {}
-                yield {session: new_session, canvas: reply, **cleared}
+                yield {canvas: reply, **cleared}
 
         return run
 
     multiple = {"trigger_mode": "multiple", **MODEL}
-    shown = [session, canvas, *result.previews.all]
+    shown = [canvas, *result.previews.all]
     opened = canvas.uploaded(opening(events.open_photo), touching, shown, **multiple)
     tried = canvas.example(opening(events.open_example), touching, shown, **multiple)
-    answered = canvas.prompt(events.answer_prompts, [session, touching], [session, canvas], **multiple)
-    found = description.submit(events.find_text, [session, description], canvas, **LAST, **MODEL)
+    answered = canvas.prompt(events.answer_prompts, touching, canvas, **multiple)
+    found = description.submit(events.find_text, description, canvas, **LAST, **MODEL)
     touching.input(events.ask_again, None, canvas, **LAST, **PRIVATE)
     for event in (opened, tried, answered, found):
         event.failure(events.report_failure, None, canvas, **LAST, **PRIVATE)
@@ -121,46 +123,44 @@ def load_examples() -> dict[str, tuple[Path, tuple[Op, ...]]]:
 
 @dataclass(frozen=True)
 class CutOutEvents:
-    """Handlers of the tab's events; each returns or yields the new session, if any, and a `Reply` for the canvas."""
+    """Handlers of the tab's events; each returns or yields a `Reply` for the canvas."""
 
     engine: Engine
 
-    def open_photo(self, touching: bool, request: gr.Request, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
+    def open_photo(self, touching: bool, request: gr.Request, event: gr.EventData) -> Iterator[Any]:
         """Reply with the photo, then with mattes of its main object; one that fails leaves the last one open."""
         message = event._data if isinstance(event._data, dict) else {}  # Gradio has no public attribute for all of it
         yield from self._open(uploaded_file(message.get("path")), (), message, touching, request)
 
-    def open_example(self, touching: bool, request: gr.Request, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
+    def open_example(self, touching: bool, request: gr.Request, event: gr.EventData) -> Iterator[Any]:
         """Reply as `open_photo` does, with a prompt on the example's main object where it needs one."""
         message = event._data if isinstance(event._data, dict) else {}
         path, ops = load_examples().get(str(message.get("name")), (None, ()))
         yield from self._open(path, ops, message, touching, request)
 
-    def answer_prompts(
-        self, session: Session | None, touching: bool, request: gr.Request, event: gr.EventData
-    ) -> Iterator[tuple[Any, Any]]:
+    def answer_prompts(self, touching: bool, request: gr.Request, event: gr.EventData) -> Iterator[Any]:
         """Reply with masks, then mattes of what the visitor has drawn; skip what is about a photo no longer open."""
         message, texts = event._data, Texts.of(request)
         token = message.get("token") if isinstance(message, dict) else None
-        current = self.engine.visitors.token(request.session_hash)
-        if current is None or (session is None and token == current):  # Gradio drops sessions after an hour
-            yield None, self.no_photo(texts("expired"), error=True, expired=True)
+        session = self.engine.visitors.session(request.session_hash)
+        if self.engine.visitors.token(request.session_hash) is None:
+            yield self.no_photo(texts("expired"), error=True, expired=True)
             return
-        if session is None or not current == session.token == token:
-            yield gr.skip(), gr.skip()
+        if session is None or not self.engine.is_open(session) or session.token != token:
+            yield gr.skip()
             return
         try:
             objects, active = parse_document(message)
         except PromptError as error:
-            yield session, {**self._mattes(session, message, str(error)), "error": True}
+            yield {**self._mattes(session, message, str(error)), "error": True}
             return
         yield from self._answers(replace(session, objects=objects, active=active), guidance(touching), message, texts)
 
-    def find_text(self, session: Session | None, text: str, request: gr.Request) -> Iterator[Any]:
+    def find_text(self, text: str, request: gr.Request) -> Iterator[Any]:
         """Reply that a search for a text has begun, then with boxes where it was found."""
-        texts = Texts.of(request)
-        if not self.engine.is_open(session):
-            gone = session is None or self.engine.visitors.token(request.session_hash) is None
+        texts, session = Texts.of(request), self.engine.visitors.session(request.session_hash)
+        if session is None or not self.engine.is_open(session):
+            gone = self.engine.visitors.token(request.session_hash) is None
             yield self.no_photo(texts("open_first"), error=True, expired=True) if gone else gr.skip()
             return
         text = text.strip()[: LIMITS.text_length]
@@ -216,23 +216,23 @@ class CutOutEvents:
 
     def _open(
         self, path: Path | None, ops: tuple[Op, ...], message: dict[str, Any], touching: bool, request: gr.Request
-    ) -> Iterator[tuple[Any, Any]]:
+    ) -> Iterator[Any]:
         visitor, texts = request.session_hash, Texts.of(request)
         if path is None:  # no page sends this
-            yield gr.skip(), self._failure(texts("failed"))
+            yield self._failure(texts("failed"))
             return
-        yield gr.skip(), {"kind": "busy", "text": texts("opening", name=path.name)}
+        yield {"kind": "busy", "text": texts("opening", name=path.name)}
         try:
-            session = self.engine.open(str(path), visitor)
+            session = self.engine.open(str(path), visitor, client_of(request))
             photo = self.engine.photo(session)
         except EXPECTED_ERRORS as error:
             if self.engine.visitors.token(visitor) is None:
-                yield None, self.no_photo(describe(error, texts), error=True)
+                yield self.no_photo(describe(error, texts), error=True)
             else:  # the photo that is open stays
-                yield gr.skip(), self._failure(describe(error, texts))
+                yield self._failure(describe(error, texts))
             return
         if not self.engine.is_open(session):  # another photo was opened while this one was decoded
-            yield gr.skip(), gr.skip()
+            yield gr.skip()
             return
         try:
             objects, active = parse_document(message.get("document"))
@@ -240,6 +240,7 @@ class CutOutEvents:
             ops = ops or (() if self.engine.needs_prompt else MAIN_OBJECT)
             objects, active = (SceneObject(1, texts("object", number=1), ops),), 1
         session = replace(session, objects=objects, active=active)
+        self.engine.visitors.keep(session)
         reply: PhotoOpened = {
             "kind": "photo",
             "opening": message.get("opening"),
@@ -249,25 +250,25 @@ class CutOutEvents:
             "note": photo.note,
             "text": texts("start"),
         }
-        yield session, reply
+        yield reply
         if any(one.ops for one in objects):
             yield from self._answers(session, guidance(touching), {"turn": 0}, texts)
         else:
             self.engine.scene(session)  # encoded already when the first click comes
 
-    def _answers(
-        self, session: Session, guidance: Guidance, message: dict[str, Any], texts: Texts
-    ) -> Iterator[tuple[Any, Any]]:
-        """Yield the session with the first answer; the second one is left out where a newer change has come."""
+    def _answers(self, session: Session, guidance: Guidance, message: dict[str, Any], texts: Texts) -> Iterator[Any]:
+        """Yield two answers; the second one is left out where a newer change has come."""
         is_newest = self.engine.visitors.begin("answer", session.visitor)
         draft = self._answer(session, guidance, message, texts, self.engine.draft)
+        if is_newest():
+            self.engine.visitors.keep(session)
         if draft["refining"]:
-            yield (session, draft) if self.engine.is_open(session) else (gr.skip(), gr.skip())
+            yield draft if self.engine.is_open(session) else gr.skip()
             if not is_newest():
                 return
         reply = self._answer(session, guidance, message, texts, self.engine.matte)
         if self.engine.is_open(session):
-            yield gr.skip() if draft["refining"] else session, reply
+            yield reply
 
     def _answer(
         self,

@@ -77,14 +77,13 @@ _BRING_BACK = """async (...values) => {
 }"""
 
 
-def add_result(page: gr.Blocks, engine: Engine, downloads: Downloads, session: gr.State) -> ResultEvents:
+def add_result(page: gr.Blocks, engine: Engine, downloads: Downloads) -> ResultEvents:
     """Lay out the result inside an open page and connect its controls.
 
     Args:
         page: Open.
         engine: Computes the mattes.
         downloads: Where files are written.
-        session: The visitor's session.
 
     Returns:
         The handlers; `redraw_after` and `save_after` connect the canvas's events.
@@ -117,7 +116,7 @@ def add_result(page: gr.Blocks, engine: Engine, downloads: Downloads, session: g
     only_selected = gr.Checkbox(False, label=label("only_selected"), elem_id="only_selected", visible=False)
     file, copied = gr.File(visible="hidden", elem_id="file"), gr.File(visible="hidden")
 
-    controls = ResultControls(session, form, only_selected, style)
+    controls = ResultControls(form, only_selected, style)
     previews = Previews(compare, cutout, alpha, problem, only_selected, reset_place, (download, copy))
     events = ResultEvents(engine, downloads, controls, previews, file)
     for control in (only_selected, *style.all):
@@ -165,7 +164,6 @@ def _image(name: str) -> gr.Image:
 class ResultControls:
     """All controls that the result depends on; handlers get a dict of their values."""
 
-    session: gr.State
     form: gr.Dropdown
     only_selected: gr.Checkbox
     style: StyleControls
@@ -173,7 +171,7 @@ class ResultControls:
     @property
     def all(self) -> set[Component]:
         """The inputs of a handler."""
-        return {self.session, self.form, self.only_selected, self.style.touching, *self.style.all}
+        return {self.form, self.only_selected, self.style.touching, *self.style.all}
 
     def choices(self, texts: Texts) -> dict[Component, Any]:
         """Return updates of the controls with choices, which Gradio does not translate."""
@@ -246,7 +244,7 @@ class ResultEvents:
         """Return new previews, unless a newer result for the same visitor was begun meanwhile."""
         is_newest = self.engine.visitors.begin("result", request.session_hash)
         try:
-            new = self._draw(values)
+            new = self._draw(values, self.engine.visitors.session(request.session_hash))
         except EXPECTED_ERRORS as error:
             new = {self.previews.problem: f"**{describe(error, Texts.of(request))}**"}
         return new if is_newest() else {self.previews.problem: gr.skip()}
@@ -254,18 +252,21 @@ class ResultEvents:
     @show_errors
     def download(self, values: dict, request: gr.Request) -> str:
         """Write the file in the chosen form; returns its path."""
-        return self.save(values[self.controls.form], values, Texts.of(request))
+        session = self.engine.visitors.session(request.session_hash)
+        return self.save(values[self.controls.form], session, values, Texts.of(request))
 
     @show_errors
     def copy(self, values: dict, request: gr.Request) -> str:
         """Write the finished image for the clipboard, as PNG; returns its path."""
-        return self.save("format_png", values, Texts.of(request))
+        session = self.engine.visitors.session(request.session_hash)
+        return self.save("format_png", session, values, Texts.of(request))
 
-    def save(self, form: str, values: Values, texts: Texts = ENGLISH) -> str:
+    def save(self, form: str, session: Session | None, values: Values, texts: Texts = ENGLISH) -> str:
         """Write a full-size download, named after the visitor's photo; returns its path.
 
         Args:
             form: One of `FORMATS`.
+            session: The visitor's photo and objects.
             values: Of all `ResultControls`.
             texts: In the visitor's language.
 
@@ -273,9 +274,8 @@ class ResultEvents:
             PromptError: There is nothing to save.
             InputError: The background cannot be used.
         """
-        session: Session | None = values[self.controls.session]
         mattes = [] if session is None else self._mattes(session, values)
-        if not mattes:
+        if session is None or not mattes:
             raise PromptError(texts("nothing_cut_out"))
         name = session.name
         is_finished = form in ("format_png", "format_jpeg")
@@ -287,11 +287,10 @@ class ResultEvents:
         content = composition.encode(file_format, OutputOptions(alpha=form == "format_alpha"))
         return str(write_content(content, self.downloads.path(name, ending)))
 
-    def _draw(self, values: Values) -> dict[Component, Any]:
+    def _draw(self, values: Values, session: Session | None) -> dict[Component, Any]:
         compare, cutout, alpha = self.previews.compare, self.previews.cutout, self.previews.alpha
-        session: Session | None = values[self.controls.session]
-        mattes = self._mattes(session, values) if self.engine.is_open(session) else []
-        if not mattes:
+        mattes = self._mattes(session, values) if session is not None and self.engine.is_open(session) else []
+        if session is None or not mattes:
             return self.previews.empty()
         photo, style = self.engine.scene(session).photo, self._style(values)
         composition = compose_mattes([matte for _, matte in mattes], style, LONGEST)

@@ -67,3 +67,14 @@ function failUpload(text) {
   showFailure({ text });
   refresh();
 }
+
+async function showPlace() { // only what waits long is asked about
+  if (state.busy && !sending) {
+    try {
+      const place = await server.place(null);
+      if (place > 1 && state.busy) { state.busy = text('queue_place', { place }); refresh(); }
+    } catch (error) { /* the reply itself describes what fails */ }
+  }
+  setTimeout(showPlace, 3000);
+}
+setTimeout(showPlace, 3000);

@@ -487,7 +487,9 @@ def test_all_that_is_accepted_takes_less_than_a_gigabyte(tmp_path, python) -> No
             "print(open_photo(sys.argv[1], 120_000_000, 24_000_000).alpha.size);"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
         )
-        run = subprocess.run([python, "-c", code, tmp_path / name], cwd=ROOT, capture_output=True, text=True, check=True)
+        run = subprocess.run(
+            [python, "-c", code, tmp_path / name], cwd=ROOT, capture_output=True, text=True, check=True
+        )
         pixels, kilobytes = map(int, run.stdout.split())
         assert 23e6 < pixels <= 24e6 and kilobytes < 1_000_000, (name, kilobytes)
 
