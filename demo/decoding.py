@@ -1,31 +1,26 @@
-"""Reading of visitors' images, in processes of their own that may be ended: bounded in memory, CPU time and time.
-
-The page calls `read_photo` and `read_image`; a process runs `python demo/decoding.py MEGABYTES SECONDS`.
-"""
+"""Reading of visitors' images, in processes of their own that may be ended: bounded in memory and time."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import functools
-import os
-import pickle
-import subprocess
-import sys
-import threading
+import signal
+from collections.abc import Callable
 from pathlib import Path
-
-if __name__ == "__main__":
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from mam.errors import InputError, MamError
 from mam.images import Photo, open_photo
+from mam.isolation import Isolated
 
 _DECODED_AT_MOST = 5  # times the pixels that the model gets: phones make 108 megapixels
 # MB that a process may take beyond its start, and seconds of a CPU. 24 megapixels of JPEG take 200 MB and half a second;
 # what exceeds the first pair waits for a second process, in which such images are decoded one after the other.
 _ORDINARY, _LARGE = (350, 6), (850, 20)
 _LONGEST_WAIT = 60  # seconds, where many processes share the CPUs, or the system does not limit their time
+
+Request = tuple[Path | bytes, int, int | None]
+Answer = tuple[Photo | Exception | None, bool]
+"""A photo or an expected error, neither if memory or time did not suffice; and False if more of them may help."""
 
 
 def read_photo(path: str, max_pixels: int) -> Photo:
@@ -46,9 +41,9 @@ def read_image(source: Path | bytes, max_pixels: int, reduce_to: int | None = No
         FileNotFoundError: It was deleted.
     """
     request = (source, max_pixels, reduce_to)
-    answer, is_final = _decoder(*_ORDINARY).ask(request)
+    answer, is_final = _decoder(*_ORDINARY)(request)
     if not is_final:
-        answer, _ = _decoder(*_LARGE).ask(request)
+        answer, _ = _decoder(*_LARGE)(request)
     if isinstance(answer, Photo):
         return answer
     if isinstance(answer, Exception):
@@ -57,53 +52,20 @@ def read_image(source: Path | bytes, max_pixels: int, reduce_to: int | None = No
     raise InputError(f"{name} takes too much memory or time to be decoded; save it as a JPEG, or make it smaller.")
 
 
-Answer = tuple[Photo | Exception | None, bool]
-"""A photo or an expected error, neither if memory or time did not suffice; and False if more of them may help."""
-
-
-class _Decoder:
-    """A process that decodes one image after the other, and is replaced when it fails.
-
-    Args:
-        megabytes: Memory that it may take beyond what it starts with.
-        seconds: Of a CPU, for one image.
-    """
-
-    def __init__(self, megabytes: int, seconds: int) -> None:
-        self.limits = str(megabytes), str(seconds)
-        self._lock = threading.Lock()
-        self._process = self._start()
-        atexit.register(lambda: self._process.kill())
-
-    def ask(self, request: tuple[Path | bytes, int, int | None]) -> Answer:
-        """Return what the process answers; if it fails, no photo and no error."""
-        with self._lock:
-            timer = threading.Timer(_LONGEST_WAIT, self._process.kill)
-            timer.start()
-            try:
-                pickle.dump(request, self._process.stdin)
-                self._process.stdin.flush()
-                return pickle.load(self._process.stdout)
-            except (OSError, EOFError, pickle.UnpicklingError):
-                self._process.kill()
-                self._process.wait()
-                self._process = self._start()
-                return None, False
-            finally:
-                timer.cancel()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, __file__, *self.limits],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
-        )
-
-
 @functools.cache
-def _decoder(megabytes: int, seconds: int) -> _Decoder:
-    return _Decoder(megabytes, seconds)
+def _decoder(megabytes: int, seconds: int) -> Isolated:
+    return Isolated(functools.partial(_load, megabytes, seconds), _give_up, _LONGEST_WAIT)
+
+
+def _give_up(request: Request) -> Answer:
+    return None, False
+
+
+def _load(megabytes: int, seconds: int) -> Callable[[Request], Answer]:
+    """Limit this process, and return what reads images in it."""
+    _limit_memory(megabytes)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the page ends on it, and this process with the page
+    return functools.partial(_read, seconds)
 
 
 def _limit_memory(megabytes: int) -> None:
@@ -126,29 +88,13 @@ def _limit_cpu_time(seconds: int) -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + seconds, hard))
 
 
-def _serve(megabytes: int, seconds: int) -> None:
-    """Answer requests from standard input until it is closed."""
-    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a decoder prints must not be taken for an answer
-    _limit_memory(megabytes)
-    with contextlib.suppress(EOFError):
-        while True:
-            source, max_pixels, reduce_to = pickle.load(requests)
-            _limit_cpu_time(seconds)
-            pickle.dump(_read(source, max_pixels, reduce_to), answers, protocol=5)
-            answers.flush()
-
-
-def _read(source: Path | bytes, max_pixels: int, reduce_to: int | None) -> Answer:
+def _read(seconds: int, request: Request) -> Answer:
+    _limit_cpu_time(seconds)
     try:
-        return open_photo(source, max_pixels, reduce_to), True
+        return open_photo(*request), True
     except MemoryError:
         return None, False
     except (MamError, FileNotFoundError) as error:
         if isinstance(error.__cause__, MemoryError):
             return None, False
         return error, error.__cause__ is None  # some decoders call their files damaged when there is no memory
-
-
-if __name__ == "__main__":
-    _serve(*map(int, sys.argv[1:]))

@@ -8,10 +8,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mam.cluster.cutter import Cutter, fail_for_death
-from mam.cluster.isolation import Isolated
 from mam.compose.composition import OutputOptions
 from mam.errors import MamError
 from mam.images import MAX_PIXELS
+from mam.isolation import Isolated
 
 if TYPE_CHECKING:
     from ray.data import Dataset

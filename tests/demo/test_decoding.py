@@ -55,7 +55,7 @@ def test_an_image_that_needs_more_time_is_refused(tmp_path, monkeypatch) -> None
 
 def test_a_decoder_that_dies_is_replaced() -> None:
     decoder = decoding._decoder(*decoding._ORDINARY)
-    assert decoder.ask((EXAMPLES / "cat.png", 10**6, None))[0]
-    os.kill(decoder._process.pid, signal.SIGKILL)
+    assert decoder((EXAMPLES / "cat.png", 10**6, None))[0]
+    os.kill(decoder._child.pid, signal.SIGKILL)
     assert decoding.read_photo(str(EXAMPLES / "cat.png"), 10**6)
-    assert decoder.ask((EXAMPLES / "cat.png", 10**6, None))[0]
+    assert decoder((EXAMPLES / "cat.png", 10**6, None))[0]

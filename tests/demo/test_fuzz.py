@@ -5,7 +5,6 @@
 
 import json
 import os
-from dataclasses import replace
 
 import gradio as gr
 import pytest

@@ -6,41 +6,53 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
-Row = dict[str, Any]
-Function = Callable[[Row], Row]
+Row = Any
+Function = Callable[[Row], Any]
 
 
 class Isolated:
-    """Calls a function of rows in one child process, which ends with this one.
+    """Calls a function of rows in one child process, which ends with this one. Threads may share it.
 
     Args:
         load: called in every new child; returns the function. Its errors are raised here.
-        on_death: makes the result of a row that ended the child: by a crash of native code, or for lack of memory.
+        on_death: makes the result of a row that ended the child: by a crash of native code, for lack of memory, or
+            when it took too long.
+        seconds: after which the child is ended.
     """
 
     # Pipes and not `multiprocessing`: its resource tracker fails in Ray's workers.
 
-    def __init__(self, load: Callable[[], Function], on_death: Function) -> None:
-        self._load, self._on_death = load, on_death
+    def __init__(
+        self, load: Callable[[], Function], on_death: Function, seconds: float = threading.TIMEOUT_MAX
+    ) -> None:
+        self._load, self._on_death, self._seconds = load, on_death, seconds
+        self._lock = threading.Lock()
         self._start()
 
-    def __call__(self, row: Row) -> Row:
+    def __call__(self, row: Row) -> Any:
         """Return the function's result for a row."""
-        try:
-            result: Row = self._exchange(row)
-        except (EOFError, BrokenPipeError):
-            self._child.kill()
-            self._start()
-            return self._on_death(row)
-        return result
+        with self._lock:
+            timer = threading.Timer(self._seconds, self._child.kill)
+            timer.daemon = True
+            timer.start()
+            try:
+                return self._exchange(row)
+            except (EOFError, BrokenPipeError, pickle.UnpicklingError):
+                self._child.kill()
+                self._child.wait()
+                self._start()
+                return self._on_death(row)
+            finally:
+                timer.cancel()
 
     def _start(self) -> None:
         # The child finds modules where this process found them.
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path)}
-        command = [sys.executable, "-c", "from mam.cluster.isolation import serve; serve()"]
+        command = [sys.executable, "-c", "from mam.isolation import serve; serve()"]
         self._child = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         if error := self._exchange(self._load):
             raise error
@@ -58,7 +70,7 @@ def serve() -> None:
     os.dup2(2, 1)  # what libraries print must not mix with the answers
 
     def send(answer: object) -> None:
-        pickle.dump(answer, answers)
+        pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
         answers.flush()
 
     try:

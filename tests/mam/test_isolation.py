@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mam import GraphError
-from mam.cluster.isolation import Isolated
+from mam.isolation import Isolated
 from tests.conftest import ROOT
 
 
@@ -48,8 +48,8 @@ def test_an_error_while_loading_is_raised_in_the_parent() -> None:
 
 PARENT = """
 import os, signal
-from mam.cluster.isolation import Isolated
-from tests.mam.cluster.test_isolation import load, note_death
+from mam.isolation import Isolated
+from tests.mam.test_isolation import load, note_death
 print(Isolated(load, note_death)({})["pid"], flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
