@@ -159,7 +159,7 @@ def _given(name: str, value: Any) -> Any:
         if name not in ("text", "guidance", "background"):
             try:
                 value = json.loads(value if value.startswith("[") else f"[{value}]")
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise visitor_error(f"{name} is {value[:80]!r}; expected a list of numbers, such as [1, 2].") from None
     return None if value in ([], {}) else value
 

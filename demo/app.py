@@ -9,7 +9,7 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,10 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from demo.proxies import bypass_proxies, exclude_own_address
+
+if "GRADIO_TEMP_DIR" not in os.environ:  # Gradio reads it on import; its default is one folder for all users of a machine
+    _uploads = tempfile.TemporaryDirectory(prefix="mam_uploads_", ignore_cleanup_errors=True)
+    os.environ["GRADIO_TEMP_DIR"] = _uploads.name
 
 with bypass_proxies():  # it opens a client when it is imported
     import gradio as gr
@@ -295,43 +299,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MamError as error:
         print(f"No text prompts: {error}", flush=True)
     try:
-        with _own_upload_folder():
-            page = build_demo(matting, upgrade, "none" if arguments.grounding else arguments.text_model)
-            exclude_own_address(arguments.host)
-            hosts = [name.strip() for name in (arguments.allowed_host or "").split(",")]
-            guard_requests([*hosts, *(["*.gradio.live"] if arguments.share else [])], arguments.frame_ancestors or "")
-            # Gradio's own servers, which a public address needs, may be behind a proxy.
-            with contextlib.nullcontext() if arguments.share else bypass_proxies():
-                page.launch(
-                    server_name=arguments.host,
-                    server_port=arguments.port,
-                    share=arguments.share,
-                    mcp_server=arguments.mcp,
-                    root_path=arguments.root_path,
-                    prevent_thread_lock=True,
-                    **LAUNCH,
-                )
-            page.block_thread()
+        page = build_demo(matting, upgrade, "none" if arguments.grounding else arguments.text_model)
+        exclude_own_address(arguments.host)
+        hosts = [name.strip() for name in (arguments.allowed_host or "").split(",")]
+        guard_requests([*hosts, *(["*.gradio.live"] if arguments.share else [])], arguments.frame_ancestors or "")
+        # Gradio's own servers, which a public address needs, may be behind a proxy.
+        with contextlib.nullcontext() if arguments.share else bypass_proxies():
+            page.launch(
+                server_name=arguments.host,
+                server_port=arguments.port,
+                share=arguments.share,
+                mcp_server=arguments.mcp,
+                root_path=arguments.root_path,
+                prevent_thread_lock=True,
+                **LAUNCH,
+            )
+        page.block_thread()
     except OSError as error:
         if arguments.port is None or "empty port" not in str(error):
             raise
         print(f"demo: port {arguments.port} is in use; choose another with --port or MAM_PORT.", file=sys.stderr)
         return 1
     return 0
-
-
-@contextlib.contextmanager
-def _own_upload_folder() -> Iterator[None]:
-    """Keep uploads in a folder of this process: Gradio's default is one for all users of a machine."""
-    if "GRADIO_TEMP_DIR" in os.environ:
-        yield
-        return
-    with tempfile.TemporaryDirectory(prefix="mam_uploads_", ignore_cleanup_errors=True) as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder
-        try:
-            yield
-        finally:
-            del os.environ["GRADIO_TEMP_DIR"]
 
 
 def _stop(number: int, frame: object) -> None:

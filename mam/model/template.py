@@ -59,7 +59,7 @@ def read_manifest(folder: Path) -> dict[str, Part]:
             name: Part(part["checkpoint"], {key: tuple(shape) for key, shape in part["tensors"].items()})
             for name, part in graphs.items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise GraphError(f"{folder / MANIFEST} is damaged ({error!r}); install the package again.") from error
 
 

@@ -59,7 +59,7 @@ class ClosedSetModel:
         file = self.folder / VOCABULARY
         try:
             return Vocabulary.read_file(file)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise GraphError(f"{file} is damaged ({error!r}); install the package again.") from error
 
     @property

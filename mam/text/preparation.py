@@ -112,7 +112,7 @@ def _read_template(template: Path) -> tuple[dict[str, tuple[int, ...]], bytes]:
         tensors = json.loads((template / MANIFEST).read_text("utf-8"))["tensors"]
         shapes = {name: tuple(shape) for name, shape in tensors.items()}
         return shapes, (template / contract.GROUNDING.file).read_bytes()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise GraphError(f"{template} is damaged ({error!r}); install the package again.") from error
 
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,9 @@ def cache_folder() -> Path:
     """Return `$MAM_HOME`, or the user's cache folder for this package; it may not exist yet.
 
     A user without a home folder gets one among the temporary files.
+
+    Raises:
+        WeightsError: another user has made that one.
     """
     chosen = os.environ.get("MAM_HOME")
     if chosen:
@@ -31,7 +35,18 @@ def cache_folder() -> Path:
     try:
         return Path(cache or Path.home() / ".cache") / "mam"
     except RuntimeError:  # no home and no entry for this user, as in some containers
-        return Path(tempfile.gettempdir()) / f"mam-{os.getuid() if hasattr(os, 'getuid') else 0}"
+        return _temporary_folder()
+
+
+def _temporary_folder() -> Path:
+    """Return a folder of this user among the temporary files, where anybody may make one of the same name."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"mam-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != user or found.st_mode & 0o022:
+        raise WeightsError(f"{folder} may be another user's; delete it, or set MAM_HOME to a folder of your own.")
+    return folder
 
 
 def verified_path(name: str) -> Path:
@@ -129,7 +144,7 @@ def verify(weights: WeightFile, file: Path) -> None:
     try:
         if json.loads(record.read_text()) == state:
             return
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         pass
     if weights.size and stat.st_size != weights.size:
         raise WeightsError(f"{file} has {stat.st_size} bytes, expected {weights.size}; delete it and get it again.")

@@ -126,6 +126,8 @@ def test_empty_values_of_the_other_functions(page, client) -> None:
     assert len(masks) == 4
     with pytest.raises(AppError, match="box is 'left'; expected a list of numbers"):
         client.predict(handle_file(str(FLOWER)), "left", api_name="/matte")
+    with pytest.raises(AppError, match="expected a list of numbers"):
+        client.predict(handle_file(str(FLOWER)), "[" * 100_000, api_name="/matte")
     with pytest.raises(AppError, match=r"excludes something|names? what to cut out"):
         client.predict(handle_file(str(FLOWER)), text="everything except the dog", api_name="/matte")
 

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 from demo import app
 from demo.canvas.protocol import LIMITS
 from mam import GraphError, Matting
+from tests.demo.conftest import free_port, serve
 
 
 def test_options_come_from_the_environment_too(monkeypatch) -> None:
@@ -79,3 +80,15 @@ def test_a_port_in_use_is_one_sentence(capsys) -> None:
         port = taken.getsockname()[1]
         assert app.main(["--port", str(port), "--device", "cpu"]) == 1
     assert f"port {port} is in use; choose another with --port or MAM_PORT" in capsys.readouterr().err
+
+
+def test_nothing_is_kept_in_the_folder_of_all_users(python, tmp_path, monkeypatch) -> None:
+    port = free_port()
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
+    running = serve([python, "demo/app.py", "--variant", "tiny", "--port", str(port), "--mcp"], port)
+    next(running)
+    (folder,) = tmp_path.glob("mam_uploads_*")
+    assert folder.stat().st_mode & 0o077 == 0 and not (tmp_path / "gradio").exists()
+    next(running, None)
+    assert not folder.exists()

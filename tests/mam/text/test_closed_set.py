@@ -91,6 +91,9 @@ def test_a_model_for_any_phrase_replaces_it_once_there_is_one(no_text_model, gro
 def test_damaged_files_are_named(tmp_path) -> None:
     with pytest.raises(GraphError, match=r"words\.json is damaged"):
         ClosedSetModel(tmp_path).read("cat")
+    (tmp_path / "words.json").write_text("[" * 100_000)
+    with pytest.raises(GraphError, match=r"words\.json is damaged"):
+        ClosedSetModel(tmp_path).read("cat")
     shutil.copy(BUNDLE / "words.json", tmp_path)
     shutil.copy(BUNDLE / "matte.onnx", tmp_path / "words.onnx")
     with pytest.raises(GraphError, match="is not the graph of this release"):

@@ -49,3 +49,14 @@ def test_a_user_without_a_home_has_a_folder_among_the_temporary_files(monkeypatc
         monkeypatch.delenv(name, raising=False)
     assert cache.cache_folder().parent == tmp_path
     assert not graphs_folder("grounding-dino-tiny").exists()
+    planted = cache.cache_folder()  # by another user, who knows its name
+    planted.rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    planted.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(WeightsError, match="may be another user's"):
+        cache.cache_folder()
+    planted.unlink()
+    planted.mkdir(mode=0o700)
+    planted.chmod(0o777)
+    with pytest.raises(WeightsError, match="may be another user's"):
+        cache.cache_folder()
