@@ -120,9 +120,12 @@ def decode_image(
             share = (needed / pixels) ** 0.5
             image.draft(None, (math.ceil(image.width * share), math.ceil(image.height * share)))
         image.load()
+        check_size((image.height, image.width), what, max_pixels)  # an icon's size is that of the image inside
         profile, metadata = image.info.get("icc_profile"), read_metadata(image)
         upright = turn_upright(image)
         upright.format = image.format
+    except InputError:
+        raise
     except DAMAGE as error:
         raise InputError(f"{what} is truncated or damaged ({error}); export or download it again.") from error
     return DecodedImage(upright, what, pixels, profile if isinstance(profile, bytes) else None, metadata, note)

@@ -2,13 +2,15 @@
 
 Starts the page and repeats what the page's own script sends (open a photo, box, correct, preview, change the
 background, download), compares every matte with the library's for that visitor's own photo, and prints the times per
-step and the server's memory.
+step and the server's memory. With `--hostile 4`, so many others send what is meant to do harm meanwhile; each visitor
+has an address of its own. The honest ones are measured alone first.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import io
 import json
 import random
@@ -44,8 +46,11 @@ class Visitor:
         address: of the page. config: of the page, as Gradio serves it. number: decides the visitor's photo.
     """
 
+    network = "198.51.100"
+
     def __init__(self, address: str, config: dict, number: int, folder: Path) -> None:
-        self.address, self.http = address, httpx.Client(timeout=120)
+        self.address = address
+        self.http = httpx.Client(timeout=240, headers={"X-Forwarded-For": f"{self.network}.{number}"})
         ids = {c["props"].get("elem_id"): c["id"] for c in config["components"]}
         self.canvas = ids["canvas"]
         targets = [
@@ -159,6 +164,10 @@ class Visitor:
                     return value
         raise AssertionError(f"{event}: the stream ended")
 
+    def visits(self) -> int:
+        """How many visits have ended, at least 1."""
+        return max(1, len(self.times.get("download", [])))
+
     def measure(self, step: str, work):
         """Run and keep the time."""
         start = time.perf_counter()
@@ -167,16 +176,69 @@ class Visitor:
         return result
 
 
+class Hostile(Visitor):
+    """A program that sends what is meant to do harm; whatever it is answered is right, as long as others notice nothing."""
+
+    network = "203.0.113"
+
+    def __init__(self, address: str, config: dict, number: int, folder: Path) -> None:
+        super().__init__(address, config, number, folder)
+        size, photo = (11_000, 10_800), Image.open(self.file)
+        Image.new("P", size).save(folder / "palette.png", transparency=0, compress_level=1)
+        Image.new("RGB", size).save(folder / "bomb.webp", lossless=True, method=0)
+        photo.resize((6000, 4000)).save(folder / "scans.jpg", progressive=True, quality=20)
+        content = (folder / "scans.jpg").read_bytes()
+        scan = content.rindex(b"\xff\xda")
+        (folder / "scans.jpg").write_bytes(content[:scan] + content[scan:-2] * 50 + content[-2:])
+        self.files = [folder / name for name in ("palette.png", "bomb.webp", "scans.jpg")]
+
+    def visit(self) -> None:
+        """One of: a file that is hard to decode, many sessions, a full queue, an address, a long body."""
+        self.session = secrets.token_hex(6)
+        attack = random.randrange(5)
+        if attack < 2:
+            with open(random.choice(self.files), "rb") as file:
+                (path,) = self.http.post(f"{self.address}gradio_api/upload", files={"files": file}).json()
+            self.join("open", {"path": path})
+        elif attack == 2:
+            for _ in range(40):
+                self.session = secrets.token_hex(6)
+                self.join(random.choice(["open", "prompt", "style", "save"]), {"path": "/etc/passwd", "token": "?"})
+        elif attack == 3:
+            self.http.get(f"{self.address}gradio_api/file=http://127.0.0.1:22/")
+        else:
+            self.http.post(f"{self.address}gradio_api/queue/join", content=b'{"data": [' + b"[" * 30_000_000)
+        self.times.setdefault("attack", []).append(0.0)
+
+    def join(self, event: str, data: object) -> None:
+        """Enter the queue, and do not wait."""
+        dependency = self.events[event]
+        body = {
+            "data": [self.defaults.get(i) for i in dependency["inputs"]],
+            "fn_index": dependency["id"],
+            "session_hash": self.session,
+            "event_data": data,
+            "trigger_id": dependency["targets"][0][0],
+        }
+        self.http.post(f"{self.address}gradio_api/queue/join", json=body)
+
+
 def resident(pid: int) -> float:
-    """MB of memory that a process holds."""
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
+    """MB of memory that a process and its children hold."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    total = 0.0
+    for one in (pid, *children):
+        with contextlib.suppress(OSError, StopIteration):
+            lines = Path(f"/proc/{one}/status").read_text().splitlines()
+            total += int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+    return total
 
 
 def main() -> int:
     """Run the visitors; 1 if any of them met an error."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--visitors", type=int, default=8)
+    parser.add_argument("--hostile", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--warm", type=float, default=1, help="minutes before the memory is first measured")
     parser.add_argument("--port", type=int, default=7996)
@@ -202,6 +264,7 @@ def main() -> int:
         matting = Matting.load()
         for visitor in visitors:
             visitor.expect(matting)
+        hostile = [Hostile(address, config, number, Path(folder)) for number in range(100, 100 + arguments.hostile)]
         del matting
         slowest_page = most = 0.0
 
@@ -210,11 +273,12 @@ def main() -> int:
                 try:
                     visitor.visit()
                 except Exception:  # whatever it is, it is a finding
-                    failures.append(traceback.format_exc(limit=-2))
+                    if not isinstance(visitor, Hostile):
+                        failures.append(traceback.format_exc(limit=-2))
                 time.sleep(random.uniform(0, 2))
 
-        def crowd(minutes: float) -> float:
-            """All visitors for some minutes, and a rest; the memory after it."""
+        def crowd(minutes: float, visitors: list[Visitor]) -> float:
+            """Visitors for some minutes, and a rest; the memory after it."""
             nonlocal slowest_page, most
             end = time.monotonic() + 60 * minutes
             threads = [threading.Thread(target=live, args=(visitor, end)) for visitor in visitors]
@@ -229,12 +293,17 @@ def main() -> int:
             time.sleep(arguments.rest)
             return resident(server.pid)
 
-        start = crowd(arguments.warm)
+        start = crowd(arguments.warm, visitors)
+        alone = np.mean([sum(map(sum, visitor.times.values())) / visitor.visits() for visitor in visitors])
         for visitor in visitors:
             visitor.times.clear()
         slowest_page = most = 0.0
-        rest = crowd(arguments.minutes)
-    visits = sum(len(visitor.times.get("download", [])) for visitor in visitors)
+        rest = crowd(arguments.minutes, [*visitors, *hostile])
+    visits = sum(visitor.visits() for visitor in visitors)
+    if hostile:
+        mixed = np.mean([sum(map(sum, visitor.times.values())) / visitor.visits() for visitor in visitors])
+        attacks = sum(len(visitor.times.get("attack", [])) for visitor in hostile)
+        print(f"{attacks} attacks; a visit takes {mixed:.1f} s, alone {alone:.1f} s: {mixed / alone:.1f} times as long")
     print(f"{arguments.visitors} visitors, {arguments.minutes:g} minutes: {visits} visits, {len(failures)} failures")
     print("step       p50 s   p95 s   count")
     for step in visitors[0].times:
