@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from demo.proxies import bypass_proxies, exclude_own_address
 
-if "GRADIO_TEMP_DIR" not in os.environ:  # Gradio reads it on import; its default is one folder for all users of a machine
+if "GRADIO_TEMP_DIR" not in os.environ:  # Gradio's own is for all users of a machine; it reads the name on import
     _uploads = tempfile.TemporaryDirectory(prefix="mam_uploads_", ignore_cleanup_errors=True)
     os.environ["GRADIO_TEMP_DIR"] = _uploads.name
 

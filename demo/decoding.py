@@ -13,8 +13,8 @@ from mam.images import Photo, open_photo
 from mam.isolation import Isolated
 
 _DECODED_AT_MOST = 5  # times the pixels that the model gets: phones make 108 megapixels
-# MB that a process may take beyond its start, and seconds of a CPU. 24 megapixels of JPEG take 200 MB and half a second;
-# what exceeds the first pair waits for a second process, in which such images are decoded one after the other.
+# MB that a process may take beyond its start, and seconds of a CPU. 24 megapixels of JPEG take 200 MB and 0.5 s; what
+# exceeds the first pair goes to a second process, in which such images are decoded one after the other.
 _ORDINARY, _LARGE = (350, 6), (850, 20)
 _LONGEST_WAIT = 60  # seconds, where many processes share the CPUs, or the system does not limit their time
 

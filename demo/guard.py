@@ -1,7 +1,7 @@
-"""What a request has to be before Gradio sees it, and the headers of every answer; takes the place of Gradio's CORS.
+"""Checks of requests before Gradio sees them, and the headers of every answer; takes the place of Gradio's CORS.
 
-Gradio lets any site call a page that is not on localhost, with cookies, and checks no Host, so that a site whose name is
-pointed at this machine (DNS rebinding) is the page's own origin. Here other sites are refused, and so are names that
+Gradio lets any site call a page that is not on localhost, with cookies. It checks no Host, so a site whose name is
+pointed at this machine (DNS rebinding) has the page's own origin. Here other sites are refused, and so are names that
 the page is not known by.
 """
 

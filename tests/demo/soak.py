@@ -177,7 +177,7 @@ class Visitor:
 
 
 class Hostile(Visitor):
-    """A program that sends what is meant to do harm; whatever it is answered is right, as long as others notice nothing."""
+    """A program that sends what is meant to do harm; any answer is right, as long as others notice nothing."""
 
     network = "203.0.113"
 
