@@ -106,7 +106,7 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         points: list[list[float]] | str | None = None,
         labels: list[int] | str | None = None,
     ) -> tuple[list[gr.FileData], list[float]]:
-        """Find an object in an image as masks with hard edges: SAM's four candidates.
+        """Find an object in an image as masks with hard edges: the answer, and what else the prompt may mean.
 
         Args:
             image: The image file.
@@ -115,15 +115,16 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
             labels: 1 (belongs to the object) or 0 (does not) per click; all 1 if left out.
 
         Returns:
-            Four masks (PNG, 0 or 255, of the image's size): the single answer, then a part, a larger part, the whole;
-            and the IoU predicted for each.
+            Up to four masks (PNG, 0 or 255, of the image's size): the answer, then what else the prompt may mean, from
+            a part of it to more than it, each different; and the IoU predicted for each.
         """
         scene = engine.matting.open(read(image))
         prompt = Prompt(_given("box", box), _given("points", points) or (), _given("labels", labels))
         (found,) = scene.segment([prompt])
-        masks = [other.mask.astype("uint8") * 255 for other in scene.alternatives(found)]
+        answers = [found, *scene.alternatives(found).values()]
+        masks = [answer.mask.astype("uint8") * 255 for answer in answers]
         files = [_file_data(downloads.png(mask, scene.photo.name, f"mask{k}")) for k, mask in enumerate(masks)]
-        return files, [float(score) for score in found.scores]
+        return files, [answer.score for answer in answers]
 
     def read(file: object) -> Photo:
         return read_image(_image_source(file), engine.matting.max_pixels)

@@ -147,11 +147,21 @@ class Engine:
                 return scene.find_main_object()
             if last.kind == "candidate":
                 answer = self.segment(session, earlier)
-                return scene.alternatives(answer)[last.index] if last.index else answer
+                return self.alternatives(session, earlier).get(last.name, answer) if last.name else answer
             refines = has_foreground(earlier) and last.kind != "box"  # a box starts again
             return scene.segment([prompt_from(ops, self.segment(session, earlier) if refines else None)])[0]
 
         return self.store.get((session.token, ops), compute)
+
+    def alternatives(self, session: Session, ops: tuple[Op, ...]) -> dict[str, Segment]:
+        """Return what else the operations on one object may mean, by `mam.Scene.alternatives`.
+
+        Raises:
+            PromptError: They do not fit the photo.
+        """
+        return self.store.get(
+            (session.token, ops, "others"), lambda: self.scene(session).alternatives(self.segment(session, ops))
+        )
 
     def readings(self, session: Session, ops: tuple[Op, ...]) -> list[tuple[Op, ...]]:
         """Return the operations that these may stand for, the likelier first; two if a first click is ambiguous.
@@ -281,6 +291,8 @@ def _size_of(value: Any) -> int:
     """Bytes that a stored value takes: a photo, a scene, a segment, a matte, or one of the small ones."""
     if isinstance(value, (Scene, Segment)):
         return value.nbytes
+    if isinstance(value, dict):
+        return sum(segment.nbytes for segment in value.values())
     if isinstance(value, Photo):
         return value.pixels.nbytes
     return value.stored_alpha.nbytes + value.photo.pixels.nbytes if isinstance(value, Matte) else 1000

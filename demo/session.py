@@ -15,10 +15,11 @@ class Op:
 
     Attributes:
         kind: "main" for the main object of the photo, with which a new document begins; "box", "point", "scribble";
-            "candidate" for one of the model's other answers; or "paint" for a stroke on the alpha, a `mam.Stroke`.
+            "candidate" for something else that the prompts may mean; or "paint" for a stroke on the alpha, a
+            `mam.Stroke`.
         xy: Pixels of the original photo: (x0, y0, x1, y1), (x, y), or ((x, y), ...).
         label: Of a point or scribble: 1 foreground, 0 background. Of a stroke: 1 restores, 0 erases.
-        index: Of a candidate, 1 to 3; 0 for the answer as it is.
+        name: Of a candidate, a key of `mam.Scene.alternatives`; empty for the answer as it is.
         size: Of a stroke: its diameter in pixels of the original photo.
         softness: Of a stroke, from 0 to 1.
         snap: Whether a stroke stops at edges.
@@ -27,13 +28,13 @@ class Op:
     kind: Literal["main", "box", "point", "scribble", "candidate", "paint"]
     xy: tuple = ()
     label: int = 1
-    index: int = 0
+    name: str = ""
     size: float = 0
     softness: float = 0
     snap: bool = False
 
 
-KEPT = Op("candidate", index=0)
+KEPT = Op("candidate")
 """After "main": the answer as it is, to which later clicks add. A click beside the main object may mean another one."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -14,8 +15,9 @@ import numpy as np
 from mam.compose.composition import limit_alpha
 from mam.errors import PromptError
 from mam.images import ImageSource, Photo
-from mam.images.boxes import PixelBox, full_box, mask_bounds
+from mam.images.boxes import PixelBox, full_box, mask_bounds, pad_box
 from mam.masks import crops
+from mam.masks.alternatives import choose_alternatives
 from mam.masks.automatic import EMPTY_PROMPT, embedded_graphs, find_main_object
 from mam.masks.cleanup import clean_up
 from mam.masks.clicks import obey_clicks
@@ -215,9 +217,17 @@ class Scene:
         (segment,) = self.segment([Prompt(box)])
         return replace(segment, scores=np.minimum(segment.scores, proposal.score))
 
-    def alternatives(self, segment: Segment) -> list[Segment]:
-        """Return the decoder's four candidates for one prompt: the single answer, a part, a larger part, the whole."""
-        return candidates(segment)
+    def alternatives(self, segment: Segment) -> dict[str, Segment]:
+        """Return up to three other objects that a prompt may have meant: "part", "larger_part", "whole" and "more".
+
+        Any two of them, and each of them and the segment, have an IoU under 0.9; names for which nothing is found are
+        left out. They are the decoder's other candidates. If these are too much alike, the decoder of `tiny` is asked
+        again: for parts around a click, and for more with a larger box. That costs up to three encodings.
+        """
+        others = [one for one in candidates(segment) if one.chosen != segment.chosen]
+        return choose_alternatives(
+            segment, itertools.chain(others, self._parts(segment)), itertools.chain(others, self._larger(segment))
+        )
 
     def refine(self, segment: Segment, guidance: Guidance = "alpha") -> Matte | NothingFound:
         """Return the matte of one of this scene's segments, such as one of its `alternatives`.
@@ -288,6 +298,33 @@ class Scene:
         if crops.is_cut_off(zoomed.mask, crop) or zoomed.is_empty:
             return found
         return max(found, zoomed, key=lambda segment: segment.score)
+
+    def _parts(self, segment: Segment) -> Iterator[Segment]:
+        """Yield parts of an answer around its only click: what a crop shows of it, with the edges of a larger crop."""
+        if not self.graphs.policy.asks_again or len(segment.points) != 1 or not segment.labels.all():
+            return
+        size = self.photo.size
+        for zoom in (1, 2):
+            crop = crops.crop_around_click(segment.points[0], size, zoom)
+            (found,) = self._decode([replace(EMPTY_PROMPT, points=segment.points, labels=segment.labels)], crop)
+            bounds = mask_bounds(found.mask)
+            if bounds:
+                box = np.array(bounds, np.float64)
+                around = CheckedPrompt(box, segment.points, segment.labels, None, found)
+                yield self._decode([around], crops.enlarge(crop, size))[0]
+
+    def _larger(self, segment: Segment) -> Iterator[Segment]:
+        """Yield what may contain an answer to at most one click: the main object, and what a larger box shows."""
+        bounds = mask_bounds(segment.mask)
+        if not self.graphs.policy.asks_again or len(segment.points) > 1 or bounds is None:
+            return
+        if self.graphs.policy.main_object:
+            yield find_main_object(self.graphs, self.whole)
+        x0, y0, x1, y1 = bounds
+        box = np.array(pad_box(bounds, max(x1 - x0, y1 - y0) // 2, self.photo.size), np.float64)
+        prompt = CheckedPrompt(box, segment.points, segment.labels, None, None)
+        (found,) = self._decode([prompt], self._crop_for(prompt))
+        yield from candidates(self._complete(prompt, found))
 
     def _decode(self, prompts: list[CheckedPrompt], crop: PixelBox) -> list[Segment]:
         return decode_prompts(self.graphs, self._encoded(crop), prompts, self.photo.size)

@@ -6,25 +6,21 @@ import base64
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from demo.canvas.protocol import CandidateMessage, MatteMessage, PhotoMessage
+from demo.canvas.protocol import MatteMessage, Offer, OfferMessage, PhotoMessage
 from mam import Matte, Segment
 from mam.images import Photo, open_photo
 from mam.images.boxes import full_box, mask_bounds, pad_box
 from mam.images.resize import downsample
-from mam.model.contract import MASK_SIDE
-from mam.model.frames import SIDE, Frame
 
 _LONGEST = 2048  # pixels of the photo on the canvas, enough to zoom in on hair
 _MASK_LONGEST = 1024  # of a mask that a matte replaces soon
 _PREVIEW = 512
 _THUMBNAIL = 112
-_SAME = 0.9  # IoU from which two answers look the same
-_THUMBNAIL_MARGIN = 8  # pixels of the low-resolution masks
 
 
 def photo_message(photo: Photo, shown: object = None) -> PhotoMessage:
@@ -51,26 +47,19 @@ def thumbnail_url(path: Path, side: int) -> str:
     return _data_url(square, "JPEG", quality=85)
 
 
-def matte_message(
-    matte: Matte | Segment, photo: Photo, key: str, *, with_pixels: bool, with_candidates: bool
-) -> MatteMessage:
+def matte_message(matte: Matte | Segment, key: str, *, with_pixels: bool) -> MatteMessage:
     """Return one object's matte, or its mask in place of it.
 
     Args:
         matte: The matte, or the segment.
-        photo: It belongs to this photo.
         key: The browser keeps its pixels under this name.
         with_pixels: Send them; the browser does not have them yet.
-        with_candidates: Send SAM's other answers too.
     """
-    segment = matte.segment if isinstance(matte, Matte) else matte
-    message: MatteMessage = {"key": key, "chosen": segment.chosen}
+    message: MatteMessage = {"key": key}
     if with_pixels and isinstance(matte, Matte):
         message["overlay"] = _alpha_url(matte.alpha_uint8(), _LONGEST)
     elif with_pixels:
-        message["overlay"] = _alpha_url(segment.mask.astype(np.uint8) * 255, _MASK_LONGEST)
-    if with_candidates:
-        message["candidates"] = _candidates(segment, photo)
+        message["overlay"] = _alpha_url(matte.mask.astype(np.uint8) * 255, _MASK_LONGEST)
     return message
 
 
@@ -79,44 +68,13 @@ def preview_url(segment: Segment) -> str:
     return _alpha_url(segment.mask.astype(np.uint8) * 255, _PREVIEW)
 
 
-def reading_messages(photo: Photo, segments: Mapping[Literal["add", "only"], Segment]) -> list[CandidateMessage]:
-    """Return thumbnails of the possible meanings of a click, all of the same part of the photo."""
-    masks = {reading: segment.mask for reading, segment in segments.items()}
-    union = np.logical_or.reduce(list(masks.values()))
+def offer_messages(photo: Photo, answer: Segment, offers: Mapping[Offer, Segment]) -> list[OfferMessage]:
+    """Return thumbnails of what a prompt may have meant, all of the same part of the photo."""
+    masks = {name: segment.mask for name, segment in offers.items()}
+    union = np.logical_or.reduce([answer.mask, *masks.values()])
     x0, y0, x1, y1 = pad_box(mask_bounds(union) or full_box(photo.size), max(photo.size) // 32, photo.size)
     part = photo.pixels[y0:y1, x0:x1]
-    return [{"reading": name, "source": _thumbnail_url(part, mask[y0:y1, x0:x1])} for name, mask in masks.items()]
-
-
-def _candidates(segment: Segment, photo: Photo) -> list[CandidateMessage]:
-    """Those of SAM's answers 1 to 3 that differ from the chosen one and from each other.
-
-    Each is a thumbnail of the part of the photo where any answer is. The chosen one is among them if it is one of 1 to
-    3, so that it can be chosen again.
-    """
-    x0, y0, x1, y1 = segment.crop
-    h, w = (-(-v * MASK_SIDE // SIDE) for v in Frame.of((y1 - y0, x1 - x0)).input_size)
-    masks = segment.low_res_masks[:, :h, :w] > 0
-    union = np.asarray(masks.any(0))
-    left, top, right, bottom = pad_box(mask_bounds(union) or full_box(union.shape), _THUMBNAIL_MARGIN, union.shape)
-    y_scale, x_scale = (y1 - y0) / h, (x1 - x0) / w
-    part = photo.pixels[
-        y0 + int(top * y_scale) : y0 + round(bottom * y_scale), x0 + int(left * x_scale) : x0 + round(right * x_scale)
-    ]
-    shown = [segment.chosen]
-    for k in (1, 2, 3):
-        if masks[k].any() and all(_overlap(masks[k], masks[other]) < _SAME for other in shown):
-            shown.append(k)
-    return [
-        {"index": k, "source": _thumbnail_url(part, masks[k][top:bottom, left:right])}
-        for k in sorted(shown)
-        if k > 0 and len(shown) > 1
-    ]
-
-
-def _overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the IoU of two masks."""
-    return float((one & other).sum() / max(1, (one | other).sum()))
+    return [{"name": name, "source": _thumbnail_url(part, mask[y0:y1, x0:x1])} for name, mask in masks.items()]
 
 
 def _thumbnail_url(pixels: np.ndarray, mask: np.ndarray) -> str:

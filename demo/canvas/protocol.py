@@ -10,9 +10,9 @@ The way of one photo from the canvas to the PNG begins in these five files:
 
 The browser owns the document; the server never changes one. Each `PromptMessage`, sent by the event `prompt`, holds the
 whole document, so a lost or skipped message costs nothing. The server answers through the component's value, which is
-one of the types in `Reply`, distinguished by `kind`. Previews under the pointer (`PreviewRequest`) are direct calls
-outside this order. Coordinates are pixels of the original photo. This file exceeds 300 lines because it defines all
-messages in both directions.
+one of the types in `Reply`, distinguished by `kind`. Previews under the pointer (`PreviewRequest`) and what else
+prompts may have meant (`OffersRequest`) are direct calls outside this order. Coordinates are pixels of the original
+photo. This file exceeds 300 lines because it defines all messages in both directions.
 
 A photo takes one request: the browser shows its own file where it can decode it, and sends it; the server replies
 with `PhotoOpened`, then with `Mattes` for the document in it. Every answer comes twice: made of masks, which take a
@@ -43,6 +43,10 @@ from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from demo.session import Op, SceneObject, Session, stroke_from
 from mam import PromptError
+from mam.masks.alternatives import ALTERNATIVES
+
+Offer = Literal["part", "larger_part", "whole", "more", "add", "only"]
+"""One of `ALTERNATIVES`; or what a click beside the main object may mean: add to it, or only the other object."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +77,12 @@ def limits_as_javascript() -> str:
 
 
 class OpMessage(TypedDict):
-    """A `demo.session.Op`: `xy` and `label` of a box, point or stroke, `index` of a candidate, the rest of "paint"."""
+    """A `demo.session.Op`: `xy` and `label` of a box, point or stroke, `name` of a candidate, the rest of "paint"."""
 
     kind: Literal["main", "box", "point", "scribble", "candidate", "paint"]
     xy: NotRequired[list]
     label: NotRequired[Literal[0, 1]]
-    index: NotRequired[Literal[0, 1, 2, 3]]
+    name: NotRequired[str]
     size: NotRequired[float]
     softness: NotRequired[float]
     snap: NotRequired[bool]
@@ -142,6 +146,16 @@ class PreviewRequest(TypedDict):
     ops: list[OpMessage]
 
 
+class OffersRequest(TypedDict):
+    """The argument of the server function `offers`: the prompts of an object that was answered.
+
+    The server returns a list of `OfferMessage`.
+    """
+
+    token: str
+    ops: list[OpMessage]
+
+
 # From the server -----------------------------------------------------------------------------------------------------
 
 
@@ -202,14 +216,10 @@ class AskAgain(TypedDict):
     time: float
 
 
-class CandidateMessage(TypedDict):
-    """One of SAM's other answers: a data URL of a thumbnail.
+class OfferMessage(TypedDict):
+    """What the prompts of an object may have meant instead: its name and a data URL of a thumbnail."""
 
-    `reading` instead of `index`: what a click beside the main object may mean, "add" to it or "only" the other object.
-    """
-
-    index: NotRequired[int]
-    reading: NotRequired[Literal["add", "only"]]
+    name: Offer
     source: str
 
 
@@ -217,9 +227,7 @@ class MatteMessage(TypedDict):
     """One object's matte: `overlay`, a data URL with it as the alpha channel, is left out if the browser has `key`."""
 
     key: str
-    chosen: int
     overlay: NotRequired[str]
-    candidates: NotRequired[list[CandidateMessage]]
 
 
 class Mattes(TypedDict):
@@ -271,7 +279,7 @@ def _op_message(op: Op) -> OpMessage:
     if op.kind == "main":
         return {"kind": "main"}
     if op.kind == "candidate":
-        return {"kind": "candidate", "index": cast("Literal[0, 1, 2, 3]", op.index)}
+        return {"kind": "candidate", "name": op.name}
     xy = [list(p) if isinstance(p, tuple) else p for p in op.xy]
     message: OpMessage = {"kind": op.kind, "xy": xy, "label": cast("Literal[0, 1]", op.label)}
     if op.kind == "paint":
@@ -332,6 +340,17 @@ def parse_preview(message: object) -> tuple[str, tuple[Op, ...], Op]:
     return str(message.get("token")), parse_ops(message.get("ops")), _parse_op(click)
 
 
+def parse_offers(message: object) -> tuple[str, tuple[Op, ...]]:
+    """Check an `OffersRequest`; returns the token and the operations.
+
+    Raises:
+        PromptError: As `parse_document`.
+    """
+    if not isinstance(message, dict):
+        raise PromptError("the page sent no prompts; reload it.")
+    return str(message.get("token")), parse_ops(message.get("ops"))
+
+
 def known_keys(message: dict[str, Any]) -> set[str]:
     """Return the keys in `have` of a `PromptMessage`; none if it is not a list."""
     keys = message.get("have")
@@ -355,9 +374,11 @@ def _parse_op(message: object) -> Op:
         raise PromptError(f"{_short(message)} is not a box, point, scribble or candidate.")
     kind, label = message.get("kind"), message.get("label")
     if kind == "candidate":
-        if message.get("index") not in (0, 1, 2, 3):
-            raise PromptError(f"answer {_short(message.get('index'))} was chosen; there are 0 to 3.")
-        return Op("candidate", index=int(message["index"]))
+        if message.get("name", "") not in ("", *ALTERNATIVES):
+            raise PromptError(
+                f"answer {_short(message['name'])} was chosen; expected one of {', '.join(ALTERNATIVES)}."
+            )
+        return Op("candidate", name=message.get("name", ""))
     if kind == "main":
         return Op("main")
     if kind == "box":

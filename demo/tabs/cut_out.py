@@ -15,21 +15,23 @@ import gradio as gr
 from gradio.components import Component
 
 from demo.canvas.component import PromptCanvas
-from demo.canvas.images import matte_message, photo_message, preview_url, reading_messages, thumbnail_url
+from demo.canvas.images import matte_message, offer_messages, photo_message, preview_url, thumbnail_url
 from demo.canvas.protocol import (
     LIMITS,
     AskAgain,
     BoxMessage,
-    CandidateMessage,
     Failure,
     Mattes,
     NoPhoto,
+    OfferMessage,
+    OffersRequest,
     PhotoOpened,
     PreviewRequest,
     TextBoxes,
     document_message,
     known_keys,
     parse_document,
+    parse_offers,
     parse_ops,
     parse_preview,
 )
@@ -38,7 +40,7 @@ from demo.engine import Engine
 from demo.events import LAST, MODEL, PRIVATE
 from demo.limits import client_of, place_in_queue
 from demo.messages import EXPECTED_ERRORS, describe
-from demo.session import Op, SceneObject, Session, has_foreground, prompts_of
+from demo.session import Op, SceneObject, Session, has_foreground
 from demo.tabs.result import ResultEvents, add_result, guidance
 from demo.text_model import TextModelDownload, add_text_model, text_field
 from demo.texts import ENGLISH, Texts, label
@@ -67,7 +69,7 @@ def add_cut_out_tab(
         with gr.Column(scale=3, min_width=340):
             examples = {name: thumbnail_url(path, _THUMBNAIL) for name, (path, _) in load_examples().items()}
             place = functools.partial(place_in_queue, page)
-            canvas = PromptCanvas(events.preview, place, examples, events.no_photo(), elem_id="canvas")
+            canvas = PromptCanvas(events.preview, events.offers, place, examples, events.no_photo(), elem_id="canvas")
             with gr.Row(elem_id="search", elem_classes="with-photo"):
                 description = gr.Textbox(
                     label=label("describe"),
@@ -202,6 +204,25 @@ class CutOutEvents:
             return None  # the click itself will be answered with a text
         return preview_url(segment) if segment is not None and not segment.is_empty else None
 
+    def offers(self, message: OffersRequest) -> list[OfferMessage]:
+        """Return what else the prompts of an object may mean, with pictures; nothing for a photo no longer open."""
+        try:
+            return self._offers(*parse_offers(message))
+        except EXPECTED_ERRORS:
+            return []  # the answer itself came with a text
+
+    def _offers(self, token: str, prompts: tuple[Op, ...]) -> list[OfferMessage]:
+        if self.engine.store.peek((token,)) is None:
+            return []
+        session = Session("", token, "", "")  # the store holds the photo
+        readings = self.engine.readings(session, prompts) if len(prompts) == 2 else [prompts]
+        answer = self.engine.segment(session, readings[0])
+        if len(readings) == 2:
+            found = {"add": answer, "only": self.engine.segment(session, readings[1])}
+        else:
+            found = self.engine.alternatives(session, readings[0])
+        return offer_messages(self.engine.photo(session), answer, found)
+
     def ask_again(self) -> AskAgain:
         """Request the document again, because a setting outside the canvas changed."""
         return {"kind": "ask_again", "time": time.time()}
@@ -300,27 +321,10 @@ class CutOutEvents:
                 reply["refining"] |= is_mask
                 if found:
                     key = f"{session.token}:{hash((one.ops, None if is_mask else guidance)):x}"
-                    reply["mattes"][str(one.id)] = matte_message(
-                        found,
-                        self.engine.photo(session),
-                        key,
-                        with_pixels=key not in known,
-                        with_candidates=selected,
-                    )
-                    if selected and not is_mask and (meanings := self._meanings(session, one.ops)):
-                        reply["mattes"][str(one.id)]["candidates"] = meanings
+                    reply["mattes"][str(one.id)] = matte_message(found, key, with_pixels=key not in known)
             if selected:
                 reply["text"], reply["error"] = line, bad
         return reply
-
-    def _meanings(self, session: Session, ops: tuple[Op, ...]) -> list[CandidateMessage]:
-        """Return thumbnails of what an ambiguous click beside the main object may mean; none if it is clear."""
-        prompts = prompts_of(ops)
-        readings = self.engine.readings(session, prompts) if len(prompts) == 2 else []
-        if len(readings) < 2:
-            return []
-        add, only = (self.engine.segment(session, reading) for reading in readings)
-        return reading_messages(self.engine.photo(session), {"add": add, "only": only})
 
     @staticmethod
     def _describe_matte(one: SceneObject, matte: Matte | NothingFound, texts: Texts) -> tuple[str, bool]:

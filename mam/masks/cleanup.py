@@ -18,8 +18,7 @@ _LARGEST_HOLE = 0.02  # of the object's area
 _MOST_HOLES = 4  # an object with more, such as a basket, is meant to have them
 _SIMILAR = 20  # largest difference of a channel, of 255, between a hole and what lies outside the object
 _SHARE = 0.01  # of the outside, from which a hole of this colour counts as see-through
-_LARGEST_SPECK = 0.002
-_FAR = 3  # cells between a speck and the rest
+_SPECKS = ((0.002, 3), (0.05, 8))  # largest area, of the object's, and the cells between a speck and the rest
 
 
 def clean_up(
@@ -28,8 +27,8 @@ def clean_up(
     """Fill holes and remove specks, unless they were clicked on.
 
     A hole to fill is enclosed by the object, smaller than 2% of it, mostly inside the mask, one of at most four, and of
-    a colour that is rare outside the object. A speck is smaller than 0.2% of
-    the object and at least three cells, of 256 along the longest side, away from it.
+    a colour that is rare outside the object. A speck is smaller than 0.2% of the object and at least three cells, of
+    256 along the longest side, away from it; or smaller than 5% and at least eight cells away.
 
     Args:
         alpha: (H, W) float32 in [0, 1].
@@ -92,12 +91,15 @@ def _find_specks(alpha: np.ndarray, clicked: np.ndarray) -> np.ndarray:
     labels = label_regions(visible)
     areas = np.bincount(labels.ravel(), alpha.ravel())
     areas[0] = 0
-    is_small = areas < _LARGEST_SPECK * areas.max()
-    is_small[labels[clicked]] = False
-    is_small[0] = False
-    near = _dilate(visible & ~is_small[labels], _FAR)
-    is_small[labels[near]] = False
-    return _dilate(is_small[labels], 1)
+    is_speck = np.zeros(len(areas), bool)
+    for largest, far in _SPECKS:
+        is_small = areas < largest * areas.max()
+        is_small[labels[clicked]] = False
+        is_small[0] = False
+        near = _dilate(visible & ~is_small[labels], far)
+        is_small[labels[near]] = False
+        is_speck |= is_small
+    return _dilate(is_speck[labels], 1)
 
 
 def _pool(values: np.ndarray, step: int) -> np.ndarray:

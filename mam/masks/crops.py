@@ -45,7 +45,7 @@ def choose_crop(
     """
     full = full_box(size)
     if previous is not None:
-        if previous.crop != full and _contains(previous.crop, _bounds(box, None, points)):
+        if previous.crop != full and contains(previous.crop, _bounds(box, None, points)):
             return previous.crop
         mask = previous.mask
     if box is None and (mask is None or not mask.any()):
@@ -62,10 +62,10 @@ def choose_crop(
     return crop if _zoom(crop, size) >= MIN_ZOOM else full
 
 
-def crop_around_click(point: np.ndarray, size: tuple[int, int]) -> PixelBox:
-    """Return a square crop around one click (x, y), moved to lie inside an image of this (H, W)."""
+def crop_around_click(point: np.ndarray, size: tuple[int, int], zoom: int = 1) -> PixelBox:
+    """Return a square crop around one click (x, y), moved to lie inside an image of this (H, W); smaller by `zoom`."""
     h, w = size
-    side = max(MIN_SIDE, int(CLICK_SIDE * max(size)))
+    side = max(MIN_SIDE, int(CLICK_SIDE / zoom * max(size)))
     x0, y0 = (int(np.clip(v - side / 2, 0, max(0, s - side))) for v, s in zip(point, (w, h), strict=True))
     return x0, y0, min(w, x0 + side), min(h, y0 + side)
 
@@ -140,6 +140,7 @@ def _bounds(box: np.ndarray | None, mask: np.ndarray | None, points: np.ndarray)
     return float(x0), float(y0), float(x1), float(y1)
 
 
-def _contains(crop: PixelBox, bounds: tuple[float, float, float, float]) -> bool:
+def contains(crop: PixelBox, bounds: tuple[float, float, float, float]) -> bool:
+    """Return whether a crop contains the box of these x0, y0, x1, y1."""
     x0, y0, x1, y1 = bounds
     return crop[0] <= x0 and crop[1] <= y0 and x1 <= crop[2] and y1 <= crop[3]

@@ -49,7 +49,8 @@ def decode_prompts(
             canvas = crops.place_on_canvas(mask, encoded.box, size)
             # SAM's predictions may exceed 1 slightly.
             clicks = prompts[i].points, prompts[i].labels
-            segments[i] = Segment.of(canvas, chosen, masks, scores.clip(0, 1), encoded.box, *clicks)
+            segment = Segment.of(canvas, chosen, masks, scores.clip(0, 1), encoded.box, *clicks)
+            segments[i] = replace(segment, from_mask=bool(arrays[i][3]))
     return [segments[i] for i in range(len(prompts))]
 
 
@@ -57,15 +58,16 @@ def believe(prompt: CheckedPrompt, crop: PixelBox) -> Segment:
     """Return the mask of a prompt as its segment, in a crop, without asking the decoder."""
     assert prompt.mask is not None
     _, _, logits, _ = prompt.to_input(Frame.of(_size_of(crop)), crop)
-    return Segment.of(prompt.mask, 0, logits.repeat(4, 0), np.ones(4, np.float32), crop)
+    believed = Segment.of(prompt.mask, 0, logits.repeat(4, 0), np.ones(4, np.float32), crop)
+    return replace(believed, from_mask=True)
 
 
 def keep_rest(segment: Segment, previous: Segment) -> Segment:
-    """Return a correction without what it took away from the previous mask, except the parts that were clicked away.
+    """Return a correction that changes the previous mask only where clicks ask for it.
 
-    A part is a connected region that the correction takes away; it goes if a background click lies in or beside it.
-    So a click on a missing part adds it, and a click on a wrong part takes only that away, whatever the decoder
-    answers.
+    What the correction takes away stays, except the connected regions with a background click in or beside them. Where
+    foreground clicks add regions, it adds no region elsewhere that is larger than these together. So a click on a
+    missing part adds it, and a click on a wrong part takes only that away, whatever the decoder answers.
 
     Args:
         segment: the correction; its clicks decide.
@@ -73,22 +75,37 @@ def keep_rest(segment: Segment, previous: Segment) -> Segment:
     """
     (x0, y0, x1, y1), frame = segment.crop, Frame.of(_size_of(segment.crop))
     before = crops.transfer_logits(previous.logits, previous.crop, segment.crop)
-    regions = label_regions((before > 0) & (segment.logits <= 0))
-    away = segment.points[segment.labels == 0]
-    away = away[((away >= (x0, y0)) & (away <= (x1, y1))).all(1)] - (x0, y0)
-    x, y = np.clip(frame.to_input(away) * MASK_SIDE / SIDE, 0, MASK_SIDE - 1).astype(int).T
-    stays = np.ones(regions.max() + 1, bool)
-    # A click on the object's edge may lie in the cell beside the region.
-    around = np.pad(regions, 1)
-    for row, column in itertools.product(range(3), repeat=2):
-        stays[around[y + row, x + column]] = False
-    stays[0] = False
-    if not stays.any():
+    inside = ((segment.points >= (x0, y0)) & (segment.points <= (x1, y1))).all(1)
+    cells = np.clip(frame.to_input(segment.points[inside] - (x0, y0)) * MASK_SIDE / SIDE, 0, MASK_SIDE - 1).astype(int)
+    labels = segment.labels[inside]
+    taken = label_regions((before > 0) & (segment.logits <= 0))
+    returns = ~_clicked(taken, cells[labels == 0])
+    added = label_regions((before <= 0) & (segment.logits > 0))
+    goes = np.zeros(added.max() + 1, bool)
+    clicked = _clicked(added, cells[labels == 1])
+    # What the earlier crop did not contain may be added anywhere.
+    if clicked[1:].any() and crops.contains(previous.crop, segment.crop):
+        areas = np.bincount(added.ravel())
+        goes = ~clicked & (areas > areas[1:][clicked[1:]].sum())
+    returns[0] = goes[0] = False
+    changes = returns[taken] | goes[added]
+    if not changes.any():
         return segment
-    logits = np.where(stays[regions], before, segment.logits)
+    logits = np.where(changes, before, segment.logits)
     masks = segment.low_res_masks.copy()
     masks[segment.chosen] = logits
     return replace(_place(segment, logits), low_res_masks=masks)
+
+
+def _clicked(regions: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Return whether one of N clicks, (N, 2) columns and rows, lies in or beside each region, bool by number."""
+    clicked = np.zeros(regions.max() + 1, bool)
+    x, y = cells.T
+    # A click on the object's edge may lie in the cell beside the region.
+    around = np.pad(regions, 1)
+    for row, column in itertools.product(range(3), repeat=2):
+        clicked[around[y + row, x + column]] = True
+    return clicked
 
 
 def _place(segment: Segment, logits: np.ndarray, chosen: int | None = None) -> Segment:

@@ -86,20 +86,21 @@ def paint(
         alpha is that of a soft brush: nothing else shows through them.
     """
     alpha, own = alpha.copy(), np.zeros(alpha.shape, bool) if own is None else own.copy()
+    flat_alpha, flat_own = alpha.reshape(-1), own.reshape(-1)
     for stroke in strokes:
-        y, x, share, pure = _footprint(stroke, pixels)
-        before = alpha[y, x]
+        at, share, pure = _footprint(stroke, pixels)
+        before = flat_alpha[at]
         if stroke.effect == "restore":
-            alpha[y, x] = before + share * (1 - before)
-            own[y, x] |= pure
+            flat_alpha[at] = before + share * (1 - before)
+            flat_own[at] |= pure
         else:
-            alpha[y, x] = before * (1 - share)
-            own[y, x] |= pure & (before > _OPAQUE)
+            flat_alpha[at] = before * (1 - share)
+            flat_own[at] |= pure & (before > _OPAQUE)
     return alpha, own
 
 
-def _footprint(stroke: Stroke, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return rows, columns, shares in [0, 1] float32, and whether the edge is the brush's, of N pixels, each (N,).
+def _footprint(stroke: Stroke, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return indices of N pixels, row by row, shares in [0, 1] float32, and whether the edge is the brush's, each (N,).
 
     All distances are float64, so that demo/canvas/js/painting.js computes exactly the same.
     """
@@ -110,15 +111,17 @@ def _footprint(stroke: Stroke, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarr
     right, bottom = np.clip(np.ceil(points.max(0) + radius + 1), 0, (w, h)).astype(int).tolist()
     squared = _squared_distances(points, radius, (left, top, right, bottom))
     y, x = np.nonzero(squared < (radius + 0.5) ** 2)
-    distance = np.sqrt(squared[y, x])
+    distance = np.sqrt(squared.reshape(-1).take(y * squared.shape[1] + x))
     share = np.clip((radius + 0.5 - distance) / max(1.0, stroke.softness * radius), 0, 1)
-    share, like = share * share * (3 - 2 * share), np.ones(len(y))
-    if stroke.snap and len(y):
-        on_line = distance <= max(1.0, _LINE * radius)
-        at_frame = (y + top == 0) | (y + top == h - 1) | (x + left == 0) | (x + left == w - 1)
-        like = _smooth(_likeness(pixels[y + top, x + left], on_line), y, x, squared.shape)
-        like = _fill_spots(like, (distance > radius - 1.5) | at_frame, y, x, squared.shape)
-    return y + top, x + left, (share * like).astype(np.float32), like == 1
+    share *= share * (3 - 2 * share)
+    at = (y + top) * w + (x + left)
+    if not (stroke.snap and len(y)):
+        return at, share.astype(np.float32), np.ones(len(y), bool)
+    on_line = distance <= max(1.0, _LINE * radius)
+    at_frame = (y == -top) | (y == h - 1 - top) | (x == -left) | (x == w - 1 - left)
+    like = _smooth(_likeness(pixels.reshape(-1, 3).take(at, 0), on_line), y, x, squared.shape)
+    like = _fill_spots(like, (distance > radius - 1.5) | at_frame, y, x, squared.shape)
+    return at, (share * like).astype(np.float32), like == 1
 
 
 def _space_out(points: np.ndarray, spacing: float) -> np.ndarray:
@@ -152,8 +155,9 @@ def _squared_distances(points: np.ndarray, radius: float, box: PixelBox) -> np.n
 
 def _likeness(colours: np.ndarray, on_line: np.ndarray) -> np.ndarray:
     """Return how much each of N colours, (N, 3) uint8, is like those on the line, (N,) bool: 0 to 1, (N,) float64."""
-    red, green, blue = (colours // _BIN).T.astype(np.intp)
-    bins = (red * _BINS + green) * _BINS + blue
+    bins = np.zeros(len(colours), np.intp)
+    for channel in range(3):
+        bins = bins * _BINS + colours[:, channel] // _BIN
     counts = np.bincount(bins[on_line], minlength=_BINS**3)
     ordered = np.sort(counts)[::-1]
     least = max(1, ordered[np.searchsorted(ordered.cumsum(), _COMMON * ordered.sum())])
@@ -170,12 +174,14 @@ def _likeness(colours: np.ndarray, on_line: np.ndarray) -> np.ndarray:
 
 def _smooth(like: np.ndarray, y: np.ndarray, x: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     """Average over 3 x 3 pixels under the brush, against noise; arguments as for `_fill_spots`, (N,)."""
-    grid = np.zeros((2, size[0] + 2, size[1] + 2), np.uint16)  # sums and counts
-    grid[0, y + 1, x + 1], grid[1, y + 1, x + 1] = like * 255 + 0.5, 255
+    columns = size[1] + 2
+    # One uint16 holds a sum of at most 9 x 255 and, from 4096 on, the count.
+    grid = np.zeros((size[0] + 2, columns), np.uint16)
+    grid.reshape(-1)[(y + 1) * columns + (x + 1)] = (like * 255 + 0.5).astype(np.uint16) + np.uint16(4096)
+    grid = grid[:-2] + grid[1:-1] + grid[2:]
     grid = grid[:, :-2] + grid[:, 1:-1] + grid[:, 2:]
-    grid = grid[..., :-2] + grid[..., 1:-1] + grid[..., 2:]
-    total, most = grid[:, y, x]
-    return total / most
+    values = grid.reshape(-1).take(y * size[1] + x)
+    return (values & 4095) / (255.0 * (values >> 12))
 
 
 def _fill_spots(

@@ -11,7 +11,7 @@ from mam.model.contract import MASK_SIDE
 from mam.model.frames import SIDE, Frame
 
 _UNCERTAIN = 2.0  # absolute value of a logit
-_BIAS, _OF_SCORE, _OF_UNCERTAIN = 17.5, -21.9, 5.6  # of the regression
+_BIAS, _OF_SCORE, _OF_UNCERTAIN, _WITHOUT_MASK = 11.69, -14.59, 3.71, -2.23  # of the regression
 _DOUBTFUL = 0.3
 
 
@@ -28,6 +28,8 @@ class Segment:
         crop: (x0, y0, x1, y1), the part of the original image that was encoded.
         points: (N, 2) clicks and points of scribbles that were answered, x and y in pixels of the original image.
         labels: (N,) 1 foreground, 0 background.
+        from_mask: whether the decoder started from a mask, an earlier answer's or a given one; its logits are then
+            farther from zero.
     """
 
     stored_mask: Patch
@@ -38,6 +40,7 @@ class Segment:
     crop: PixelBox
     points: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     labels: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    from_mask: bool = False
 
     @classmethod
     def of(
@@ -80,14 +83,16 @@ class Segment:
     def doubt(self) -> float:
         """The estimated probability that the mask's IoU with the object is under 0.8.
 
-        It is computed from the score and from how much of the mask is uncertain, with logits under 2 on either side of
-        the edge. Logistic regression on 110 training photographs; fitted to `tiny`.
+        It is computed from the score, from how much of the mask is uncertain, with logits under 2 on either side of
+        the edge, and from `from_mask`. Logistic regression on 1,022 answers to boxes, clicks and no prompt on 333
+        photographs; fitted to `tiny`.
         """
         x0, y0, x1, y1 = self.crop
         h, w = (-(-side * MASK_SIDE // SIDE) for side in Frame.of((y1 - y0, x1 - x0)).input_size)
         logits = self.logits[:h, :w]
         uncertain = (np.abs(logits) < _UNCERTAIN).sum() / max(1, (logits > 0).sum())
-        return float(1 / (1 + np.exp(-(_BIAS + _OF_SCORE * self.score + _OF_UNCERTAIN * uncertain))))
+        bias = _BIAS if self.from_mask else _BIAS + _WITHOUT_MASK
+        return float(1 / (1 + np.exp(-(bias + _OF_SCORE * self.score + _OF_UNCERTAIN * uncertain))))
 
     @property
     def is_doubtful(self) -> bool:

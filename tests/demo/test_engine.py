@@ -49,9 +49,11 @@ def test_a_correction_starts_from_the_answer_before_it(matting) -> None:
 def test_a_candidate_is_chosen_and_corrected() -> None:
     engine = Engine(Matting(MockGraphs()))
     session = engine.open(str(EXAMPLES / "flower.jpg"))
-    single, third = engine.segment(session, (POINT,)), engine.segment(session, (POINT, Op("candidate", index=3)))
+    more = Op("candidate", name="more")
+    single, third = engine.segment(session, (POINT,)), engine.segment(session, (POINT, more))
     assert third.chosen == 3 and third.mask.sum() > 6 * single.mask.sum()
-    corrected = engine.segment(session, (POINT, Op("candidate", index=3), Op("point", (320.0, 225.0), 0)))
+    assert engine.segment(session, (POINT, Op("candidate", name="part"))) is single  # there is no part
+    corrected = engine.segment(session, (POINT, more, Op("point", (320.0, 225.0), 0)))
     assert 0.5 * third.mask.sum() < corrected.mask.sum() < third.mask.sum()
 
 

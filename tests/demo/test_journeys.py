@@ -76,6 +76,28 @@ def test_the_main_object_is_cut_out_when_a_photo_opens(browser, page) -> None:
     visitor.tab.close()
 
 
+def test_a_click_beside_the_object_adds_it_or_takes_only_that(browser, page) -> None:
+    visitor = Visitor(browser.new_page(viewport={"width": 1280, "height": 900}), page)
+    visitor.open_and_wait(EXAMPLES / "bowl.jpg")
+    visitor.wait_for_answer("Object 1")
+    bowl = visitor.alpha() > 127
+    assert not bowl[120, 200]
+    visitor.click(200, 120)  # on the dark bowl behind
+    visitor.wait_for_answer()
+    visitor.tab.get_by_role("button", name="Only this").click()
+    visitor.wait_for_answer()
+    other = visitor.alpha() > 127
+    assert other[120, 200] and (other & bowl).sum() < 0.1 * bowl.sum()
+    visitor.press("z")
+    visitor.wait_for_answer()
+    visitor.tab.get_by_role("button", name="Add to it").click()
+    visitor.wait_for_answer()
+    both = visitor.alpha() > 127
+    assert both[120, 200] and (both & bowl).sum() > 0.95 * bowl.sum()
+    shot(visitor, "added")
+    visitor.tab.close()
+
+
 @pytest.mark.parametrize("size", [(1280, 720), (1440, 900)])
 def test_one_screen_holds_everything_for_one_photo(browser, page, size) -> None:
     tab = browser.new_page(viewport={"width": size[0], "height": size[1]})

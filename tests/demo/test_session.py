@@ -9,7 +9,7 @@ def test_a_prompt_needs_foreground() -> None:
     assert (
         has_foreground((BOX,)) and has_foreground((BACKGROUND, POINT)) and has_foreground((Op("scribble", ((1, 1),)),))
     )
-    assert not has_foreground(()) and not has_foreground((BACKGROUND, Op("candidate", index=1)))
+    assert not has_foreground(()) and not has_foreground((BACKGROUND, Op("candidate", name="part")))
 
 
 def open_photo(visitors: Visitors, token: str, succeeded: bool = True, visitor: str = "me", client: str = "") -> list:

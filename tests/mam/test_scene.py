@@ -12,6 +12,7 @@ from mam import FoundBox, FoundBoxes, Matte, Matting, NothingFound, Prompt, Prom
 from mam.images import open_photo
 from mam.images.profiles import convert_profile
 from mam.masks.crops import is_cut_off
+from mam.masks.decoding import candidates
 from mam.model.contract import InferencePolicy
 from tests.colour_profiles import adobe_rgb
 from tests.conftest import EXAMPLES, FLOWER_BOX
@@ -234,7 +235,7 @@ def test_any_size_comes_back_at_its_size(matting: Matting, size) -> None:
 def test_any_segment_can_be_refined(flower) -> None:
     (segment,) = flower.segment([Prompt(box=FLOWER_BOX)])
     assert np.array_equal(flower.refine(segment).alpha, flower.matte(box=FLOWER_BOX).alpha)
-    other = flower.refine(flower.alternatives(segment)[1])
+    other = flower.refine(candidates(segment)[1])
     assert other.segment.chosen == 1 and other.alpha.shape == (427, 640)
 
 

@@ -31,6 +31,7 @@ from mam.errors import MamError
 from mam.scene import Guidance
 
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+NAMES = "coco_labels.json"  # for each photograph ("coco/ID"), the name of each value of its label map
 MIN_SEGMENT_AREA = 0.01  # smaller segments of a label map, as a fraction of the image, are skipped
 
 
@@ -45,7 +46,7 @@ class Case:
         trimap: a file with the value 128 where the matte is unknown, or any value above 0 if none is 128; None if the
             benchmark has no trimaps.
         labels: labels of the map that make up the object; empty for an alpha.
-        text: a text that refers to the object, or None.
+        text: a text that refers to the object alone, or None.
     """
 
     name: str
@@ -137,6 +138,7 @@ def _pairs(root: Path) -> Iterator[Case]:
 
 
 def _segments(root: Path) -> Iterator[Case]:
+    named = json.loads((root / NAMES).read_text("utf-8")) if (root / NAMES).exists() else {}
     for image in sorted(path for path in (root / "photos").glob("*/*") if path.suffix in (".jpg", ".webp")):
         source, truth = image.parent.name, image.with_suffix(".png")
         labels = np.asarray(Image.open(truth))
@@ -146,7 +148,10 @@ def _segments(root: Path) -> Iterator[Case]:
             continue
         for label in found:
             if (labels == label).mean() >= MIN_SEGMENT_AREA:
-                yield Case(f"{source}/{image.stem}_{label}", image, truth, labels=(label,))
+                names = named.get(f"{source}/{image.stem}", {})
+                name = names.get(str(label))
+                text = name if list(names.values()).count(name) == 1 else None
+                yield Case(f"{source}/{image.stem}_{label}", image, truth, labels=(label,), text=text)
 
 
 LAYOUTS: dict[str, Layout] = {

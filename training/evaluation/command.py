@@ -13,6 +13,8 @@ from mam.errors import MamError
 if TYPE_CHECKING:
     from training.evaluation.interaction import Correction, First
 
+_FIRST = ("none", "box", "click", "scribble", "mask", "text")
+
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser of `python -m training`."""
@@ -33,8 +35,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--rounds",
         metavar="FIRST+THEN",
         type=parse_rounds,
-        help="simulated users instead: none|box|click|scribble|mask, then click|scribble; none: images of one object",
+        help="simulated users instead: none|box|click|scribble|mask|text, then click|scribble; none: images of one "
+        "object; text: objects whose name no other one of the image has",
     )
+    parser.add_argument("--stride", type=int, default=1, metavar="N", help="only every N-th object")
     parser.add_argument("--sources", nargs="+", help="only names that begin with one of these, such as ccp or coco")
     parser.add_argument(
         "--out",
@@ -65,6 +69,11 @@ def run(arguments: argparse.Namespace) -> int:
             raise MamError(f"no case's name begins with {' or '.join(arguments.sources)}; see {arguments.data}.")
     if arguments.rounds and arguments.rounds[0] == "none":
         cases = alone_in_image(cases)
+    if arguments.rounds and arguments.rounds[0] == "text":
+        cases = [case for case in cases if case.text]
+    cases = cases[:: arguments.stride]
+    if not cases:
+        raise MamError(f"no object of {arguments.data} has such a first prompt; see training/evaluation/benchmarks.py.")
     layout = LAYOUTS[arguments.layout]
     kind = "+".join(arguments.rounds) if arguments.rounds else arguments.prompt
     out = arguments.out or Path("evaluation") / f"{arguments.layout}-{kind}"
@@ -113,7 +122,7 @@ def _point(arguments: argparse.Namespace) -> int:
 def parse_rounds(text: str) -> tuple[First, Correction]:
     """Parse FIRST+THEN into the kinds of the first prompt and of the corrections."""
     first, _, then = text.partition("+")
-    if first not in ("none", "box", "click", "scribble", "mask") or then not in ("click", "scribble"):
-        expected = "none|box|click|scribble|mask, a plus and click|scribble: box+click"
+    if first not in _FIRST or then not in ("click", "scribble"):
+        expected = f"{'|'.join(_FIRST)}, a plus and click|scribble: box+click"
         raise argparse.ArgumentTypeError(f"{text!r}; expected {expected}")
     return cast("First", first), cast("Correction", then)

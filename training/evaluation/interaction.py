@@ -1,7 +1,7 @@
 """Simulated users for interactive matting: a first prompt, then one correction of the largest error per round.
 
-The first prompt is a box, a click, a scribble, a rough mask, or none. Each later round adds a click or a scribble in
-the largest region where mask and truth differ, and starts from the matte of the round before.
+The first prompt is a box, a click, a scribble, a rough mask, a text, or none. Each later round adds a click or a
+scribble in the largest region where mask and truth differ, and starts from the matte of the round before.
 
 Source: Guo et al. 2024, "DFIMat".
 """
@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from training.evaluation.metrics import largest_region
 
-First = Literal["none", "box", "click", "scribble", "mask"]
+First = Literal["none", "box", "click", "scribble", "mask", "text"]
 Correction = Literal["click", "scribble"]
 
 
@@ -31,6 +31,7 @@ class User:
         scribbles: strokes, lists of (x, y).
         scribble_labels: the same for the strokes.
         mask: a rough mask, (H, W) bool; None after the first round, whose matte replaces it.
+        text: the name of the object; None after a round in which nothing was found.
     """
 
     box: tuple[float, float, float, float] | None = None
@@ -39,13 +40,15 @@ class User:
     scribbles: list[list[tuple[float, float]]] = field(default_factory=list)
     scribble_labels: list[int] = field(default_factory=list)
     mask: np.ndarray | None = None
+    text: str | None = None
 
-    def start(self, first: First, truth: np.ndarray) -> None:
+    def start(self, first: First, truth: np.ndarray, text: str | None = None) -> None:
         """Give the first prompt.
 
         Args:
             first: its kind.
             truth: (H, W) bool, the object's mask, not empty.
+            text: the object's name.
         """
         if first == "box":
             self.box = tight_box(truth)
@@ -57,6 +60,8 @@ class User:
             self.scribble_labels.append(1)
         elif first == "mask":
             self.mask = rough_mask(truth)
+        elif first == "text":
+            self.text = text
 
     def correct(self, kind: Correction, predicted: np.ndarray, truth: np.ndarray) -> bool:
         """Mark the largest region where the prediction differs from the truth.
@@ -90,6 +95,7 @@ class User:
             "scribbles": list(self.scribbles),
             "scribble_labels": list(self.scribble_labels),
             "mask": self.mask,
+            "text": None if self.text is None else [self.text],
         }
 
 

@@ -20,8 +20,8 @@ from PIL import Image
 from mam.errors import MamError, UnknownWord
 from mam.images import open_photo
 from mam.text import FoundBoxes, TextModel
+from training.evaluation.benchmarks import NAMES
 
-LABELS = "coco_labels.json"
 MIN_AREA = 0.02  # of the image, for all objects of a category together
 
 
@@ -68,9 +68,9 @@ def read_names(root: Path) -> dict[str, dict[str, str]]:
         MamError: it is missing or broken.
     """
     try:
-        names: dict[str, dict[str, str]] = json.loads((root / LABELS).read_text("utf-8"))
+        names: dict[str, dict[str, str]] = json.loads((root / NAMES).read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise MamError(f"{root} has no {LABELS} with the names of objects ({error}).") from None
+        raise MamError(f"{root} has no {NAMES} with the names of objects ({error}).") from None
     return names
 
 
@@ -85,7 +85,7 @@ def read_named(root: Path) -> list[Named]:
     for key, labels in sorted(names.items()):
         image, truth = root / "photos" / f"{key}.jpg", root / "photos" / f"{key}.png"
         if not image.exists() or not truth.exists():
-            raise MamError(f"{root} has no {image.relative_to(root)} and .png, which {LABELS} names.")
+            raise MamError(f"{root} has no {image.relative_to(root)} and .png, which {NAMES} names.")
         for category in sorted(set(labels.values())):
             one = Named(image, category, truth, tuple(int(k) for k, name in labels.items() if name == category))
             if one.mask().mean() >= MIN_AREA:

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from mam.errors import GraphError, MamError
+from mam.errors import GraphError, MamError, UnknownWord
 from mam.images.encode import write_image
 from mam.masks.decoding import candidates
 from mam.matte import Matte, NothingFound
@@ -144,12 +144,12 @@ def interact(
         for number in range(1, ROUNDS + 1):
             start = time.perf_counter()
             if number == 1:
-                user.start(first, true_mask)
+                user.start(first, true_mask, case.text)
                 new_prompt = True
             else:
                 new_prompt = user.correct(then, np.zeros_like(true_mask) if answer is None else answer.mask, true_mask)
             if new_prompt:
-                answer = _found(scene.matte(**user.arguments(), previous=answer, guidance=layout.guidance))
+                answer = _ask(scene, user, answer, layout.guidance)
                 figures = measure(answer, truth, unknown, layout.hard)
                 figures["clicks_right"] = _clicks_right(answer, user)
                 figures["cut"] = 0.0 if answer is None else straight_cut(answer.mask, true_mask, answer.segment.crop)
@@ -157,6 +157,17 @@ def interact(
         _write_alpha(answer, truth, out, case)
         results.add(rows)
         yield rows
+
+
+def _ask(scene: Scene, user: User, previous: Matte | None, guidance: Guidance) -> Matte | None:
+    """Return the answer to a user, who goes on without a text for which nothing is found."""
+    try:
+        answer = _found(scene.matte(**user.arguments(), previous=previous, guidance=guidance))
+    except UnknownWord:
+        answer = None
+    if answer is None:
+        user.text = None
+    return answer
 
 
 def _clicks_right(answer: Matte | None, user: User) -> float:

@@ -11,8 +11,10 @@ const LARGEST_HOLE = 0.02; // of the object
 const MOST_HOLES = 4;
 const SIMILAR = 20; // levels
 const RARE = 0.01; // of the cells outside
-const LARGEST_SPECK = 0.002; // of the object
-const FAR = 3; // cells
+const SPECKS = [
+  { largest: 0.002, far: 3 },
+  { largest: 0.05, far: 8 },
+]; // parts of the object, and cells
 
 /** Changes the alpha of a segment, at the photo's size. @type {(alpha: Bytes, photo: Photo, segment: Segment) => void} */
 export function cleanUp(alpha, { pixels, size }, { mask, points, labels }) {
@@ -70,11 +72,15 @@ function findSpecks(alpha, grid, clicked) {
   const regions = labelRegions(visible, grid);
   const areas = sumRegions(regions, (cell) => alpha[cell]);
   areas[0] = 0;
-  const largest = areas.reduce((one, other) => Math.max(one, other));
-  const isSmall = areas.map((area) => area < LARGEST_SPECK * largest);
-  for (const cell of clicked) isSmall[regions.labels[cell]] = false;
-  isSmall[0] = false;
-  const near = dilate((cell) => visible[cell] && !isSmall[regions.labels[cell]], grid, FAR);
-  regions.labels.forEach((label, cell) => (isSmall[label] &&= !near[cell]));
-  return dilate((cell) => isSmall[regions.labels[cell]], grid, 1);
+  const object = areas.reduce((one, other) => Math.max(one, other));
+  const isSpeck = areas.map(() => false);
+  for (const { largest, far } of SPECKS) {
+    const isSmall = areas.map((area) => area < largest * object);
+    for (const cell of clicked) isSmall[regions.labels[cell]] = false;
+    isSmall[0] = false;
+    const near = dilate((cell) => visible[cell] && !isSmall[regions.labels[cell]], grid, far);
+    regions.labels.forEach((label, cell) => (isSmall[label] &&= !near[cell]));
+    isSmall.forEach((small, label) => (isSpeck[label] ||= small));
+  }
+  return dilate((cell) => isSpeck[regions.labels[cell]], grid, 1);
 }

@@ -16,9 +16,7 @@ const UNSEEN_LOGIT = -8;
 export function chooseCrop(box, points, previous, size, margin) {
   const full = fullBox(size);
   if (previous && !isSame(previous.crop, full)) {
-    const [x0, y0, x1, y1] = boundsOf(box ? [box] : [], points);
-    const [left, top, right, bottom] = previous.crop;
-    if (left <= x0 && top <= y0 && x1 <= right && y1 <= bottom) return previous.crop;
+    if (contains(previous.crop, boundsOf(box ? [box] : [], points))) return previous.crop;
   }
   const mask = previous && previous.mask.box;
   if (!box && !mask) return full;
@@ -37,9 +35,13 @@ export const enlarge = (crop, size) =>
 const wholeUnlessZoomed = (crop, size) =>
   Math.max(...size) / Math.max(...sizeOf(crop)) >= MIN_ZOOM ? crop : fullBox(size);
 
-/** @type {(point: Point, size: Size) => Box} */
-export function cropAroundClick([x, y], [h, w]) {
-  const side = Math.max(MIN_SIDE, Math.trunc(CLICK_SIDE * Math.max(h, w)));
+/** Whether a box lies in another one. */
+export const contains = ([left, top, right, bottom], [x0, y0, x1, y1]) =>
+  left <= x0 && top <= y0 && x1 <= right && y1 <= bottom;
+
+/** @type {(point: Point, size: Size, closer?: number) => Box} */
+export function cropAroundClick([x, y], [h, w], closer = 1) {
+  const side = Math.max(MIN_SIDE, Math.trunc((CLICK_SIDE / closer) * Math.max(h, w)));
   const start = (at, length) => Math.trunc(Math.min(Math.max(at - side / 2, 0), Math.max(0, length - side)));
   const [x0, y0] = [start(x, w), start(y, h)];
   return [x0, y0, Math.min(w, x0 + side), Math.min(h, y0 + side)];

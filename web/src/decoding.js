@@ -2,10 +2,10 @@
 
 /** @import { Box, Bytes, Mask, Segment, Size } from './types.d.ts' */
 
-import { cellsIn, clamp, maskBounds, padBox, place, tabulate } from './boxes.js';
-import { transferLogits } from './crops.js';
+import { cellsIn, clamp, isSame, maskBounds, padBox, place, tabulate } from './boxes.js';
+import { contains, transferLogits } from './crops.js';
 import { Frame, MASK_SIDE } from './frames.js';
-import { labelRegions } from './regions.js';
+import { labelRegions, sumRegions } from './regions.js';
 import { sample } from './resample.js';
 
 /** @type {Size} */
@@ -13,18 +13,20 @@ const SQUARE = [MASK_SIDE, MASK_SIDE];
 const MASK_PIXELS = MASK_SIDE * MASK_SIDE;
 // The logistic model of doubt; mam/masks/segment.py says where its numbers come from.
 const UNCERTAIN = 2;
-const BIAS = 17.5;
-const OF_SCORE = -21.9;
-const OF_UNCERTAIN = 5.6;
+const BIAS = 11.69;
+const OF_SCORE = -14.59;
+const OF_UNCERTAIN = 3.71;
+const WITHOUT_MASK = -2.23;
 const DOUBTFUL = 0.3;
 
 /** Whether an answer is probably wrong: a mask of an IoU with the object under 0.8. @type {(segment: Segment) => boolean} */
-export function isDoubtful({ mask, crop, logits, scores, chosen }) {
+export function isDoubtful({ mask, crop, logits, scores, chosen, fromMask }) {
   const [h, w] = new Frame(crop).maskSize.map(Math.ceil);
   const inCrop = logits.filter((_, i) => i % MASK_SIDE < w && i < h * MASK_SIDE);
   const uncertain = inCrop.filter((value) => Math.abs(value) < UNCERTAIN).length;
   const inside = inCrop.filter((value) => value > 0).length;
-  const evidence = BIAS + OF_SCORE * scores[chosen] + (OF_UNCERTAIN * uncertain) / Math.max(1, inside);
+  const bias = fromMask ? BIAS : BIAS + WITHOUT_MASK;
+  const evidence = bias + OF_SCORE * scores[chosen] + (OF_UNCERTAIN * uncertain) / Math.max(1, inside);
   return !mask.box || 1 / (1 + Math.exp(-evidence)) > DOUBTFUL;
 }
 
@@ -36,43 +38,62 @@ export async function decodePrompt(graphs, { frame, features }, prompt, size) {
   const first = prompt.isAmbiguous && graphs.policy.multimask ? best : 0;
   const chosen = bestCandidate(masks, scores, input.coords, input.labels, first);
   const { points, labels } = prompt;
-  const answer = { scores: scores.map((score) => clamp(score, 0, 1)), crop: frame.crop, points, labels };
+  const fromMask = input.hasMask === 1;
+  const answer = { scores: scores.map((score) => clamp(score, 0, 1)), crop: frame.crop, points, labels, fromMask };
   return segmentOf(masks, chosen, answer, size);
 }
 
-/**
- * A correction without what it took away from the previous mask, except the regions that a background click lies in.
- * @type {(segment: Segment, previous: Segment) => Segment}
- */
+/** A correction that changes the previous mask only where clicks ask for it. @type {(segment: Segment, previous: Segment) => Segment} */
 export function keepRest(segment, previous) {
   const { crop, logits, points, labels } = segment;
-  const [x0, y0, x1, y1] = crop;
-  const frame = new Frame(crop);
   const before = transferLogits(previous.logits, previous.crop, crop);
-  const taken = Uint8Array.from(before, (value, i) => Number(value > 0 && logits[i] <= 0));
-  const regions = labelRegions(taken, SQUARE);
-  const stays = new Array(regions.count).fill(true);
-  stays[0] = false;
-  points.forEach(([x, y], i) => {
-    if (labels[i] || x < x0 || x > x1 || y < y0 || y > y1) return;
-    const [column, row] = Frame.toCell(frame.toInput([x, y]));
-    // The edge may be in a cell beside it.
-    const near = padBox([column, row, column + 1, row + 1], 1, SQUARE);
-    for (const cell of cellsIn(near, MASK_SIDE)) stays[regions.labels[cell]] = false;
-  });
-  if (!stays.includes(true)) return segment;
+  const regionsOf = (isIn) =>
+    labelRegions(
+      Uint8Array.from(before, (value, i) => Number(isIn(value, logits[i]))),
+      SQUARE,
+    );
+  const inCrop = points.map(([x, y]) => contains(crop, [x, y, x, y]));
+  const clicks = (label) => points.filter((_, i) => labels[i] === label && inCrop[i]);
+  const taken = regionsOf((old, now) => old > 0 && now <= 0);
+  const added = regionsOf((old, now) => old <= 0 && now > 0);
+  const isAway = clickedRegions(taken, clicks(0), crop);
+  const isMeant = clickedRegions(added, clicks(1), crop);
+  const areas = sumRegions(added, () => 1);
+  // Nothing is added elsewhere that is larger than what was clicked. What the earlier crop did not contain may be added.
+  const isLimited = isMeant.includes(true, 1) && contains(previous.crop, crop);
+  const most = isLimited ? areas.reduce((sum, area, label) => sum + (label && isMeant[label] ? area : 0), 0) : Infinity;
+  const stays = (cell) => {
+    const [lost, won] = [taken.labels[cell], added.labels[cell]];
+    return (lost > 0 && !isAway[lost]) || (won > 0 && !isMeant[won] && areas[won] > most);
+  };
+  const kept = logits.map((value, cell) => (stays(cell) ? before[cell] : value));
+  if (isSame(kept, logits)) return segment;
   const masks = segment.lowResMasks.slice();
-  const kept = logits.map((value, i) => (stays[regions.labels[i]] ? before[i] : value));
   masks.set(kept, segment.chosen * MASK_PIXELS);
   return segmentOf(masks, segment.chosen, segment, segment.mask.size);
 }
 
-/** The same answer with another of its four candidates. @type {(segment: Segment, index: number) => Segment} */
-export const withCandidate = (segment, index) => segmentOf(segment.lowResMasks, index, segment, segment.mask.size);
+/** Whether a click lies in or beside each region: the edge may be in a cell beside it. */
+function clickedRegions({ labels, count }, clicks, crop) {
+  const found = new Array(count).fill(false);
+  for (const click of clicks) {
+    const [column, row] = Frame.toCell(new Frame(crop).toInput(click));
+    const near = padBox([column, row, column + 1, row + 1], 1, SQUARE);
+    for (const cell of cellsIn(near, MASK_SIDE)) found[labels[cell]] = true;
+  }
+  return found;
+}
 
-function segmentOf(lowResMasks, chosen, { scores, crop, points, labels }, size) {
+/** The answer's four candidates. @type {(segment: Segment) => Segment[]} */
+export const candidatesOf = (segment) =>
+  [0, 1, 2, 3].map((k) =>
+    k === segment.chosen ? segment : segmentOf(segment.lowResMasks, k, segment, segment.mask.size),
+  );
+
+function segmentOf(lowResMasks, chosen, { scores, crop, points, labels, fromMask }, size) {
   const logits = lowResMasks.slice(chosen * MASK_PIXELS, (chosen + 1) * MASK_PIXELS);
-  return { mask: fullSizeMask(logits, crop, size), chosen, logits, lowResMasks, scores, crop, points, labels };
+  const mask = fullSizeMask(logits, crop, size);
+  return { mask, chosen, logits, lowResMasks, scores, crop, points, labels, fromMask };
 }
 
 /** The candidate that contradicts the fewest clicks; among equals the chosen one, else the best score. */

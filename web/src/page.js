@@ -107,10 +107,13 @@ async function preview(message) {
   return previewed;
 }
 
+/** Pictures of what else the prompts of an object may mean. */
+const offers = async (message) => withAddresses((await call({ kind: 'offers', message })).value || []);
+
 mountCanvas(
   find('#canvas'),
   props,
-  { preview },
+  { preview, offers },
   (event, data) => events[event](data),
   (_, handler) => watchers.push(handler),
 );

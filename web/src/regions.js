@@ -78,7 +78,7 @@ export function dilate(isSet, [h, w], reach) {
 }
 
 /** Every step-th value of a mask. @type {(mask: Mask) => Bytes} */
-function thin({ values, size: [h, w] }) {
+export function thin({ values, size: [h, w] }) {
   const step = stepFor([h, w]);
   const [rows, columns] = gridFor([h, w]);
   const at = (i) => Math.floor(i / columns) * step * w + (i % columns) * step;

@@ -2,11 +2,12 @@
 
 /** @import { Box, Bytes, Matte, Op, Photo, Segment } from './types.d.ts' */
 
-import { fullBox, isSame, place, tabulate } from './boxes.js';
+import { chooseAlternatives } from './alternatives.js';
+import { fullBox, isSame, padBox, place, sizeOf, tabulate } from './boxes.js';
 import { cleanUp } from './cleanup.js';
 import { obeyClicks } from './clicks.js';
 import { chooseCrop, cropAroundClick, enlarge, isCutOff } from './crops.js';
-import { decodePrompt, keepRest } from './decoding.js';
+import { candidatesOf, decodePrompt, keepRest } from './decoding.js';
 import { Frame, toInputImage } from './frames.js';
 import { paint } from './painting.js';
 import { Prompt } from './prompts.js';
@@ -73,6 +74,40 @@ export class Scene {
     return zoomed.scores[zoomed.chosen] > found.scores[found.chosen] ? zoomed : found;
   }
 
+  /**
+   * Other objects that a prompt may have meant, by name; rejects as soon as `isLate()`, when something newer waits.
+   * @type {(segment: Segment, isLate: () => boolean) => Promise<Record<string, Segment>>}
+   */
+  alternatives(segment, isLate) {
+    const others = candidatesOf(segment).filter(({ chosen }) => chosen !== segment.chosen);
+    const [parts, larger] = [this.parts(segment), this.larger(segment)].map((asked) => chain(others, asked, isLate));
+    return chooseAlternatives(segment, parts, larger);
+  }
+
+  /** Parts of an answer around its only click. @param {Segment} segment */
+  async *parts({ points, labels }) {
+    const { size } = this.photo;
+    if (!this.asksAgain || points.length !== 1 || !labels[0]) return;
+    for (const closer of [1, 2]) {
+      const click = new Prompt({ points, labels }, size);
+      const crop = cropAroundClick(points[0], size, closer);
+      const found = await this.decode(click, crop);
+      if (!found.mask.box) continue;
+      const around = Object.assign(click, { box: found.mask.box, previous: found });
+      yield await this.decode(around, enlarge(crop, size));
+    }
+  }
+
+  /** The main object, and what a larger box shows. @param {Segment} segment */
+  async *larger({ points, labels, mask: { box } }) {
+    const { size } = this.photo;
+    if (!this.asksAgain || points.length > 1 || !box) return;
+    if (this.graphs.policy.mainObject) yield await this.decode(new Prompt({}, size), this.whole);
+    const grown = padBox(box, Math.floor(Math.max(...sizeOf(box)) / 2), size);
+    const prompt = new Prompt({ points, labels, box: grown }, size);
+    yield* candidatesOf(await this.complete(prompt, await this.decode(prompt, this.cropFor(prompt))));
+  }
+
   /** The alpha of a segment at the photo's size. @type {(segment: Segment, byMask: boolean) => Promise<Bytes>} */
   async refine(segment, byMask) {
     const { frame, inputImage, features } = await this.encoded(segment.crop);
@@ -119,6 +154,14 @@ export class Scene {
     this.kept = [...this.kept.filter((one) => one !== found), found];
     if (this.kept.length > 1 + CROPS_KEPT) this.kept.splice(1, 1);
     return found;
+  }
+}
+
+async function* chain(first, then, isLate) {
+  yield* first;
+  for await (const one of then) {
+    if (isLate()) throw new Error('something newer waits');
+    yield one;
   }
 }
 

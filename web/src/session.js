@@ -2,8 +2,8 @@
 
 /** @import { Matte, Op, Photo, PromptMessage, SceneObject, Segment } from './types.d.ts' */
 
-import { isDoubtful, withCandidate } from './decoding.js';
-import { matteMessage, previewImage, shrinkAlpha, thumbnails } from './messages.js';
+import { isDoubtful } from './decoding.js';
+import { matteMessage, offerMessages, previewImage, shrinkAlpha } from './messages.js';
 import { MODEL } from './model.js';
 import { readPhoto } from './photo.js';
 import { Prompt, PromptError } from './prompts.js';
@@ -15,7 +15,7 @@ const KEPT_BYTES = 400e6;
 /** @type {Op[]} */
 const MAIN_OBJECT = [{ kind: 'main' }];
 /** @type {Op} */
-const KEPT = { kind: 'candidate', index: 0 }; // the answer as it is, to which later clicks add
+const KEPT = { kind: 'candidate', name: '' }; // the answer as it is, to which later clicks add
 
 const hasForeground = (ops) =>
   ops.some(
@@ -71,8 +71,8 @@ export class Session {
       const earlier = ops.slice(0, -1);
       if (last.kind === 'main') return this.scene.findMainObject();
       if (last.kind === 'candidate') {
-        const answer = await this.segment(earlier);
-        return last.index ? withCandidate(answer, last.index) : answer;
+        const others = last.name ? await this.alternatives(earlier) : {};
+        return others[last.name] || this.segment(earlier);
       }
       const refines = hasForeground(earlier) && last.kind !== 'box'; // a box starts again
       return this.scene.segment(this.promptFrom(ops, refines ? await this.segment(earlier) : null));
@@ -141,10 +141,8 @@ export class Session {
       const { matte, ...line } = await this.describe(name, ops, touching, isDraft);
       if (matte) {
         const key = matte.isDraft ? keyOf(this.token, ops) : keyOf(this.token, ops, touching);
-        mattes[id] = await matteMessage(matte, this.photo, key, !have.includes(key), isSelected);
+        mattes[id] = await matteMessage(matte, key, !have.includes(key));
         hasDrafts ||= matte.isDraft;
-        const readings = isSelected && !isDraft && (await this.readingMessages(ops));
-        if (readings) mattes[id].candidates = readings;
       }
       if (isSelected) Object.assign(reply, line);
     }
@@ -203,16 +201,17 @@ export class Session {
     return areApart(mask, clicked.mask) ? [only] : [[ops[0], KEPT, ...only], only];
   }
 
-  /** Null if the operations are clear. */
-  async readingMessages(ops) {
-    const readings = ops.length === 2 ? await this.readings(ops) : [];
-    if (readings.length < 2) return null;
-    const segments = await Promise.all(readings.map((reading) => this.segment(reading)));
-    const [add, only] = await thumbnails(segments, this.photo);
-    return [
-      { reading: 'add', source: add },
-      { reading: 'only', source: only },
-    ];
+  /** @returns {Promise<Record<string, Segment>>} */
+  alternatives(ops, isLate = () => false) {
+    return this.keep(keyOf('others', ops), async () => this.scene.alternatives(await this.segment(ops), isLate));
+  }
+
+  /** Pictures of what else the prompts of an object may mean. @type {(prompts: Op[], isLate: () => boolean) => Promise<object[]>} */
+  async offers(prompts, isLate) {
+    const [likeliest, other] = prompts.length === 2 ? await this.readings(prompts) : [prompts];
+    const answer = await this.segment(likeliest);
+    const found = other ? { add: answer, only: await this.segment(other) } : await this.alternatives(likeliest, isLate);
+    return offerMessages(answer, found, this.photo);
   }
 
   promptFrom(ops, previous) {
@@ -247,6 +246,7 @@ export class Session {
 
 function bytesOf(value) {
   if (!value) return 0;
+  if (!value.alpha && !value.mask) return Object.values(value).reduce((sum, one) => sum + bytesOf(one), 0); // alternatives
   const { alpha, small, ownColours, mask, lowResMasks } = value;
   const arrays = [alpha, small && small.values, ownColours, mask && mask.values, lowResMasks];
   return arrays.reduce((sum, array) => sum + (array ? array.byteLength : 0), 0);

@@ -35,7 +35,7 @@ export interface Segment {
   crop: Box;
   points: Point[];
   labels: number[];
-  thumbnails?: Promise<object[]>;
+  fromMask: boolean;
 }
 
 export interface Alpha {
@@ -57,7 +57,8 @@ export interface Op {
   kind: 'main' | 'box' | 'point' | 'scribble' | 'candidate' | 'paint';
   xy?: any;
   label?: number;
-  index?: number;
+  /** Of a candidate: "" keeps the answer. */
+  name?: string;
   size?: number;
   softness?: number;
   snap?: boolean;

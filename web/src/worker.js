@@ -7,6 +7,7 @@
 //   prompt   a PromptMessage and `touching`; answers with the masks and previews of the result made from them, then the
 //            same of the mattes
 //   preview  {id, message}           answers with an image or null
+//   offers   {id, message}           answers with a list of what else the prompts may mean, with images
 //   save     {id, form}              answers with a file
 //   background {background}          null, a colour "#rrggbb" or a file; answers with new previews
 //   frame    {side}                  the longest side of the previews that the page has room for; answers with larger
@@ -107,6 +108,12 @@ const handlers = {
     const isWanted = session && session.scene && message.token === session.token && !waiting && previewTime < SLOW;
     const value = isWanted ? await session.preview(message).catch(() => null) : null; // the click itself reports errors
     if (value) previewTime = performance.now() - begun;
+    send({ kind: 'answer', id, value });
+  },
+
+  async offers({ id, message: { token: own, ops } }) {
+    const isOpen = session && session.scene && own === session.token && !newer;
+    const value = isOpen ? await session.offers(ops, () => newer > 0).catch(() => []) : []; // nobody asked for them
     send({ kind: 'answer', id, value });
   },
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { bestCandidate, fullSizeMask, isDoubtful, keepRest, withCandidate } from '../src/decoding.js';
+import { bestCandidate, candidatesOf, fullSizeMask, isDoubtful, keepRest } from '../src/decoding.js';
 import { Frame, toInputImage } from '../src/frames.js';
 import { answer, boxMask, disc, paint } from './made.js';
 
@@ -66,7 +66,7 @@ test('a correction keeps the rest, except where a background click takes it away
   assert.ok(kept.logits[80 * 256 + 80] > 0 && kept.logits[80 * 256 + 170] > 0);
   const taken = keepRest({ ...correction, points: [[94, 94]], labels: [0] }, before);
   assert.ok(taken.logits[80 * 256 + 80] < 0);
-  assert.equal(withCandidate(kept, 1).mask.box, null);
+  assert.equal(candidatesOf(kept)[1].mask.box, null);
 });
 
 test('blurred edges and low scores are doubtful', () => {

@@ -118,10 +118,10 @@ function listTextBoxes() {
 }
 
 function listCandidates() {
-  const matte = !state.opening && state.mattes[state.doc.active], candidates = (matte && matte.candidates) || [];
-  const buttons = candidates.map(({ index, reading, source }, i) => (reading ? readingButton(reading, source, i === 0) :
-    createButton('candidate' + index, createElement('img', { src: source, alt: '' }), text('candidate_' + index),
-      () => chooseCandidate(index), index === matte.chosen)));
+  const used = offers.key === offersKey() && !state.opening ? offers.list : [], last = activeObject().ops.at(-1) || {};
+  const buttons = used.map(({ name, source }, i) => (['add', 'only'].includes(name) ? readingButton(name, source, i === 0) :
+    createButton(name, createElement('img', { src: source, alt: '' }), text('candidate_' + name), () => chooseCandidate(name),
+      last.kind === 'candidate' && last.name === name)));
   replaceParts(find('.candidates'), buttons.length ? [createElement('span', {}, text('candidates')), ...buttons] : []);
 }
 

@@ -16,7 +16,7 @@ const state = {
   doc: emptyDocument(), // {objects: [{id, name, visible, ops}], active}
   past: [], // documents as JSON, to undo
   future: [], // and to redo
-  mattes: {}, // by object id: {key, chosen, candidates}
+  mattes: {}, // by object id: {key}
   overlays: new Map(), // by key: an image with the matte as its alpha channel
   textBoxes: [], // where a text was found: {xy, label}
   searched: 1, // id of the object that a text is searched for
@@ -98,18 +98,17 @@ function useTextBox({ xy }) { // another place is another object: earlier prompt
   change(() => { activeObject().ops = [{ kind: 'box', xy }]; });
 }
 
-function chooseCandidate(index) {
+function chooseCandidate(name) { // or leave it, if it is chosen
   change(() => {
-    const { ops } = activeObject();
-    if (ops.length && ops[ops.length - 1].kind === 'candidate') ops.pop();
-    ops.push({ kind: 'candidate', index });
+    const { ops } = activeObject(), before = ops.at(-1).kind === 'candidate' ? ops.pop().name : '';
+    if (name !== before) ops.push({ kind: 'candidate', name });
   });
 }
 
 function chooseReading(reading) { // of a first click beside the main object: add to it, or only what was clicked
   change(() => {
     const { ops } = activeObject();
-    if (reading === 'add') ops.splice(1, 0, { kind: 'candidate', index: 0 });
+    if (reading === 'add') ops.splice(1, 0, { kind: 'candidate', name: '' });
     else ops.shift();
   });
 }

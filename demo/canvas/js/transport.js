@@ -5,6 +5,7 @@ const REQUEST_TIMEOUT = 30000; // ms; after that the next change is sent without
 const PREVIEW_PAUSE = 60;
 const KEPT_OVERLAYS = 8;
 
+const offers = { key: '', list: [] }; // what the prompts described by `key` may have meant: {name, source}
 const request = {
   turn: 0, // of the newest change
   pending: null, // what was sent and is not answered yet: {turn, since}
@@ -92,7 +93,10 @@ async function showMattes(reply) {
     state.busy = reply.refining ? text('refining') : '';
     state.mattes = reply.mattes;
     brush.sent = [];
-    if (!reply.refining) announce(reply.text, reply.error);
+    if (!reply.refining) {
+      announce(reply.text, reply.error);
+      requestOffers();
+    }
   }
   const used = new Set(Object.values(state.mattes).map((matte) => matte.key));
   for (const key of [...state.overlays.keys()]) {
@@ -141,6 +145,24 @@ function queueReply() {
   lastReply = lastReply.then(() => receive(reply)).catch((error) => { showFailure({ text: error.message }); refresh(); });
 }
 watch('value', queueReply);
+
+// Offers -------------------------------------------------------------------------------------------------------------
+
+function offersKey() { // of the photo and the prompts of the selected object, without an offer that was taken
+  const ops = activeObject().ops.filter(({ kind }) => kind !== 'paint');
+  if (ops.length && ops.at(-1).kind === 'candidate' && ops.at(-1).name) ops.pop();
+  return JSON.stringify({ token: state.photo && state.photo.token, ops });
+}
+
+async function requestOffers() { // when the answer is there, which they would delay
+  const key = offersKey();
+  if (key === offers.key || !state.mattes[state.doc.active]) return;
+  Object.assign(offers, { key, list: [] });
+  const list = await server.offers(JSON.parse(key)).catch(() => []); // not reported: nobody asked for them
+  if (key !== offers.key) return;
+  offers.list = list;
+  listCandidates();
+}
 
 // Previews -----------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.conftest import EXAMPLES
 from tests.demo.visitor import Visitor, is_on
 
 
@@ -16,6 +17,10 @@ def paint(visitor: Visitor, *places: tuple[float, float]) -> None:
     visitor.drag(*places)
     visitor.tab.keyboard.up("Alt")
     visitor.wait_for_answer()
+
+
+def photo_pixel(x: int, y: int) -> np.ndarray:
+    return np.array(Image.open(EXAMPLES / "flower.jpg").getpixel((x, y)))
 
 
 def cut_out_a_box(visitor: Visitor) -> None:
@@ -42,6 +47,8 @@ def test_strokes_erase_and_restore_in_every_form(visitor) -> None:
     paint(visitor, (200, 200), (50, 200))
     alpha = visitor.alpha()
     assert is_on(alpha, 60, 200) and is_on(alpha, 190, 200) and not is_on(alpha, 260, 200)
+    colours = np.asarray(Image.open(io.BytesIO(visitor.download("jpeg")[1]))).astype(int)
+    assert (colours[200, 260] > 245).all() and np.abs(colours[200, 60] - photo_pixel(60, 200)).max() < 25
     for form in ("png", "cutout"):
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(visitor.download(form)[1])))[..., 3], alpha)
     archive = zipfile.ZipFile(io.BytesIO(visitor.download("zip")[1]))

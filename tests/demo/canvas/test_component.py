@@ -18,6 +18,6 @@ def test_every_script_is_joined_once() -> None:
 
 def test_gradio_can_make_it_again_without_its_value() -> None:
     value = {"kind": "no_photo", "text": ""}
-    canvas = PromptCanvas(lambda message: None, lambda request: 0, {}, value, elem_id="canvas")
+    canvas = PromptCanvas(lambda message: None, lambda message: [], lambda request: 0, {}, value, elem_id="canvas")
     arguments = {name: value for name, value in canvas.constructor_args.items() if name != "value"}
     assert PromptCanvas(**arguments).elem_id == "canvas"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.canvas.images import matte_message, photo_message, preview_url
+from demo.canvas.images import matte_message, offer_messages, photo_message, preview_url
 from mam import Matting, Prompt, Scene
 from tests.conftest import EXAMPLES
 from tests.mock_graphs import MockGraphs
@@ -46,20 +46,19 @@ def test_a_large_photo_comes_smaller_with_its_own_size_beside_it() -> None:
 
 def test_a_matte_is_an_alpha_channel_and_sent_once(scene) -> None:
     matte = scene.matte(points=[(310, 215)])
-    message = matte_message(matte, scene.photo, "key", with_pixels=True, with_candidates=False)
-    assert message["key"] == "key" and "candidates" not in message
+    message = matte_message(matte, "key", with_pixels=True)
+    assert message["key"] == "key"
     assert np.array_equal(np.asarray(decode(message["overlay"]).getchannel("A")), matte.alpha_uint8())
-    assert "overlay" not in matte_message(matte, scene.photo, "key", with_pixels=False, with_candidates=False)
-    mask = matte_message(matte.segment, scene.photo, "mask", with_pixels=True, with_candidates=False)
+    assert "overlay" not in matte_message(matte, "key", with_pixels=False)
+    mask = matte_message(matte.segment, "mask", with_pixels=True)
     assert np.array_equal(np.asarray(decode(mask["overlay"]).getchannel("A")) > 127, matte.segment.mask)
 
 
-def test_candidates_are_thumbnails_of_the_part_where_they_are(scene) -> None:
-    message = matte_message(
-        scene.matte(points=[(310, 215)]), scene.photo, "key", with_pixels=False, with_candidates=True
-    )
-    assert [one["index"] for one in message["candidates"]] == [1, 2, 3]
-    thumbnails = [decode(one["source"]) for one in message["candidates"]]
+def test_offers_are_thumbnails_of_the_part_where_they_are(scene) -> None:
+    (segment,) = scene.segment([Prompt(points=[(310, 215)])])
+    messages = offer_messages(scene.photo, segment, scene.alternatives(segment))
+    assert [one["name"] for one in messages] == ["whole", "more"]
+    thumbnails = [decode(one["source"]) for one in messages]
     assert len({image.size for image in thumbnails}) == 1 and max(thumbnails[0].size) <= 112
     assert thumbnails[0].width / thumbnails[0].height == pytest.approx(1, abs=0.1)  # discs, not the whole photo
 

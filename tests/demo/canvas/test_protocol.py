@@ -29,7 +29,7 @@ def scene_object(number: object = 1, **changes: object) -> dict:
         "id": number,
         "name": "cat",
         "visible": True,
-        "ops": [BOX, POINT, STROKE, {"kind": "candidate", "index": 2}, PAINT],
+        "ops": [BOX, POINT, STROKE, {"kind": "candidate", "name": "whole"}, PAINT],
         **changes,
     }
 
@@ -40,7 +40,7 @@ def test_a_document_survives_the_round_trip() -> None:
         Op("box", (1.0, 2.0, 30.0, 40.0)),
         Op("point", (5.0, 6.0), 0),
         Op("scribble", ((1.0, 1.0), (2.0, 3.0)), 1),
-        Op("candidate", index=2),
+        Op("candidate", name="whole"),
         Op("paint", ((1.0, 1.0), (2.0, 3.0)), 1, size=9.5, softness=0.3, snap=True),
     )
     assert not objects[1].visible
@@ -97,9 +97,8 @@ def test_wrong_documents_are_refused(message, text) -> None:
         {**PAINT, "size": None},
         {**PAINT, "softness": 1.5},
         {**PAINT, "xy": []},
-        {"kind": "candidate", "index": 4},
-        {"kind": "candidate", "index": "1"},
-        {"kind": "candidate"},
+        {"kind": "candidate", "name": "all"},
+        {"kind": "candidate", "name": 1},
         {"kind": ["box"], "xy": [1, 2, 3, 4]},
     ],
 )

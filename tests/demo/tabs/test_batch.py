@@ -58,10 +58,13 @@ def test_a_bear_is_no_cat_without_a_word(matting, tmp_path) -> None:
     assert done.unsure == ["redpanda.jpg"] and done.attention == [("redpanda.jpg", 0)]
 
 
-def test_any_background(files, tmp_path) -> None:
+@pytest.mark.parametrize("background", ["#ff0000", Image.new("RGB", (60, 40), "red")], ids=["colour", "image"])
+def test_any_background(files, tmp_path, background) -> None:
     archive = tmp_path / "all.zip"
     list(
-        batch.run_batch(Matting(MockGraphs()), files[:1], batch.MIDDLE, batch.FINISHED, archive, style=Style("#ff0000"))
+        batch.run_batch(
+            Matting(MockGraphs()), files[:1], batch.MIDDLE, batch.FINISHED, archive, style=Style(background)
+        )
     )
     (name,) = zipfile.ZipFile(archive).namelist()
     image = Image.open(io.BytesIO(zipfile.ZipFile(archive).read(name)))

@@ -5,7 +5,6 @@ import re
 import struct
 import zipfile
 import zlib
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,9 +13,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from demo.engine import Engine
-from demo.session import Op, SceneObject
+from demo.session import Op
 from demo.tabs.cut_out import CutOutEvents
-from demo.texts import ENGLISH
 from mam import Matting, Prompt
 from tests.conftest import EXAMPLES
 from tests.demo.visitor import Visitor, is_on
@@ -203,10 +201,11 @@ def test_candidates_can_be_chosen_and_corrected(visitor) -> None:
     visitor.click(300, 200)
     visitor.wait_for_answer()
     small = (visitor.alpha() > 127).sum()
-    visitor.tab.get_by_role("button", name="The whole of it").click()
+    visitor.tab.get_by_role("button", name="More than that").click()
     visitor.wait_for_answer()
     large = visitor.alpha() > 127
     assert large.sum() > 5 * small
+    expect(visitor.tab.get_by_role("button", name="More than that")).to_have_attribute("aria-pressed", "true")
     visitor.tab.keyboard.down("Shift")
     visitor.click(300, 200)
     visitor.tab.keyboard.up("Shift")
@@ -283,12 +282,11 @@ def test_another_photo_opened_meanwhile_stays(slow_visitor) -> None:
 
 
 def test_an_ambiguous_click_comes_with_pictures_of_both_readings() -> None:
-    engine, main, click = Engine(Matting(MockGraphs())), Op("main"), Op("point", (440.0, 200.0))
+    engine, main = Engine(Matting(MockGraphs())), Op("main")
     opened = engine.open(str(EXAMPLES / "flower.jpg"))
     box = Prompt(box=(200, 100, 430, 340))
     engine.store.get((opened.token, (main,)), lambda: engine.scene(opened).segment([box])[0])
-    session = replace(opened, objects=(SceneObject(1, "Object 1", (main, click)),))
-    reply = CutOutEvents(engine)._answer(session, "alpha", {"turn": 1, "have": []}, ENGLISH, engine.matte)
-    offered = reply["mattes"]["1"]["candidates"]
-    assert [one["reading"] for one in offered] == ["add", "only"]
+    ops = [{"kind": "main"}, {"kind": "point", "xy": [440, 200], "label": 1}]
+    offered = CutOutEvents(engine).offers({"token": opened.token, "ops": ops})
+    assert [one["name"] for one in offered] == ["add", "only"]
     assert len({one["source"] for one in offered}) == 2

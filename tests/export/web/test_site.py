@@ -139,6 +139,23 @@ def ops_of(visitor: SiteVisitor) -> list[Op]:
     return list(parse_ops(visitor.tab.evaluate("() => window.sentDocument.objects[0].ops")))
 
 
+def test_what_else_a_prompt_may_mean_is_that_of_python(visitor, matting) -> None:
+    engine = Engine(matting)
+    session = engine.open(str(EXAMPLES / "cat.png"))
+    visitor.open_and_wait(EXAMPLES / "cat.png")
+    offers = visitor.tab.locator("#canvas .candidates button")
+    expected = engine.alternatives(session, (MAIN,))
+    expect(offers).to_have_count(len(expected), timeout=60_000)
+    offers.last.click()
+    visitor.wait_for_answer()
+    assert_equal(
+        visitor.pixels("alpha"), engine.matte(session, (MAIN, Op("candidate", name=list(expected)[-1])), "alpha")
+    )
+    offers.last.click()  # again: as it was
+    visitor.wait_for_answer()
+    assert_equal(visitor.pixels("alpha"), engine.matte(session, (MAIN,), "alpha"))
+
+
 def test_strokes_are_those_of_python_and_stay(visitor, matting) -> None:
     engine = Engine(matting)
     session = engine.open(str(EXAMPLES / "cat.png"))

@@ -45,9 +45,10 @@ def test_a_hole_that_shows_the_background_is_kept(case) -> None:
     assert np.array_equal(clean_up(opened, pixels, mask, *NO_CLICKS), opened)
 
 
-def test_a_speck_far_away_is_removed_unless_it_was_clicked() -> None:
+@pytest.mark.parametrize("radius", [3, 20])
+def test_a_speck_far_away_is_removed_unless_it_was_clicked(radius) -> None:
     alpha, pixels, mask = scene()
-    far, near = circle(40, 40, 3), circle(250, 72, 3)  # the second one like a hair beside the object
+    far, near = circle(40, 40, radius), circle(250, 75 - radius, radius)  # the second one like a hair beside the object
     speckled = np.maximum(alpha, far | near).astype(np.float32)
     cleaned = clean_up(speckled, pixels, mask, *NO_CLICKS)
     assert not cleaned[far].any() and cleaned[near].all() and np.array_equal(cleaned[mask], alpha[mask])

@@ -57,7 +57,7 @@ def test_all_candidates_of_a_segment() -> None:
     assert [other.score for other in others] == [float(score) for score in segment.scores]
 
 
-def test_a_correction_takes_away_only_what_was_clicked_away() -> None:
+def test_a_correction_changes_only_what_was_clicked() -> None:
     def segment(columns: slice, points=(), labels=()) -> Segment:
         logits = np.full((4, 256, 256), -5.0, np.float32)
         logits[:, 20:60, columns] = 5.0
@@ -68,6 +68,8 @@ def test_a_correction_takes_away_only_what_was_clicked_away() -> None:
     before = segment(slice(20, 120))  # the logits' columns are 0.625 pixels wide
     added = keep_rest(segment(slice(120, 160), [(90, 25)], [1]), before)
     assert added.mask[25, 20] and added.mask[25, 90]
+    far = keep_rest(segment(slice(10, 160), [(9, 25)], [1]), before)  # the click is on the small part that is added
+    assert far.mask[25, 10] and not far.mask[25, 90]
     removed = keep_rest(segment(slice(60, 80), [(60, 25)], [0]), before)
     assert removed.mask[25, 20] and not removed.mask[25, 60]
     assert np.array_equal(removed.low_res_masks[0] > 0, removed.logits > 0)

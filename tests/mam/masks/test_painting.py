@@ -48,6 +48,14 @@ def test_one_point_beyond_the_frame_and_strokes_in_turn() -> None:
     assert np.array_equal(paint(half, pixels, strokes), paint(paint(half, pixels, strokes[:1]), pixels, strokes[1:]))
 
 
+def test_a_stroke_is_the_same_wherever_it_lies_in_the_image() -> None:
+    pixels, stroke = two_colours(), [(30, 25), (80, 70)]
+    small = paint(np.ones((100, 120), np.float32), pixels, [Stroke(stroke, 30)])
+    large = np.pad(pixels, ((40, 7), (300, 9), (0, 0)), "edge")
+    moved = paint(np.ones(large.shape[:2], np.float32), large, [Stroke(np.add(stroke, (300, 40)), 30)])
+    assert np.array_equal(moved[40:140, 300:420], small) and (np.delete(moved, range(40, 140), 0) == 1).all()
+
+
 @pytest.mark.parametrize(
     "wrong", [{"points": []}, {"points": [(1, np.nan)]}, {"size": 0}, {"softness": 2}, {"effect": "fill"}]
 )

@@ -88,6 +88,9 @@ def test_text_prompts_follow_the_papers_rules_and_take_the_best_box(matting, ben
     assert calls == [(["the flower one"], rules), (["the flower two"], rules)]
     # An object that is not found counts as an alpha of zeros.
     assert rows[0].iou > 0.5 and rows[1].iou == 0 and rows[1].sad > rows[0].sad
+    rounds = list(run.interact(with_grounding, cases, LAYOUTS["rw100"], "text", "click", tmp_path / "rounds"))
+    assert rounds[0][0].iou == rows[0].iou
+    assert rounds[1][0].iou == 0 and rounds[1][1].iou > 0.5  # the click goes on without the text
 
 
 def test_the_command_evaluates_text_prompts(grounding_folder, benchmark_folder, tmp_path, capsys) -> None:
@@ -97,7 +100,7 @@ def test_the_command_evaluates_text_prompts(grounding_folder, benchmark_folder, 
     assert "text" in capsys.readouterr().out and len(read_rows(tmp_path)) == 2
 
 
-@pytest.mark.parametrize("kind", ["box+click", "click+scribble", "scribble+click"])
+@pytest.mark.parametrize("kind", ["box+click", "click+scribble"])
 def test_simulated_users_improve_the_mask(benchmark_folder, tmp_path, capsys, kind) -> None:
     folder = str(benchmark_folder("segments"))
     assert (
