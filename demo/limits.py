@@ -50,7 +50,7 @@ def limit_queue(page: gr.Blocks) -> None:
             events.sort(key=lambda event: turns[event._id])
         return pushed
 
-    queue.push = limited
+    queue.push = limited  # type: ignore[method-assign]
 
 
 def place_in_queue(page: gr.Blocks, request: Any) -> int:

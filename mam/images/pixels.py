@@ -75,12 +75,12 @@ def split(
             straight[y0:y1] = np.asarray(strip)
             continue
         first, last = int(top), min(image.height, math.ceil(bottom))
-        layers = _split_strip(image.crop((0, first, image.width, last)), profile, white)
+        pixels, shown, clear = _split_strip(image.crop((0, first, image.width, last)), profile, white)
         if size != (image.height, image.width):
             box = (0, top - first, image.width, bottom - first)
             resize = functools.partial(_average, size=(w, y1 - y0), box=box)
-            layers = tuple(None if one is None else resize(one) for one in layers)
-        pixels, shown, clear = layers
+            pixels = resize(pixels)
+            shown, clear = (None if one is None else resize(one) for one in (shown, clear))
         straight[y0:y1] = pixels
         if clear is None and alpha is None:
             continue
@@ -88,7 +88,9 @@ def split(
             alpha, composed = np.full((h, w), 255, np.uint8), straight.copy()
         composed[y0:y1] = pixels if shown is None else shown
         alpha[y0:y1] = 255 if clear is None else clear
-    return (straight, None, None, kept) if alpha is None else (composed, straight, alpha, kept)
+    if alpha is None or composed is None:
+        return straight, None, None, kept
+    return composed, straight, alpha, kept
 
 
 def _split_strip(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -54,7 +54,9 @@ class Segment:
     ) -> Segment:
         """Store an (H, W) bool mask and the others as above; logits of any float type; `clicks`: points, labels."""
         logits = low_res_masks[chosen].astype(np.float32)
-        return cls(Patch.of(mask), chosen, logits, low_res_masks.astype(np.float16), scores, crop, *clicks)
+        given = dict(zip(("points", "labels"), clicks, strict=False))
+        answer = cls(Patch.of(mask), chosen, logits, low_res_masks.astype(np.float16), scores, crop)
+        return replace(answer, **given)
 
     @property
     def mask(self) -> np.ndarray:
