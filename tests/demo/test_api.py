@@ -57,7 +57,7 @@ def test_a_text_names_the_object(client) -> None:
 
 def test_segment(client) -> None:
     masks, scores = client.predict(handle_file(str(FLOWER)), points=[[310, 215]], api_name="/segment")
-    assert len(masks) == len(scores) == 4 and np.asarray(Image.open(masks[0])).shape == (427, 640)
+    assert 1 < len(masks) == len(scores) <= 4 and np.asarray(Image.open(masks[0])).shape == (427, 640)
 
 
 def test_errors_reach_the_caller(client, tmp_path) -> None:
@@ -122,8 +122,8 @@ def test_empty_values_of_the_other_functions(page, client) -> None:
         event = httpx.post(f"{page}gradio_api/call/v2/replace_background", json=call).json()["event_id"]
         answer = httpx.get(f"{page}gradio_api/call/replace_background/{event}", timeout=60).text
         assert "event: complete" in answer, (nothing, answer)
-    masks, _ = client.predict(handle_file(str(FLOWER)), "", "[[310, 215]]", "[1]", api_name="/segment")
-    assert len(masks) == 4
+    masks, scores = client.predict(handle_file(str(FLOWER)), "", "[[310, 215]]", "[1]", api_name="/segment")
+    assert len(masks) == len(scores) > 1
     with pytest.raises(AppError, match="box is 'left'; expected a list of numbers"):
         client.predict(handle_file(str(FLOWER)), "left", api_name="/matte")
     with pytest.raises(AppError, match="expected a list of numbers"):
