@@ -35,6 +35,7 @@ class Engine:
         visitors: Which photo each visitor has open.
         can_find: Whether `find` can answer.
         known_words: The names that it can find; empty if it reads any phrase, or cannot answer.
+        offering: Held by each thread that looks for what else prompts may mean.
 
     Args:
         matting: The model.
@@ -47,7 +48,7 @@ class Engine:
         self.can_find, self.known_words = False, tuple[str, ...]()
         with contextlib.suppress(GraphError):  # `demo.app` prints why
             self.load_text_model()
-        self._preview = threading.Lock()
+        self._preview, self.offering = threading.Lock(), threading.BoundedSemaphore(2)
 
     def load_text_model(self) -> None:
         """Let `find` answer: by the embedded words, or once there is one, by a text model that reads any phrase.

@@ -37,7 +37,7 @@ class PromptCanvas(gr.HTML):
     def __init__(
         self,
         mask_at: Callable[[PreviewRequest], str | None],
-        offers_for: Callable[[OffersRequest], list[OfferMessage]],
+        offers_for: Callable[[OffersRequest], list[OfferMessage] | None],
         place_of: Callable[[gr.Request], int],
         examples: Mapping[str, str],
         value: Reply | None = None,
@@ -46,7 +46,7 @@ class PromptCanvas(gr.HTML):
         def preview(message: PreviewRequest) -> str | None:  # the browser calls it by this name
             return mask_at(message)
 
-        def offers(message: OffersRequest) -> list[OfferMessage]:
+        def offers(message: OffersRequest) -> list[OfferMessage] | None:
             return offers_for(message)
 
         def place(_: object, request: gr.Request) -> int:

@@ -149,7 +149,7 @@ class PreviewRequest(TypedDict):
 class OffersRequest(TypedDict):
     """The argument of the server function `offers`: the prompts of an object that was answered.
 
-    The server returns a list of `OfferMessage`.
+    The server returns a list of `OfferMessage`, or None if the browser is to ask again a little later.
     """
 
     token: str

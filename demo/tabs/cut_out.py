@@ -204,12 +204,19 @@ class CutOutEvents:
             return None  # the click itself will be answered with a text
         return preview_url(segment) if segment is not None and not segment.is_empty else None
 
-    def offers(self, message: OffersRequest) -> list[OfferMessage]:
-        """Return what else the prompts of an object may mean, with pictures; nothing for a photo no longer open."""
+    def offers(self, message: OffersRequest) -> list[OfferMessage] | None:
+        """Return what else the prompts of an object may mean, with pictures; nothing for a photo no longer open.
+
+        None while two others are being made: this call passes by the queue, so it never waits for the model.
+        """
+        if not self.engine.offering.acquire(blocking=False):
+            return None
         try:
             return self._offers(*parse_offers(message))
         except EXPECTED_ERRORS:
             return []  # the answer itself came with a text
+        finally:
+            self.engine.offering.release()
 
     def _offers(self, token: str, prompts: tuple[Op, ...]) -> list[OfferMessage]:
         if self.engine.store.peek((token,)) is None:

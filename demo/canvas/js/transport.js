@@ -2,7 +2,7 @@
 // protocol.py.
 
 const REQUEST_TIMEOUT = 30000; // ms; after that the next change is sent without waiting for the answer
-const PREVIEW_PAUSE = 60;
+const PREVIEW_PAUSE = 60, OFFERS_PAUSE = 1000; // ms
 const KEPT_OVERLAYS = 8;
 
 const offers = { key: '', list: [] }; // what the prompts described by `key` may have meant: {name, source}
@@ -160,6 +160,11 @@ async function requestOffers() { // when the answer is there, which they would d
   Object.assign(offers, { key, list: [] });
   const list = await server.offers(JSON.parse(key)).catch(() => []); // not reported: nobody asked for them
   if (key !== offers.key) return;
+  if (!list) { // the server is busy
+    offers.key = '';
+    setTimeout(requestOffers, OFFERS_PAUSE);
+    return;
+  }
   offers.list = list;
   listCandidates();
 }

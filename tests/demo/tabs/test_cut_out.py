@@ -289,4 +289,6 @@ def test_an_ambiguous_click_comes_with_pictures_of_both_readings() -> None:
     ops = [{"kind": "main"}, {"kind": "point", "xy": [440, 200], "label": 1}]
     offered = CutOutEvents(engine).offers({"token": opened.token, "ops": ops})
     assert [one["name"] for one in offered] == ["add", "only"]
+    with engine.offering, engine.offering:
+        assert CutOutEvents(engine).offers({"token": opened.token, "ops": ops}) is None  # the browser asks again
     assert len({one["source"] for one in offered}) == 2
