@@ -56,7 +56,7 @@ class Visitor:
         targets = [
             (ids["canvas"], "uploaded"),
             (ids["canvas"], "prompt"),
-            (ids["softness"], "release"),
+            (ids["softness"], "input"),
             (ids["download"], "click"),
         ]
         self.events = {
