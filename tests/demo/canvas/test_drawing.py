@@ -122,7 +122,7 @@ def test_every_control_has_a_name(visitor) -> None:
         (e) => !(e.getAttribute('aria-label') || e.textContent.trim() || e.closest('label'))).length"""
     )
     assert nameless == 0
-    expect(visitor.tab.get_by_role("button", name="A larger part of it")).to_be_visible()
+    expect(visitor.tab.get_by_role("button", name="The whole of it")).to_be_visible()
     expect(visitor.tab.get_by_role("status").filter(has_text="found")).to_have_count(1)
 
 
@@ -227,7 +227,7 @@ def test_focus_stays_where_it_was(visitor) -> None:
         return tab.evaluate("document.activeElement.getAttribute('aria-label')")
 
     for name, after in (
-        ("A larger part of it", "A larger part of it"),
+        ("The whole of it", "The whole of it"),
         ("Hide Object 1", "Show Object 1"),
         ("Show Object 1", "Hide Object 1"),
         ("Select Object 1", "Select Object 1"),
