@@ -2,7 +2,7 @@
 
 A half-precision number has a byte of sign, exponent and leading digits, which repeats often, and a byte of random
 digits. Apart from each other, they take a tenth less after gzip than in turns. A packed file holds everything else,
-then the high bytes of all such numbers, then their low bytes; `web/src/graphs.js` puts them together again.
+then the high bytes of all such numbers, then their low bytes; `web/src/packing.js` puts them together again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 // The object's colours at soft edges, without the background that shows through: Germer et al. 2020, "Fast Multi-Level
-// Foreground Estimation", as in mam/compose/foreground.py. Windows of more than 768 pixels are solved at that size, and
-// fitted to each pixel; a phone has the memory for it.
+// Foreground Estimation", as in mam/compose/foreground.py.
 
 /** @import { Bytes, Size } from './types.d.ts' */
 
@@ -10,6 +9,8 @@ import { BOX, TRIANGLE, resize, smallerSize } from './resample.js';
 
 /** Both layers, (h, w, 3) in levels of 255. @typedef {{ size: Size, front: Float32Array, back: Float32Array }} Level */
 
+// Longest sides: above the first, images are solved at the second, and fitted to each pixel.
+const LARGE = 1536;
 const SOLVED = 768;
 const CONTEXT = 16; // pixels around soft edges from which their colours are estimated
 const REGULARIZATION = 1e-5;
@@ -28,7 +29,7 @@ export function foregroundColours(pixels, alpha, size) {
   if (!bounds) return pixels;
   const box = padBox(bounds, CONTEXT, size);
   const [h, w] = sizeOf(box);
-  const solved = smallerSize([h, w], SOLVED);
+  const solved = smallerSize([h, w], LARGE) && smallerSize([h, w], SOLVED);
   const small = solved || sizeOf(box);
   const shrink = (values, bands) => resize(values, size[1], box, small, BOX, bands);
   const { front, back } = estimate(shrink(pixels, 4), shrink(alpha, 1), small);

@@ -4,7 +4,6 @@ import { test } from 'node:test';
 import { cleanUp } from '../src/cleanup.js';
 import { obeyClicks } from '../src/clicks.js';
 import { foregroundColours } from '../src/foreground.js';
-import { smallerSize } from '../src/resample.js';
 import { fill, paint } from './made.js';
 
 const size = [420, 600];
@@ -68,7 +67,7 @@ test('the part around a click obeys it, with a soft edge', () => {
 });
 
 test('at soft edges the object has its own colours, at any size', () => {
-  for (const scale of [1, 2]) {
+  for (const scale of [1, 4]) {
     const large = size.map((side) => side * scale);
     const alpha = fill(large, (x, y) => 255 * (1.5 - distance(x / scale, y / scale) / 120));
     const over = (x, y) => {
@@ -84,6 +83,5 @@ test('at soft edges the object has its own colours, at any size', () => {
       if (a === 255) assert.equal(colours[4 * i], pixels[4 * i]);
     });
     assert.ok(worst <= 12, `${worst} levels at ${large}`);
-    assert.equal(smallerSize(large, 768) === null, scale === 1);
   }
 });
