@@ -40,7 +40,7 @@ class Segment:
     crop: PixelBox
     points: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     labels: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    from_mask: bool = False
+    from_mask: bool = field(default=False, kw_only=True)
 
     @classmethod
     def of(
