@@ -50,13 +50,13 @@ class Segment:
         low_res_masks: np.ndarray,
         scores: np.ndarray,
         crop: PixelBox,
-        *clicks: np.ndarray,
+        points: np.ndarray | None = None,
+        labels: np.ndarray | None = None,
     ) -> Segment:
-        """Store an (H, W) bool mask and the others as above; logits of any float type; `clicks`: points, labels."""
+        """Store an (H, W) bool mask and the others as above; logits of any float type."""
         logits = low_res_masks[chosen].astype(np.float32)
-        given = dict(zip(("points", "labels"), clicks, strict=False))
         answer = cls(Patch.of(mask), chosen, logits, low_res_masks.astype(np.float16), scores, crop)
-        return replace(answer, **given)
+        return answer if points is None or labels is None else replace(answer, points=points, labels=labels)
 
     @property
     def mask(self) -> np.ndarray:
