@@ -290,12 +290,10 @@ def _shorten(name: str) -> str:
 
 def _size_of(value: Any) -> int:
     """Bytes that a stored value takes: a photo, a scene, a segment, a matte, or one of the small ones."""
-    if isinstance(value, (Scene, Segment)):
+    if isinstance(value, (Photo, Scene, Segment)):
         return value.nbytes
     if isinstance(value, dict):
         return sum(segment.nbytes for segment in value.values())
-    if isinstance(value, Photo):
-        return value.pixels.nbytes
     return value.stored_alpha.nbytes + value.photo.pixels.nbytes if isinstance(value, Matte) else 1000
 
 

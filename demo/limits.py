@@ -39,9 +39,10 @@ def limit_queue(page: gr.Blocks) -> None:
         running = [event for events in queue.active_jobs if events for event in events]
         waiting = [event for one in queue.event_queue_per_concurrency_id.values() for event in one.queue]
         own = [event for event in (*running, *waiting) if client_of(event.request) == client]
-        if len(own) >= SHARE:
+        is_full = len(waiting) >= MOST_WAITING  # then there is room only for those who have nothing in it
+        if not is_full and len(own) >= SHARE:
             return False, texts("queue_share", count=len(own)), "error"
-        if len(waiting) >= MOST_WAITING:
+        if (is_full and own) or len(waiting) >= 4 * MOST_WAITING:
             return False, texts("queue_full", place=len(waiting) + 1), "error"
         pushed = await push(body, request, username)
         if name in queue.event_queue_per_concurrency_id:

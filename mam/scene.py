@@ -77,7 +77,7 @@ class Scene:
         encoded = image + features
         crops_kept = 0 if self.graphs.policy.crop_margin is None else _CROPS_KEPT
         copies = 1 if self.photo.srgb is self.photo.pixels else 2
-        return copies * self.photo.pixels.nbytes + (1 + crops_kept) * encoded
+        return self.photo.nbytes + (copies - 1) * self.photo.pixels.nbytes + (1 + crops_kept) * encoded
 
     def find(
         self,

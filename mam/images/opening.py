@@ -53,6 +53,11 @@ class Photo:
         """Size (H, W) in pixels."""
         return self.pixels.shape[0], self.pixels.shape[1]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that its arrays take."""
+        return sum(part.nbytes for part in (self.pixels, self.straight, self.alpha) if part is not None)
+
     @functools.cached_property
     def srgb(self) -> np.ndarray:
         """`pixels` in sRGB, which models read: (H, W, 3) uint8; `pixels` themselves if that is their space."""
