@@ -25,7 +25,11 @@ from mam.images.fetch import is_address
 
 
 def add_api(engine: Engine, downloads: Downloads) -> None:
-    """Register the functions inside an open `gr.Blocks`; all other handlers of the page are private."""
+    """Register the functions inside an open `gr.Blocks`; all other handlers of the page are private.
+
+    Gradio and MCP clients read each function's arguments from its signature and docstring, so both functions that cut
+    out state all of them.
+    """
 
     @show_errors
     def matte(

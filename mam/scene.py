@@ -251,7 +251,9 @@ class Scene:
         placed = crops.place_on_canvas(alpha[0, 0], segment.crop, self.photo.size)
         cues = self.photo.srgb, segment.mask, segment.points, segment.labels
         obedient = obey_clicks(clean_up(placed, *cues), *cues)
-        return Matte.of(self.photo, limit_alpha(obedient, self.photo), segment)
+        alpha = limit_alpha(obedient, self.photo)
+        # Of an image that is transparent there, nothing can be shown.
+        return Matte.of(self.photo, alpha, segment) if alpha.any() else NothingFound(segment.score)
 
     def _segment(self, prompts: list[CheckedPrompt], recrop: bool) -> Iterator[tuple[int, Segment]]:
         """Segment crop by crop, yielding (index of the prompt, segment), so that each crop is encoded only once."""

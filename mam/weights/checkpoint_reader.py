@@ -113,7 +113,7 @@ def _read_zip(file: Path, start: bytes) -> Any:
         ValueError,
         EOFError,
         struct.error,
-        NotImplementedError,
+        NotImplementedError,  # zipfile's, of a version or compression that it does not know
         RuntimeError,
     ) as error:
         raise PickleError("has no end: it is half downloaded or damaged, download it again") from error

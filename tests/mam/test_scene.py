@@ -321,3 +321,7 @@ def test_a_photo_of_another_profile_gives_the_alpha_of_its_colours() -> None:
     assert found.photo.icc_profile == adobe_rgb()
     raw = matting.open(replace(wide, icc_profile=None)).matte(box=FLOWER_BOX)
     assert np.abs(raw.alpha - expected.alpha).mean() > np.abs(found.alpha - expected.alpha).mean()
+
+
+def test_nothing_is_found_in_a_transparent_image(matting) -> None:
+    assert not matting.open(np.zeros((90, 90, 4), np.uint8)).matte(box=(20, 20, 70, 70))
