@@ -109,7 +109,7 @@ def test_a_lost_connection_is_said(visitor, tmp_path) -> None:
 @pytest.mark.parametrize("mode, kind", [("CMYK", "JPEG"), ("I;16", "PNG"), ("P", "PNG"), ("LA", "PNG"), ("1", "TIFF")])
 def test_unusual_images_are_converted(visitor, tmp_path, mode, kind) -> None:
     file = tmp_path / f"unusual.{kind.lower()}"
-    file.write_bytes(encode(Image.new(mode, (320, 200)), kind))
+    file.write_bytes(encode(Image.new(mode, (320, 200), (90, 255) if mode == "LA" else 0), kind))
     visitor.open_and_wait(file)
     visitor.click(100, 100)
     visitor.wait_for_answer()
