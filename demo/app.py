@@ -34,7 +34,7 @@ from demo.downloads import Downloads
 from demo.engine import Engine
 from demo.events import PRIVATE
 from demo.guard import guard_requests
-from demo.limits import limit_queue
+from demo.limits import limit_queue, visitor_of
 from demo.model_upgrade import UPGRADE_VARIANT, ModelUpgrade, add_upgrade, may_use
 from demo.tabs.batch import add_batch_tab
 from demo.tabs.cut_out import add_cut_out_tab
@@ -121,7 +121,7 @@ def build_demo(matting: Matting, upgrade: ModelUpgrade | None = None, text_model
         demo.load(translate, None, translated, **PRIVATE)
 
         def forget(request: gr.Request) -> None:
-            engine.forget(request.session_hash or "")
+            engine.forget(visitor_of(request))
 
         demo.unload(forget)
     limit_queue(demo)

@@ -14,6 +14,11 @@ SHARE = 12
 """Requests of one client that may wait or run; a visitor's page has up to four."""
 
 
+def visitor_of(request: Any) -> str:
+    """Return the name that Gradio gave to an open page; "" for a request without one."""
+    return request.session_hash or ""
+
+
 def client_of(request: Any) -> str:
     """Return a client's address as text; of IPv6 the network, since a client has all of it; "" if it is unknown.
 

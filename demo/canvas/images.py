@@ -6,7 +6,7 @@ import base64
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -68,13 +68,15 @@ def preview_url(segment: Segment) -> str:
     return _alpha_url(segment.mask.astype(np.uint8) * 255, _PREVIEW)
 
 
-def offer_messages(photo: Photo, answer: Segment, offers: Mapping[Offer, Segment]) -> list[OfferMessage]:
+def offer_messages(photo: Photo, answer: Segment, offers: Mapping[str, Segment]) -> list[OfferMessage]:
     """Return thumbnails of what a prompt may have meant, all of the same part of the photo."""
     masks = {name: segment.mask for name, segment in offers.items()}
     union = np.logical_or.reduce([answer.mask, *masks.values()])
     x0, y0, x1, y1 = pad_box(mask_bounds(union) or full_box(photo.size), max(photo.size) // 32, photo.size)
     part = photo.pixels[y0:y1, x0:x1]
-    return [{"name": name, "source": _thumbnail_url(part, mask[y0:y1, x0:x1])} for name, mask in masks.items()]
+    return [
+        {"name": cast(Offer, name), "source": _thumbnail_url(part, mask[y0:y1, x0:x1])} for name, mask in masks.items()
+    ]
 
 
 def _thumbnail_url(pixels: np.ndarray, mask: np.ndarray) -> str:

@@ -6,13 +6,14 @@ import contextlib
 import logging
 import unicodedata
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
+from gradio.blocks import Block
 from gradio.components import Component
 from PIL import Image
 
@@ -21,6 +22,7 @@ from demo.decoding import read_photo
 from demo.downloads import Downloads, safe_name
 from demo.engine import Engine
 from demo.events import PRIVATE
+from demo.limits import visitor_of
 from demo.messages import EXPECTED_ERRORS, describe, show_errors, visitor_error
 from demo.tabs.style import WHITE, StyleControls
 from demo.texts import ENGLISH, Texts, label
@@ -78,7 +80,7 @@ class Batch:
     """Progress so far: pairs (preview, name) of what is done, and (name, reason) of what failed.
 
     Attributes:
-        unsure: Names of those of the done ones that should be looked at.
+        unsure: Names of finished photos that need checking.
         attention: Pairs (name, number) of the unsure and the failed files.
     """
 
@@ -114,7 +116,7 @@ def run_batch(
     text: str = "",
     texts: Texts = ENGLISH,
     style: Style = Style("white"),  # noqa: B008 - it is frozen
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     """Cut one object out of each file into a ZIP archive; a file that fails is listed and the others continue.
 
     Args:
@@ -139,14 +141,14 @@ def run_batch(
         raise MamError(f"no rule {rule!r}; expected one of {', '.join(RULES)}.")
     if form not in FORMS:
         raise MamError(f"no form {form!r}; expected one of {', '.join(FORMS)}.")
-    batch, used = Batch(len(files)), set()
+    batch, used = Batch(len(files)), set[str]()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as bundle:  # images are compressed already
         for number, file in enumerate(files):
             name = Path(file).name
             try:
                 scene = matting.open(read_photo(file, matting.max_pixels))
                 matte, confidence = RULES[rule](scene, text)
-                if not matte:
+                if isinstance(matte, NothingFound):
                     raise MamError(texts(_NOTHING[rule], text=text.strip()))
                 content, suffix, shown = _encode(matte, form, style)
                 bundle.writestr(_unused_name(scene.photo.name, FORMS[form], suffix, used), content)
@@ -239,7 +241,7 @@ class BatchControls:
     style: StyleControls
 
     @property
-    def all(self) -> set[Component]:
+    def all(self) -> set[Block]:
         """The inputs of a handler."""
         return {self.files, self.rule, self.text, self.form, *self.style.all}
 
@@ -272,9 +274,9 @@ class BatchEvents:
             self.engine.matting.grounding().read(text)  # an unknown word is reported once, not for each photo
         if not files:
             raise visitor_error(texts("choose_photos"), texts)
-        if request.session_hash in self._begun:  # Gradio would drop the second run
+        if visitor_of(request) in self._begun:  # Gradio would drop the second run
             raise visitor_error(texts("batch_begun"), texts)
-        self._begun.add(request.session_hash)
+        self._begun.add(visitor_of(request))
         hidden = gr.update(visible=False)
         return texts("batch_done", done=0, total=len(files)), hidden, hidden, gr.update(visible=False, value=None)
 
@@ -286,7 +288,7 @@ class BatchEvents:
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio recognises this default
     ) -> Iterator[tuple[Any, ...]]:
         """Yield a report, the previews and, at the end, the archive and the photos to look at again."""
-        archive, visitor, texts = self.downloads.path("mattes", ".zip"), request.session_hash, Texts.of(request)
+        archive, visitor, texts = self.downloads.path("mattes", ".zip"), visitor_of(request), Texts.of(request)
         files, rule, text, form = (
             values[control]
             for control in (self.controls.files, self.controls.rule, self.controls.text, self.controls.form)
@@ -320,8 +322,8 @@ class BatchEvents:
 
     def stop(self, request: gr.Request) -> None:
         """End a visitor's batch after the current file, or before it has started."""
-        if request.session_hash in self._begun:
-            self._stopping.add(request.session_hash)
+        if visitor_of(request) in self._begun:
+            self._stopping.add(visitor_of(request))
 
 
 def _quote(text: str) -> str:

@@ -38,7 +38,7 @@ from demo.canvas.protocol import (
 from demo.downloads import Downloads
 from demo.engine import Engine
 from demo.events import LAST, MODEL, PRIVATE
-from demo.limits import client_of, place_in_queue
+from demo.limits import client_of, place_in_queue, visitor_of
 from demo.messages import EXPECTED_ERRORS, describe
 from demo.session import Op, SceneObject, Session, has_foreground
 from demo.tabs.result import ResultEvents, add_result, guidance
@@ -144,8 +144,8 @@ class CutOutEvents:
         """Reply with masks, then mattes of what the visitor has drawn; skip what is about a photo no longer open."""
         message, texts = event._data, Texts.of(request)
         token = message.get("token") if isinstance(message, dict) else None
-        session = self.engine.visitors.session(request.session_hash)
-        if self.engine.visitors.token(request.session_hash) is None:
+        session = self.engine.visitors.session(visitor_of(request))
+        if self.engine.visitors.token(visitor_of(request)) is None:
             yield self.no_photo(texts("expired"), error=True, expired=True)
             return
         if session is None or not self.engine.is_open(session) or session.token != token:
@@ -160,9 +160,9 @@ class CutOutEvents:
 
     def find_text(self, text: str, request: gr.Request) -> Iterator[Any]:
         """Reply that a search for a text has begun, then with boxes where it was found."""
-        texts, session = Texts.of(request), self.engine.visitors.session(request.session_hash)
+        texts, session = Texts.of(request), self.engine.visitors.session(visitor_of(request))
         if session is None or not self.engine.is_open(session):
-            gone = self.engine.visitors.token(request.session_hash) is None
+            gone = self.engine.visitors.token(visitor_of(request)) is None
             yield self.no_photo(texts("open_first"), error=True, expired=True) if gone else gr.skip()
             return
         text = text.strip()[: LIMITS.text_length]
@@ -245,7 +245,7 @@ class CutOutEvents:
     def _open(
         self, path: Path | None, ops: tuple[Op, ...], message: dict[str, Any], touching: bool, request: gr.Request
     ) -> Iterator[Any]:
-        visitor, texts = request.session_hash, Texts.of(request)
+        visitor, texts = visitor_of(request), Texts.of(request)
         if path is None:  # no page sends this
             yield self._failure(texts("failed"))
             return
@@ -321,13 +321,17 @@ class CutOutEvents:
             except EXPECTED_ERRORS as error:
                 line, bad = describe(error, texts), True
             else:
-                is_mask = isinstance(found, Segment)
-                if is_mask and found.is_empty:
-                    continue  # the second answer says so
-                line, bad = ("", False) if is_mask else self._describe_matte(one, found, texts)
-                reply["refining"] |= is_mask
-                if found:
-                    key = f"{session.token}:{hash((one.ops, None if is_mask else guidance)):x}"
+                made_with: Guidance | None = None
+                if isinstance(found, Segment):
+                    if found.is_empty:
+                        continue  # the second answer says so
+                    line, bad = "", False
+                    reply["refining"] = True
+                else:
+                    line, bad = self._describe_matte(one, found, texts)
+                    made_with = guidance
+                if not isinstance(found, NothingFound):
+                    key = f"{session.token}:{hash((one.ops, made_with)):x}"
                     reply["mattes"][str(one.id)] = matte_message(found, key, with_pixels=key not in known)
             if selected:
                 reply["text"], reply["error"] = line, bad
@@ -336,7 +340,7 @@ class CutOutEvents:
     @staticmethod
     def _describe_matte(one: SceneObject, matte: Matte | NothingFound, texts: Texts) -> tuple[str, bool]:
         """Return a line about an object's matte, and whether it is a failure."""
-        is_unsure = not matte or matte.segment.is_doubtful
+        is_unsure = isinstance(matte, NothingFound) or matte.segment.is_doubtful
         if one.ops == MAIN_OBJECT and is_unsure:
             return texts("not_sure"), False
         if not matte:

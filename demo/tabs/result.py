@@ -10,11 +10,13 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
+from gradio.blocks import Block
 from gradio.components import Component
 
 from demo.downloads import Downloads, safe_name
 from demo.engine import Engine
 from demo.events import LAST, PRIVATE, RESULT
+from demo.limits import visitor_of
 from demo.messages import EXPECTED_ERRORS, describe, show_errors
 from demo.session import SceneObject, Session, has_foreground
 from demo.tabs.style import StyleControls, Values
@@ -54,8 +56,6 @@ _COPY = """async (file) => {
 }"""
 
 
-# The settings come back with the photo (canvas/js/keep.js), the visitor's own background while the server has it. No
-# handler of the server gets the stored values, since it would have to trust the paths of files in them.
 # The settings come back with the photo (canvas/js/keep.js), the visitor's own background as long as the server has it.
 # No handler of the server gets the stored values: it would have to trust the paths of files in them.
 _KEEP = """(...values) => {
@@ -120,8 +120,8 @@ def add_result(page: gr.Blocks, engine: Engine, downloads: Downloads) -> ResultE
     previews = Previews(compare, cutout, alpha, problem, only_selected, reset_place, (download, copy))
     events = ResultEvents(engine, downloads, controls, previews, file)
     for control in (only_selected, *style.all):
-        name = {gr.UploadButton: "upload"}.get(type(control), "input")
-        getattr(control, name)(events.draw, controls.all, previews.all, **LAST, **RESULT)
+        chosen = control.upload if isinstance(control, gr.UploadButton) else control.input
+        chosen(events.draw, controls.all, previews.all, **LAST, **RESULT)
     place = [style.shift_x, style.shift_y]
     moved = gr.Button(visible="hidden", elem_id="moved")  # pressed by page.js while the result is dragged
     events.redraw_after(moved.click(None, place, place, js="(x, y) => takeDistance(x, y)", **PRIVATE, **LAST))
@@ -169,7 +169,7 @@ class ResultControls:
     style: StyleControls
 
     @property
-    def all(self) -> set[Component]:
+    def all(self) -> set[Block]:
         """The inputs of a handler."""
         return {self.form, self.only_selected, self.style.touching, *self.style.all}
 
@@ -237,14 +237,14 @@ class ResultEvents:
 
     def clear(self, request: gr.Request) -> dict[Component, Any]:
         """Return empty previews for a new photo; results of the last one that are still being made are skipped."""
-        self.engine.visitors.begin("result", request.session_hash)
+        self.engine.visitors.begin("result", visitor_of(request))
         return self.previews.empty()
 
     def draw(self, values: dict, request: gr.Request) -> dict[Component, Any]:
         """Return new previews, unless a newer result for the same visitor was begun meanwhile."""
-        is_newest = self.engine.visitors.begin("result", request.session_hash)
+        is_newest = self.engine.visitors.begin("result", visitor_of(request))
         try:
-            new = self._draw(values, self.engine.visitors.session(request.session_hash))
+            new = self._draw(values, self.engine.visitors.session(visitor_of(request)))
         except EXPECTED_ERRORS as error:
             new = {self.previews.problem: f"**{describe(error, Texts.of(request))}**"}
         return new if is_newest() else {self.previews.problem: gr.skip()}
@@ -252,13 +252,13 @@ class ResultEvents:
     @show_errors
     def download(self, values: dict, request: gr.Request) -> str:
         """Write the file in the chosen form; returns its path."""
-        session = self.engine.visitors.session(request.session_hash)
+        session = self.engine.visitors.session(visitor_of(request))
         return self.save(values[self.controls.form], session, values, Texts.of(request))
 
     @show_errors
     def copy(self, values: dict, request: gr.Request) -> str:
         """Write the finished image for the clipboard, as PNG; returns its path."""
-        session = self.engine.visitors.session(request.session_hash)
+        session = self.engine.visitors.session(visitor_of(request))
         return self.save("format_png", session, values, Texts.of(request))
 
     def save(self, form: str, session: Session | None, values: Values, texts: Texts = ENGLISH) -> str:
