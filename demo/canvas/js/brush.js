@@ -21,12 +21,21 @@ function extendStroke(x, y) {
   if (pointer.stroke.xy.length < LIMITS.stroke_points) pointer.stroke.xy.push([round(x), round(y)]);
 }
 
-function beginPainting(label, [x, y], { altKey, touch }) { // null where there is nothing to paint on
+function beginPainting(label, [x, y], { altKey, touch }) {
+  // null where there is nothing to paint on
   const matte = state.mattes[state.doc.active];
   if (!matte) announce(text('paint_first'), true);
-  return matte ? {
-    kind: 'paint', label, touch, xy: [[round(x), round(y)]], size: Math.max(1, round(brush.size / view.scale)), softness: brush.softness, snap: brush.snap !== altKey,
-  } : null;
+  return matte
+    ? {
+        kind: 'paint',
+        label,
+        touch,
+        xy: [[round(x), round(y)]],
+        size: Math.max(1, round(brush.size / view.scale)),
+        softness: brush.softness,
+        snap: brush.snap !== altKey,
+      }
+    : null;
 }
 
 function endPainting({ kind, label, xy, size, softness, snap }) {
@@ -35,7 +44,8 @@ function endPainting({ kind, label, xy, size, softness, snap }) {
   if (activeObject().ops.includes(op)) brush.sent.push(op);
 }
 
-function setBrush(name, value) { // the sliders count in whole numbers
+function setBrush(name, value) {
+  // the sliders count in whole numbers
   if (name === 'size') brush.size = value;
   else brush.softness = value / 100;
   refresh();
@@ -51,7 +61,8 @@ function refreshBrush() {
   find('[data-brush="size"]').value = brush.size;
   find('[data-brush="softness"]').value = 100 * brush.softness;
   setPressed(find('[data-action="snap"]'), brush.snap);
-  for (const button of element.querySelectorAll('[data-sign]')) { // what the signs do with this tool
+  for (const button of element.querySelectorAll('[data-sign]')) {
+    // what the signs do with this tool
     const name = (isPainting() ? ['erase', 'restore'] : ['remove', 'add'])[button.dataset.sign];
     button.querySelector('span').textContent = text(name);
     button.title = text(name + '_hint');
@@ -60,47 +71,72 @@ function refreshBrush() {
 
 // Drawing -----------------------------------------------------------------------------------------------------------------
 
-function drawStrokes(dark) { // on the layer that dims what is not part of an object
+function drawStrokes(dark) {
+  // on the layer that dims what is not part of an object
   const strokes = [...brush.sent, pointer.stroke].filter((stroke) => stroke && stroke.kind === 'paint');
   for (const stroke of strokes) {
-    const { layer, box: [x, y, right, bottom], scale } = strokeLayer(stroke);
+    const {
+      layer,
+      box: [x, y, right, bottom],
+      scale,
+    } = strokeLayer(stroke);
     if (!layer) continue;
     dark.globalCompositeOperation = stroke.label ? 'destination-out' : 'source-over';
     dark.drawImage(layer, x / scale, y / scale, (right - x) / scale, (bottom - y) / scale);
   }
 }
 
-function strokeLayer(stroke) { // black, as opaque as the stroke changes the photo
+function strokeLayer(stroke) {
+  // black, as opaque as the stroke changes the photo
   const known = brush.layers.get(stroke);
   if (known && known.count === stroke.xy.length) return known;
-  const { pixels, size, scale } = smallPhoto(), xy = stroke.xy.map(([x, y]) => [x * scale, y * scale]);
-  const { shares, box } = findFootprint({ ...stroke, xy, size: stroke.size * scale }, pixels, size, 4), width = box[2] - box[0];
-  const made = { count: stroke.xy.length, box, scale, layer: shares.length ? new OffscreenCanvas(width, box[3] - box[1]) : null };
+  const { pixels, size, scale } = smallPhoto(),
+    xy = stroke.xy.map(([x, y]) => [x * scale, y * scale]);
+  const { shares, box } = findFootprint({ ...stroke, xy, size: stroke.size * scale }, pixels, size, 4),
+    width = box[2] - box[0];
+  const made = {
+    count: stroke.xy.length,
+    box,
+    scale,
+    layer: shares.length ? new OffscreenCanvas(width, box[3] - box[1]) : null,
+  };
   if (made.layer) {
     const content = new ImageData(width, box[3] - box[1]);
-    shares.forEach((share, i) => { content.data[4 * i + 3] = 255 * share + 0.5; });
+    shares.forEach((share, i) => {
+      content.data[4 * i + 3] = 255 * share + 0.5;
+    });
     made.layer.getContext('2d').putImageData(content, 0, 0);
   }
   brush.layers.set(stroke, made);
   return made;
 }
 
-function smallPhoto() { // its pixels, RGBA
-  const { photo } = state, { width, height } = photo;
+function smallPhoto() {
+  // its pixels, RGBA
+  const { photo } = state,
+    { width, height } = photo;
   if (!photo.small) {
     const scale = Math.min(1, BRUSH_PIXELS / Math.max(width, height));
     const layer = new OffscreenCanvas(Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale)));
     const pen = layer.getContext('2d');
     pen.drawImage(photo.image, 0, 0, layer.width, layer.height);
-    photo.small = { pixels: pen.getImageData(0, 0, layer.width, layer.height).data, size: [layer.height, layer.width], scale };
+    photo.small = {
+      pixels: pen.getImageData(0, 0, layer.width, layer.height).data,
+      size: [layer.height, layer.width],
+      scale,
+    };
   }
   return photo.small;
 }
 
-function drawBrush(pen, unit) { // its outline, in the middle of the canvas while the sliders are used
+function drawBrush(pen, unit) {
+  // its outline, in the middle of the canvas while the sliders are used
   const middle = { x: (canvas.clientWidth / 2 - view.x) * unit, y: (canvas.clientHeight / 2 - view.y) * unit };
   const at = pointer.at || (find('.brush').contains(document.activeElement) && middle);
-  if (at) strokeTwice(pen, unit, ['#000', 3], ['#fff', 1.5], () => pen.arc(at.x, at.y, (brush.size / 2) * unit, 0, 2 * Math.PI));
+  if (at)
+    strokeTwice(pen, unit, ['#000', 3], ['#fff', 1.5], () =>
+      pen.arc(at.x, at.y, (brush.size / 2) * unit, 0, 2 * Math.PI),
+    );
 }
 
 for (const slider of element.querySelectorAll('[data-brush]')) {

@@ -3,8 +3,10 @@
 const openings = new Map(); // photos that are on their way, by number: as `state.opening`
 let opened = 0;
 
-function upload(files) { // checks a file
-  const file = files[0], limit = LIMITS.upload_megabytes;
+function upload(files) {
+  // checks a file
+  const file = files[0],
+    limit = LIMITS.upload_megabytes;
   if (!file) return;
   if (file.type && !file.type.startsWith('image/')) return announce(text('not_an_image', { name: file.name }), true);
   if (file.size > limit * 1e6) {
@@ -31,7 +33,8 @@ function open(source, kept, note) {
   refresh();
 }
 
-function close() { // nothing of the photo stays in this browser
+function close() {
+  // nothing of the photo stays in this browser
   forgetKept();
   openings.clear();
   receive({ kind: 'no_photo', text: '', error: false });
@@ -46,7 +49,8 @@ function onPage(type, handle) {
   document.addEventListener(type, listener);
 }
 
-function take(carried) { // dropped or pasted
+function take(carried) {
+  // dropped or pasted
   if (carried.files.length) return upload(carried.files);
   const address = carried.getData('text/uri-list') || carried.getData('text/plain');
   if (/^\s*(https?|data|file|blob):/i.test(address)) announce(text('address_refused'), true);
@@ -56,15 +60,20 @@ function showTarget(on) {
   stage.classList.toggle('over', on);
 }
 
-onPage('paste', (event, isShown) => { if (isShown && !isTyped(event.target)) take(event.clipboardData); });
-const isOurs = (event) => !event.defaultPrevented && (event.dataTransfer.types.includes('Files') || !isTyped(event.target));
+onPage('paste', (event, isShown) => {
+  if (isShown && !isTyped(event.target)) take(event.clipboardData);
+});
+const isOurs = (event) =>
+  !event.defaultPrevented && (event.dataTransfer.types.includes('Files') || !isTyped(event.target));
 
 onPage('dragover', (event, isShown) => {
   if (!isOurs(event)) return;
   event.preventDefault(); // else the browser would leave the page for the file
   showTarget(isShown);
 });
-onPage('dragleave', (event) => { if (!event.relatedTarget) showTarget(false); });
+onPage('dragleave', (event) => {
+  if (!event.relatedTarget) showTarget(false);
+});
 onPage('drop', (event, isShown) => {
   showTarget(false);
   if (!isOurs(event)) return;
@@ -73,7 +82,10 @@ onPage('drop', (event, isShown) => {
 });
 
 stage.addEventListener('photo', (event) => upload([event.detail])); // from another part of the page
-find('.file').addEventListener('change', (event) => { upload(event.target.files); event.target.value = ''; });
+find('.file').addEventListener('change', (event) => {
+  upload(event.target.files);
+  event.target.value = '';
+});
 
 new ResizeObserver(fit).observe(stage);
 translate();

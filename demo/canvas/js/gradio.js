@@ -5,13 +5,16 @@ const LONGEST = 2048; // pixels of the browser's own image of a photo, as of the
 
 let sending = null; // the request that carries a photo to the server
 
-function openFile(file, opening) { // a newer photo replaces one that is still on its way
+function openFile(file, opening) {
+  // a newer photo replaces one that is still on its way
   if (sending) sending.abort();
-  const form = new FormData(), sent = new XMLHttpRequest(), decoded = showOwn(file, opening);
+  const form = new FormData(),
+    sent = new XMLHttpRequest(),
+    decoded = showOwn(file, opening);
   form.append('files', file);
   sent.upload.onprogress = ({ loaded, total }) => {
     if (!total) return;
-    state.busy = text('sending', { name: file.name, percent: Math.floor(100 * loaded / total) });
+    state.busy = text('sending', { name: file.name, percent: Math.floor((100 * loaded) / total) });
     refresh();
   };
   sent.onload = () => decoded.then(() => finishUpload(sent, file.name, opening));
@@ -22,10 +25,14 @@ function openFile(file, opening) { // a newer photo replaces one that is still o
   sent.send(form);
 }
 
-async function showOwn(file, opening) { // upright, over white, in the screen's colours; what it cannot decode comes from the server
+async function showOwn(file, opening) {
+  // upright, over white, in the screen's colours; what it cannot decode comes from the server
   try {
-    const whole = await createImageBitmap(file), { width, height } = whole, scale = Math.min(1, LONGEST / Math.max(width, height));
-    const image = new OffscreenCanvas(Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))), pen = image.getContext('2d');
+    const whole = await createImageBitmap(file),
+      { width, height } = whole,
+      scale = Math.min(1, LONGEST / Math.max(width, height));
+    const image = new OffscreenCanvas(Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))),
+      pen = image.getContext('2d');
     pen.imageSmoothingQuality = 'high';
     pen.fillStyle = '#fff';
     pen.fillRect(0, 0, image.width, image.height);
@@ -39,7 +46,8 @@ async function showOwn(file, opening) { // upright, over white, in the screen's 
   refresh();
 }
 
-function uploadAddress() { // behind a proxy, the page's root is not the server's
+function uploadAddress() {
+  // behind a proxy, the page's root is not the server's
   const root = (window.gradio_config && window.gradio_config.root) || location.origin + location.pathname;
   return root.replace(/[/]+$/, '') + '/gradio_api/upload' + location.search;
 }
@@ -51,7 +59,8 @@ function finishUpload(sent, name, opening) {
   let path;
   try {
     [path] = JSON.parse(sent.responseText);
-  } catch (error) { // a proxy's own page
+  } catch (error) {
+    // a proxy's own page
     return failUpload(text('did_not_arrive', { name }));
   }
   sending = null;
@@ -68,12 +77,18 @@ function failUpload(text) {
   refresh();
 }
 
-async function showPlace() { // only what waits long is asked about
+async function showPlace() {
+  // only what waits long is asked about
   if (state.busy && !sending) {
     try {
       const place = await server.place(null);
-      if (place > 1 && state.busy) { state.busy = text('queue_place', { place }); refresh(); }
-    } catch (error) { /* the reply itself describes what fails */ }
+      if (place > 1 && state.busy) {
+        state.busy = text('queue_place', { place });
+        refresh();
+      }
+    } catch (error) {
+      /* the reply itself describes what fails */
+    }
   }
   setTimeout(showPlace, 3000);
 }

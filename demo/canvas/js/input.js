@@ -21,7 +21,8 @@ canvas.addEventListener('pointerdown', (event) => {
   canvas.setPointerCapture(event.pointerId);
   pointer.down.set(event.pointerId, event);
   pointer.cross = false;
-  if (pointer.down.size >= 2) { // two fingers move and zoom
+  if (pointer.down.size >= 2) {
+    // two fingers move and zoom
     pointer.stroke = null;
     pointer.pinch = pointer.down.size === 2 ? measurePinch() : pointer.pinch;
     return draw();
@@ -36,12 +37,23 @@ canvas.addEventListener('pointerdown', (event) => {
 });
 
 function beginStroke(event) {
-  const { x, y } = clampToPhoto(pointer.at), touch = event.pointerType === 'touch';
+  const { x, y } = clampToPhoto(pointer.at),
+    touch = event.pointerType === 'touch';
   const label = event.shiftKey || event.button === 2 ? 1 - tools.label : tools.label;
   if (isPainting()) pointer.stroke = beginPainting(label, [x, y], { altKey: event.altKey, touch });
-  else pointer.stroke = tools.kind === 'scribble' ? { kind: 'scribble', label, touch, xy: [[x, y]] } : {
-    kind: 'pending', label, touch, isClick: isInPhoto(pointer.at), from: [x, y], screen: [event.clientX, event.clientY], xy: [x, y, x, y],
-  };
+  else
+    pointer.stroke =
+      tools.kind === 'scribble'
+        ? { kind: 'scribble', label, touch, xy: [[x, y]] }
+        : {
+            kind: 'pending',
+            label,
+            touch,
+            isClick: isInPhoto(pointer.at),
+            from: [x, y],
+            screen: [event.clientX, event.clientY],
+            xy: [x, y, x, y],
+          };
   draw();
 }
 
@@ -68,13 +80,15 @@ canvas.addEventListener('pointermove', (event) => {
 });
 
 function continueStroke(event) {
-  const { stroke } = pointer, { x, y } = clampToPhoto(pointer.at);
+  const { stroke } = pointer,
+    { x, y } = clampToPhoto(pointer.at);
   if (isStroke(stroke)) {
     const [lastX, lastY] = stroke.xy[stroke.xy.length - 1];
     if (Math.hypot(x - lastX, y - lastY) * view.scale > STROKE_STEP) extendStroke(x, y);
   } else {
     const distance = Math.hypot(event.clientX - stroke.screen[0], event.clientY - stroke.screen[1]);
-    if (distance > CLICK_DISTANCE && stroke.touch && tools.kind === 'point') pointer.stroke = null; // a swipe
+    if (distance > CLICK_DISTANCE && stroke.touch && tools.kind === 'point')
+      pointer.stroke = null; // a swipe
     else if (distance > CLICK_DISTANCE) stroke.kind = 'box';
     stroke.xy = [...stroke.from, x, y];
   }
@@ -82,10 +96,18 @@ function continueStroke(event) {
 
 canvas.addEventListener('pointerup', (event) => {
   pointer.down.delete(event.pointerId);
-  if (pointer.pinch) { if (!pointer.down.size) pointer.pinch = null; return; }
-  if (pointer.pan) { pointer.pan = null; canvas.classList.remove('panning'); return; }
+  if (pointer.pinch) {
+    if (!pointer.down.size) pointer.pinch = null;
+    return;
+  }
+  if (pointer.pan) {
+    pointer.pan = null;
+    canvas.classList.remove('panning');
+    return;
+  }
   if (!pointer.stroke) return;
-  const { stroke } = pointer, { kind, label, xy, from, isClick } = stroke;
+  const { stroke } = pointer,
+    { kind, label, xy, from, isClick } = stroke;
   pointer.stroke = null;
   if (kind === 'paint') endPainting(stroke);
   else if (kind === 'scribble') addOp({ kind, label, xy });
@@ -108,19 +130,30 @@ canvas.addEventListener('pointerleave', () => {
 });
 
 // Two fingers move and zoom the photo; the browser must not scroll the page with them.
-canvas.addEventListener('touchstart', (event) => { if (event.touches.length > 1) event.preventDefault(); }, { passive: false });
+canvas.addEventListener(
+  'touchstart',
+  (event) => {
+    if (event.touches.length > 1) event.preventDefault();
+  },
+  { passive: false },
+);
 
 canvas.addEventListener('contextmenu', (event) => event.preventDefault());
 
-canvas.addEventListener('wheel', (event) => {
-  if (!state.photo) return;
-  event.preventDefault();
-  const box = canvas.getBoundingClientRect();
-  zoom(Math.exp(-event.deltaY * 0.0015), { x: event.clientX - box.left, y: event.clientY - box.top });
-}, { passive: false });
+canvas.addEventListener(
+  'wheel',
+  (event) => {
+    if (!state.photo) return;
+    event.preventDefault();
+    const box = canvas.getBoundingClientRect();
+    zoom(Math.exp(-event.deltaY * 0.0015), { x: event.clientX - box.left, y: event.clientY - box.top });
+  },
+  { passive: false },
+);
 
 function movePinch() {
-  const last = pointer.pinch, now = measurePinch();
+  const last = pointer.pinch,
+    now = measurePinch();
   view.x += now.x - last.x;
   view.y += now.y - last.y;
   zoom(now.distance / last.distance, now);
@@ -128,9 +161,11 @@ function movePinch() {
 }
 
 function measurePinch() {
-  const [a, b] = [...pointer.down.values()], box = canvas.getBoundingClientRect();
+  const [a, b] = [...pointer.down.values()],
+    box = canvas.getBoundingClientRect();
   return {
-    x: (a.clientX + b.clientX) / 2 - box.left, y: (a.clientY + b.clientY) / 2 - box.top,
+    x: (a.clientX + b.clientX) / 2 - box.left,
+    y: (a.clientY + b.clientY) / 2 - box.top,
     distance: Math.max(1, Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY)),
   };
 }
@@ -143,17 +178,35 @@ const actions = {
   save: () => trigger('save'),
   close,
   sign: () => chooseSign(1 - tools.label),
-  snap: () => { brush.snap = !brush.snap; refresh(); },
+  snap: () => {
+    brush.snap = !brush.snap;
+    refresh();
+  },
   smaller: () => resizeBrush(1 / 1.25),
   larger: () => resizeBrush(1.25),
-  undo, redo, reset, fit,
+  undo,
+  redo,
+  reset,
+  fit,
   in: () => zoom(1.4),
   out: () => zoom(1 / 1.4),
 };
-const ACTION_KEYS = { '[': 'smaller', ']': 'larger', x: 'sign', n: 'new', z: 'undo', y: 'redo', '+': 'in', '=': 'in', '-': 'out', 0: 'fit' };
+const ACTION_KEYS = {
+  '[': 'smaller',
+  ']': 'larger',
+  x: 'sign',
+  n: 'new',
+  z: 'undo',
+  y: 'redo',
+  '+': 'in',
+  '=': 'in',
+  '-': 'out',
+  0: 'fit',
+};
 const TOOL_KEYS = { b: 'box', p: 'point', s: 'scribble', e: 'paint', m: 'move' };
 
-function runAction(name) { // unless its button is disabled
+function runAction(name) {
+  // unless its button is disabled
   const button = find('[data-action="' + name + '"]');
   if (!button || !button.disabled) actions[name]();
 }
@@ -177,11 +230,15 @@ function onKeyDown(event) {
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const isBracket = key === '[' || key === ']'; // many keyboards need Alt for them
   if (event.altKey && !isBracket) return;
-  const command = (event.ctrlKey || event.metaKey) && !isBracket, onPhoto = event.target === canvas && state.photo && !state.opening;
+  const command = (event.ctrlKey || event.metaKey) && !isBracket,
+    onPhoto = event.target === canvas && state.photo && !state.opening;
   if (command && key !== 'z' && key !== 'y') return;
   if (command && key === 'z' && event.shiftKey) redo();
-  else if (key === 'Escape') { pointer.stroke = null; preview.mask = null; draw(); }
-  else if (ACTION_KEYS[key]) runAction(ACTION_KEYS[key]);
+  else if (key === 'Escape') {
+    pointer.stroke = null;
+    preview.mask = null;
+    draw();
+  } else if (ACTION_KEYS[key]) runAction(ACTION_KEYS[key]);
   else if (TOOL_KEYS[key]) chooseTool(TOOL_KEYS[key]);
   else if (onPhoto && key === ' ') pointer.space = true;
   else if (onPhoto && key.startsWith('Arrow')) moveCross(key, event.shiftKey);
@@ -190,27 +247,36 @@ function onKeyDown(event) {
   event.preventDefault();
 }
 document.addEventListener('keydown', onKeyDown);
-element.addEventListener('keyup', (event) => { if (event.key === ' ') pointer.space = false; });
+element.addEventListener('keyup', (event) => {
+  if (event.key === ' ') pointer.space = false;
+});
 
-function moveCross(key, fine) { // the first key shows it, in the middle or where the pointer was
-  const { width, height } = state.photo, step = Math.max(width, height) * (fine ? 0.002 : 0.02);
+function moveCross(key, fine) {
+  // the first key shows it, in the middle or where the pointer was
+  const { width, height } = state.photo,
+    step = Math.max(width, height) * (fine ? 0.002 : 0.02);
   const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
   const at = pointer.at || { x: width / 2, y: height / 2 };
   pointer.at = pointer.cross ? clampToPhoto({ x: at.x + dx * step, y: at.y + dy * step }) : at;
   pointer.cross = true;
-  const { x, y } = pointer.at, { stroke } = pointer;
+  const { x, y } = pointer.at,
+    { stroke } = pointer;
   if (stroke && stroke.kind === 'box') stroke.xy = [...stroke.from, x, y];
   if (stroke && isStroke(stroke)) extendStroke(x, y);
-  const screen = toScreen(pointer.at), margin = 20; // the cross stays in sight
+  const screen = toScreen(pointer.at),
+    margin = 20; // the cross stays in sight
   view.x += Math.max(0, margin - screen.x) - Math.max(0, screen.x - canvas.clientWidth + margin);
   view.y += Math.max(0, margin - screen.y) - Math.max(0, screen.y - canvas.clientHeight + margin);
   announce(text('position', { x: Math.round((100 * x) / width), y: Math.round((100 * y) / height) }));
   draw();
 }
 
-function pressAtCross(label) { // a point at once; a box or a scribble begins with one press and ends with the next
+function pressAtCross(label) {
+  // a point at once; a box or a scribble begins with one press and ends with the next
   if (!pointer.at || !pointer.cross) return moveCross('ArrowRight', true);
-  const { kind } = tools, from = [pointer.at.x, pointer.at.y], { stroke } = pointer;
+  const { kind } = tools,
+    from = [pointer.at.x, pointer.at.y],
+    { stroke } = pointer;
   if (kind === 'move') return;
   if (kind === 'point') return addOp({ kind: 'point', label, xy: from });
   if (!stroke) {

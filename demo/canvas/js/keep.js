@@ -2,13 +2,16 @@
 // prompts from the tab's own session storage. Closing the photo removes both; what a closed tab left is removed after a day.
 
 const KEPT_FOR = 24 * 3600e3; // ms
-const DOCUMENT = 'mam.document', TAB = 'mam.tab';
+const DOCUMENT = 'mam.document',
+  TAB = 'mam.tab';
 
-async function inStore(use) { // the result of a request to the store of photos, which are kept by tab
-  const asPromise = (asked) => new Promise((resolve, reject) => {
-    asked.onsuccess = () => resolve(asked.result);
-    asked.onerror = () => reject(asked.error);
-  });
+async function inStore(use) {
+  // the result of a request to the store of photos, which are kept by tab
+  const asPromise = (asked) =>
+    new Promise((resolve, reject) => {
+      asked.onsuccess = () => resolve(asked.result);
+      asked.onerror = () => reject(asked.error);
+    });
   const asked = indexedDB.open('mam', 1);
   asked.onupgradeneeded = () => asked.result.createObjectStore('photos');
   const database = await asPromise(asked);
@@ -49,20 +52,24 @@ function forgetKept() {
   }
 }
 
-async function bringBack() { // when the page is loaded
+async function bringBack() {
+  // when the page is loaded
   try {
     for (const key of await inStore((store) => store.getAllKeys())) {
       const { time } = await inStore((store) => store.get(key));
       if (key !== tabName() && Date.now() - time > KEPT_FOR) await inStore((store) => store.delete(key));
     }
-    const kept = await inStore((store) => store.get(tabName())), document = sessionStorage.getItem(DOCUMENT);
-    if (kept && document && !state.photo && !state.opening) open(kept.source, JSON.parse(document), text('brought_back'));
+    const kept = await inStore((store) => store.get(tabName())),
+      document = sessionStorage.getItem(DOCUMENT);
+    if (kept && document && !state.photo && !state.opening)
+      open(kept.source, JSON.parse(document), text('brought_back'));
   } catch (error) {
     ignoreRefusal(error);
   }
 }
 
-function reopen(note) { // the open photo, for a server that has forgotten it; false if there is none
+function reopen(note) {
+  // the open photo, for a server that has forgotten it; false if there is none
   if (!state.photo || !state.photo.source) return false;
   open(state.photo.source, state.doc, note);
   return true;

@@ -2,13 +2,16 @@
 // they share these names; protocol.py describes the messages and rules. Coordinates are pixels of the original photo.
 
 const find = (selector) => element.querySelector(selector);
-const canvas = find('canvas.photo'), loupe = find('canvas.loupe'), stage = find('.stage');
+const canvas = find('canvas.photo'),
+  loupe = find('canvas.loupe'),
+  stage = find('.stage');
 const MAX_UNDO = 200;
 
 // The page's own language; Gradio sets it.
 const words = TEXTS[(document.documentElement.lang || navigator.language).split('-')[0]] || TEXTS.en;
 const isTouched = matchMedia('(pointer: coarse)').matches;
-const text = (key, values) => ((isTouched && words[key + '_touch']) || words[key]).replace(/[{]([a-z]+)[}]/g, (_, name) => values[name]);
+const text = (key, values) =>
+  ((isTouched && words[key + '_touch']) || words[key]).replace(/[{]([a-z]+)[}]/g, (_, name) => values[name]);
 
 const state = {
   photo: null, // {token, width, height, image, source}; its source is {file} or {example}
@@ -41,14 +44,16 @@ function hasPrompts() {
   return state.doc.objects.some((object) => object.ops.length);
 }
 
-function shownPhoto() { // of the one that is on its way only what the browser can decode itself
+function shownPhoto() {
+  // of the one that is on its way only what the browser can decode itself
   if (!state.opening) return state.photo;
   return state.opening.image ? state.opening : null;
 }
 
 // Changes ------------------------------------------------------------------------------------------------------------
 
-function change(edit) { // every change can be undone, and is sent to the server
+function change(edit) {
+  // every change can be undone, and is sent to the server
   if (!state.photo || state.opening) return;
   state.past.push(JSON.stringify(state.doc));
   if (state.past.length > MAX_UNDO) state.past.shift();
@@ -76,7 +81,9 @@ function redo() {
 
 function reset() {
   state.textBoxes = [];
-  change(() => { state.doc = emptyDocument(); });
+  change(() => {
+    state.doc = emptyDocument();
+  });
 }
 
 function addOp(op) {
@@ -88,24 +95,31 @@ function addOp(op) {
   change(() => activeObject().ops.push(op));
 }
 
-function addBox([x0, y0, x1, y1]) { // from any two corners; draws nothing if it is empty
+function addBox([x0, y0, x1, y1]) {
+  // from any two corners; draws nothing if it is empty
   const xy = [Math.min(x0, x1), Math.min(y0, y1), Math.max(x0, x1), Math.max(y0, y1)];
   if (xy[2] - xy[0] < 1 || xy[3] - xy[1] < 1) return draw();
   addOp({ kind: 'box', xy });
 }
 
-function useTextBox({ xy }) { // another place is another object: earlier prompts do not apply to it
-  change(() => { activeObject().ops = [{ kind: 'box', xy }]; });
+function useTextBox({ xy }) {
+  // another place is another object: earlier prompts do not apply to it
+  change(() => {
+    activeObject().ops = [{ kind: 'box', xy }];
+  });
 }
 
-function chooseCandidate(name) { // or leave it, if it is chosen
+function chooseCandidate(name) {
+  // or leave it, if it is chosen
   change(() => {
-    const { ops } = activeObject(), before = ops.at(-1).kind === 'candidate' ? ops.pop().name : '';
+    const { ops } = activeObject(),
+      before = ops.at(-1).kind === 'candidate' ? ops.pop().name : '';
     if (name !== before) ops.push({ kind: 'candidate', name });
   });
 }
 
-function chooseReading(reading) { // of a first click beside the main object: add to it, or only what was clicked
+function chooseReading(reading) {
+  // of a first click beside the main object: add to it, or only what was clicked
   change(() => {
     const { ops } = activeObject();
     if (reading === 'add') ops.splice(1, 0, { kind: 'candidate', name: '' });
@@ -114,7 +128,8 @@ function chooseReading(reading) { // of a first click beside the main object: ad
 }
 
 function addObject() {
-  if (state.doc.objects.length >= LIMITS.objects) return announce(text('too_many_objects', { limit: LIMITS.objects }), true);
+  if (state.doc.objects.length >= LIMITS.objects)
+    return announce(text('too_many_objects', { limit: LIMITS.objects }), true);
   state.textBoxes = [];
   change(() => {
     const id = Math.max(...state.doc.objects.map((object) => object.id)) + 1;
@@ -124,7 +139,8 @@ function addObject() {
   canvas.focus();
 }
 
-function selectObject(id) { // not a change of the document, so there is nothing to undo
+function selectObject(id) {
+  // not a change of the document, so there is nothing to undo
   state.doc.active = id;
   state.textBoxes = [];
   preview.mask = null;
@@ -133,11 +149,16 @@ function selectObject(id) { // not a change of the document, so there is nothing
 
 function renameObject(id, name) {
   const object = state.doc.objects.find((one) => one.id === id);
-  if (object) change(() => { object.name = name.trim() || text('object', { number: object.id }); });
+  if (object)
+    change(() => {
+      object.name = name.trim() || text('object', { number: object.id });
+    });
 }
 
 function toggleObject(object) {
-  change(() => { object.visible = !object.visible; });
+  change(() => {
+    object.visible = !object.visible;
+  });
 }
 
 function removeObject(id) {

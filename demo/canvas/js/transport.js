@@ -2,7 +2,8 @@
 // protocol.py.
 
 const REQUEST_TIMEOUT = 30000; // ms; after that the next change is sent without waiting for the answer
-const PREVIEW_PAUSE = 60, OFFERS_PAUSE = 1000; // ms
+const PREVIEW_PAUSE = 60,
+  OFFERS_PAUSE = 1000; // ms
 const KEPT_OVERLAYS = 8;
 
 const offers = { key: '', list: [] }; // what the prompts described by `key` may have meant: {name, source}
@@ -41,9 +42,14 @@ function requestMattes() {
 const handlers = {
   no_photo: showPhoto,
   photo: showPhoto,
-  busy: (reply) => { state.busy = reply.text; state.searched = state.doc.active; },
+  busy: (reply) => {
+    state.busy = reply.text;
+    state.searched = state.doc.active;
+  },
   failure: showFailure,
-  ask_again: () => { if (state.photo && !state.opening && hasPrompts()) sendDocument(); },
+  ask_again: () => {
+    if (state.photo && !state.opening && hasPrompts()) sendDocument();
+  },
   mattes: showMattes,
   text_boxes: showTextBoxes,
 };
@@ -57,7 +63,8 @@ async function receive(reply) {
 }
 
 async function showPhoto(reply) {
-  const own = openings.get(reply.opening) || {}, hadFocus = element.contains(document.activeElement);
+  const own = openings.get(reply.opening) || {},
+    hadFocus = element.contains(document.activeElement);
   if (reply.photo && !openings.has(reply.opening)) return; // Gradio repeats the last value of a handler, also after a newer photo
   if (reply.expired && (state.opening || reopen(text('sent_again')))) return;
   const image = reply.photo && reply.photo.source ? await loadImage(reply.photo.source) : own.image;
@@ -142,25 +149,33 @@ function loadImage(source) {
 let lastReply = Promise.resolve();
 function queueReply() {
   const reply = props.value;
-  lastReply = lastReply.then(() => receive(reply)).catch((error) => { showFailure({ text: error.message }); refresh(); });
+  lastReply = lastReply
+    .then(() => receive(reply))
+    .catch((error) => {
+      showFailure({ text: error.message });
+      refresh();
+    });
 }
 watch('value', queueReply);
 
 // Offers -------------------------------------------------------------------------------------------------------------
 
-function offersKey() { // of the photo and the prompts of the selected object, without an offer that was taken
+function offersKey() {
+  // of the photo and the prompts of the selected object, without an offer that was taken
   const ops = activeObject().ops.filter(({ kind }) => kind !== 'paint');
   if (ops.length && ops.at(-1).kind === 'candidate' && ops.at(-1).name) ops.pop();
   return JSON.stringify({ token: state.photo && state.photo.token, ops });
 }
 
-async function requestOffers() { // when the answer is there, which they would delay
+async function requestOffers() {
+  // when the answer is there, which they would delay
   const key = offersKey();
   if (key === offers.key || !state.mattes[state.doc.active]) return;
   Object.assign(offers, { key, list: [] });
   const list = await server.offers(JSON.parse(key)).catch(() => []); // not reported: nobody asked for them
   if (key !== offers.key) return;
-  if (!list) { // the server is busy
+  if (!list) {
+    // the server is busy
     offers.key = '';
     setTimeout(requestOffers, OFFERS_PAUSE);
     return;
@@ -171,9 +186,11 @@ async function requestOffers() { // when the answer is there, which they would d
 
 // Previews -----------------------------------------------------------------------------------------------------------
 
-async function requestPreview() { // one at a time, and only at the newest position
+async function requestPreview() {
+  // one at a time, and only at the newest position
   if (preview.busy || !preview.place || state.busy || !state.photo) return;
-  const { x, y } = preview.place, number = ++preview.number;
+  const { x, y } = preview.place,
+    number = ++preview.number;
   preview.busy = true;
   preview.place = null;
   try {
