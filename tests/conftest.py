@@ -30,7 +30,7 @@ OPTIONAL = {
     *("gradio", "gradio_client", "cachetools", "playwright", "axe_playwright_python", "mcp", "hypothesis"),
 }
 # Folders and fixtures that need torch, fixtures that start a page.
-TORCH_FOLDERS = ("export", "nets", "training")
+TORCH_FOLDERS = {("export",), ("nets",), ("training",)}
 TORCH_FIXTURES = {"model", "graphs_folder", "small_templates", "grounding_source"}
 PAGES = {"page", "mock_page", "slow_page", "site"}
 
@@ -58,12 +58,23 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return Module.from_parent(parent, path=module_path)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import the files of tests that need torch where slow tests are not wanted."""
+    return True if config.option.markexpr == "not slow" and needs_torch(collection_path) else None
+
+
+def needs_torch(path: Path) -> bool:
+    """Whether all tests of a file need torch."""
+    if path.suffix != ".py":
+        return False
+    folders = path.relative_to(ROOT / "tests").parts[:-1]
+    return (folders[:1] in TORCH_FOLDERS and "web" not in folders) or "\nimport torch\n" in path.read_text("utf-8")
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark a test that needs torch or a browser; both are slow, and so is a page."""
     fixtures = set(item.fixturenames)
-    folders = item.path.relative_to(ROOT / "tests").parts
-    in_torch_folder = folders[0] in TORCH_FOLDERS and "web" not in folders
-    torch = in_torch_folder or fixtures & TORCH_FIXTURES or hasattr(item.module, "torch")
+    torch = needs_torch(item.path) or fixtures & TORCH_FIXTURES
     for name, needed in (("torch", torch), ("browser", "browser" in fixtures)):
         if needed:
             item.add_marker(name)
