@@ -58,10 +58,11 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         Returns:
             The alpha matte (grey PNG), the cut-out (RGBA PNG), both of the image's size, and the predicted IoU.
         """
-        found = cut_out(image, box, points, labels, scribbles, scribble_labels, guidance, text)
-        name, profile = found.photo.name, found.photo.icc_profile
-        alpha = downloads.png(found.alpha_uint8(), name, "alpha")
-        cutout = downloads.png(found.cutout(), name, "cutout", profile)
+        photo = read(image)
+        with engine.turn(photo):
+            found = cut_out(photo, box, points, labels, scribbles, scribble_labels, guidance, text)
+            alpha = downloads.png(found.alpha_uint8(), photo.name, "alpha")
+            cutout = downloads.png(found.cutout(), photo.name, "cutout", photo.icc_profile)
         return _file_data(alpha), _file_data(cutout), found.score
 
     @show_errors
@@ -95,13 +96,12 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         Returns:
             The image with its new background (PNG), of the same size.
         """
-        found = cut_out(image, box, points, labels, scribbles, scribble_labels, guidance, text)
-        background = _given("background", background) or "white"
-        if _names_file(background_image):
-            pixels = found.over(read(background_image))
-        else:
-            pixels = found.over_blur() if background == "blur" else found.over(background)
-        return _file_data(downloads.png(pixels, found.photo.name, "result", found.photo.icc_profile))
+        photo, colour = read(image), _given("background", background) or "white"
+        behind = read(background_image) if _names_file(background_image) else colour
+        with engine.turn(photo):
+            found = cut_out(photo, box, points, labels, scribbles, scribble_labels, guidance, text)
+            pixels = found.over_blur() if behind == "blur" else found.over(behind)
+            return _file_data(downloads.png(pixels, photo.name, "result", photo.icc_profile))
 
     @show_errors
     def segment(
@@ -122,23 +122,27 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
             Up to four masks (PNG, 0 or 255, of the image's size): the answer, then what else the prompt may mean, from
             a part of it to more than it, each different; and the IoU predicted for each.
         """
-        scene = engine.matting.open(read(image))
-        prompt = Prompt(_given("box", box), _given("points", points) or (), _given("labels", labels))
-        (found,) = scene.segment([prompt])
-        answers = [found, *scene.alternatives(found).values()]
+        photo, prompt = (
+            read(image),
+            Prompt(_given("box", box), _given("points", points) or (), _given("labels", labels)),
+        )
+        with engine.turn(photo):
+            scene = engine.matting.open(photo)
+            (found,) = scene.segment([prompt])
+            answers = [found, *scene.alternatives(found).values()]
         masks = [answer.mask.astype("uint8") * 255 for answer in answers]
-        files = [_file_data(downloads.png(mask, scene.photo.name, f"mask{k}")) for k, mask in enumerate(masks)]
+        files = [_file_data(downloads.png(mask, photo.name, f"mask{k}")) for k, mask in enumerate(masks)]
         return files, [answer.score for answer in answers]
 
     def read(file: object) -> Photo:
         return read_image(_image_source(file), engine.matting.max_pixels)
 
-    def cut_out(image: gr.FileData, *prompt: Any) -> Matte:
+    def cut_out(photo: Photo, *prompt: Any) -> Matte:
         names = ("box", "points", "labels", "scribbles", "scribble_labels", "guidance", "text")
         values = {name: _given(name, value) for name, value in zip(names, prompt, strict=True)}
         given = {name: value for name, value in values.items() if value is not None}
         try:
-            found = engine.matting.open(read(image)).matte(**given)
+            found = engine.matting.open(photo).matte(**given)
         except UnknownWord as error:
             known = ", ".join(engine.known_words)
             raise visitor_error(f"the word {error.word!r} is not known here; these are: {known}.") from error

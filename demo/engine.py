@@ -22,6 +22,8 @@ from mam.masks.components import are_apart
 from mam.masks.painting import paint
 from mam.scene import Guidance
 
+_LARGE = 6_000_000  # pixels; with 24 million, the answers to one click take 0.8 GB while they are made
+
 
 class Engine:
     """Scenes, segments, mattes and found boxes of all sessions, each computed once.
@@ -43,12 +45,14 @@ class Engine:
         seconds: How long it keeps unused values.
     """
 
-    def __init__(self, matting: Matting, max_bytes: int = 1_500_000_000, seconds: float = 1200) -> None:
-        self.matting, self.store, self.visitors = matting, Store(max_bytes, seconds, _size_of), Visitors()
+    def __init__(self, matting: Matting, max_bytes: int = 600_000_000, seconds: float = 1200) -> None:
+        self.matting, self.visitors = matting, Visitors()
+        self.store = Store(max_bytes, seconds, _size_of, lambda key: self.visitors.client(key[0].partition(".")[0]))
         self.can_find, self.known_words = False, tuple[str, ...]()
         with contextlib.suppress(GraphError):  # `demo.app` prints why
             self.load_text_model()
         self._preview, self.offering = threading.Lock(), threading.BoundedSemaphore(2)
+        self._large = threading.RLock()
 
     def load_text_model(self) -> None:
         """Let `find` answer: by the embedded words, or once there is one, by a text model that reads any phrase.
@@ -104,6 +108,11 @@ class Engine:
     def needs_prompt(self) -> bool:
         """Whether neither the model nor a proposer finds the main object of a photo."""
         return not self.matting.graphs.policy.main_object and self.matting.proposer is None
+
+    def turn(self, photo: Photo) -> contextlib.AbstractContextManager[Any]:
+        """Return what to hold while a photo is worked on, so that large ones get their memory one after the other."""
+        h, w = photo.size
+        return self._large if h * w > _LARGE else contextlib.nullcontext()
 
     def photo(self, session: Session) -> Photo:
         """Return the decoded photo of a session.
@@ -179,11 +188,12 @@ class Engine:
 
         Args, Raises: As for `matte`.
         """
-        ops = self._own_ops(session, ops)
-        prompts = prompts_of(ops)
-        if self.store.peek((session.token, prompts, guidance)):
-            return self.matte(session, ops, guidance)
-        segment, strokes = self.segment(session, prompts), strokes_of(ops)
+        with self.turn(self.photo(session)):
+            ops = self._own_ops(session, ops)
+            prompts = prompts_of(ops)
+            if self.store.peek((session.token, prompts, guidance)):
+                return self.matte(session, ops, guidance)
+            segment, strokes = self.segment(session, prompts), strokes_of(ops)
         if not strokes or segment.is_empty:
             return segment
         painted, _ = paint(segment.mask.astype(np.float32), self.photo(session).pixels, strokes)
@@ -200,8 +210,6 @@ class Engine:
         Raises:
             PromptError: The operations do not fit the photo.
         """
-        ops = self._own_ops(session, ops)
-        prompts = prompts_of(ops)
 
         def compute() -> Matte | NothingFound:
             if prompts == ops:
@@ -212,7 +220,10 @@ class Engine:
             answer = self.matte(session, prompts, guidance)
             return answer.painted(strokes_of(ops)) if isinstance(answer, Matte) else answer
 
-        return self.store.get((session.token, ops, guidance), compute)
+        with self.turn(self.photo(session)):
+            ops = self._own_ops(session, ops)
+            prompts = prompts_of(ops)
+            return self.store.get((session.token, ops, guidance), compute)
 
     def find(self, session: Session, text: str) -> FoundBoxes:
         """Return where a text is found in the photo of a session.

@@ -123,6 +123,11 @@ class Visitors:
         visit = self._visits.get(visitor)
         return None if visit is None else visit.token
 
+    def client(self, visitor: str) -> str:
+        """Return the address of a visitor whose photo is kept; "" for any other."""
+        visit = self._visits.get(visitor)
+        return "" if visit is None else visit.client
+
     def session(self, visitor: str) -> Session | None:
         """Return the photo that a visitor opened last, with its objects; None if there is none."""
         visit = self._visits.pop(visitor, None)

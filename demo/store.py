@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Hashable
 from typing import Any
 from weakref import WeakValueDictionary
 
-from cachetools import TTLCache
+from cachetools import Cache, TTLCache
 
 
 class Store:
@@ -18,9 +20,10 @@ class Store:
     a timer that frees expired values also when the store is not used.
 
     Args:
-        max_bytes: When the values' sizes add up to more, the least recently used ones are dropped.
+        max_bytes: When the values' sizes add up to more, the owner of most bytes loses the least recently used one.
         seconds: A value that was not used for this long is dropped.
         size_of: Bytes of memory that a value takes.
+        owner_of: Of a key.
         clock: Returns the time in seconds; tests pass their own.
     """
 
@@ -29,10 +32,12 @@ class Store:
         max_bytes: int,
         seconds: float,
         size_of: Callable[[Any], int],
+        owner_of: Callable[[Any], str] = lambda key: "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.seconds = seconds
-        self._values: TTLCache[Hashable, Any] = TTLCache(max_bytes, seconds, clock, size_of)
+        self._values = _Shared(max_bytes, seconds, clock, size_of)
+        self._values.owner_of = owner_of
         self._lock = threading.Lock()
         self._making: WeakValueDictionary[Hashable, threading.Lock] = WeakValueDictionary()
         self._timer: threading.Timer | None = None
@@ -78,10 +83,9 @@ class Store:
             return len(self._values)
 
     def _keep(self, key: Hashable, value: Any) -> None:
-        try:
-            self._values[key] = value  # restarts its time
-        except ValueError:  # larger than `max_bytes`
-            self._values.pop(key, None)
+        self._values.pop(key, None)  # becomes the last, and its time begins again
+        with contextlib.suppress(ValueError):  # larger than `max_bytes`
+            self._values[key] = value
 
     def _expire_later(self) -> None:
         with self._lock:
@@ -95,3 +99,18 @@ class Store:
         with self._lock:
             self._timer = None
         self._expire_later()
+
+
+class _Shared(TTLCache[Hashable, Any]):
+    """A cache that many fill, in which none of them can take the place of the others."""
+
+    owner_of: Callable[[Any], str]
+
+    def popitem(self) -> tuple[Hashable, Any]:
+        """Remove what the owner of most bytes has not used for longest; called when there is no room."""
+        keys, owned = list(self), Counter[str]()  # last used last
+        for key in keys:
+            owned[self.owner_of(key)] += self.getsizeof(Cache.__getitem__(self, key))  # is no use
+        ((owner, _),) = owned.most_common(1)
+        key = next(key for key in keys if self.owner_of(key) == owner)
+        return key, self.pop(key)

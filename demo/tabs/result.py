@@ -281,10 +281,12 @@ class ResultEvents:
         is_finished = form in ("format_png", "format_jpeg")
         style = self._style(values) if is_finished else self.controls.style.edges(values)
         if form == "format_zip":
-            return self._save_objects(mattes, replace(style, placement=Placement()), name)
-        composition = compose_mattes([matte for _, matte in mattes], style)
+            with self.engine.turn(mattes[0][1].photo):
+                return self._save_objects(mattes, replace(style, placement=Placement()), name)
         file_format, ending = _FILES[form]
-        content = composition.encode(file_format, OutputOptions(alpha=form == "format_alpha"))
+        with self.engine.turn(mattes[0][1].photo):
+            composition = compose_mattes([matte for _, matte in mattes], style)
+            content = composition.encode(file_format, OutputOptions(alpha=form == "format_alpha"))
         return str(write_content(content, self.downloads.path(name, ending)))
 
     def _draw(self, values: Values, session: Session | None) -> dict[Component, Any]:

@@ -147,7 +147,8 @@ def _hub_source(weights: WeightFile) -> tuple[str, dict[str, str]]:
         kind, parts = "space", parts[1:]
     token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return hf_hub_url("/".join(parts[:2]), "/".join(parts[2:]), repo_type=kind), headers
+    repository, _, revision = "/".join(parts[:2]).partition("@")
+    return hf_hub_url(repository, "/".join(parts[2:]), repo_type=kind, revision=revision or None), headers
 
 
 def _download(
@@ -216,10 +217,9 @@ def _download(
             if error.errno == errno.ENOSPC:
                 _check_free_space(partial.parent, None)
             raise WeightsError(f"{partial} cannot be written ({error}).") from error
-    raise WeightsError(
-        f"{weights.name} could not be downloaded from {url} ({problem}); the part that arrived is kept, "
-        "so run the same command again to resume."
-    )
+    has_part = partial.exists() and partial.stat().st_size > 0
+    advice = "the part that arrived is kept, so run the same command again to resume" if has_part else "try again later"
+    raise WeightsError(f"{weights.name} could not be downloaded from {url} ({problem}); {advice}.")
 
 
 @contextlib.contextmanager

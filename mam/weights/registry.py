@@ -15,10 +15,10 @@ class WeightFile:
         name: the file's name, in the registry and in the cache.
         description: what the file contains, for `mam weights list`.
         licence: the weights' licence.
-        url: https://..., or hf://[spaces/]OWNER/REPO/PATH on the Hugging Face hub; empty if the file can only be
-            downloaded in a browser.
+        url: https://..., or hf://[spaces/]OWNER/REPO[@REVISION]/PATH on the Hugging Face hub; empty if the file can
+            only be downloaded in a browser.
         size: in bytes; 0 if unknown.
-        sha256: hexadecimal; empty if unknown.
+        sha256: hexadecimal; empty if unknown, which is so only for files without a URL.
         manual_steps: how to download the file in a browser; empty if it has a URL.
     """
 
@@ -34,6 +34,7 @@ class WeightFile:
 _META = "https://dl.fbaipublicfiles.com/segment_anything/"
 _M2M = "MIT; trained on data that is partly research-only"
 _DRIVE = "https://drive.google.com/drive/folders/1Bor2jRE0U-U6PIYaCm6SZY7qu_c1GYfq"
+_BERT_TOKENIZER = 711396, "d241a60d5e8f04cc1b2b3e9ef7a4921b27bf526d9f6050ab90f9267a1f9e5c66"
 
 REGISTRY: dict[str, WeightFile] = {
     file.name: file
@@ -95,31 +96,32 @@ REGISTRY: dict[str, WeightFile] = {
             )
             for size in "blh"
         ),
-        WeightFile(
-            "grounding-dino-tiny.safetensors",
-            "Grounding DINO tiny, text to boxes",
-            "Apache-2.0",
-            "hf://IDEA-Research/grounding-dino-tiny/model.safetensors",
-            0,
-            "fe2fba3f72cadb5ac8ac75f0af84fce9baf6cb427a57ca2e08d7a2a3eda5a36d",
-        ),
-        WeightFile(
-            "grounding-dino-base.safetensors",
-            "Grounding DINO base, text to boxes",
-            "Apache-2.0",
-            "hf://IDEA-Research/grounding-dino-base/model.safetensors",
-            0,
-            "5548f844c928c4b6f411fa8cbcc2bfa8dbbba437cb1d513975519f93c2a9ed21",
-        ),
         *(
             WeightFile(
-                f"grounding-dino-{size}.{part}",
-                f"Grounding DINO {size}, its {content}",
+                f"{repository.partition('@')[0]}.{file.removeprefix('model.')}",
+                f"Grounding DINO, text to boxes: {content}",
                 "Apache-2.0",
-                f"hf://IDEA-Research/grounding-dino-{size}/{part}",
+                f"hf://IDEA-Research/{repository}/{file}",
+                size,
+                sha256,
             )
-            for size in ("tiny", "base")
-            for part, content in (("config.json", "configuration"), ("tokenizer.json", "tokenizer"))
+            for repository, weights, configuration in (
+                (
+                    "grounding-dino-tiny@a2bb814dd30d776dcf7e30523b00659f4f141c71",
+                    (689359096, "1a2412ef99bd74bcd3c2a246fa1e48581f8889a1300c9051974741314fc042f3"),
+                    (1644, "eec82c5ab66e16df12a9a212e68ac011779927c2536cf9078658e35d85f0c67a"),
+                ),
+                (
+                    "grounding-dino-base@12bdfa3120f3e7ec7b434d90674b3396eccf88eb",
+                    (933400872, "5548f844c928c4b6f411fa8cbcc2bfa8dbbba437cb1d513975519f93c2a9ed21"),
+                    (1737, "eda416dae6f49419ff831b1c190ec430a060b19aae688dbaf2425a075b650608"),
+                ),
+            )
+            for file, content, (size, sha256) in (
+                ("model.safetensors", "weights", weights),
+                ("config.json", "configuration", configuration),
+                ("tokenizer.json", "tokenizer", _BERT_TOKENIZER),
+            )
         ),
     )
 }

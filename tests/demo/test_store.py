@@ -17,7 +17,7 @@ class Clock:
 
 
 def make_store(clock: Clock | None = None, seconds: float = 60) -> Store:
-    return Store(100, seconds, lambda value: 40, clock or Clock())
+    return Store(100, seconds, lambda value: 40, clock=clock or Clock())
 
 
 def test_the_least_recently_used_is_dropped_beyond_the_bytes() -> None:
@@ -27,6 +27,13 @@ def test_the_least_recently_used_is_dropped_beyond_the_bytes() -> None:
     assert made == ["a", "b", "c"] and store.peek("b") is None
     store.forget(lambda key: key == "a")
     assert store.peek("a") is None and store.peek("c") == "c"
+
+
+def test_who_has_most_makes_room() -> None:
+    store = Store(100, 60, lambda value: 30, lambda key: key[0])
+    for key in ("a", "b1", "b2", "b3"):
+        store.get(key, lambda: 1)
+    assert store.peek("a") and store.peek("b1") is None and store.peek("b2") and store.peek("b3")
 
 
 def test_what_is_not_used_for_long_is_dropped() -> None:
