@@ -122,10 +122,8 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
             Up to four masks (PNG, 0 or 255, of the image's size): the answer, then what else the prompt may mean, from
             a part of it to more than it, each different; and the IoU predicted for each.
         """
-        photo, prompt = (
-            read(image),
-            Prompt(_given("box", box), _given("points", points) or (), _given("labels", labels)),
-        )
+        photo = read(image)
+        prompt = Prompt(_given("box", box), _given("points", points) or (), _given("labels", labels))
         with engine.turn(photo):
             scene = engine.matting.open(photo)
             (found,) = scene.segment([prompt])

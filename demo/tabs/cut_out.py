@@ -340,12 +340,11 @@ class CutOutEvents:
     @staticmethod
     def _describe_matte(one: SceneObject, matte: Matte | NothingFound, texts: Texts) -> tuple[str, bool]:
         """Return a line about an object's matte, and whether it is a failure."""
-        is_unsure = isinstance(matte, NothingFound) or matte.segment.is_doubtful
-        if one.ops == MAIN_OBJECT and is_unsure:
+        if isinstance(matte, NothingFound):
+            return texts("nothing_there"), one.ops != MAIN_OBJECT
+        if one.ops == MAIN_OBJECT and matte.segment.is_doubtful:
             return texts("not_sure"), False
-        if not matte:
-            return texts("nothing_there"), True
-        return texts("found_unsure" if is_unsure else "found", name=one.name), False
+        return texts("found_unsure" if matte.segment.is_doubtful else "found", name=one.name), False
 
     def _mattes(self, session: Session, message: dict[str, Any], text: str) -> Mattes:
         return {

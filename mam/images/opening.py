@@ -150,7 +150,10 @@ def _above_half(values: np.ndarray) -> np.ndarray:
     largest = np.nanmax(values, initial=0)
     if values.dtype.kind != "f":
         return values > (0 if largest <= _LABELS else largest / 2)
-    return values >= 0.5 if largest <= 1 else values > largest / 2
+    mask = values >= 0.5 if largest <= 1 else values > largest / 2
+    if np.isnan(values).any() and not mask.any():
+        raise InputError("it holds NaN and no number of at least 0.5; expected probabilities from 0 to 1, or labels.")
+    return mask
 
 
 def _read(source: Any, max_pixels: int, needed: int | None = None) -> tuple[str, DecodedImage]:

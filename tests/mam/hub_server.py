@@ -13,13 +13,16 @@ from mam.weights import WeightFile
 from tests.mam.file_server import DATA, SHA256
 
 TOKEN = "hf_secret"
-MODEL = WeightFile("mam.pth", "a cut-out", "MIT", "hf://conrevo/Segment-Anything-A1111/mam.pth", len(DATA), SHA256)
+COMMIT = "12bdfa3120f3e7ec7b434d90674b3396eccf88eb"
+MODEL = WeightFile(
+    "mam.pth", "a cut-out", "MIT", f"hf://conrevo/Segment-Anything-A1111@{COMMIT}/mam.pth", len(DATA), SHA256
+)
 SPACE = WeightFile(
     "both.pth", "both", "MIT", "hf://spaces/shi-labs/Matting-Anything/checkpoints/mam_sam_vitb.pth", 0, SHA256
 )
 GATED = WeightFile("gated.pth", "gated", "MIT", "hf://owner/gated/model.pth", len(DATA), SHA256)
 FILES = (
-    "/conrevo/Segment-Anything-A1111/resolve/main/mam.pth",
+    f"/conrevo/Segment-Anything-A1111/resolve/{COMMIT}/mam.pth",
     "/spaces/shi-labs/Matting-Anything/resolve/main/checkpoints/mam_sam_vitb.pth",
     "/owner/gated/resolve/main/model.pth",
     "/dhkim2810/MobileSAM/resolve/main/mobile_sam.pt",

@@ -89,7 +89,9 @@ export class Session {
         return this.paint(before || (await this.matte(prompts, byMask)), before ? own.slice(-1) : strokesOf(own));
       }
       const segment = await this.segment(ops);
-      return segment.mask.box ? this.shown({ segment, alpha: await this.scene.refine(segment, byMask) }) : null;
+      if (!segment.mask.box) return null;
+      const alpha = await this.scene.refine(segment, byMask);
+      return alpha.some(Boolean) ? this.shown({ segment, alpha }) : null; // the photo may be transparent there
     });
   }
 
@@ -169,10 +171,10 @@ export class Session {
     if (isDraft) return { matte: await this.draft(ops, touching) };
     try {
       const matte = await this.matte(ops, touching);
-      const isUnsure = !matte || isDoubtful(matte.segment);
       const isMainObject = ops.length === 1 && ops[0].kind === 'main';
+      if (!matte) return { matte, text: text('nothing_there'), error: !isMainObject };
+      const isUnsure = isDoubtful(matte.segment);
       if (isUnsure && isMainObject) return { matte, text: text('not_sure'), error: false };
-      if (!matte) return { matte, text: text('nothing_there'), error: true };
       return { matte, text: text(isUnsure ? 'found_unsure' : 'found', { name }), error: false };
     } catch (error) {
       if (error instanceof PromptError) return { matte: null, text: error.message, error: true };

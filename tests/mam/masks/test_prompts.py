@@ -44,6 +44,7 @@ def before(size: tuple[int, int] = SIZE) -> Segment:
         (Prompt(scribbles=[[(0, 0), (900, 0)]]), r"scribbles\[0\] lie outside"),
         (Prompt(scribbles=[[(0, 0)]], scribble_labels=[1, 0]), "2 scribble_labels for 1 scribbles"),
         (Prompt(mask=np.zeros(SIZE, bool)), "mask is empty"),
+        (Prompt(mask=np.full(SIZE, np.nan)), "mask cannot be used: it holds NaN"),
         (Prompt(mask=np.ones((3, 3), bool)), r"shape \(3, 3\); expected the image's"),
         (
             Prompt(box=(0, 0, 9, 9), previous=before((5, 6))),

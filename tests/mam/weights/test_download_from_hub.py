@@ -84,7 +84,7 @@ def test_offline_mode_sends_no_request(hub, monkeypatch) -> None:
 def test_an_unreachable_hub_is_an_error(hub, monkeypatch) -> None:
     hub.shutdown()
     hub.server_close()
-    with pytest.raises(WeightsError, match=r"could not be downloaded from http://127.0.0.1:\d+/conrevo/.*ConnectError"):
+    with pytest.raises(WeightsError, match=r"from http://127.0.0.1:\d+/conrevo/.*ConnectError.*; try again later"):
         weights.fetch(MODEL.name)
 
 
@@ -104,6 +104,10 @@ def test_two_processes_download_once(hub) -> None:
     for process in both:
         process.join()
     assert len(hub.seen) == 2  # the hub and the host that it redirects to
+
+
+def test_every_file_that_is_downloaded_is_verified() -> None:
+    assert all(file.sha256 for file in weights.REGISTRY.values() if file.url)
 
 
 def test_variables_that_forbid_a_download(monkeypatch) -> None:
