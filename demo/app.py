@@ -41,6 +41,7 @@ from demo.tabs.cut_out import add_cut_out_tab
 from demo.tabs.style import backgrounds_css
 from demo.text_model import TextModelDownload
 from demo.texts import ENGLISH, Texts, i18n, label, tables_as_json
+from demo.uploads import limit_uploads
 from mam import GraphError, MamError, Matting
 from mam.cli.values import parse_device, parse_positive
 from mam.model.folders import BUNDLE, find_model, is_ready
@@ -95,6 +96,7 @@ def build_demo(matting: Matting, upgrade: ModelUpgrade | None = None, text_model
     """
     guard_addresses()
     guard_requests()
+    limit_uploads()
     engine, downloads = Engine(matting), Downloads()
     download = TextModelDownload(engine, text_model != "none")
     if text_model == "get":

@@ -23,7 +23,7 @@ from mam.model.onnx_bytes import append_to_graph, cast_to_float32, inline_initia
 from mam.model.template import MANIFEST
 from mam.text.model import NAME, TOKENIZER, is_complete
 from mam.weights import Progress, cache_folder, exclusive_lock, fetch
-from mam.weights.cache import verification_record
+from mam.weights.cache import no_link, verification_record
 from mam.weights.checkpoint_reader import read_tensors
 from mam.weights.layout import describe_mismatch
 from mam.weights.tensors import StoredTensor
@@ -94,12 +94,13 @@ def complete(template: Path, checkpoint: Path, tokenizer: Path, folder: Path) ->
         # The next conversion overwrites what a killed one left.
         unfinished = folder / f".{contract.GROUNDING.file}.unfinished"
         try:
-            with open(unfinished, "wb") as stream:
+            with open(unfinished, "wb", opener=no_link) as stream:
                 stream.write(graph)
                 for name, tensor in tensors.items():
                     for addition in _store(name, tensor):
                         stream.write(append_to_graph(b"", [addition]))
-            shutil.copyfile(tokenizer, folder / TOKENIZER)
+            with open(tokenizer, "rb") as source, open(folder / TOKENIZER, "wb", opener=no_link) as stream:
+                shutil.copyfileobj(source, stream)
             os.replace(unfinished, folder / contract.GROUNDING.file)
         finally:
             unfinished.unlink(missing_ok=True)

@@ -118,6 +118,11 @@ def exclusive_lock(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def no_link(path: str, flags: int) -> int:
+    """Open a file to write it, as an opener of `open`; a link in its place, which another user may have made, fails."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
 def sha256(*files: Path) -> str:
     """Compute one hexadecimal SHA-256 over the contents of several files, in the given order."""
     digest = hashlib.sha256()
@@ -155,8 +160,9 @@ def verify(weights: WeightFile, file: Path) -> None:
                 f"{file} has the SHA-256 {digest}, expected {weights.sha256}: it is damaged or another file; "
                 "delete it and get it again."
             )
-    with contextlib.suppress(OSError):  # without a record, as in a read-only folder, the file is hashed each time
-        record.write_text(json.dumps(state))
+    # Without a record, as in a read-only folder, the file is hashed each time.
+    with contextlib.suppress(OSError), open(record, "w", opener=no_link) as stream:
+        json.dump(state, stream)
 
 
 def verification_record(file: Path) -> Path:

@@ -20,6 +20,7 @@ from mam.weights.cache import (
     cache_folder,
     exclusive_lock,
     how_to_get,
+    no_link,
     required_packages,
     verification_record,
     verified_path,
@@ -201,8 +202,9 @@ def _download(
                 start = next(blocks, b"")
                 _check_answer(weights, url, response, start)
                 if have == 0:
-                    version.write_text(response.headers.get("ETag", ""))
-                with open(partial, "ab" if have else "wb") as file:
+                    with open(version, "w", opener=no_link) as file:
+                        file.write(response.headers.get("ETag", ""))
+                with open(partial, "ab" if have else "wb", opener=no_link) as file:
                     for block in itertools.chain([start], blocks):
                         file.write(block)
                         have += len(block)

@@ -60,3 +60,16 @@ def test_a_user_without_a_home_has_a_folder_among_the_temporary_files(monkeypatc
     planted.chmod(0o777)
     with pytest.raises(WeightsError, match="may be another user's"):
         cache.cache_folder()
+
+
+@pytest.mark.parametrize("ending", [".partial", ".partial.etag", ".partial.checked"])
+def test_nothing_is_written_through_a_link_that_another_user_has_made(server, tmp_path, ending) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / f"{NAME}{ending}").symlink_to(victim)
+    if ending == ".partial.checked":
+        weights.fetch(NAME)  # is verified each time
+    else:
+        with pytest.raises(WeightsError, match="cannot be written"):
+            weights.fetch(NAME)
+    assert victim.read_text() == "mine"
