@@ -25,9 +25,9 @@ from export.ort_format import OPERATORS, to_ort_format
 from export.targets import TARGETS
 from export.write import ONE_FILE, is_vit_encoder, write_graph
 from mam.errors import GraphError
-from mam.model.contract import IMAGE_ENCODER, MASK_DECODER, MASK_SIDE, MATTE, Graph, metadata
+from mam.model.contract import IMAGE_ENCODER, MASK_DECODER, MATTE, Graph, metadata
 from mam.model.contract import Tensor as Declared
-from mam.model.frames import SIDE
+from mam.model.frames import MASK_SIDE, SIDE
 from mam.model.variants import SamM2M, Variant
 from mam.nets.mam import MattingAnything, to_original_frame
 from mam.nets.refine import refine

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mam.model.contract import EMBEDDING, IMAGE_ENCODER, MASK_DECODER, MASK_SIDE, MATTE, Graph
-from mam.model.frames import SIDE
-from mam.model.variants import SamM2M, Variant
+from mam.model.contract import EMBEDDING, IMAGE_ENCODER, MASK_DECODER, MATTE, Graph
+from mam.model.frames import MASK_SIDE, SIDE
+from mam.model.variants import Variant
 from mam.nets.mam import MattingAnything
 
 
@@ -16,12 +16,11 @@ class ImageEncoder(nn.Module):
 
     def __init__(self, model: MattingAnything) -> None:
         super().__init__()
-        self.encoder = model.sam.image_encoder
+        self.sam = model.sam
 
-    def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """`image` -> `image_embeddings`, and high-resolution features of a variant that has them."""
-        features: Tensor | tuple[Tensor, ...] = self.encoder(image)
-        return features
+        return self.sam.encode(image)
 
 
 class MaskDecoder(nn.Module):
@@ -88,8 +87,6 @@ def modules(model: MattingAnything) -> dict[Graph, tuple[nn.Module, tuple[Tensor
 
 def high_res_features(variant: Variant) -> dict[str, tuple[int, ...]]:
     """Shapes of the optional outputs of a variant's image encoder, by name."""
-    if isinstance(variant.networks, SamM2M):
-        return {}
-    c0, c1 = variant.networks.high_res
     _, h, w = EMBEDDING
-    return {"high_res_feats_0": (1, c0, 4 * h, 4 * w), "high_res_feats_1": (1, c1, 2 * h, 2 * w)}
+    zooms = enumerate(zip(variant.networks.high_res, (4, 2), strict=False))
+    return {f"high_res_feats_{i}": (1, channels, zoom * h, zoom * w) for i, (channels, zoom) in zooms}

@@ -94,7 +94,7 @@ def compare(
             error = max(relative_error(to_numpy(found[name]), to_numpy(values)) for name, values in truth.items())
             yield _row("image_encoder", case, error)
             for name, call in prompts(h, w).items():
-                inputs = [prompt.check((h, w)).to_input(theirs.whole.frame, theirs.whole.box) for prompt in call]
+                inputs = [prompt.check((h, w)).to_input(theirs.whole.frame, sam2=graphs.policy.sam2) for prompt in call]
                 coords, labels, masks, has_mask = (np.stack(values) for values in zip(*inputs, strict=True))
                 expected = steps.decode(reference, truth, coords, labels, masks, has_mask)
                 got = steps.decode(graphs, truth, coords, labels, masks, has_mask)

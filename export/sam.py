@@ -26,9 +26,9 @@ from torch.nn import functional as F
 from export.attention import use_fused_attention
 from export.graphs import high_res_features
 from export.write import write_graph
-from mam.model.contract import EMBEDDING, MASK_SIDE, Graph, metadata
+from mam.model.contract import EMBEDDING, Graph, metadata
 from mam.model.contract import Tensor as Declared
-from mam.model.frames import PIXEL_MEAN, PIXEL_STD, SIDE
+from mam.model.frames import MASK_SIDE, PIXEL_MEAN, PIXEL_STD, SIDE
 from mam.model.variants import SamM2M, ViT
 from mam.nets.mam import MattingAnything
 from mam.nets.sam import Sam

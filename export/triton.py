@@ -17,8 +17,8 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto
 
-from mam.model.contract import GRAPHS, IMAGE_ENCODER, MASK_DECODER, MASK_SIDE, MATTE, Graph
-from mam.model.frames import SIDE
+from mam.model.contract import GRAPHS, IMAGE_ENCODER, MASK_DECODER, MATTE, Graph
+from mam.model.frames import MASK_SIDE, SIDE
 from mam.model.runtime import load_graphs
 from mam.model.triton import model_name
 

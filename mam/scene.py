@@ -28,6 +28,7 @@ from mam.masks.segment import Segment
 from mam.matte import Matte, NothingFound
 from mam.model import steps
 from mam.model.contract import EMBEDDING
+from mam.model.frames import Frame
 from mam.model.steps import Graphs
 from mam.text import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBoxes, TextModel, load_default
 
@@ -208,9 +209,7 @@ class Scene:
         if self.proposer is None:
             raise PromptError("this model needs a prompt: a box, points, scribbles, a mask or a text.")
         proposer = self.proposer()
-        proposal = find_main_object(
-            proposer, replace(self.whole, features=steps.encode(proposer, self.whole.input_image))
-        )
+        proposal = find_main_object(proposer, EncodedCrop.encode(proposer, self.photo.srgb, self.whole.box))
         box = mask_bounds(proposal.mask)
         if box is None:
             return proposal
@@ -263,7 +262,7 @@ class Scene:
         for i, prompt in enumerate(prompts):
             crop = self._crop_for(prompt) if recrop else self.whole.box
             if prompt.is_believed:
-                yield i, believe(prompt, crop)
+                yield i, believe(prompt, Frame.of(crop, stretch=self.graphs.policy.sam2))
             else:
                 members.setdefault(crop, []).append(i)
         for crop, indices in members.items():

@@ -32,6 +32,7 @@ from export.torch_graphs import TorchGraphs
 from mam import weights
 from mam.errors import MamError
 from mam.images import open_photo
+from mam.images.boxes import full_box
 from mam.matting import Matting
 from mam.model.frames import Frame, to_input_image
 from mam.model.variants import VARIANTS
@@ -156,7 +157,7 @@ class Authors:
         settings = {"prompt": "box", "sam": False, "twoside": False, "os8_width": 10, "os4_width": 20, "os1_width": 10}
         alpha_guide = guidance == "alpha"  # called --postprocess in early versions
         args = SimpleNamespace(**settings, maskguide=not alpha_guide, alphaguide=alpha_guide, postprocess=alpha_guide)
-        frame = Frame.of(pixels.shape[:2])
+        frame = Frame.of(full_box(pixels.shape[:2]))
         with tempfile.TemporaryDirectory() as folder, _without_cuda():
             image, truth = f"{folder}/image.png", f"{folder}/truth.png"
             Image.fromarray(pixels).save(image, compress_level=0)
@@ -248,7 +249,7 @@ def compare(ours: MattingAnything, authors: Authors, path: Path) -> Iterator[Dif
     """Differences on one image, stage by stage, for a box in its centre."""
     pixels = open_photo(path).pixels
     h, w = pixels.shape[:2]
-    frame, box = Frame.of((h, w)), (round(0.2 * w), round(0.1 * h), round(0.85 * w), round(0.95 * h))
+    frame, box = Frame.of(full_box((h, w))), (round(0.2 * w), round(0.1 * h), round(0.85 * w), round(0.95 * h))
     for guidance in ("alpha", "mask"):
         case = f"{path.stem} {h}x{w} {guidance}"
         levels, theirs = authors.alpha(pixels, box, guidance), authors.stages

@@ -6,13 +6,14 @@ whole pixels of the original image; the whole image is a crop too.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from PIL import Image
 
 from mam.images.boxes import PixelBox, full_box, mask_bounds, pad_box
 from mam.masks.segment import Segment
-from mam.model.contract import MASK_SIDE
-from mam.model.frames import SIDE, Frame
+from mam.model.frames import Frame
 
 MIN_ZOOM = 1.25  # a crop that enlarges an object by less is not worth another encoding
 MIN_SIDE = 16  # of a crop, in pixels
@@ -90,17 +91,17 @@ def is_cut_off(mask: np.ndarray, crop: PixelBox) -> bool:
     return any(edge.mean() > EDGE_CONTACT for is_inner, edge in inner if is_inner)
 
 
-def transfer_logits(logits: np.ndarray, source: PixelBox, target: PixelBox) -> np.ndarray:
-    """Resample (256, 256) float32 logits of one crop for another crop of the same image, bilinearly."""
+def transfer_logits(logits: np.ndarray, source: Frame, target: Frame) -> np.ndarray:
+    """Resample (256, 256) float32 logits of one frame for another frame of the same image, bilinearly."""
     if source == target:
         return logits
     (sx, sy), (tx, ty) = _scales(source), _scales(target)
     # For each output pixel, its position in the input: Pillow's affine coefficients, between pixel centres.
     a, e = sx / tx, sy / ty
-    c, f = (target[0] - source[0]) * sx, (target[1] - source[1]) * sy
+    c, f = (target.box[0] - source.box[0]) * sx, (target.box[1] - source.box[1]) * sy
     padded = logits.copy()
-    h, w = Frame.of((source[3] - source[1], source[2] - source[0])).input_size
-    padded[-(-h * MASK_SIDE // SIDE) :] = padded[:, -(-w * MASK_SIDE // SIDE) :] = UNSEEN_LOGIT
+    h, w = map(math.ceil, source.mask_size)
+    padded[h:] = padded[:, w:] = UNSEEN_LOGIT
     moved = Image.fromarray(padded).transform(
         logits.shape, Image.Transform.AFFINE, (a, 0, c, 0, e, f), Image.Resampling.BILINEAR, fillcolor=UNSEEN_LOGIT
     )
@@ -121,11 +122,10 @@ def _zoom(crop: PixelBox, size: tuple[int, int]) -> float:
     return max(size) / max(crop[2] - crop[0], crop[3] - crop[1])
 
 
-def _scales(crop: PixelBox) -> tuple[float, float]:
+def _scales(frame: Frame) -> tuple[float, float]:
     """Return the pixels of the 256 x 256 logits per original pixel, along x and y."""
-    frame = Frame.of((crop[3] - crop[1], crop[2] - crop[0]))
-    (h, w), (h0, w0) = frame.input_size, frame.original_size
-    return w / w0 * MASK_SIDE / SIDE, h / h0 * MASK_SIDE / SIDE
+    (h, w), (h0, w0) = frame.mask_size, frame.original_size
+    return w / w0, h / h0
 
 
 def _bounds(box: np.ndarray | None, mask: np.ndarray | None, points: np.ndarray) -> tuple[float, float, float, float]:

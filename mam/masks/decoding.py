@@ -9,14 +9,13 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from mam.images.boxes import Patch, PixelBox
+from mam.images.boxes import Patch
 from mam.masks import crops
 from mam.masks.components import label_regions
 from mam.masks.encoded_crop import EncodedCrop
 from mam.masks.prompts import CheckedPrompt
 from mam.masks.segment import Segment
-from mam.model.contract import MASK_SIDE
-from mam.model.frames import SIDE, Frame
+from mam.model.frames import MASK_SIDE, SIDE, Frame
 from mam.model.steps import Graphs, decode
 
 _BATCH = 16  # prompts that the decoder answers in one call, which bounds its memory
@@ -37,28 +36,29 @@ def decode_prompts(
         One segment per prompt, in their order; masks are (H, W).
     """
     segments: dict[int, Segment] = {}
-    arrays = [prompt.to_input(encoded.frame, encoded.box) for prompt in prompts]
+    arrays = [prompt.to_input(encoded.frame, sam2=graphs.policy.sam2) for prompt in prompts]
     for members in _batches([len(coords) for coords, *_ in arrays]):
         answers = decode(graphs, encoded.features, *map(np.stack, zip(*(arrays[i] for i in members), strict=True)))
         for i, masks, scores in zip(members, *answers, strict=True):
-            # MAM's rule for a single box or click; mask 0, as SAM advises, for more than one prompt.
-            multimask = prompts[i].is_ambiguous and graphs.policy.multimask
+            # MAM's rule for a single box or click; mask 0, as SAM advises, for more than one prompt (SAM 2: for a box).
+            answered = prompts[i].box is not None and graphs.policy.sam2
+            multimask = prompts[i].is_ambiguous and graphs.policy.multimask and not answered
             coords, labels, *_ = arrays[i]
             chosen = best_candidate(masks, scores, coords, labels, 1 + int(scores[1:].argmax()) if multimask else 0)
             mask = full_size(masks[chosen], encoded.frame) > 0
             canvas = crops.place_on_canvas(mask, encoded.box, size)
             # SAM's predictions may exceed 1 slightly.
             clicks = prompts[i].points, prompts[i].labels
-            segment = Segment.of(canvas, chosen, masks, scores.clip(0, 1), encoded.box, *clicks)
+            segment = Segment.of(canvas, chosen, masks, scores.clip(0, 1), encoded.frame, *clicks)
             segments[i] = replace(segment, from_mask=bool(arrays[i][3]))
     return [segments[i] for i in range(len(prompts))]
 
 
-def believe(prompt: CheckedPrompt, crop: PixelBox) -> Segment:
-    """Return the mask of a prompt as its segment, in a crop, without asking the decoder."""
+def believe(prompt: CheckedPrompt, frame: Frame) -> Segment:
+    """Return the mask of a prompt as its segment, in the frame of a crop, without asking the decoder."""
     assert prompt.mask is not None
-    _, _, logits, _ = prompt.to_input(Frame.of(_size_of(crop)), crop)
-    believed = Segment.of(prompt.mask, 0, logits.repeat(4, 0), np.ones(4, np.float32), crop)
+    _, _, logits, _ = prompt.to_input(frame)
+    believed = Segment.of(prompt.mask, 0, logits.repeat(4, 0), np.ones(4, np.float32), frame)
     return replace(believed, from_mask=True)
 
 
@@ -73,10 +73,10 @@ def keep_rest(segment: Segment, previous: Segment) -> Segment:
         segment: the correction; its clicks decide.
         previous: the answer of the round before, of the same image.
     """
-    (x0, y0, x1, y1), frame = segment.crop, Frame.of(_size_of(segment.crop))
-    before = crops.transfer_logits(previous.logits, previous.crop, segment.crop)
+    x0, y0, x1, y1 = segment.crop
+    before = crops.transfer_logits(previous.logits, previous.frame, segment.frame)
     inside = ((segment.points >= (x0, y0)) & (segment.points <= (x1, y1))).all(1)
-    cells = np.clip(frame.to_input(segment.points[inside] - (x0, y0)) * MASK_SIDE / SIDE, 0, MASK_SIDE - 1).astype(int)
+    cells = _cells(segment.frame.to_input(segment.points[inside]))
     labels = segment.labels[inside]
     taken = label_regions((before > 0) & (segment.logits <= 0))
     returns = ~_clicked(taken, cells[labels == 0])
@@ -110,14 +110,15 @@ def _clicked(regions: np.ndarray, cells: np.ndarray) -> np.ndarray:
 
 def _place(segment: Segment, logits: np.ndarray, chosen: int | None = None) -> Segment:
     """Return a segment with other logits, (256, 256) float32, in the same crop."""
-    mask = full_size(logits, Frame.of(_size_of(segment.crop))) > 0
+    mask = full_size(logits, segment.frame) > 0
     canvas = crops.place_on_canvas(mask, segment.crop, segment.stored_mask.size)
     number = segment.chosen if chosen is None else chosen
     return replace(segment, chosen=number, logits=logits, stored_mask=Patch.of(canvas))
 
 
-def _size_of(box: PixelBox) -> tuple[int, int]:
-    return box[3] - box[1], box[2] - box[0]
+def _cells(coords: np.ndarray) -> np.ndarray:
+    """Return the columns and rows of the mask, (N, 2) int, in which points of the input frame lie."""
+    return np.clip(coords * MASK_SIDE / SIDE, 0, MASK_SIDE - 1).astype(int)
 
 
 def _batches(counts: Sequence[int]) -> Iterator[list[int]]:
@@ -144,7 +145,7 @@ def best_candidate(masks: np.ndarray, scores: np.ndarray, coords: np.ndarray, la
         chosen: the index of the candidate that would be taken if there were no clicks.
     """
     clicks = (labels == 0) | (labels == 1)
-    x, y = np.clip(coords[clicks] * MASK_SIDE / SIDE, 0, MASK_SIDE - 1).astype(int).T
+    x, y = _cells(coords[clicks]).T
     wrong = ((masks[:, y, x] > 0) != (labels[clicks] == 1)).sum(1)
     if wrong[chosen] == wrong.min():
         return chosen
@@ -153,6 +154,5 @@ def best_candidate(masks: np.ndarray, scores: np.ndarray, coords: np.ndarray, la
 
 def full_size(logits: np.ndarray, frame: Frame) -> np.ndarray:
     """Resize (256, 256) logits of the input frame to the crop's own pixels, (h, w), bilinearly."""
-    (h, w), (height, width) = frame.input_size, frame.original_size
-    part = (0, 0, w * logits.shape[1] / SIDE, h * logits.shape[0] / SIDE)
-    return np.asarray(Image.fromarray(logits).resize((width, height), Image.Resampling.BILINEAR, box=part))
+    (h, w), (height, width) = frame.mask_size, frame.original_size
+    return np.asarray(Image.fromarray(logits).resize((width, height), Image.Resampling.BILINEAR, box=(0, 0, w, h)))

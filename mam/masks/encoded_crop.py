@@ -17,13 +17,11 @@ class EncodedCrop:
     """A crop of an image and its features.
 
     Attributes:
-        box: (x0, y0, x1, y1), the crop in pixels of the original image; the whole image is a crop too.
-        frame: its sizes in its own pixels and in the input frame.
+        frame: the crop in pixels of the original image and in the input frame.
         input_image: (1, 3, 1024, 1024) float32, input frame.
         features: the encoder's outputs for it.
     """
 
-    box: PixelBox
     frame: Frame
     input_image: np.ndarray
     features: Values
@@ -38,6 +36,11 @@ class EncodedCrop:
             box: the crop.
         """
         x0, y0, x1, y1 = box
-        frame = Frame.of((y1 - y0, x1 - x0))
+        frame = Frame.of(box, stretch=graphs.policy.sam2)
         image = to_input_image(np.ascontiguousarray(pixels[y0:y1, x0:x1]), frame)
-        return cls(box, frame, image, steps.encode(graphs, image))
+        return cls(frame, image, steps.encode(graphs, image))
+
+    @property
+    def box(self) -> PixelBox:
+        """(x0, y0, x1, y1), the crop in pixels of the original image; the whole image is a crop too."""
+        return self.frame.box

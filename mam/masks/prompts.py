@@ -12,12 +12,11 @@ from PIL import Image
 
 from mam.errors import InputError, PromptError
 from mam.images import MAX_PIXELS, ImageSource, open_mask
-from mam.images.boxes import PixelBox
 from mam.masks import crops
 from mam.masks.components import bounds_without_islands
 from mam.masks.segment import Segment
-from mam.model.contract import MASK_SIDE, POINT_LABELS
-from mam.model.frames import SIDE, Frame
+from mam.model.contract import POINT_LABELS
+from mam.model.frames import MASK_SIDE, Frame
 
 MAX_POINTS = 512  # 64 strokes of 8 points, which the canvas allows for one object
 MASK_LOGIT = 8.0  # of the pixels of a mask that the user gives
@@ -135,34 +134,35 @@ class CheckedPrompt:
         corners = np.concatenate([np.reshape(bounds, (2, 2)), self.points[self.labels == 1]])
         return replace(self, box=np.concatenate([corners.min(0), corners.max(0)]).astype(np.float64), previous=around)
 
-    def to_input(self, frame: Frame, crop: PixelBox) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def to_input(self, frame: Frame, *, sam2: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return the decoder's inputs for this one prompt.
 
         Args:
-            frame: the crop's frame.
-            crop: the part of the image that is encoded; points outside it are left out.
+            frame: of the part of the image that is encoded; points outside it are left out.
+            sam2: for a model with this policy.
 
         Returns:
             point_coords (N, 2) and point_labels (N,) float32, input frame; mask_input (1, 256, 256) float32;
-            has_mask_input () float32. The order is SAM's: clicks, then the corners of the box; without a box one
-            padding point (0, 0) labelled -1, because SAM was trained so.
+            has_mask_input () float32. The order is SAM's: clicks, then the corners of the box; without a box, and of
+            SAM 2 always, one padding point (0, 0) labelled -1, because they were trained so.
         """
-        x0, y0, x1, y1 = crop
+        x0, y0, x1, y1 = frame.box
         inside = ((self.points >= (x0, y0)) & (self.points <= (x1, y1))).all(1)
         points, labels = self.points[inside], self.labels[inside]
-        if self.box is None:
-            coords = np.concatenate([frame.to_input(points - (x0, y0)), np.zeros((1, 2), np.float32)])
-            labels = np.append(labels, POINT_LABELS["padding"])
-        else:
-            coords = frame.to_input(np.concatenate([points, self.box.reshape(2, 2)]) - (x0, y0))
+        if self.box is not None:
+            points = np.concatenate([points, self.box.reshape(2, 2)])
             labels = np.append(labels, (POINT_LABELS["box_top_left"], POINT_LABELS["box_bottom_right"]))
+        coords = frame.to_input(points)
+        if self.box is None or sam2:
+            coords = np.concatenate([coords, np.zeros((1, 2), np.float32)])
+            labels = np.append(labels, POINT_LABELS["padding"])
         mask_input = np.zeros((1, MASK_SIDE, MASK_SIDE), np.float32)
         if self.previous is not None:
-            mask_input[0] = crops.transfer_logits(self.previous.logits, self.previous.crop, crop)
+            mask_input[0] = crops.transfer_logits(self.previous.logits, self.previous.frame, frame)
         elif self.mask is not None:
             mask_input[0] = _mask_to_logits(self.mask[y0:y1, x0:x1], frame)
         has_mask = np.array(self.previous is not None or self.mask is not None, np.float32)
-        return coords.astype(np.float32), labels.astype(np.float32), mask_input, has_mask
+        return coords, labels.astype(np.float32), mask_input, has_mask
 
 
 def check_prompts(prompts: Sequence[Prompt], size: tuple[int, int]) -> list[CheckedPrompt]:
@@ -275,9 +275,8 @@ def _spread(stroke: np.ndarray, size: tuple[int, int], name: str) -> np.ndarray:
 
 
 def _mask_to_logits(mask: np.ndarray, frame: Frame) -> np.ndarray:
-    h, w = frame.input_size
-    scale = MASK_SIDE / SIDE
-    inner = (max(1, round(w * scale)), max(1, round(h * scale)))
+    h, w = frame.mask_size
+    inner = (max(1, round(w)), max(1, round(h)))
     share = Image.fromarray(mask.astype(np.float32)).resize(inner, Image.Resampling.BOX)
     logits = np.full((MASK_SIDE, MASK_SIDE), -MASK_LOGIT, np.float32)
     logits[: inner[1], : inner[0]] = (2 * np.asarray(share) - 1) * MASK_LOGIT

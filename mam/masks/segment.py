@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from mam.images.boxes import Patch, PixelBox
-from mam.model.contract import MASK_SIDE
-from mam.model.frames import SIDE, Frame
+from mam.model.frames import Frame
 
 _UNCERTAIN = 2.0  # absolute value of a logit
 _BIAS, _OF_SCORE, _OF_UNCERTAIN, _WITHOUT_MASK = 11.69, -14.59, 3.71, -2.23  # of the regression
@@ -22,10 +22,10 @@ class Segment:
     Attributes:
         stored_mask: the chosen candidate, original frame.
         chosen: its index, 0 to 3.
-        logits: (256, 256) float32 of the chosen candidate, in the input frame of `crop`.
+        logits: (256, 256) float32 of the chosen candidate, in the input frame of `frame`.
         low_res_masks: (4, 256, 256) float16, the same of all candidates.
         scores: (4,) float32 in [0, 1], the predicted IoU of each of these masks.
-        crop: (x0, y0, x1, y1), the part of the original image that was encoded.
+        frame: the part of the original image that was encoded, and its place in the input frame.
         points: (N, 2) clicks and points of scribbles that were answered, x and y in pixels of the original image.
         labels: (N,) 1 foreground, 0 background.
         from_mask: whether the decoder started from a mask, an earlier answer's or a given one; its logits are then
@@ -37,7 +37,7 @@ class Segment:
     logits: np.ndarray
     low_res_masks: np.ndarray
     scores: np.ndarray
-    crop: PixelBox
+    frame: Frame
     points: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     labels: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     from_mask: bool = field(default=False, kw_only=True)
@@ -49,14 +49,19 @@ class Segment:
         chosen: int,
         low_res_masks: np.ndarray,
         scores: np.ndarray,
-        crop: PixelBox,
+        frame: Frame,
         points: np.ndarray | None = None,
         labels: np.ndarray | None = None,
     ) -> Segment:
         """Store an (H, W) bool mask and the others as above; logits of any float type."""
         logits = low_res_masks[chosen].astype(np.float32)
-        answer = cls(Patch.of(mask), chosen, logits, low_res_masks.astype(np.float16), scores, crop)
+        answer = cls(Patch.of(mask), chosen, logits, low_res_masks.astype(np.float16), scores, frame)
         return answer if points is None or labels is None else replace(answer, points=points, labels=labels)
+
+    @property
+    def crop(self) -> PixelBox:
+        """(x0, y0, x1, y1), the part of the original image that was encoded."""
+        return self.frame.box
 
     @property
     def mask(self) -> np.ndarray:
@@ -89,8 +94,7 @@ class Segment:
         the edge, and from `from_mask`. Logistic regression on 1,022 answers to boxes, clicks and no prompt on 333
         photographs; fitted to `tiny`.
         """
-        x0, y0, x1, y1 = self.crop
-        h, w = (-(-side * MASK_SIDE // SIDE) for side in Frame.of((y1 - y0, x1 - x0)).input_size)
+        h, w = map(math.ceil, self.frame.mask_size)
         logits = self.logits[:h, :w]
         uncertain = (np.abs(logits) < _UNCERTAIN).sum() / max(1, (logits > 0).sum())
         bias = _BIAS if self.from_mask else _BIAS + _WITHOUT_MASK

@@ -3,8 +3,9 @@
 A tensor that is marked optional exists for some variants only: `tiny` has high-resolution features, and its matte graph
 does not need the embedding.
 
-Frames: *input* is the image with its longest side at 1024, padded right and bottom to 1024 x 1024; *original* is the
-user's own pixels, (H, W). B counts prompts answered in one call for one image, N points per prompt.
+Frames: *input* is the image with its longest side at 1024, padded right and bottom to 1024 x 1024, or of SAM 2
+stretched to that; *original* is the user's own pixels, (H, W). B counts prompts answered in one call for one image, N
+points per prompt.
 
 `WORDS` finds the places of some names; its sizes are multiples of 32, and its map has a value per 16 pixels: the
 logarithm of the probability that the name is there. It belongs to no set, like the next one.
@@ -19,11 +20,10 @@ import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from mam.model.frames import PIXEL_MEAN, PIXEL_STD, SIDE
+from mam.model.frames import MASK_SIDE, PIXEL_MEAN, PIXEL_STD, SIDE
 
 VERSION = "3"
 EMBEDDING = (256, 64, 64)
-MASK_SIDE = 256
 POINT_LABELS = {"background": 0, "foreground": 1, "box_top_left": 2, "box_bottom_right": 3, "padding": -1}
 
 
@@ -128,11 +128,14 @@ class InferencePolicy:
             this margin on each side, as a fraction of its longest side (`mam.masks.crops`).
         multimask: for a single box or click, use the one of masks 1 to 3 with the best predicted IoU; False: mask 0.
         main_object: a prompt of padding points alone asks for the image's main object.
+        sam2: SAM 2's rules: an image is stretched to the whole input frame, every prompt has a padding point, and a
+            box is answered by mask 0.
     """
 
     crop_margin: float | None = None
     multimask: bool = True
     main_object: bool = False
+    sam2: bool = False
 
     @property
     def asks_again(self) -> bool:
@@ -148,6 +151,7 @@ class InferencePolicy:
             "mam_crop_margin": "" if self.crop_margin is None else str(self.crop_margin),
             "mam_multimask": "yes" if self.multimask else "no",
             "mam_main_object": "yes" if self.main_object else "no",
+            **({"mam_sam2": "yes"} if self.sam2 else {}),
         }
 
     @classmethod
@@ -157,6 +161,7 @@ class InferencePolicy:
             float(stamp["mam_crop_margin"]) if stamp["mam_crop_margin"] else None,
             stamp["mam_multimask"] == "yes",
             stamp["mam_main_object"] == "yes",
+            stamp.get("mam_sam2") == "yes",
         )
 
 

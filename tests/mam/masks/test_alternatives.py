@@ -7,12 +7,15 @@ import numpy as np
 from mam import Prompt
 from mam.masks.alternatives import SAME, choose_alternatives
 from mam.masks.segment import Segment
+from mam.model.frames import Frame
 
 
 def square(side: int, score: float = 0.9, left: int = 0) -> Segment:
     mask = np.zeros((100, 200), bool)
     mask[:side, left : left + side] = True
-    return Segment.of(mask, 0, np.zeros((4, 256, 256), np.float32), np.full(4, score, np.float32), (0, 0, 200, 100))
+    return Segment.of(
+        mask, 0, np.zeros((4, 256, 256), np.float32), np.full(4, score, np.float32), Frame.of((0, 0, 200, 100))
+    )
 
 
 def test_parts_and_larger_ones_are_chosen_that_differ() -> None:

@@ -6,6 +6,7 @@ import pytest
 from mam.images.boxes import full_box
 from mam.masks import crops
 from mam.masks.segment import Segment
+from mam.model.frames import Frame
 
 SIZE = (600, 1000)  # (H, W)
 
@@ -17,7 +18,7 @@ def choose(box=None, mask=None, points=(), previous=None, margin=0.5):
 
 
 def answered(mask, crop) -> Segment:
-    return Segment.of(mask, 1, np.zeros((4, 256, 256), np.float32), np.ones(4, np.float32), crop)
+    return Segment.of(mask, 1, np.zeros((4, 256, 256), np.float32), np.ones(4, np.float32), Frame.of(crop))
 
 
 @pytest.mark.parametrize(
@@ -73,13 +74,13 @@ def test_logits_are_resampled_for_another_crop() -> None:
     full, crop = full_box(SIZE), (250, 120, 750, 420)  # enlarged twice
     x = (np.arange(256) + 0.5) * 1000 / 256
     ramp = np.tile(x.astype(np.float32), (256, 1))
-    close = crops.transfer_logits(ramp, full, crop)
+    close = crops.transfer_logits(ramp, Frame.of(full), Frame.of(crop))
     expected = 250 + (np.arange(256) + 0.5) * 500 / 256
     assert np.abs(close[10:140, 2:-2] - expected[2:-2]).max() < 0.01
-    back = crops.transfer_logits(close, crop, full)
+    back = crops.transfer_logits(close, Frame.of(crop), Frame.of(full))
     assert np.abs(back[35:100, 70:185] - ramp[35:100, 70:185]).max() < 0.05
     assert (back[:, :60] == -8).all() and (back[:28] == -8).all()  # outside the smaller crop
-    assert crops.transfer_logits(ramp, crop, crop) is ramp
+    assert crops.transfer_logits(ramp, Frame.of(crop), Frame.of(crop)) is ramp
 
 
 def test_parts_are_placed_on_the_canvas() -> None:

@@ -7,6 +7,7 @@ from mam.masks.decoding import best_candidate, candidates, decode_prompts, keep_
 from mam.masks.encoded_crop import EncodedCrop
 from mam.masks.prompts import Prompt
 from mam.masks.segment import Segment
+from mam.model.frames import Frame
 from tests.mock_graphs import MockGraphs
 
 SIZE = (120, 160)
@@ -63,7 +64,7 @@ def test_a_correction_changes_only_what_was_clicked() -> None:
         logits[:, 20:60, columns] = 5.0
         mask = np.zeros(SIZE, bool)
         clicks = np.reshape(points, (-1, 2)).astype(float), np.array(labels, np.int64)
-        return Segment.of(mask, 0, logits, np.ones(4, np.float32), full_box(SIZE), *clicks)
+        return Segment.of(mask, 0, logits, np.ones(4, np.float32), Frame.of(full_box(SIZE)), *clicks)
 
     before = segment(slice(20, 120))  # the logits' columns are 0.625 pixels wide
     added = keep_rest(segment(slice(120, 160), [(90, 25)], [1]), before)

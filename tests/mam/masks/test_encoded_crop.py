@@ -19,7 +19,7 @@ def test_a_crop_is_encoded_as_an_image_of_its_own() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
     graphs = LastImage()
     encoded = EncodedCrop.encode(graphs, pixels, (10, 20, 70, 50))
-    assert encoded.box == (10, 20, 70, 50) and encoded.frame == Frame.of((30, 60))
+    assert encoded.box == (10, 20, 70, 50) and encoded.frame == Frame.of((10, 20, 70, 50))
     assert encoded.frame.input_size == (512, 1024)
     alone = np.ascontiguousarray(pixels[20:50, 10:70])
     assert np.array_equal(graphs.image, to_input_image(alone, encoded.frame))

@@ -15,7 +15,11 @@ WHOLE = (0, 0, 400, 300)
 def before(size: tuple[int, int] = SIZE) -> Segment:
     """Some answer of an earlier round."""
     return Segment.of(
-        np.ones(size, bool), 0, np.full((4, 256, 256), 2.0, np.float32), np.ones(4, np.float32), (0, 0, *size[::-1])
+        np.ones(size, bool),
+        0,
+        np.full((4, 256, 256), 2.0, np.float32),
+        np.ones(4, np.float32),
+        Frame.of((0, 0, *size[::-1])),
     )
 
 
@@ -63,11 +67,11 @@ def test_a_box_over_the_edge_is_cut() -> None:
 
 
 def test_order_and_padding_are_sams() -> None:
-    frame = Frame.of(SIZE)
-    coords, labels, mask, has_mask = Prompt(points=[(100, 50)]).check(SIZE).to_input(frame, WHOLE)
+    frame = Frame.of(WHOLE)
+    coords, labels, mask, has_mask = Prompt(points=[(100, 50)]).check(SIZE).to_input(frame)
     assert labels.tolist() == [1, -1] and coords.tolist() == [[256, 128], [0, 0]] and has_mask == 0 and not mask.any()
     both = Prompt(box=(0, 0, 400, 300), points=[(100, 50), (200, 60)], labels=[1, 0]).check(SIZE)
-    coords, labels, *_ = both.to_input(frame, WHOLE)
+    coords, labels, *_ = both.to_input(frame)
     assert labels.tolist() == [1, 0, 2, 3] and coords[2:].tolist() == [[0, 0], [1024, 768]]
     assert coords.dtype == labels.dtype == np.float32
 
@@ -101,7 +105,7 @@ def test_a_mask_becomes_logits() -> None:
     mask = np.zeros(SIZE, bool)
     mask[90:210, 100:300] = True
     checked = Prompt(mask=mask).check(SIZE)
-    *_, logits, has_mask = checked.to_input(Frame.of(SIZE), WHOLE)
+    *_, logits, has_mask = checked.to_input(Frame.of(WHOLE))
     assert has_mask == 1 and logits.shape == (1, 256, 256)
     assert logits[0, 96, 128] == 8 and logits[0, 10, 10] == -8 and (logits[0, 192:] == -8).all()
 
@@ -111,7 +115,7 @@ def test_a_crop_shifts_all_prompts_and_drops_points_outside() -> None:
     mask = np.zeros(SIZE, bool)
     mask[75:125, 150:250] = True
     prompt = Prompt(box=(150, 75, 250, 125), points=[(200, 100), (20, 20)], labels=[1, 0], mask=mask).check(SIZE)
-    coords, labels, logits, _ = prompt.to_input(Frame.of((100, 200)), crop)
+    coords, labels, logits, _ = prompt.to_input(Frame.of(crop))
     assert labels.tolist() == [1, 2, 3]
     assert coords.tolist() == [[512, 256], [256, 128], [768, 384]]
     assert logits[0, 64, 128] == 8 and logits[0, 64, 20] == -8 and (logits[0, 128:] == -8).all()
