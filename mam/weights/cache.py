@@ -137,27 +137,28 @@ def verify(weights: WeightFile, file: Path) -> None:
     """Check the size and the SHA-256 of a file, and record a passed check in `verification_record(file)`.
 
     Args:
-        weights: the registry's entry, with the expected size and SHA-256.
+        weights: the registry's entry, with the expected size and SHA-256; without one, it is that of the passed check.
         file: the file to check.
 
     Raises:
         WeightsError: the size or the SHA-256 differs.
     """
-    stat = file.stat()
-    state = {"size": stat.st_size, "time": stat.st_mtime_ns, "sha256": weights.sha256}
-    record = verification_record(file)
+    stat, record = file.stat(), verification_record(file)
     try:
-        if json.loads(record.read_text()) == state:
-            return
-    except (OSError, ValueError, RecursionError):
-        pass
+        passed = dict(json.loads(record.read_text()))
+    except (OSError, TypeError, ValueError, RecursionError):
+        passed = {}
+    expected = weights.sha256 or str(passed.get("sha256", ""))
+    state = {"size": stat.st_size, "time": stat.st_mtime_ns, "sha256": expected}
+    if passed == state:
+        return
     if weights.size and stat.st_size != weights.size:
         raise WeightsError(f"{file} has {stat.st_size} bytes, expected {weights.size}; delete it and get it again.")
-    if weights.sha256:
+    if expected:
         digest = sha256(file)
-        if digest != weights.sha256:
+        if digest != expected:
             raise WeightsError(
-                f"{file} has the SHA-256 {digest}, expected {weights.sha256}: it is damaged or another file; "
+                f"{file} has the SHA-256 {digest}, expected {expected}: it is damaged or another file; "
                 "delete it and get it again."
             )
     # Without a record, as in a read-only folder, the file is hashed each time.

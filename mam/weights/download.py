@@ -12,6 +12,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,9 +70,9 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
         if not file.exists():  # another process may have downloaded it in the meantime
             partial = file.with_name(f"{name}.partial")
             url, headers = _source(weights)
-            _download(weights, url, headers, partial, progress)
+            published = _download(weights, url, headers, partial, progress)
             try:
-                verify(weights, partial)
+                verify(replace(weights, sha256=weights.sha256 or published), partial)
             except WeightsError:
                 _discard(partial)  # a wrong file must not be resumed
                 raise
@@ -159,10 +160,13 @@ def _download(
     partial: Path,
     progress: Progress | None,
     token_refused: bool = False,
-) -> None:
+) -> str:
     """Download the missing part of a file, and resume after each interruption.
 
     A file may be public although the user's token has expired, so a refused token is left out.
+
+    Returns:
+        The SHA-256 that the Hugging Face hub has for the file; empty if the server gives none.
     """
     with required_packages():
         import httpx
@@ -179,7 +183,7 @@ def _download(
             with _open_stream(url, request_headers) as response:
                 # The partial file is complete or a different file; `verify` distinguishes them.
                 if response.status_code == 416 and have:
-                    return
+                    return _linked_sha256(response)
                 if response.status_code == 401 and "Authorization" in headers:
                     problem = _describe_status(response)
                     _log.warning("%s: your token is refused (%s); trying without it.", weights.name, problem)
@@ -211,7 +215,7 @@ def _download(
                         if progress is not None:
                             progress(have, expected)
                 if not weights.size or have >= weights.size:
-                    return
+                    return _linked_sha256(response)
                 problem = f"the connection closed after {have} of {weights.size} bytes"
         except httpx.HTTPError as error:
             problem = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -222,6 +226,12 @@ def _download(
     has_part = partial.exists() and partial.stat().st_size > 0
     advice = "the part that arrived is kept, so run the same command again to resume" if has_part else "try again later"
     raise WeightsError(f"{weights.name} could not be downloaded from {url} ({problem}); {advice}.")
+
+
+def _linked_sha256(response: httpx.Response) -> str:
+    """Return the SHA-256 in the hub's redirection to a large file; empty if there is none."""
+    tags = [earlier.headers.get("X-Linked-Etag", "").strip('"') for earlier in (*response.history, response)]
+    return next((tag for tag in tags if re.fullmatch("[0-9a-f]{64}", tag)), "")
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ class WeightFile:
         url: https://..., or hf://[spaces/]OWNER/REPO[@REVISION]/PATH on the Hugging Face hub; empty if the file can
             only be downloaded in a browser.
         size: in bytes; 0 if unknown.
-        sha256: hexadecimal; empty if unknown, which is so only for files without a URL.
+        sha256: hexadecimal; empty if unknown, then the one that the hub gives for a large file is expected.
         manual_steps: how to download the file in a browser; empty if it has a URL.
     """
 
@@ -46,6 +46,12 @@ REGISTRY: dict[str, WeightFile] = {
             "hf://dhkim2810/MobileSAM/mobile_sam.pt",
             40728226,
             "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+        ),
+        WeightFile(
+            "edgetam.safetensors",
+            "EdgeTAM: SAM 2 with a RepViT encoder, for images",
+            "Apache-2.0",
+            "hf://yonigozlan/EdgeTAM-hf/model.safetensors",
         ),
         WeightFile(
             "sam_vit_b_01ec64.pth",

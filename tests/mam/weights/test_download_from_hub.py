@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 
 import pytest
@@ -67,6 +68,18 @@ def test_a_refusal_is_an_error_of_one_line_without_retries(hub, monkeypatch, add
     with pytest.raises(WeightsError, match=message) as error:
         weights.fetch("x.pth")
     assert "\n" not in str(error.value) and len(hub.seen) == 1
+
+
+def test_a_file_without_a_known_digest_has_the_hubs(hub, monkeypatch) -> None:
+    monkeypatch.setitem(weights.REGISTRY, MODEL.name, dataclasses.replace(MODEL, size=0, sha256=""))
+    hub.data = DATA[:-1] + b"x"
+    with pytest.raises(WeightsError, match=f"expected {SHA256}: it is damaged or another file"):
+        weights.fetch(MODEL.name)
+    hub.data = DATA
+    file = weights.fetch(MODEL.name)
+    file.write_bytes(DATA[:-1] + b"x")
+    with pytest.raises(WeightsError, match=f"expected {SHA256}"):
+        weights.verified_path(MODEL.name)
 
 
 def test_offline_mode_sends_no_request(hub, monkeypatch) -> None:
