@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 SAMPLE = Path(__file__).with_name("sample.jpg")
 """The photograph that commands use when none is given: a cup by Rachel Michetti, scikit-image's `coffee.png`, CC0."""
 
-REQUIRED = ("torch", "onnx", "onnxruntime", "segment_anything", "transformers", "tokenizers", "safetensors", "tqdm")
+REQUIRED = (
+    *("torch", "onnx", "onnxruntime", "segment_anything", "transformers", "timm"),
+    *("tokenizers", "safetensors", "tqdm"),
+)
 """Packages of export/requirements.txt, by the names under which they are imported."""
 
 

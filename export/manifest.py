@@ -58,6 +58,7 @@ def write_manifest(
         "points": {"labels": contract.POINT_LABELS, "padding_point": [0, 0], "fill_up": fill_up},
         "masks": {"multimask": policy.multimask, "mask_input_logit": prompts.MASK_LOGIT},
         "main_object": policy.main_object,
+        "sam2": policy.sam2,
         "crop": None if policy.crop_margin is None else _crop(policy),
         "mask_guidance": {"alpha": 0, "mask": 1},
         "files": [_describe(path) for path in graphs],

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from export.attention import use_fused_attention
 from export.graphs import high_res_features
 from export.write import write_graph
+from mam.errors import MamError
 from mam.model.contract import EMBEDDING, Graph, metadata
 from mam.model.contract import Tensor as Declared
 from mam.model.frames import MASK_SIDE, PIXEL_MEAN, PIXEL_STD, SIDE
@@ -55,7 +56,12 @@ def write_sam(
         checkpoint_sha256: stored in the metadata of the graphs.
         folder: created if missing.
         on_file: called with each path when the file is complete.
+
+    Raises:
+        MamError: the model follows SAM 2's rules.
     """
+    if model.variant.policy.sam2:
+        raise MamError(f"{model.variant.name} follows SAM 2's rules, but such tools pad images as SAM needs it.")
     folder.mkdir(parents=True, exist_ok=True)
     variant = model.variant
     stamp = metadata(variant.name, checkpoint_sha256, variant.policy)

@@ -73,8 +73,8 @@ class Scene:
         """The most memory that the pixels, the embeddings and the cached crops take, in bytes."""
         image, features = self.whole.input_image.nbytes, 0
         for name, values in self.whole.features.items():
-            # The size of an array on a GPU is not known here; of the encoder's outputs, the embedding is the largest.
-            features += image if name == "image" else getattr(values, "nbytes", 4 * math.prod(EMBEDDING))
+            # The size of an array on a GPU is not known here; the encoder's largest output has twice the embedding's.
+            features += image if name == "image" else getattr(values, "nbytes", 8 * math.prod(EMBEDDING))
         encoded = image + features
         crops_kept = 0 if self.graphs.policy.crop_margin is None else _CROPS_KEPT
         copies = 1 if self.photo.srgb is self.photo.pixels else 2

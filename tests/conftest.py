@@ -26,7 +26,18 @@ FLOWER_BOX = (178, 82, 450, 360)  # in flower.jpg
 # Packages that the library can do without. A test that needs a missing one is skipped, except in CI.
 OPTIONAL = {
     *("tokenizers", "httpx", "filelock", "huggingface_hub", "ray", "pyarrow", "tritonclient", "scipy", "pi_heif"),
-    *("torch", "safetensors", "transformers", "segment_anything", "onnx", "onnxsim", "onnxslim", "openvino"),
+    *(
+        "torch",
+        "safetensors",
+        "transformers",
+        "timm",
+        "torchvision",
+        "segment_anything",
+        "onnx",
+        "onnxsim",
+        "onnxslim",
+        "openvino",
+    ),
     *("gradio", "gradio_client", "cachetools", "playwright", "axe_playwright_python", "mcp", "hypothesis"),
 }
 # Folders and fixtures that need torch, fixtures that start a page.

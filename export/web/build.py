@@ -72,13 +72,15 @@ def build_site(graphs: Path, out: Path) -> list[SiteFile]:
         Its files, the largest first.
 
     Raises:
-        GraphError: `graphs` is no complete set, or its weights are in separate files.
+        GraphError: `graphs` is no complete set, follows SAM 2's rules, or has its weights in separate files.
         InputError: `out` is a file, cannot be written, or holds this project's sources.
         MamError: onnxruntime-web cannot be downloaded.
     """
     out = out.resolve()
     _check_out(out)
     policy = load_graphs(graphs, "cpu").policy  # checks the set
+    if policy.sam2:
+        raise GraphError(f"{graphs} follow SAM 2's rules, which the site does not know; export tiny or mobile_sam.")
     runtime = read_package([f"dist/{name}" for name in (*_RUNTIME, _WASM)])
     with tempfile.TemporaryDirectory(prefix="site.") as folder:
         site = Path(folder) / "site"

@@ -36,6 +36,16 @@ class TinyViT:
 
 
 @dataclass(frozen=True)
+class RepViT:
+    """EdgeTAM's image encoder, by its name in timm; transformers' `EdgeTamModel` has the decoder that belongs to it.
+
+    Source: the configuration that transformers' convert_edgetam_to_hf.py writes.
+    """
+
+    name: str = "repvit_m1.dist_in1k"
+
+
+@dataclass(frozen=True)
 class UNetM2M:
     """The Mask-to-Matte of `tiny`, which does not see SAM's embedding: channels at output strides 2, 4, 8 and 16."""
 
@@ -54,11 +64,12 @@ class M2M:
 
 @dataclass(frozen=True)
 class SamM2M:
-    """SAM and Mask-to-Matte: with a ViT and `M2M`, the paper's networks."""
+    """SAM and Mask-to-Matte: with a ViT and `M2M`, the paper's networks; `high_res` as of `Tiny`, of SAM 2 alone."""
 
-    encoder: ViT | TinyViT
+    encoder: ViT | TinyViT | RepViT
     decoder_mlp: int = 2048
     m2m: M2M | UNetM2M = M2M()
+    high_res: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,6 +134,14 @@ VARIANTS: dict[str, Variant] = {
             checkpoints=("mobile_sam.pt",),
             m2m_of="tiny",
             licence="MobileSAM (Apache-2.0) and the Mask-to-Matte of `tiny`, see mam/bundle/README.md",
+        ),
+        Variant(
+            "edgetam",
+            SamM2M(RepViT(), m2m=UNetM2M(), high_res=(32, 64)),
+            policy=InferencePolicy(crop_margin=0.2, sam2=True),
+            checkpoints=("edgetam.safetensors",),
+            m2m_of="tiny",
+            licence="EdgeTAM (Apache-2.0) and the Mask-to-Matte of `tiny`, see mam/bundle/README.md",
         ),
         Variant(
             "vit_b",

@@ -103,12 +103,12 @@ def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
         WeightsError: the file is missing, unreadable or unsafe, or was made for another variant.
     """
     if not file.exists():
-        raise WeightsError(f"no checkpoint at {file}; give the path of a .pt or .pth file.")
+        raise WeightsError(f"no checkpoint at {file}; give the path of a .pt, .pth or .safetensors file.")
     try:
-        content: Any = torch.load(file, map_location="cpu", weights_only=True)
+        content: Any = _load(file)
     except Exception as error:  # torch raises many types for damaged files
         raise WeightsError(
-            f"{file} {_describe_unreadable(file, error)}; expected a .pt or .pth file of tensors."
+            f"{file} {_describe_unreadable(file, error)}; expected a .pt, .pth or .safetensors file of tensors."
         ) from error
     state = unwrap(file, content)
     made_for = content.get("variant")
@@ -122,14 +122,22 @@ def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
     }
 
 
+def _load(file: Path) -> Any:
+    with open(file, "rb") as stream:
+        start = stream.read(10)
+    if start[8:] == b'{"':
+        from safetensors.torch import load_file
+
+        return load_file(file)
+    return torch.load(file, map_location="cpu", weights_only=True)
+
+
 def _describe_unreadable(file: Path, error: Exception) -> str:
     """Describe a file that torch cannot load, by its first bytes and torch's error."""
     if other := describe_other_file(file):
         return other
     with open(file, "rb") as stream:
         head = stream.read(512)
-    if head[8:10] == b'{"':
-        return "is a safetensors file"
     if code := re.search(r"GLOBAL (\S+)", str(error)):
         return f"asks for {code[1]} when it is opened, which could be harmful code (nothing was run)"
     if head.startswith(b"PK") and not zipfile.is_zipfile(file):
@@ -214,7 +222,7 @@ def build_seeded(variant: Variant, seed: int) -> MattingAnything:
     model = MattingAnything(variant)
     with torch.no_grad():
         for name, tensor in model.named_parameters():
-            if "rel_pos" in name or name.endswith(("pos_embed", "attention_biases")):
+            if "rel_pos" in name or name.endswith(("pos_embed", "attention_biases", "no_memory_embedding")):
                 tensor.normal_(0, 0.1)
             elif re.fullmatch(r"m2m\.refine_OS\d\.weight|sam\.mask_decoder\.masks1\.weight", name):
                 tensor.normal_(0, 0.02)

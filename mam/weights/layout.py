@@ -13,6 +13,19 @@ from mam.errors import WeightsError
 from mam.weights.tensors import StoredTensor
 
 _SAM_PARTS = ("image_encoder.", "prompt_encoder.", "mask_decoder.")
+_EDGETAM_PARTS = ("vision_encoder.", "shared_image_embedding.", "no_memory_embedding")
+_EDGETAM_UNUSED = (
+    "prompt_encoder.shared_embedding.",  # a copy of `shared_image_embedding`
+    # The rest is for video.
+    "memory_",
+    "mask_downsample",
+    "spatial_perceiver.",
+    "object_pointer_proj.",
+    "temporal_positional_encoding_projection_layer.",
+    "no_memory_positional_encoding",
+    "no_object_pointer",
+    "occlusion_spatial_embedding_parameter",
+)
 
 
 class HasShape(Protocol):
@@ -49,6 +62,8 @@ def unwrap(file: Path, content: Any) -> dict[str, Any]:
 def split_networks(state: Mapping[str, T]) -> tuple[dict[str, T], dict[str, T]]:
     """Separate SAM from Mask-to-Matte by the names of their tensors, and remove the authors' prefixes.
 
+    Tensors of EdgeTAM that images do not need are left out.
+
     Returns:
         SAM's tensors and Mask-to-Matte's.
     """
@@ -57,7 +72,9 @@ def split_networks(state: Mapping[str, T]) -> tuple[dict[str, T], dict[str, T]]:
     for name, tensor in state.items():
         if name.startswith("seg_model."):
             sam[name.removeprefix("seg_model.")] = tensor
-        elif name.startswith(_SAM_PARTS):
+        elif name.startswith(_EDGETAM_UNUSED):
+            continue
+        elif name.startswith(_SAM_PARTS + _EDGETAM_PARTS):
             sam[name] = tensor
         else:
             m2m[name.removeprefix("m2m.")] = tensor
@@ -75,6 +92,8 @@ def describe(state: Mapping[str, HasShape]) -> str:
         found.append(known.get(width, f"a SAM of width {width}"))
     elif any(name.startswith("image_encoder.layers.") for name in names):
         found.append("a MobileSAM")
+    elif any(name.startswith("vision_encoder.") for name in names):
+        found.append("an EdgeTAM")
     elif any(name.startswith("image_encoder.") for name in names):
         found.append("a small SAM of this project")
     if any(name.removeprefix("m2m.").startswith("refine_OS") for name in names):

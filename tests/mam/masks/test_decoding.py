@@ -7,6 +7,7 @@ from mam.masks.decoding import best_candidate, candidates, decode_prompts, keep_
 from mam.masks.encoded_crop import EncodedCrop
 from mam.masks.prompts import Prompt
 from mam.masks.segment import Segment
+from mam.model.contract import InferencePolicy
 from mam.model.frames import Frame
 from tests.mock_graphs import MockGraphs
 
@@ -47,6 +48,16 @@ def test_a_single_prompt_takes_the_best_of_three_candidates_and_several_take_mas
     single, several = decode_prompts(MockGraphs(), encoded(), [p.check(SIZE) for p in prompts], SIZE)
     assert (single.chosen, several.chosen) == (1, 0)
     assert repr(single).startswith("Segment(candidate 1, score 0.95, ")
+
+
+def test_of_sam_2_a_box_takes_mask_0() -> None:
+    graphs = MockGraphs()
+    graphs.policy = InferencePolicy(sam2=True)
+    whole = EncodedCrop.encode(graphs, np.zeros((*SIZE, 3), np.uint8), full_box(SIZE))
+    prompts = [Prompt(box=(40, 30, 120, 90)), Prompt(points=[(80, 60)])]
+    box, click = decode_prompts(graphs, whole, [p.check(SIZE) for p in prompts], SIZE)
+    assert (box.chosen, click.chosen) == (0, 1)
+    assert box.mask[30:90, 40:120].all() and box.mask.sum() == 60 * 80 and click.mask[60, 80]
 
 
 def test_all_candidates_of_a_segment() -> None:

@@ -74,6 +74,8 @@ def test_order_and_padding_are_sams() -> None:
     coords, labels, *_ = both.to_input(frame)
     assert labels.tolist() == [1, 0, 2, 3] and coords[2:].tolist() == [[0, 0], [1024, 768]]
     assert coords.dtype == labels.dtype == np.float32
+    coords, labels, *_ = both.to_input(frame, sam2=True)
+    assert labels.tolist() == [1, 0, 2, 3, -1] and coords[-1].tolist() == [0, 0]
 
 
 def test_only_a_lone_box_or_click_is_ambiguous() -> None:

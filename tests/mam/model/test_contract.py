@@ -6,7 +6,9 @@ from mam.model import contract
 from mam.model.contract import GRAPHS, InferencePolicy
 
 
-@pytest.mark.parametrize("policy", [InferencePolicy(), InferencePolicy(0.2, False, True), InferencePolicy(0.0, True)])
+@pytest.mark.parametrize(
+    "policy", [InferencePolicy(), InferencePolicy(0.2, False, True), InferencePolicy(0.0, True, sam2=True)]
+)
 def test_a_policy_survives_the_metadata(policy) -> None:
     stamp = contract.metadata("tiny", "0" * 64, policy)
     assert InferencePolicy.from_stamp(stamp) == policy

@@ -20,6 +20,14 @@ def test_coordinates_scale_per_axis() -> None:
     assert (x, y) == (1024, 683) and frame.original_size == (427, 640)
 
 
+def test_a_stretched_frame_has_no_padding() -> None:
+    frame = Frame.of((30, 20, 670, 447), stretch=True)
+    assert frame.input_size == (1024, 1024) and frame.mask_size == (256, 256)
+    assert frame.to_input(np.array([[30, 20], [670, 447]])).tolist() == [[0, 0], [1024, 1024]]
+    pixels = np.random.default_rng(0).integers(0, 255, (427, 640, 3), np.uint8)
+    assert (to_input_image(pixels, frame)[0, 0] != 0).mean() > 0.99
+
+
 def test_input_image_is_normalised_then_padded() -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (100, 200, 3), np.uint8)
     image = to_input_image(pixels, Frame.of((0, 0, 200, 100)))
