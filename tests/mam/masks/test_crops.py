@@ -82,8 +82,8 @@ def test_logits_are_resampled_for_another_crop() -> None:
     assert (back[:, :60] == -8).all() and (back[:28] == -8).all()  # outside the smaller crop
     assert crops.transfer_logits(ramp, Frame.of(crop), Frame.of(crop)) is ramp
     stretched = crops.transfer_logits(ramp.T.copy(), Frame.of(full, stretch=True), Frame.of(full))
-    rows = (np.arange(128) + 0.5) * 1000 / 128  # of the ramp along the stretched side
-    assert np.abs(stretched[2:126, 100] - rows[2:126]).max() < 0.01 and (stretched[129:] == -8).all()
+    rows = (np.arange(150) + 0.5) * 1000 / Frame.of(full).mask_size[0]  # the ramp covers the unpadded rows
+    assert np.abs(stretched[2:150, 100] - rows[2:]).max() < 0.01 and (stretched[155:] == -8).all()
 
 
 def test_parts_are_placed_on_the_canvas() -> None:
