@@ -108,9 +108,7 @@ def _compare_alphas(
 ) -> Iterator[Difference]:
     """Compare the matte graph on equal masks, then the chain; both guidances, which share their undecided pixels."""
     segments = theirs.segment(call, recrop=False)
-    logits = np.stack([segment.logits[None] for segment in segments])
-    whole = theirs.whole
-    inputs = (whole.input_image, whole.features, logits, whole.frame.input_size, whole.frame.original_size)
+    inputs = theirs.whole.matte_inputs(segments)
     undecided = undecided_pixels(reference.model, *inputs)
     empty = float(np.mean([segment.is_empty for segment in segments]))
     guidances: tuple[Guidance, ...] = ("alpha", "mask")

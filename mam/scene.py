@@ -238,15 +238,7 @@ class Scene:
         if segment.is_empty:
             return NothingFound(float(segment.scores.max()))
         encoded = self._encoded(segment.crop)
-        alpha = steps.matte(
-            self.graphs,
-            encoded.input_image,
-            encoded.features,
-            segment.logits[None, None],
-            encoded.frame.input_size,
-            encoded.frame.original_size,
-            guidance == "mask",
-        )
+        alpha = steps.matte(self.graphs, *encoded.matte_inputs([segment]), guidance == "mask")
         placed = crops.place_on_canvas(alpha[0, 0], segment.crop, self.photo.size)
         cues = self.photo.srgb, segment.mask, segment.points, segment.labels
         obedient = obey_clicks(clean_up(placed, *cues), *cues)

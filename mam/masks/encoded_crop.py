@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mam.images.boxes import PixelBox
+from mam.masks import crops
+from mam.masks.segment import Segment
 from mam.model import steps
 from mam.model.frames import Frame, to_input_image
 from mam.model.steps import Graphs, Values
@@ -18,7 +21,7 @@ class EncodedCrop:
 
     Attributes:
         frame: the crop in pixels of the original image and in the input frame.
-        input_image: (1, 3, 1024, 1024) float32, input frame.
+        input_image: (1, 3, 1024, 1024) float32 for Mask-to-Matte, padded and not stretched.
         features: the encoder's outputs for it.
     """
 
@@ -36,11 +39,27 @@ class EncodedCrop:
             box: the crop.
         """
         x0, y0, x1, y1 = box
-        frame = Frame.of(box, stretch=graphs.policy.sam2)
-        image = to_input_image(np.ascontiguousarray(pixels[y0:y1, x0:x1]), frame)
-        return cls(frame, image, steps.encode(graphs, image))
+        part = np.ascontiguousarray(pixels[y0:y1, x0:x1])
+        frame, padded = Frame.of(box, stretch=graphs.policy.sam2), Frame.of(box)
+        image = to_input_image(part, frame)
+        features = steps.encode(graphs, image)
+        if frame == padded:
+            return cls(frame, image, features)
+        kept = {name: values for name, values in features.items() if name != "image"}
+        return cls(frame, to_input_image(part, padded), kept)
 
     @property
     def box(self) -> PixelBox:
         """(x0, y0, x1, y1), the crop in pixels of the original image; the whole image is a crop too."""
         return self.frame.box
+
+    def matte_inputs(
+        self, segments: Sequence[Segment]
+    ) -> tuple[np.ndarray, Values, np.ndarray, tuple[int, int], tuple[int, int]]:
+        """Return what `steps.matte` needs for masks of this crop, from `image` to `original_size`.
+
+        Mask-to-Matte was trained on images that are not stretched, and its alphas of stretched ones are worse.
+        """
+        padded = Frame.of(self.box)
+        logits = [crops.transfer_logits(segment.logits, segment.frame, padded)[None] for segment in segments]
+        return self.input_image, self.features, np.stack(logits), padded.input_size, padded.original_size

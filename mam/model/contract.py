@@ -3,9 +3,9 @@
 A tensor that is marked optional exists for some variants only: `tiny` has high-resolution features, and its matte graph
 does not need the embedding.
 
-Frames: *input* is the image with its longest side at 1024, padded right and bottom to 1024 x 1024, or of SAM 2
-stretched to that; *original* is the user's own pixels, (H, W). B counts prompts answered in one call for one image, N
-points per prompt.
+Frames: *input* is the image with its longest side at 1024, padded right and bottom to 1024 x 1024, or for the encoder
+and the decoder of SAM 2 stretched to that; *original* is the user's own pixels, (H, W). B counts prompts answered in
+one call for one image, N points per prompt.
 
 `WORDS` finds the places of some names; its sizes are multiples of 32, and its map has a value per 16 pixels: the
 logarithm of the probability that the name is there. It belongs to no set, like the next one.

@@ -11,7 +11,7 @@ from PIL import Image
 from mam import FoundBox, FoundBoxes, Matte, Matting, NothingFound, Prompt, PromptError, Scene, Stroke
 from mam.images import open_photo
 from mam.images.profiles import convert_profile
-from mam.masks.crops import is_cut_off
+from mam.masks.crops import is_cut_off, transfer_logits
 from mam.masks.decoding import candidates
 from mam.model.contract import InferencePolicy
 from tests.colour_profiles import adobe_rgb
@@ -52,6 +52,17 @@ def test_an_answer_that_reaches_its_crops_edge_is_asked_again_in_a_larger_crop(c
     (reaching,) = counted.segment([Prompt(points=[(372, 340)], previous=inside)])
     assert inside.crop == (284, 284, 376, 396) and reaching.crop == (228, 228, 432, 452)
     assert reaching.mask[340, 380] and not is_cut_off(reaching.mask, reaching.crop)
+
+
+def test_a_mask_gives_the_same_matte_in_a_stretched_frame_and_after_a_padded_one() -> None:
+    padded = Matting.load(device="cpu")
+    stretched = Matting(replace(padded.graphs, policy=InferencePolicy(crop_margin=0.2, sam2=True)))
+    ours, theirs = (matting.open(EXAMPLES / "flower.jpg") for matting in (stretched, padded))
+    mask = theirs.matte(box=FLOWER_BOX).mask
+    expected, found = theirs.matte(mask=mask), ours.matte(mask=mask)
+    assert np.abs(found.alpha - expected.alpha).mean() < 0.002
+    moved = transfer_logits(expected.segment.logits, expected.segment.frame, found.segment.frame)
+    assert ((moved > 0) == (found.segment.logits > 0)).mean() > 0.99
 
 
 @pytest.mark.parametrize("asks_again", [True, False])

@@ -1,8 +1,12 @@
 """The encoding of a crop: the pixels that the encoder gets, and the frame of the crop."""
 
 import numpy as np
+import pytest
 
+from mam.masks.decoding import believe
 from mam.masks.encoded_crop import EncodedCrop
+from mam.masks.prompts import Prompt
+from mam.model.contract import InferencePolicy
 from mam.model.frames import Frame, to_input_image
 from tests.mock_graphs import MockGraphs
 
@@ -24,3 +28,18 @@ def test_a_crop_is_encoded_as_an_image_of_its_own() -> None:
     alone = np.ascontiguousarray(pixels[20:50, 10:70])
     assert np.array_equal(graphs.image, to_input_image(alone, encoded.frame))
     assert encoded.input_image is graphs.image and encoded.features["image_embeddings"].shape == (1, 256, 64, 64)
+
+
+def test_sam_2_sees_a_crop_stretched_and_mask_to_matte_does_not() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
+    graphs = LastImage()
+    graphs.policy = InferencePolicy(sam2=True)
+    encoded = EncodedCrop.encode(graphs, pixels, (10, 20, 70, 50))
+    assert encoded.frame.input_size == (1024, 1024) and (graphs.image[0, :, 1000] != 0).any()
+    mask = np.zeros((60, 90), bool)
+    mask[25:45, 20:60] = True
+    image, _, logits, input_size, _ = encoded.matte_inputs([believe(Prompt(mask=mask).check((60, 90)), encoded.frame)])
+    assert input_size == (512, 1024) and not image[0, :, 512:].any()
+    assert (logits[0, 0, :128] > 0).mean() == pytest.approx(40 * 20 / (60 * 30), abs=0.02) and (logits < 0)[
+        ..., 128:, :
+    ].all()
