@@ -22,6 +22,7 @@ from mam.model.folders import find_model
 from mam.model.providers import Device
 from mam.model.runtime import load_graphs
 from mam.model.steps import Graphs
+from mam.model.vitmatte import ViTMatte
 from mam.scene import Scene
 from mam.text import GroundingLoader, TextModel, load_default
 from mam.weights import Progress
@@ -37,12 +38,14 @@ class Matting:
         grounding: returns the model for text prompts.
         proposer: returns a model that proposes the main object to `graphs` that cannot find it, by default the embedded
             one; None to require a prompt for such graphs.
+        vitmatte: computes the edges of mattes again; None keeps those of `graphs`.
     """
 
     graphs: Graphs
     max_pixels: int = MAX_PIXELS
     grounding: Callable[[], TextModel] = field(default=load_default, repr=False)
     proposer: Callable[[], Graphs] | None = field(default=embedded_graphs, repr=False)
+    vitmatte: ViTMatte | None = field(default=None, repr=False)
 
     @classmethod
     def load(
@@ -53,6 +56,7 @@ class Matting:
         threads: int | None = None,
         max_pixels: int = MAX_PIXELS,
         grounding: str | os.PathLike[str] | None = None,
+        matte: str | os.PathLike[str] | None = None,
         progress: Callable[[str], Progress | None] = lambda name: None,
     ) -> Matting:
         """Load a set of graphs, by default the embedded `tiny`.
@@ -66,16 +70,20 @@ class Matting:
             max_pixels: larger images are refused before they are decoded.
             grounding: the folder of a text model for any phrase; None for `$MAM_GROUNDING` or the default folder, and
                 where there is none, the embedded one, which knows some names.
+            matte: "vitmatte" to compute edges again by ViTMatte, of any graphs; it is downloaded on first use (110 MB)
+                and takes seconds per object. Or the path of such a file; None for the edges of `graphs`.
             progress: called with the name of each file to download, returns what is called during its download with
                 the bytes received and expected.
 
         Raises:
-            GraphError: the folder is not a complete set of this contract, or the device is not available.
+            GraphError: the folder is not a complete set of this contract, `matte` is another network, or the device is
+                not available.
             WeightsError: a checkpoint cannot be downloaded, or is damaged.
         """
         loaded = load_graphs(find_model(graphs, progress), device, threads)
         proposer = functools.partial(embedded_graphs, threads)
-        return cls(loaded, max_pixels, GroundingLoader(grounding, device, threads), proposer)
+        vitmatte = None if matte is None else ViTMatte.load(matte, device, threads, progress)
+        return cls(loaded, max_pixels, GroundingLoader(grounding, device, threads), proposer, vitmatte)
 
     def open(self, image: ImageSource) -> Scene:
         """Open an image and encode it: the slow step, done once for all prompts.
@@ -86,4 +94,4 @@ class Matting:
         Raises:
             InputError, ImageTooLarge, FileNotFoundError: the image cannot be used.
         """
-        return Scene(self.graphs, open_photo(image, self.max_pixels), self.grounding, self.proposer)
+        return Scene(self.graphs, open_photo(image, self.max_pixels), self.grounding, self.proposer, self.vitmatte)

@@ -23,13 +23,16 @@ from mam.masks.cleanup import clean_up
 from mam.masks.clicks import obey_clicks
 from mam.masks.decoding import believe, candidates, decode_prompts, keep_rest
 from mam.masks.encoded_crop import EncodedCrop
+from mam.masks.painting import Stroke, paint
 from mam.masks.prompts import CheckedPrompt, Prompt, check_prompts
 from mam.masks.segment import Segment
+from mam.masks.trimap import refine_edges
 from mam.matte import Matte, NothingFound
 from mam.model import steps
 from mam.model.contract import EMBEDDING
 from mam.model.frames import Frame
 from mam.model.steps import Graphs
+from mam.model.vitmatte import ViTMatte
 from mam.text import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBoxes, TextModel, load_default
 
 Guidance = Literal["alpha", "mask"]
@@ -46,6 +49,7 @@ class Scene:
         whole: the whole image, encoded.
         grounding: returns the model for text prompts.
         proposer: returns a model that proposes the main object to `graphs` that cannot find it; None if there is none.
+        vitmatte: computes the edges of mattes again; None keeps those of `graphs`.
     """
 
     def __init__(
@@ -54,9 +58,11 @@ class Scene:
         photo: Photo,
         grounding: Callable[[], TextModel] = load_default,
         proposer: Callable[[], Graphs] | None = embedded_graphs,
+        vitmatte: ViTMatte | None = None,
     ) -> None:
         """Encode a photo."""
         self.graphs, self.photo, self.grounding, self.proposer = graphs, photo, grounding, proposer
+        self.vitmatte = vitmatte
         encode = functools.partial(EncodedCrop.encode, graphs, photo.srgb)
         self.whole = encode(full_box(photo.size))
         # Two threads that need the same new crop at the same time both encode it; no harm but the time.
@@ -66,7 +72,7 @@ class Scene:
         return f"Scene({self.photo!r}, {self.graphs.variant})"
 
     def __reduce__(self) -> tuple[type[Scene], tuple[Any, ...]]:
-        return Scene, (self.graphs, self.photo, self.grounding, self.proposer)
+        return Scene, (self.graphs, self.photo, self.grounding, self.proposer, self.vitmatte)
 
     @property
     def nbytes(self) -> int:
@@ -228,21 +234,37 @@ class Scene:
             segment, itertools.chain(others, self._parts(segment)), itertools.chain(others, self._larger(segment))
         )
 
-    def refine(self, segment: Segment, guidance: Guidance = "alpha") -> Matte | NothingFound:
+    def refine(
+        self, segment: Segment, guidance: Guidance = "alpha", unknown: Sequence[Stroke] = ()
+    ) -> Matte | NothingFound:
         """Return the matte of one of this scene's segments, such as one of its `alternatives`.
 
         It obeys the clicks and scribbles that the segment answers: alpha is above 0.9 at those on the object and below
         0.1 at the others, and in the parts of the image around them (`mam.masks.clicks`).
+
+        Args:
+            segment: the mask.
+            guidance: as for `matte`.
+            unknown: strokes over what ViTMatte shall compute besides the edges that are soft; their effect is not read.
+
+        Raises:
+            PromptError: there are such strokes, but no ViTMatte.
         """
         _check_guidance(guidance)
+        if unknown and self.vitmatte is None:
+            raise PromptError('strokes over the unknown need ViTMatte; load the model with matte="vitmatte".')
         if segment.is_empty:
             return NothingFound(float(segment.scores.max()))
         encoded = self._encoded(segment.crop)
         alpha = steps.matte(self.graphs, *encoded.matte_inputs([segment]), guidance == "mask")
         placed = crops.place_on_canvas(alpha[0, 0], segment.crop, self.photo.size)
         cues = self.photo.srgb, segment.mask, segment.points, segment.labels
-        obedient = obey_clicks(clean_up(placed, *cues), *cues)
-        alpha = limit_alpha(obedient, self.photo)
+        alpha = clean_up(placed, *cues)
+        if self.vitmatte is not None:
+            strokes = [replace(stroke, effect="restore") for stroke in unknown]
+            painted, _ = paint(np.zeros(alpha.shape, np.float32), self.photo.srgb, strokes)
+            alpha = refine_edges(self.vitmatte, alpha, self.photo.srgb, segment.mask, painted > 0)
+        alpha = limit_alpha(obey_clicks(alpha, *cues), self.photo)
         # Of an image that is transparent there, nothing can be shown.
         return Matte.of(self.photo, alpha, segment) if alpha.any() else NothingFound(segment.score)
 

@@ -30,6 +30,7 @@ NOT_RUN = {
     "python -m training": "needs data sets that are not here; tests/training runs the recipes and the benchmarks",
     "mam matte --engine ray": "needs a cluster and a store; tests/mam/cluster runs one on this machine",
     "mam matte demo/examples/flower.jpg --graphs mobile_sam": "downloads 41 MB",
+    "mam matte demo/examples/kitten.jpg --matte vitmatte": "downloads 110 MB",
     "mam weights get": "downloads; tests/mam/weights has a server in the network's place",
     "mam weights verify": "needs downloaded files",
     "python -m mam weights": "downloads",
@@ -42,6 +43,7 @@ NOT_RUN = {
 SERVERS = {"python -m http.server -d site 8000": "http://127.0.0.1:8000/index.html"}
 PAGE = "http://127.0.0.1:7860/"
 NOT_RUN_PYTHON = {
+    "# needs ViTMatte": "downloads 110 MB",
     "# needs Ray": "its example reads from a store; tests/mam/cluster/test_cluster.py runs one on this machine",
     "# needs a Triton server": "tests/mam/model/test_triton.py has a server of the same protocol",
     "# needs the larger model": "downloads 690 MB; tests/mam/text/test_model.py runs a small one",

@@ -21,6 +21,7 @@ from mam.errors import GraphError, MamError, PromptError
 from mam.images.fetch import is_address
 from mam.model.folders import find_model
 from mam.model.runtime import load_graphs
+from mam.model.vitmatte import ViTMatte
 
 _ROWS = 8  # images per task: what a lost worker computes again
 _BLOCKS = 20_000  # tasks at most, because Ray's own work grows with them
@@ -42,6 +43,8 @@ def run_on_ray(arguments: argparse.Namespace) -> int:
     results = choose_results(inputs, arguments.out, f".{arguments.format}", arguments.force)
     options = read_output_options(arguments, {Path(result).suffix.lower() for result in results})
     graphs = load_graphs(find_model(arguments.graphs, show_progress), "cpu")  # fails now rather than in every actor
+    if arguments.matte is not None:
+        ViTMatte.load(arguments.matte, "cpu", progress=show_progress)
     if graphs.note:
         notes.append(graphs.note)
     for note in [*notes, *prompts.notes(inputs)]:
@@ -64,6 +67,7 @@ def run_on_ray(arguments: argparse.Namespace) -> int:
         ray.data.from_items(rows, override_num_blocks=min(math.ceil(len(rows) / _ROWS), _BLOCKS)),
         graphs=_absolute(arguments.graphs),
         grounding=_absolute(arguments.grounding),
+        matte=_absolute(arguments.matte),
         options=options,
         skip_existing=arguments.skip_existing,
         cpus=arguments.threads or 1,

@@ -15,12 +15,18 @@ if TYPE_CHECKING:
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Add --graphs, --grounding, --device, --threads and --max-pixels."""
+    """Add --graphs, --matte, --grounding, --device, --threads and --max-pixels."""
     parser.add_argument(
         "--graphs",
         type=Path,
         help="a folder of exported graphs, or a variant, such as mobile_sam, that is downloaded on first use; "
         "default: the embedded model",
+    )
+    parser.add_argument(
+        "--matte",
+        metavar="vitmatte",
+        help="the best edges, of any model: ViTMatte, downloaded on first use (110 MB), takes seconds per object; its "
+        "weights are for research only. Or the path of such a file",
     )
     parser.add_argument(
         "--grounding",
@@ -39,7 +45,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def load_model(arguments: argparse.Namespace) -> Matting:
-    """Load the model that the options select; a note about the device is printed to standard error."""
+    """Load the model that the options select; notes about devices are printed to standard error."""
     from mam.cli.weights import show_progress
     from mam.images import MAX_PIXELS
     from mam.matting import Matting
@@ -50,8 +56,9 @@ def load_model(arguments: argparse.Namespace) -> Matting:
         threads=arguments.threads,
         max_pixels=arguments.max_pixels or MAX_PIXELS,
         grounding=arguments.grounding,
+        matte=arguments.matte,
         progress=show_progress,
     )
-    if matting.graphs.note:
-        print(matting.graphs.note, file=sys.stderr)
+    for note in {loaded.note for loaded in (matting.graphs, matting.vitmatte) if loaded and loaded.note}:
+        print(note, file=sys.stderr)
     return matting

@@ -39,6 +39,7 @@ def matte_dataset(
     *,
     graphs: str | os.PathLike[str] | None = None,
     grounding: str | os.PathLike[str] | None = None,
+    matte: str | os.PathLike[str] | None = None,
     options: OutputOptions | None = None,
     skip_existing: bool = True,
     actors: int | tuple[int, int] | None = None,
@@ -66,6 +67,7 @@ def matte_dataset(
             Other columns are kept.
         graphs: as for `mam.Matting.load`; a folder must exist on all nodes.
         grounding: the same, for text prompts.
+        matte: the same.
         options: what is written into `result`; None for the transparent cut-out.
         skip_existing: leave out images with a `result` that exists.
         actors: how many, or the least and the most; None lets the pool grow as far as the cluster's resources reach.
@@ -88,6 +90,7 @@ def matte_dataset(
         "threads": None if gpus else cpus,
         "max_pixels": max_pixels,
         "grounding": grounding,
+        "matte": matte,
     }
     load = functools.partial(Cutter.load, matting, options or OutputOptions(), skip_existing)
     least, most = (actors, actors) if isinstance(actors, int) else actors or (1, None)

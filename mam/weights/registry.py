@@ -102,6 +102,14 @@ REGISTRY: dict[str, WeightFile] = {
             )
             for size in "blh"
         ),
+        WeightFile(
+            "vitmatte-small-distinctions-646.onnx",
+            "ViTMatte-S as exported by rembg, for --matte vitmatte",
+            "MIT code; trained on Distinctions-646, for research only",
+            "https://github.com/danielgatis/rembg/releases/download/v0.0.0/vitmatte-small-distinctions-646.onnx",
+            0,
+            "d232841ac9d9657df3e62f6c92ed425ee25df18d337245cd8b903fc1ba183631",
+        ),
         *(
             WeightFile(
                 f"{repository.partition('@')[0]}.{file.removeprefix('model.')}",

@@ -1,0 +1,92 @@
+"""Better edges by ViTMatte: make a trimap from an alpha, and let the network compute what is unknown in it."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from mam.images.boxes import PixelBox, mask_bounds
+from mam.images.resize import to_uint8
+from mam.masks.crops import place_on_canvas
+from mam.model.frames import SIDE, Frame
+from mam.model.vitmatte import BACKGROUND, FOREGROUND, UNKNOWN, ViTMatte
+
+_MARGIN = 0.1  # space around the object, as a fraction of its longest side
+_RADII = (4, 8, 16, 32, 64)  # pixels of the windows in which softness is averaged
+_SOFT = 255 / 8  # mean softness of a window, of 255, from which its centre is unknown
+
+
+def refine_edges(
+    vitmatte: ViTMatte, alpha: np.ndarray, pixels: np.ndarray, mask: np.ndarray, unknown: np.ndarray
+) -> np.ndarray:
+    """Compute the uncertain parts of an alpha again, in a crop around the object.
+
+    Args:
+        vitmatte: the network.
+        alpha: (H, W) float32 in [0, 1].
+        pixels: (H, W, 3) uint8, the image.
+        mask: (H, W) bool, the mask that the alpha was made from.
+        unknown: (H, W) bool, what to compute again besides.
+
+    Returns:
+        (H, W) float32 in [0, 1]; `alpha` itself where a trimap has nothing known of the object, or nothing unknown.
+    """
+    h, w = alpha.shape
+    bounds = mask_bounds((to_uint8(alpha) > 0) | mask | unknown)
+    if bounds is None:
+        return alpha
+    crop = x0, y0, x1, y1 = _surround(bounds, (h, w))
+    part = slice(y0, y1), slice(x0, x1)
+    size = Frame.of((y1 - y0, x1 - x0)).input_size
+    trimap = make_trimap(*(_resize(values[part].astype(np.float32), size) for values in (alpha, mask, unknown)))
+    if not ((trimap == FOREGROUND).any() and (trimap == UNKNOWN).any()):
+        return alpha
+    found = vitmatte.run(np.ascontiguousarray(pixels[part]), trimap)
+    return place_on_canvas(_resize(found, (y1 - y0, x1 - x0)), crop, (h, w))
+
+
+def make_trimap(alpha: np.ndarray, mask: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """Make a trimap, whose unknown band is the wider the softer the edge is.
+
+    A pixel is as soft as its alpha is far from 0 and 1, from its neighbours, or from the mask, which has a quarter of
+    the resolution. It is unknown if any of the windows around it is soft enough on average: a sharp edge fills only the
+    smallest window, hair fills the larger ones too.
+
+    Args:
+        alpha: (h, w) float32 in [0, 1].
+        mask: the same, from which the alpha was made.
+        unknown: the same; unknown besides, where it is above 0.
+
+    Returns:
+        (h, w) uint8: `BACKGROUND`, `UNKNOWN` or `FOREGROUND`.
+    """
+    image = Image.fromarray(to_uint8(alpha))
+    contrast = np.asarray(image.filter(ImageFilter.MaxFilter(3))) - np.asarray(image.filter(ImageFilter.MinFilter(3)))
+    softness = np.maximum(to_uint8(np.maximum(1 - np.abs(2 * alpha - 1), np.abs(alpha - mask))), contrast)
+    around = _RADII[-1]
+    padded = Image.fromarray(np.pad(softness, around, "symmetric"))  # the filter would repeat its last pixels
+    is_unknown = unknown > 0
+    for radius in _RADII:
+        windows = np.asarray(padded.filter(ImageFilter.BoxBlur(radius)))
+        is_unknown |= windows[around:-around, around:-around] > _SOFT
+    known = np.where(alpha > 0.5, FOREGROUND, BACKGROUND)
+    return np.where(is_unknown, UNKNOWN, known).astype(np.uint8)
+
+
+def _surround(bounds: PixelBox, size: tuple[int, int]) -> PixelBox:
+    """Return a box around an object, moved to lie inside an image of this (H, W).
+
+    Small objects get the pixels around them rather than being enlarged.
+    """
+    x0, y0, x1, y1 = bounds
+    side = max(SIDE, round(max(x1 - x0, y1 - y0) * (1 + 2 * _MARGIN)))
+    (left, right), (top, bottom) = (
+        (start := max(0, min((low + high - side) // 2, length - side)), min(length, start + side))
+        for low, high, length in ((x0, x1, size[1]), (y0, y1, size[0]))
+    )
+    return left, top, right, bottom
+
+
+def _resize(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize (h, w) float32 bilinearly."""
+    return np.asarray(Image.fromarray(values).resize(size[::-1], Image.Resampling.BILINEAR))
