@@ -110,7 +110,7 @@ class _Shared(TTLCache[Hashable, Any]):
         """Remove what the owner of most bytes has not used for longest; called when there is no room."""
         keys, owned = list(self), Counter[str]()  # last used last
         for key in keys:
-            owned[self.owner_of(key)] += self.getsizeof(Cache.__getitem__(self, key))  # is no use
+            owned[self.owner_of(key)] += int(self.getsizeof(Cache.__getitem__(self, key)))  # is no use
         ((owner, _),) = owned.most_common(1)
         key = next(key for key in keys if self.owner_of(key) == owner)
         return key, self.pop(key)

@@ -39,7 +39,7 @@ def limit_uploads() -> None:
     Gradio itself deletes uploads after a time, but keeps what arrived of one that was interrupted or has another name
     than "files".
     """
-    routes.upload_fn = _upload_within_share  # type: ignore[assignment]
+    routes.upload_fn = _upload_within_share
 
 
 async def _upload_within_share(request: Any, upload_dir: str, *arguments: Any, **options: Any) -> Any:

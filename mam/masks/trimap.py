@@ -37,7 +37,7 @@ def refine_edges(
         return alpha
     crop = x0, y0, x1, y1 = _surround(bounds, (h, w))
     part = slice(y0, y1), slice(x0, x1)
-    size = Frame.of((y1 - y0, x1 - x0)).input_size
+    size = Frame.of(crop).input_size
     trimap = make_trimap(*(_resize(values[part].astype(np.float32), size) for values in (alpha, mask, unknown)))
     if not ((trimap == FOREGROUND).any() and (trimap == UNKNOWN).any()):
         return alpha

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from mam.errors import GraphError
+from mam.images.boxes import full_box
 from mam.model.frames import SIDE, Frame
 from mam.model.providers import Device, open_sessions, run_session
 from mam.weights import Progress, fetch
@@ -91,7 +92,7 @@ class ViTMatte:
 
         Args:
             pixels: (H, W, 3) uint8 RGB, of any size.
-            trimap: (h, w) uint8 with the three values, in the input frame: of the size `Frame.of((H, W)).input_size`.
+            trimap: (h, w) uint8 with the three values, in the input frame: of the size `Frame.input_size`.
 
         Returns:
             (h, w) float32 in [0, 1]; 0 and 1 where the trimap is known.
@@ -99,7 +100,7 @@ class ViTMatte:
         Raises:
             GraphError: the graph failed.
         """
-        h, w = Frame.of(pixels.shape[:2]).input_size
+        h, w = Frame.of(full_box(pixels.shape[:2])).input_size
         values = np.zeros((1, 4, SIDE, SIDE), np.float32)
         small = Image.fromarray(pixels).resize((w, h), Image.Resampling.BILINEAR)
         values[0, :3, :h, :w] = np.asarray(small, np.float32).transpose(2, 0, 1) / 255
