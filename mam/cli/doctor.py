@@ -42,6 +42,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print versions, the requested and the actual device, and the times of two runs on a synthetic image."""
     import mam
+    from mam.catalogue import list_models
     from mam.model.providers import PROVIDERS, count_nodes, cuda_driver, missing_for
     from mam.text import NAME as TEXT_MODEL
 
@@ -70,6 +71,9 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"  for any phrase: mam weights get {TEXT_MODEL}")
     except MamError as error:
         print(f"text prompts: unavailable ({error})")
+    for model in list_models():
+        if model.proof:
+            print(f"{model.name} checked: {model.proof.summary}")
     for run_name in ("first", "next"):
         timing = measure_scene(matting)
         print(f"{run_name} 1024 x 768 image: encode {timing.encode:.3f} s, prompt to alpha {timing.matte:.3f} s")

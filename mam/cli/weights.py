@@ -1,4 +1,4 @@
-"""`mam weights`: list, download and verify the checkpoints of the full-size models."""
+"""`mam weights`: download and verify the checkpoints of the full-size models."""
 
 from __future__ import annotations
 
@@ -13,32 +13,28 @@ if TYPE_CHECKING:
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser of `mam`."""
-    parser = commands.add_parser("weights", help="list, download and verify the full-size models' checkpoints")
+    parser = commands.add_parser("weights", help="download and verify the full-size models' checkpoints")
     parser.set_defaults(run=run)
     parser.add_argument(
-        "action", choices=("list", "get", "verify", "path"), help="verify and path need files that are downloaded"
+        "action", choices=("get", "verify", "path"), help="verify and path need files that are downloaded"
     )
     parser.add_argument(
         "names",
         nargs="*",
-        help="file names, as shown by `list`, or grounding-dino-tiny, the text model; verify without names checks all "
-        "downloaded files",
+        help="names of models or files, as shown by `mam models`; verify without names checks all downloaded files",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List, download or verify the files, or print their paths."""
+    """Download or verify the files, or print their paths."""
     from mam import weights
 
     names = arguments.names
-    if arguments.action == "list":
-        _print_registry()
-        return 0
     if arguments.action == "verify" and not names:
         names = [name for name in weights.REGISTRY if (weights.cache_folder() / name).exists()]
     if not names:
         nothing = "no file is downloaded yet" if arguments.action == "verify" else "it needs the names of files"
-        raise MamError(f"`mam weights {arguments.action}`: {nothing}; `mam weights list` lists them.")
+        raise MamError(f"`mam weights {arguments.action}`: {nothing}; `mam models` lists them.")
     for name in names:
         if arguments.action == "get":
             _get(name)
@@ -48,27 +44,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _print_registry() -> None:
-    from mam import weights
-    from mam.model.folders import graphs_folder
-    from mam.text.model import DOWNLOAD_MEGABYTES, NAME, is_complete
-
-    print(f"in {weights.cache_folder()}:")
-    for entry in weights.REGISTRY.values():
-        cached = (weights.cache_folder() / entry.name).exists()
-        state = "here" if cached else "by hand" if entry.manual_steps else "to get"
-        size = f"{entry.size / 1e6:7.0f} MB" if entry.size else "         ?"
-        print(f"  {entry.name:32} {state:8} {size}  {entry.description}; {entry.licence}")
-    state = "here" if is_complete(graphs_folder(NAME)) else "to get"
-    print(f"  {NAME:32} {state:8} {DOWNLOAD_MEGABYTES:7} MB  the text model, from two of these files; Apache-2.0")
-
-
 def _get(name: str) -> None:
     from mam import weights
+    from mam.model.folders import find_model
+    from mam.model.variants import VARIANTS
     from mam.text import NAME
     from mam.text.preparation import prepare
 
-    print(prepare(show_progress) if name == NAME else weights.fetch(name, show_progress(name)))
+    if name in VARIANTS:
+        print(f"{name}: ready, by the graphs in {find_model(name, show_progress)}")
+    else:
+        print(prepare(show_progress) if name == NAME else weights.fetch(name, show_progress(name)))
 
 
 def show_progress(name: str) -> Progress:

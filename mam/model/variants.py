@@ -102,6 +102,7 @@ class Variant:
         checkpoints: names in `mam.weights` of the files of SAM and of Mask-to-Matte.
         m2m_of: the variant that its Mask-to-Matte is taken from; empty if it has its own.
         licence: the weights' licence.
+        best_at: what it is best at, a key of `BEST_AT`.
     """
 
     name: str
@@ -110,11 +111,20 @@ class Variant:
     checkpoints: tuple[str, ...] = ()
     m2m_of: str = ""
     licence: str = ""
+    best_at: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the variant as plain JSON-able values, to travel inside a checkpoint."""
         return {**dataclasses.asdict(self), "kind": type(self.networks).__name__}
 
+
+BEST_AT = {
+    "": "",
+    "speed": "whole objects, at once",
+    "parts": "any part that is clicked",
+    "precision": "any part, in detail; slow without a GPU",
+}
+"""What models are best at; the page has a translation of each under `best_` and the key."""
 
 _SAM_WEIGHTS = "Meta's SAM (Apache-2.0) and the authors' M2M (MIT; trained on data that is partly research-only)"
 
@@ -126,6 +136,7 @@ VARIANTS: dict[str, Variant] = {
             Tiny(),
             policy=InferencePolicy(crop_margin=0.2, multimask=False, main_object=True),
             licence="MIT code; weights for research and demonstration, see mam/bundle/README.md",
+            best_at="speed",
         ),
         Variant(
             "mobile_sam",
@@ -134,6 +145,7 @@ VARIANTS: dict[str, Variant] = {
             checkpoints=("mobile_sam.pt",),
             m2m_of="tiny",
             licence="MobileSAM (Apache-2.0) and the Mask-to-Matte of `tiny`, see mam/bundle/README.md",
+            best_at="parts",
         ),
         Variant(
             "edgetam",
@@ -148,18 +160,21 @@ VARIANTS: dict[str, Variant] = {
             SamM2M(ViT(768, 12, 12, (2, 5, 8, 11))),
             checkpoints=("sam_vit_b_01ec64.pth", "mam.pth"),
             licence=_SAM_WEIGHTS,
+            best_at="precision",
         ),
         Variant(
             "vit_l",
             SamM2M(ViT(1024, 24, 16, (5, 11, 17, 23))),
             checkpoints=("sam_vit_l_0b3195.pth", "mam_vitl.pth"),
             licence=_SAM_WEIGHTS,
+            best_at="precision",
         ),
         Variant(
             "vit_h",
             SamM2M(ViT(1280, 32, 16, (7, 15, 23, 31))),
             checkpoints=("sam_vit_h_4b8939.pth", "mam_vith.pth"),
             licence=_SAM_WEIGHTS,
+            best_at="precision",
         ),
     )
 }

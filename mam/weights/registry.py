@@ -13,7 +13,7 @@ class WeightFile:
 
     Attributes:
         name: the file's name, in the registry and in the cache.
-        description: what the file contains, for `mam weights list`.
+        description: what the file contains, for `mam models`.
         licence: the weights' licence.
         url: https://..., or hf://[spaces/]OWNER/REPO[@REVISION]/PATH on the Hugging Face hub; empty if the file can
             only be downloaded in a browser.

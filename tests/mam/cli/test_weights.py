@@ -10,8 +10,8 @@ from tests.mam.hub_server import FILES
 
 
 def test_listing_getting_and_verifying(server, tmp_path, capsys) -> None:
-    assert main(["weights", "list"]) == 0
-    assert "sam_vit_h_4b8939.pth" in (printed := capsys.readouterr().out) and f"{NAME:32} to get" in printed
+    assert main(["models"]) == 0
+    assert "sam_vit_h_4b8939.pth" in (printed := capsys.readouterr().out) and f"{NAME:34} to get" in printed
     assert main(["weights", "path", NAME]) == 1
     assert "mam weights get" in capsys.readouterr().err
     assert main(["weights", "get", NAME]) == 0 and str(tmp_path / NAME) in capsys.readouterr().out
