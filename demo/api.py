@@ -19,9 +19,11 @@ from demo.events import queue
 from demo.messages import show_errors, visitor_error
 from demo.uploads import uploaded_file
 from mam import Matte, Prompt
+from mam.catalogue import list_models
 from mam.errors import UnknownWord
 from mam.images import Photo
 from mam.images.fetch import is_address
+from mam.model.variants import BEST_AT
 
 
 def add_api(engine: Engine, downloads: Downloads) -> None:
@@ -132,6 +134,26 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         files = [_file_data(downloads.png(mask, photo.name, f"mask{k}")) for k, mask in enumerate(masks)]
         return files, [answer.score for answer in answers]
 
+    def models() -> list[dict[str, Any]]:
+        """List the models of this server.
+
+        Returns:
+            Of each: name, megabytes, licence, best_at, state ("ready", "to get", "by hand" or "offline"), in_use (by
+            these functions), and check, a sentence about its comparison with the model tiny, or null.
+        """
+        return [
+            {
+                "name": model.name,
+                "megabytes": round(model.size / 1e6),
+                "licence": model.licence,
+                "best_at": BEST_AT[model.best_at],
+                "state": model.state,
+                "in_use": model.name == engine.matting.graphs.variant,
+                "check": model.proof and model.proof.summary,
+            }
+            for model in list_models()
+        ]
+
     def read(file: object) -> Photo:
         return read_image(_image_source(file), engine.matting.max_pixels)
 
@@ -148,7 +170,7 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
             raise visitor_error(str(found))
         return found
 
-    for function in (matte, replace_background, segment):
+    for function in (matte, replace_background, segment, models):
         function.__doc__ = _join_lines(function.__doc__ or "")
         gr.api(function, api_name=function.__name__, **queue("api"))  # not the canvas's: addresses may be slow
 

@@ -35,7 +35,7 @@ from demo.engine import Engine
 from demo.events import PRIVATE
 from demo.guard import guard_requests
 from demo.limits import limit_queue, visitor_of
-from demo.model_upgrade import UPGRADE_VARIANT, ModelUpgrade, add_upgrade, may_use
+from demo.models import FOLLOWING, Models, add_menu
 from demo.tabs.batch import add_batch_tab
 from demo.tabs.cut_out import add_cut_out_tab
 from demo.tabs.style import backgrounds_css
@@ -85,12 +85,12 @@ LAUNCH: dict[str, Any] = {
 _SCRIPT = (Path(__file__).parent / "page.js").read_text("utf-8")
 
 
-def build_demo(matting: Matting, upgrade: ModelUpgrade | None = None, text_model: str = "none") -> gr.Blocks:
+def build_demo(matting: Matting, models: Models | None = None, text_model: str = "none") -> gr.Blocks:
     """Return the page around a loaded model; launch it with `LAUNCH`, or see `mount`.
 
     Args:
         matting: The model that answers the prompts.
-        upgrade: Preparation of another model, which replaces this one when it is ready.
+        models: Other models, which are checked and may be chosen.
         text_model: One of `TEXT_MODEL`: where there is no text model for any phrase, "offer" lets visitors have it
             downloaded, "get" downloads it at once, and "none" does neither.
     """
@@ -105,11 +105,11 @@ def build_demo(matting: Matting, upgrade: ModelUpgrade | None = None, text_model
         with gr.Row(elem_id="header"):
             gr.Markdown(f"# {TITLE}")
             introduction = gr.Markdown(label("introduction"))
-            if upgrade is not None:
-                add_upgrade(demo, upgrade)
-                upgrade.start_for(engine)
+            if models is not None:
+                models.start_for(engine)
+            menu = None if models is None else add_menu(demo, models)
         with gr.Tab(label("tab_cut_out")):
-            result = add_cut_out_tab(demo, engine, downloads, download)
+            result = add_cut_out_tab(demo, engine, downloads, download, menu)
         with gr.Tab(label("tab_batch")):
             batch = add_batch_tab(engine, downloads)
         add_api(engine, downloads)
@@ -130,16 +130,14 @@ def build_demo(matting: Matting, upgrade: ModelUpgrade | None = None, text_model
     return demo
 
 
-def mount(
-    app: FastAPI, matting: Matting, path: str, upgrade: ModelUpgrade | None = None, text_model: str = "none"
-) -> FastAPI:
+def mount(app: FastAPI, matting: Matting, path: str, models: Models | None = None, text_model: str = "none") -> FastAPI:
     """Add the page to an application of FastAPI, with its style, texts and limits; the Host is for it to check.
 
     Args:
         app: The application.
         matting: As for `build_demo`.
         path: Where the page is, such as "/tool".
-        upgrade: As for `build_demo`.
+        models: As for `build_demo`.
         text_model: As for `build_demo`.
 
     Returns:
@@ -151,7 +149,7 @@ def mount(
     if not path.startswith("/") or not path.strip("/"):
         raise ValueError(f"path is {path!r}; expected one such as '/tool'.")
     exclude_own_address(None)
-    demo = build_demo(matting, upgrade, text_model)
+    demo = build_demo(matting, models, text_model)
     guard_requests(["*"])
     options = {name: value for name, value in LAUNCH.items() if name != "state_session_capacity"}
     demo.state_session_capacity = LAUNCH["state_session_capacity"]
@@ -193,7 +191,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "variant",
         AUTO,
         choices=[AUTO, *VARIANTS],
-        help=f"all but tiny are downloaded on first use; {AUTO}: tiny at once, {UPGRADE_VARIANT} when it is downloaded",
+        help=f"all but tiny are downloaded on first use; {AUTO}: tiny at once, {FOLLOWING} "
+        "when it is downloaded and was found to be better here, and visitors may choose others",
     )
     add_option("graphs", type=_parse_folder, help="a folder of exported graphs; default: the embedded model")
     add_option(
@@ -245,14 +244,14 @@ def _parse_root_path(text: str) -> str:
     return text
 
 
-def load(arguments: argparse.Namespace) -> tuple[Matting, ModelUpgrade | None]:
+def load(arguments: argparse.Namespace) -> tuple[Matting, Models]:
     """Load the model to begin with, and prepare the chosen one if that is not ready yet.
 
     Raises:
         GraphError: The model or the given text model cannot be run, or the graphs are of another variant.
         WeightsError: A file of the model is damaged.
     """
-    variant, graphs, upgrade = arguments.variant, arguments.graphs, None
+    variant, graphs, following = arguments.variant, arguments.graphs, None
 
     def load_model(folder: Path | None) -> Matting:
         if zero_gpu.is_zero_gpu() and arguments.device == "cuda":
@@ -267,25 +266,25 @@ def load(arguments: argparse.Namespace) -> tuple[Matting, ModelUpgrade | None]:
         )
 
     if graphs is None and variant == AUTO:
-        if may_use(UPGRADE_VARIANT):
-            upgrade = ModelUpgrade(UPGRADE_VARIANT, load_model)
+        following = FOLLOWING
     elif graphs is None and is_ready(variant):
         graphs = find_model(variant)
     elif graphs is None:
-        upgrade = ModelUpgrade(variant, load_model)
+        following = variant
     matting = load_model(graphs)
     if graphs is not None and variant not in (AUTO, matting.graphs.variant):
         raise GraphError(f"{graphs} holds {matting.graphs.variant}; {variant} was requested.")
     if arguments.grounding is not None:
         matting.grounding()  # fails now rather than at a visitor's first text
-    return matting, upgrade
+    is_free = graphs is None and variant == AUTO
+    return matting, Models(load_model, following, unconditional=not is_free, may_download=is_free)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Load the model, open the page, serve until interrupted."""
     arguments = parse(argv)
     try:
-        matting, upgrade = load(arguments)
+        matting, models = load(arguments)
     except MamError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
@@ -301,7 +300,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MamError as error:
         print(f"No text prompts: {error}", flush=True)
     try:
-        page = build_demo(matting, upgrade, "none" if arguments.grounding else arguments.text_model)
+        page = build_demo(matting, models, "none" if arguments.grounding else arguments.text_model)
         exclude_own_address(arguments.host)
         hosts = [name.strip() for name in (arguments.allowed_host or "").split(",")]
         guard_requests([*hosts, *(["*.gradio.live"] if arguments.share else [])], arguments.frame_ancestors or "")

@@ -15,7 +15,7 @@ import numpy as np
 from demo.decoding import read_photo
 from demo.session import KEPT, Op, Session, Visitors, has_foreground, prompts_of, strokes_of
 from demo.store import Store
-from mam import FoundBoxes, GraphError, Matte, Matting, NothingFound, Prompt, Scene, Segment
+from mam import FoundBoxes, GraphError, InputError, Matte, Matting, NothingFound, Prompt, Scene, Segment
 from mam.images import Photo
 from mam.images.boxes import Patch
 from mam.masks.components import are_apart
@@ -23,6 +23,8 @@ from mam.masks.painting import paint
 from mam.scene import Guidance
 
 _LARGE = 6_000_000  # pixels; with 24 million, the answers to one click take 0.8 GB while they are made
+_MODELS = 2  # of a page, in memory beside the first one
+_CHOICES = 1000  # of visitors and photos that are kept; anybody can make up visitors
 
 
 class Engine:
@@ -32,7 +34,8 @@ class Engine:
     photo, or of one visitor, can be dropped together.
 
     Attributes:
-        matting: The model; replaced while the page runs when a larger one becomes ready.
+        matting: The model for new visitors; replaced while the page runs by one that passed its check.
+        models: Models that visitors may choose, by name; the last ones that were added, and the first.
         store: What was computed.
         visitors: Which photo each visitor has open.
         can_find: Whether `find` can answer.
@@ -48,6 +51,7 @@ class Engine:
     def __init__(self, matting: Matting, max_bytes: int = 600_000_000, seconds: float = 1200) -> None:
         self.matting, self.visitors = matting, Visitors()
         self.store = Store(max_bytes, seconds, _size_of, lambda key: self.visitors.client(key[0].partition(".")[0]))
+        self.models, self._chosen = {matting.graphs.variant: matting}, dict[str, str]()
         self.can_find, self.known_words = False, tuple[str, ...]()
         with contextlib.suppress(GraphError):  # `demo.app` prints why
             self.load_text_model()
@@ -62,6 +66,42 @@ class Engine:
         """
         self.known_words = self.matting.grounding().known_words
         self.can_find = True
+
+    def add(self, matting: Matting, replace_default: bool) -> None:
+        """Offer a model to visitors; new visitors and new photos get it without being asked if `replace_default`."""
+        matting = replace(matting, grounding=self.matting.grounding)  # the text model may be in memory already
+        self.models[matting.graphs.variant] = matting
+        for name in list(self.models)[1:-_MODELS]:
+            del self.models[name]
+        if replace_default:
+            self.matting = matting
+
+    def choose(self, visitor: str, name: str) -> None:
+        """Let a visitor use one of `models`, for the photo that is open too; what another one has found is kept."""
+        session = self.visitors.session(visitor)
+        if session is not None:
+            with contextlib.suppress(InputError, FileNotFoundError):  # the next answer reports it
+                photo = self.photo(session)
+                self.store.get((session.token, "photo"), lambda: photo)
+            self._chosen[session.token] = name
+        self._chosen[visitor] = name
+        for oldest in list(self._chosen)[:-_CHOICES]:
+            self._chosen.pop(oldest, None)
+
+    def matting_of(self, visitor: str) -> Matting:
+        """Return the model that a visitor uses: for the photo that is open, or for the first one."""
+        return self._matting(self.visitors.token(visitor) or visitor)
+
+    def _matting(self, token: str) -> Matting:
+        return self.models.get(self._chosen.get(token, ""), self.matting)
+
+    def key(self, token: str, *rest: Any) -> tuple[Any, ...]:
+        """Return the key of something that a model has found for a photo."""
+        return (token, self._matting(token).graphs.variant, *rest)
+
+    def peek_scene(self, token: str) -> Scene | None:
+        """Return an encoded photo if it is in the store."""
+        return self.store.peek(self.key(token))
 
     @property
     def reads_phrases(self) -> bool:
@@ -82,6 +122,8 @@ class Engine:
         """
         session = Session(visitor, f"{visitor}.{secrets.token_urlsafe(12)}", path, _shorten(Path(path).stem))
         self.visitors.begin_opening(visitor, session.token, client)
+        # The photo stays with this model when another one replaces it for new photos.
+        self._chosen[session.token] = self._chosen.get(visitor, self.matting.graphs.variant)
         succeeded = False
         try:
             self.photo(session)
@@ -91,6 +133,8 @@ class Engine:
                 self.forget(crowded)
         current = self.visitors.token(visitor)  # another photo may have been opened meanwhile
         self.store.forget(lambda key: key[0].startswith(f"{visitor}.") and key[0] != current)
+        for token in [one for one in self._chosen if one.startswith(f"{visitor}.") and one != current]:
+            self._chosen.pop(token, None)
         _release_memory()
         return session
 
@@ -102,6 +146,8 @@ class Engine:
         """Drop everything that was computed for a visitor."""
         self.visitors.remove(visitor)
         self.store.forget(lambda key: key[0].startswith(f"{visitor}."))
+        for one in [one for one in self._chosen if one == visitor or one.startswith(f"{visitor}.")]:
+            self._chosen.pop(one, None)
         _release_memory()
 
     @property
@@ -121,7 +167,7 @@ class Engine:
             InputError: The file cannot be used.
             FileNotFoundError: The upload has expired.
         """
-        scene = self.store.peek((session.token,))
+        scene = self.peek_scene(session.token)
         if scene is not None:
             return scene.photo
         return self.store.get((session.token, "photo"), lambda: read_photo(session.path, self.matting.max_pixels))
@@ -135,11 +181,11 @@ class Engine:
         """
 
         def encode() -> Scene:
-            scene = self.matting.open(self.photo(session))
+            scene = self._matting(session.token).open(self.photo(session))
             self.store.forget(lambda key: key == (session.token, "photo"))  # the scene holds it
             return scene
 
-        return self.store.get((session.token,), encode)
+        return self.store.get(self.key(session.token), encode)
 
     def segment(self, session: Session, ops: tuple[Op, ...]) -> Segment:
         """Return SAM's segment for the operations on one object; each correction starts from the segment before it.
@@ -161,7 +207,7 @@ class Engine:
             refines = has_foreground(earlier) and last.kind != "box"  # a box starts again
             return scene.segment([prompt_from(ops, self.segment(session, earlier) if refines else None)])[0]
 
-        return self.store.get((session.token, ops), compute)
+        return self.store.get(self.key(session.token, ops), compute)
 
     def alternatives(self, session: Session, ops: tuple[Op, ...]) -> dict[str, Segment]:
         """Return what else the operations on one object may mean, by `mam.Scene.alternatives`.
@@ -170,7 +216,8 @@ class Engine:
             PromptError: They do not fit the photo.
         """
         return self.store.get(
-            (session.token, ops, "others"), lambda: self.scene(session).alternatives(self.segment(session, ops))
+            self.key(session.token, ops, "others"),
+            lambda: self.scene(session).alternatives(self.segment(session, ops)),
         )
 
     def readings(self, session: Session, ops: tuple[Op, ...]) -> list[tuple[Op, ...]]:
@@ -191,7 +238,7 @@ class Engine:
         with self.turn(self.photo(session)):
             ops = self._own_ops(session, ops)
             prompts = prompts_of(ops)
-            if self.store.peek((session.token, prompts, guidance)):
+            if self.store.peek(self.key(session.token, prompts, guidance)):
                 return self.matte(session, ops, guidance)
             segment, strokes = self.segment(session, prompts), strokes_of(ops)
         if not strokes or segment.is_empty:
@@ -214,7 +261,7 @@ class Engine:
         def compute() -> Matte | NothingFound:
             if prompts == ops:
                 return self.scene(session).refine(self.segment(session, ops), guidance)
-            before = self.store.peek((session.token, ops[:-1], guidance))
+            before = self.store.peek(self.key(session.token, ops[:-1], guidance))
             if ops[-1].kind == "paint" and isinstance(before, Matte):
                 return before.painted(strokes_of(ops[-1:]))
             answer = self.matte(session, prompts, guidance)
@@ -223,7 +270,7 @@ class Engine:
         with self.turn(self.photo(session)):
             ops = self._own_ops(session, ops)
             prompts = prompts_of(ops)
-            return self.store.get((session.token, ops, guidance), compute)
+            return self.store.get(self.key(session.token, ops, guidance), compute)
 
     def find(self, session: Session, text: str) -> FoundBoxes:
         """Return where a text is found in the photo of a session.
@@ -240,15 +287,16 @@ class Engine:
         Raises:
             PromptError: The click does not fit the photo.
         """
-        scene, ops = self.store.peek((token,)), prompts_of(ops)
+        scene, ops = self.peek_scene(token), prompts_of(ops)
         if scene is None or not self._preview.acquire(blocking=False):
             return None
         try:
-            main, meant = self.store.peek((token, ops[:1])), (*ops, click)
+            main, meant = self.store.peek(self.key(token, ops[:1])), (*ops, click)
             if main is not None and _is_beside(main, meant):
                 meant = _readings(meant, main, scene.segment([prompt_from(meant[1:2], None)])[0])[0]
             earlier = meant[:-1]
-            previous = self.store.peek((token, earlier)) or self.store.peek((token, ops)) if earlier else None
+            known = [self.store.peek(self.key(token, one)) for one in (earlier, ops)]
+            previous = known[0] or known[1] if earlier else None
             return scene.segment([prompt_from(meant, previous if has_foreground(earlier) else None)])[0]
         finally:
             self._preview.release()

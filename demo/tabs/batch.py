@@ -298,7 +298,7 @@ class BatchEvents:
         self._begun.add(visitor)  # an earlier batch of the same visitor may have removed it
         try:
             style = self.controls.style.style(values, self.engine.matting.max_pixels)
-            steps = run_batch(self.engine.matting, files, rule, form, archive, text, texts, style)
+            steps = run_batch(self.engine.matting_of(visitor), files, rule, form, archive, text, texts, style)
             with contextlib.closing(steps):
                 while visitor not in self._stopping and (finished := next(steps, None)) is not None:
                     batch = finished

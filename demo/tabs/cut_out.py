@@ -54,7 +54,11 @@ _SHOWN_TEXT = 40  # characters of a visitor's text in a message
 
 
 def add_cut_out_tab(
-    page: gr.Blocks, engine: Engine, downloads: Downloads, text_model: TextModelDownload | None = None
+    page: gr.Blocks,
+    engine: Engine,
+    downloads: Downloads,
+    text_model: TextModelDownload | None = None,
+    menu: gr.HTML | None = None,
 ) -> ResultEvents:
     """Lay out the tab inside an open page and connect its events; returns those of the result.
 
@@ -63,6 +67,7 @@ def add_cut_out_tab(
         engine: Answers the prompts.
         downloads: Keeps the files that visitors download.
         text_model: Offers to get the text model; None where there is no such offer.
+        menu: Of models; None where there is no choice.
     """
     events = CutOutEvents(engine)
     with gr.Row(elem_id="cut_out"):
@@ -103,6 +108,8 @@ def add_cut_out_tab(
     answered = canvas.prompt(events.answer_prompts, touching, canvas, **multiple)
     found = description.submit(events.find_text, description, canvas, **LAST, **MODEL)
     touching.input(events.ask_again, None, canvas, **LAST, **PRIVATE)
+    if menu is not None:
+        menu.switched(events.ask_again, None, canvas, **LAST, **PRIVATE)
     for event in (opened, tried, answered, found):
         event.failure(events.report_failure, None, canvas, **LAST, **PRIVATE)
     for event in (opened, tried, answered):
@@ -219,7 +226,7 @@ class CutOutEvents:
             self.engine.offering.release()
 
     def _offers(self, token: str, prompts: tuple[Op, ...]) -> list[OfferMessage]:
-        if self.engine.store.peek((token,)) is None:
+        if self.engine.peek_scene(token) is None:
             return []
         session = Session("", token, "", "")  # the store holds the photo
         readings = self.engine.readings(session, prompts) if len(prompts) == 2 else [prompts]
@@ -331,7 +338,8 @@ class CutOutEvents:
                     line, bad = self._describe_matte(one, found, texts)
                     made_with = guidance
                 if not isinstance(found, NothingFound):
-                    key = f"{session.token}:{hash((one.ops, made_with)):x}"
+                    model = self.engine.matting_of(session.visitor).graphs.variant
+                    key = f"{session.token}:{hash((model, one.ops, made_with)):x}"
                     reply["mattes"][str(one.id)] = matte_message(found, key, with_pixels=key not in known)
             if selected:
                 reply["text"], reply["error"] = line, bad

@@ -55,6 +55,11 @@ def test_a_text_names_the_object(client) -> None:
     assert np.asarray(Image.open(alpha))[215, 310] > 200 and np.asarray(Image.open(alpha))[20, 20] < 20
 
 
+def test_models(client) -> None:
+    listed = {model["name"]: model for model in client.predict(api_name="/models")}
+    assert listed["tiny"]["in_use"] and listed["tiny"]["state"] == "ready" and listed["mobile_sam"]["megabytes"] == 41
+
+
 def test_segment(client) -> None:
     masks, scores = client.predict(handle_file(str(FLOWER)), points=[[310, 215]], api_name="/segment")
     assert 1 < len(masks) == len(scores) <= 4 and np.asarray(Image.open(masks[0])).shape == (427, 640)
@@ -134,7 +139,7 @@ def test_empty_values_of_the_other_functions(page, client) -> None:
 
 def test_only_the_public_functions_are_offered(client) -> None:
     described = client.view_api(print_info=False, return_format="dict")["named_endpoints"]
-    assert set(described) == {"/matte", "/replace_background", "/segment"}
+    assert set(described) == {"/matte", "/models", "/replace_background", "/segment"}
     assert [p["parameter_name"] for p in described["/matte"]["parameters"]][:3] == ["image", "box", "points"]
 
 

@@ -24,9 +24,9 @@ def test_a_photo_is_encoded_once_per_visitor(matting, tmp_path) -> None:
     assert engine.scene(mine) is engine.scene(mine) is not engine.scene(yours)
     assert (mine.name, yours.name) == ("mine", "yours") and mine.token != yours.token
     engine.forget("me")
-    assert engine.store.peek((mine.token,)) is None and engine.store.peek((yours.token,)) is not None
+    assert engine.peek_scene(mine.token) is None and engine.peek_scene(yours.token) is not None
     engine.open(str(files[0]), "you")  # the next photo replaces the last
-    assert engine.store.peek((yours.token,)) is None and len(engine.store) == 1
+    assert engine.peek_scene(yours.token) is None and len(engine.store) == 1
 
 
 @pytest.mark.slow
@@ -132,7 +132,7 @@ def test_a_click_beside_the_main_object_adds_what_touches_it_and_chooses_what_is
     engine, main, click = Engine(Matting(MockGraphs())), Op("main"), Op("point", (x, 200.0))
     session = engine.open(str(EXAMPLES / "flower.jpg"))
     box = Prompt(box=(200, 100, 430, 340))
-    found = engine.store.get((session.token, (main,)), lambda: engine.scene(session).segment([box])[0])
+    found = engine.store.get(engine.key(session.token, (main,)), lambda: engine.scene(session).segment([box])[0])
     meant = engine.readings(session, (main, click))
     assert meant == [(main, KEPT, click), (click,)][-readings:]
     answer = engine.segment(session, (main, click))
@@ -149,7 +149,7 @@ def test_strokes_stand_above_every_answer_to_the_same_object(matting) -> None:
     assert both.alpha[215, 310] == 0 and both.alpha[60, 75] == 1
     later = engine.matte(session, (main, erase, BACKGROUND, POINT, restore), "alpha")
     assert later.alpha[215, 310] == 0 and later.alpha[60, 60] == 1, "above clicks that ask for the opposite"
-    engine.store.forget(lambda key: len(key) > 1 and erase in key[1])
+    engine.store.forget(lambda key: len(key) > 2 and erase in key[2])
     again = engine.matte(session, (main, erase, restore), "alpha")
     assert np.array_equal(again.alpha, both.alpha)
     assert engine.draft(session, (main, erase, restore, erase), "alpha").alpha[215, 310] == 0
@@ -158,3 +158,28 @@ def test_strokes_stand_above_every_answer_to_the_same_object(matting) -> None:
     bud = Op("point", (340.0, 410.0))  # beside the flower: another object, without strokes on the flower
     assert engine.matte(session, (main, restore, bud, erase), "alpha").alpha[60, 75] == 0
     assert engine.preview(session.token, (main, erase), POINT) is not None
+
+
+def test_another_model_answers_the_same_prompts_and_what_the_first_one_found_is_kept() -> None:
+    class Larger(MockGraphs):
+        variant = "larger"
+
+        def decode(self, *values):
+            logits, scores = super().decode(*values)
+            return np.roll(logits, -1, 1), scores  # the second candidate's discs are larger
+
+    engine = Engine(Matting(MockGraphs(), proposer=None))
+    session = engine.open(str(EXAMPLES / "flower.jpg"), "me")
+    first = engine.segment(session, (POINT,))
+    engine.add(Matting(Larger(), proposer=None), replace_default=True)
+    assert engine.matting_of("me").graphs.variant == "mock" and engine.matting_of("you").graphs.variant == "larger"
+    assert engine.segment(session, (POINT,)) is first
+    photo = engine.photo(session)
+    engine.choose("me", "larger")
+    assert engine.photo(session) is photo and engine.segment(session, (POINT,)).mask.sum() != first.mask.sum()
+    engine.choose("me", "mock")
+    assert engine.segment(session, (POINT,)) is first
+    engine.choose("me", "larger")
+    assert engine.matting_of("me").graphs.variant == "larger"
+    engine.forget("me")
+    assert engine._chosen == {}

@@ -1,4 +1,4 @@
-"""`python demo/app.py` on a machine without models: the better model is downloaded while the page works on `tiny`."""
+"""`python demo/app.py` on a machine without models: they are downloaded and checked while the page works on `tiny`."""
 
 import dataclasses
 import functools
@@ -15,12 +15,14 @@ import torch
 from playwright.sync_api import expect
 
 from demo import app
+from demo import models as page_models
 from demo.engine import Engine
-from demo.model_upgrade import ModelUpgrade
-from demo.texts import ENGLISH, Texts
+from demo.models import Models
+from demo.texts import Texts
 from mam import Matting, weights
 from mam.model.folders import BUNDLE
 from mam.model.variants import VARIANTS
+from mam.proof import Proof
 from tests import small_vit
 from tests.conftest import EXAMPLES
 from tests.demo.conftest import free_port
@@ -70,37 +72,75 @@ def mobile_sam(mirror, monkeypatch):
     monkeypatch.setitem(weights.REGISTRY, file.name, dataclasses.replace(weights.REGISTRY[file.name], **facts))
 
 
+@pytest.fixture()
+def outcome(monkeypatch) -> dict[str, bool]:
+    """What the check says, in place of half a minute of work."""
+    said = {"better": False}
+    measured = {"versions": {}, "measured": {}, "tiny": {}}
+    proofs = lambda loaded, tiny: Proof(loaded.graphs.variant, said["better"], "as the test wants", **measured)  # noqa: E731
+    monkeypatch.setattr(page_models, "prove", proofs)
+    return said
+
+
 def wait_for(file: Path) -> None:
     while not file.exists():
         time.sleep(0.1)
 
 
-def test_a_visitor_works_on_tiny_until_the_better_model_takes_over(browser, mobile_sam, tmp_path) -> None:
+def finish(models: Models) -> None:
+    while models.running:
+        time.sleep(0.05)
+
+
+def state(models: Models, name: str, language: str = "en") -> str:
+    """What the menu says about a model."""
+    return next(row["state"] for row in models.menu("", Texts(language))["rows"] if row["name"] == name)
+
+
+def test_a_visitor_works_on_tiny_until_another_model_is_ready_and_goes_back(
+    browser, mobile_sam, outcome, tmp_path
+) -> None:
+    outcome["better"] = True
     matting, chosen = app.load(app.parse(["--device", "cpu"]))
-    assert matting.graphs.variant == "tiny" and chosen.variant == "mobile_sam"
+    assert matting.graphs.variant == "tiny" and chosen.following == "mobile_sam"
     worked = tmp_path / "worked"  # on a busy machine too, the model is not ready before the visitor has an answer
-    first = ModelUpgrade("mobile_sam", lambda folder: wait_for(worked) or chosen.load(folder))
-    demo = app.build_demo(matting, first)
+    models = Models(lambda folder: wait_for(worked) or chosen.load(folder), "mobile_sam", may_download=True)
+    demo = app.build_demo(matting, models)
     _, address, _ = demo.launch(server_port=free_port(), prevent_thread_lock=True, quiet=True, **app.LAUNCH)
     tab = browser.new_page(viewport={"width": 1280, "height": 720})
-    visitor, state = Visitor(tab, address), tab.locator("#upgrade")
-    expect(state).to_contain_text(re.compile(r"Getting a better model \(41 MB\) … \d+%"), timeout=20_000)
+    visitor, menu = Visitor(tab, address), tab.locator("#models")
+    expect(menu.locator("p")).to_contain_text(re.compile(r"mobile_sam: downloading \d+%"), timeout=20_000)
     tab.locator("#canvas [data-example=flower]").click()
     visitor.wait_for_answer("found")
-    assert not first.done
-    if folder := os.environ.get("SCREENSHOTS"):
-        tab.screenshot(path=f"{folder}/upgrade.png")
+    row = menu.locator("[data-name=mobile_sam]")
+    menu.locator("summary").click()
+    picture(tab, "models_loading")
     worked.touch()
-    expect(state).to_contain_text("The better model is ready", timeout=120_000)
-    visitor.open_and_wait()  # the main object, proposed by tiny, segmented by MobileSAM
-    visitor.wait_for_answer("")
+    expect(row).to_contain_text("in use from the next photo", timeout=120_000)
+    expect(menu.locator("summary")).to_have_text("Model: tiny")  # the photo stays with its model
     visitor.click(310, 215)
     visitor.wait_for_answer("")
+    before = visitor.canvas.get_attribute("data-photo")
+    row.click()  # keeps the photo and both prompts
+    expect(menu.locator("summary")).to_have_text("Model: mobile_sam", timeout=20_000)
+    visitor.wait_for_answer("")
+    assert visitor.canvas.get_attribute("data-photo") == before
+    picture(tab, "models_chosen")
+    menu.locator("summary").click()
+    menu.locator("[data-name=tiny]").click()
+    expect(menu.locator("summary")).to_have_text("Model: tiny", timeout=20_000)
+    visitor.wait_for_answer("found")
+    tab.locator("#canvas [data-action=undo]").click()
+    visitor.wait_for_answer("found")
     assert visitor.problems == []
-    later = browser.new_page()
+    phone = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True, locale="de-DE")
+    later = phone.new_page()
     Visitor(later, address)
-    expect(later.locator("#upgrade")).to_be_hidden()
-    later.close()
+    expect(later.locator("#models summary")).to_have_text("Modell: mobile_sam")
+    later.locator("#models summary").tap()
+    expect(later.locator("#models [data-name=vit_b]")).to_contain_text("kann heruntergeladen werden")
+    picture(later, "models_phone")
+    phone.close()
     tab.close()
     demo.close()
     # The next start finds it, and so does the library.
@@ -109,53 +149,68 @@ def test_a_visitor_works_on_tiny_until_the_better_model_takes_over(browser, mobi
     assert scene.graphs.policy.crop_margin == 0.2 and not scene.needs_prompt
 
 
+def picture(tab, name: str) -> None:
+    if folder := os.environ.get("SCREENSHOTS"):
+        tab.screenshot(path=f"{folder}/{name}.png")
+
+
 def test_nothing_is_downloaded_where_that_is_not_wanted(mobile_sam, tmp_path, monkeypatch) -> None:
+    def begun(options: list[str]) -> list[str]:
+        matting, models = app.load(app.parse([*options, "--device", "cpu"]))
+        models.start_for(Engine(matting))
+        assert matting.graphs.variant == "tiny" and not models.running
+        return list(models.entries)
+
     for chosen in (["--variant", "tiny"], ["--graphs", str(BUNDLE)]):
-        matting, first = app.load(app.parse([*chosen, "--device", "cpu"]))
-        assert matting.graphs.variant == "tiny" and first is None
+        assert begun(chosen) == ["tiny"]
     monkeypatch.setenv("MAM_OFFLINE", "1")
-    matting, first = app.load(app.parse(["--device", "cpu"]))
-    assert matting.graphs.variant == "tiny" and first is None and not (tmp_path / "home").exists()
+    assert begun([]) == ["tiny"] and not (tmp_path / "home").exists()
 
 
-def failed_status(matting: Matting, load=Matting.load) -> str:
-    """The line that visitors see when a first use fails; the page stays as it is."""
-    engine, first = Engine(matting), ModelUpgrade("vit_b", load)
-    first.start_for(engine)
-    while first.running:
-        time.sleep(0.1)
-    assert engine.matting is matting and first.failed
-    assert first.status(Texts("de")).startswith("Das bessere Modell ist nicht verfügbar")
-    return first.status(ENGLISH)
+def failed_state(matting: Matting, load=Matting.load) -> str:
+    """What visitors see when a first use fails; the page stays as it is."""
+    engine, models = Engine(matting), Models(load, "vit_b", unconditional=True)
+    models.start_for(engine)
+    finish(models)
+    assert engine.matting is matting and models.preparations["vit_b"].failed
+    assert state(models, "vit_b", "de") == "zurzeit nicht verfügbar"
+    return state(models, "vit_b")
 
 
-FAILED = "The better model is not available."
+FAILED = "not available now"
 
 
 def test_a_file_that_is_not_the_published_one_is_reported(matting, nothing_there, tmp_path, capsys) -> None:
     file = nothing_there / "sam_vit_b_01ec64.pth"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
-    assert failed_status(matting) == FAILED
+    assert failed_state(matting) == FAILED
     assert re.search("vit_b could not be prepared: .* it is damaged or another file", capsys.readouterr().out)
     assert not (tmp_path / "home" / file.name).exists()
 
 
 def test_a_server_without_the_file_is_reported(matting, nothing_there, capsys) -> None:
     (nothing_there / "sam_vit_b_01ec64.pth").unlink()
-    assert failed_status(matting) == FAILED and "the server answered 404" in capsys.readouterr().out
+    assert failed_state(matting) == FAILED and "the server answered 404" in capsys.readouterr().out
 
 
-def test_without_the_authors_mask_to_matte_the_model_takes_over_all_the_same(matting, nothing_there, capsys) -> None:
-    (nothing_there / "mam.pth").unlink()
-    engine, first = Engine(matting), ModelUpgrade("vit_b", lambda folder: Matting.load(folder, device="cpu"))
-    first.start_for(engine)
-    while first.running:
-        time.sleep(0.1)
-    assert engine.matting.graphs.variant == "vit_b" and "is ready" in first.status(ENGLISH)
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_a_model_that_is_not_better_is_used_only_where_a_person_chose_it(
+    matting, nothing_there, outcome, capsys, by_hand
+) -> None:
+    (nothing_there / "mam.pth").unlink()  # the authors' Mask-to-Matte is missing; the embedded one takes its place
+    engine = Engine(matting)
+    models = Models(lambda folder: Matting.load(folder, device="cpu"), "vit_b", by_hand, may_download=True)
+    models.start_for(engine)
+    finish(models)
     printed = capsys.readouterr().out
     assert "Downloading sam_vit_b_01ec64.pth: 100%" in printed and "Mask-to-Matte is the embedded model's" in printed
+    assert "Check: not better than tiny: as the test wants." in printed
+    assert engine.matting.graphs.variant == ("vit_b" if by_hand else "tiny")
+    assert ("not in use" in printed) != by_hand
+    assert models.choose("visitor", "vit_b") and engine.matting_of("visitor").graphs.variant == "vit_b"
+    assert not models.choose("visitor", "nonsense") and engine.matting_of("visitor").graphs.variant == "vit_b"
 
 
 def test_unexpected_failures_are_reported(matting, nothing_there, caplog) -> None:
-    assert failed_status(matting, lambda folder: 1 / 0) == FAILED
+    assert failed_state(matting, lambda folder: 1 / 0) == FAILED
     assert "ZeroDivisionError" in caplog.text

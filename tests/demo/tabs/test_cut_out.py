@@ -285,7 +285,7 @@ def test_an_ambiguous_click_comes_with_pictures_of_both_readings() -> None:
     engine, main = Engine(Matting(MockGraphs())), Op("main")
     opened = engine.open(str(EXAMPLES / "flower.jpg"))
     box = Prompt(box=(200, 100, 430, 340))
-    engine.store.get((opened.token, (main,)), lambda: engine.scene(opened).segment([box])[0])
+    engine.store.get(engine.key(opened.token, (main,)), lambda: engine.scene(opened).segment([box])[0])
     ops = [{"kind": "main"}, {"kind": "point", "xy": [440, 200], "label": 1}]
     offered = CutOutEvents(engine).offers({"token": opened.token, "ops": ops})
     assert [one["name"] for one in offered] == ["add", "only"]
