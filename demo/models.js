@@ -25,7 +25,10 @@ function show() {
   shown = now;
   if (current !== null && current !== value.current) trigger('switched', {});
   current = value.current;
-  menu.querySelector('summary').textContent = value.label + ': ' + current;
+  const label = document.createElement('span'); // a phone's screen has no room for it
+  label.textContent = value.label + ': ';
+  menu.querySelector('summary').replaceChildren(label, current);
+  menu.querySelector('summary').setAttribute('aria-label', label.textContent + current);
   const focused = document.activeElement && list.contains(document.activeElement) && document.activeElement.dataset.name;
   list.replaceChildren(...value.rows.map(row));
   if (focused) [...list.querySelectorAll('button')].find((button) => button.dataset.name === focused).focus();

@@ -139,7 +139,7 @@ def test_a_visitor_works_on_tiny_until_another_model_is_ready_and_goes_back(
     phone = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True, locale="de-DE")
     later = phone.new_page()
     Visitor(later, address)
-    expect(later.locator("#models summary")).to_have_text("Modell: mobile_sam")
+    expect(later.locator("#models summary")).to_have_accessible_name("Modell: mobile_sam")
     later.locator("#models summary").tap()
     expect(later.locator("#models [data-name=vit_b]")).to_contain_text("kann heruntergeladen werden")
     picture(later, "models_phone")
