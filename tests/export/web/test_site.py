@@ -43,6 +43,12 @@ Worker.prototype.postMessage = function (message, ...rest) {
 };"""
 
 
+def as_png(image: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()
+
+
 class SiteVisitor(Visitor):
     """A visitor of the site, where the result is chosen by radio buttons and nothing is a request to a server."""
 
@@ -282,6 +288,12 @@ def test_two_objects_are_cut_out_together(visitor) -> None:
             (ROOT / "tests/reference/gradient.heic").read_bytes(),
             "a.heic is of a kind that this browser cannot",
         ),
+        ("drawing.png", b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "is not an image"),
+        (
+            "huge.png",
+            as_png(Image.new("1", (13_000, 10_100))),
+            "huge.png has 131 megapixels; at most 120 can be opened",
+        ),
     ],
 )
 def test_files_that_cannot_be_used_are_described(visitor, tmp_path, name, content, reason) -> None:
@@ -292,6 +304,20 @@ def test_files_that_cannot_be_used_are_described(visitor, tmp_path, name, conten
     visitor.open(tmp_path / name)
     expect(visitor.message).to_contain_text(reason, timeout=60_000)
     assert visitor.canvas.get_attribute("data-photo") == before
+
+
+@pytest.mark.parametrize("ending", ["gif", "png", "webp"])
+def test_of_an_animation_the_first_frame_is_opened(visitor, tmp_path, ending) -> None:
+    first = Image.open(EXAMPLES / "cat.png").convert("RGB").resize((200, 150))
+    first.save(tmp_path / f"moves.{ending}", save_all=True, append_images=[Image.new("RGB", first.size)])
+    visitor.open_and_wait(tmp_path / f"moves.{ending}")
+    assert (visitor.pixels("alpha") > 127).mean() > 0.1
+
+
+def test_nothing_is_found_in_a_transparent_photo(visitor, tmp_path) -> None:
+    Image.new("RGBA", (300, 200), (255, 0, 0, 0)).save(tmp_path / "clear.png")
+    visitor.open_and_wait(tmp_path / "clear.png")
+    expect(visitor.message).to_contain_text("Nothing was found there")
 
 
 def test_after_a_failed_file_the_work_goes_on(visitor) -> None:
