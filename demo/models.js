@@ -1,7 +1,9 @@
 // The menu of models. Its value comes from `Models.menu`.
 
-const menu = element.querySelector('details'), list = element.querySelector('ul');
-let shown = '', current = null;
+const menu = element.querySelector('details'),
+  list = element.querySelector('ul');
+let shown = '',
+  current = null;
 
 function row({ name, facts, best, state }) {
   const button = document.createElement('button');
@@ -20,7 +22,8 @@ function row({ name, facts, best, state }) {
 }
 
 function show() {
-  const value = props.value, now = JSON.stringify(value);
+  const value = props.value,
+    now = JSON.stringify(value);
   if (!value || now === shown) return;
   shown = now;
   if (current !== null && current !== value.current) trigger('switched', {});
@@ -29,7 +32,8 @@ function show() {
   label.textContent = value.label + ': ';
   menu.querySelector('summary').replaceChildren(label, current);
   menu.querySelector('summary').setAttribute('aria-label', label.textContent + current);
-  const focused = document.activeElement && list.contains(document.activeElement) && document.activeElement.dataset.name;
+  const focused =
+    document.activeElement && list.contains(document.activeElement) && document.activeElement.dataset.name;
   list.replaceChildren(...value.rows.map(row));
   if (focused) [...list.querySelectorAll('button')].find((button) => button.dataset.name === focused).focus();
   element.querySelector('p').textContent = value.line;
@@ -43,8 +47,13 @@ list.addEventListener('click', (event) => {
   trigger('choose', { name: button.dataset.name });
 });
 element.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape' && menu.open) { menu.open = false; menu.querySelector('summary').focus(); }
+  if (event.key === 'Escape' && menu.open) {
+    menu.open = false;
+    menu.querySelector('summary').focus();
+  }
 });
-document.addEventListener('pointerdown', (event) => { if (!element.contains(event.target)) menu.open = false; });
+document.addEventListener('pointerdown', (event) => {
+  if (!element.contains(event.target)) menu.open = false;
+});
 watch('value', show);
 show();
