@@ -162,7 +162,9 @@ def add_api(engine: Engine, downloads: Downloads) -> None:
         values = {name: _given(name, value) for name, value in zip(names, prompt, strict=True)}
         given = {name: value for name, value in values.items() if value is not None}
         try:
-            found = engine.matting.open(photo).matte(**given)
+            scene = engine.matting.open(photo)
+            with engine.refining:
+                found = scene.matte(**given)
         except UnknownWord as error:
             known = ", ".join(engine.known_words)
             raise visitor_error(f"the word {error.word!r} is not known here; these are: {known}.") from error

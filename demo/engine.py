@@ -22,7 +22,7 @@ from mam.masks.components import are_apart
 from mam.masks.painting import paint
 from mam.scene import Guidance
 
-_LARGE = 6_000_000  # pixels; with 24 million, the answers to one click take 0.8 GB while they are made
+_LARGE = 6_000_000  # pixels; with 24 million, an answer takes 0.8 GB while it is made
 _MODELS = 2  # of a page, in memory beside the first one
 _CHOICES = 1000  # of visitors and photos that are kept; anybody can make up visitors
 
@@ -41,6 +41,7 @@ class Engine:
         can_find: Whether `find` can answer.
         known_words: The names that it can find; empty if it reads any phrase, or cannot answer.
         offering: Held by each thread that looks for what else prompts may mean.
+        refining: Held by the thread that makes an alpha, which takes all cores, and 0.25 to 0.5 GB for so long.
 
     Args:
         matting: The model.
@@ -48,7 +49,7 @@ class Engine:
         seconds: How long it keeps unused values.
     """
 
-    def __init__(self, matting: Matting, max_bytes: int = 600_000_000, seconds: float = 1200) -> None:
+    def __init__(self, matting: Matting, max_bytes: int = 500_000_000, seconds: float = 1200) -> None:
         self.matting, self.visitors = matting, Visitors()
         self.store = Store(max_bytes, seconds, _size_of, lambda key: self.visitors.client(key[0].partition(".")[0]))
         self.models, self._chosen = {matting.graphs.variant: matting}, dict[str, str]()
@@ -56,7 +57,7 @@ class Engine:
         with contextlib.suppress(GraphError):  # `demo.app` prints why
             self.load_text_model()
         self._preview, self.offering = threading.Lock(), threading.BoundedSemaphore(2)
-        self._large = threading.RLock()
+        self._large, self.refining = threading.RLock(), threading.Lock()
 
     def load_text_model(self) -> None:
         """Let `find` answer: by the embedded words, or once there is one, by a text model that reads any phrase.
@@ -260,7 +261,9 @@ class Engine:
 
         def compute() -> Matte | NothingFound:
             if prompts == ops:
-                return self.scene(session).refine(self.segment(session, ops), guidance)
+                scene, segment = self.scene(session), self.segment(session, ops)
+                with self.refining:
+                    return scene.refine(segment, guidance)
             before = self.store.peek(self.key(session.token, ops[:-1], guidance))
             if ops[-1].kind == "paint" and isinstance(before, Matte):
                 return before.painted(strokes_of(ops[-1:]))

@@ -16,6 +16,7 @@ from PIL import Image, features
 
 from mam.errors import MamError
 from mam.images import open_mask, open_photo
+from tests.conftest import ROOT
 
 EXAMPLES = int(os.environ.get("MAM_FUZZ", 60))
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "TGA", "ICO"]
@@ -38,6 +39,7 @@ def encode(kind: str, mode: str) -> bytes | None:
 
 
 SEEDS = [c for kind in FORMATS for mode in ("RGB", "RGBA", "L", "P", "1", "CMYK", "F") if (c := encode(kind, mode))]
+SEEDS += [file.read_bytes() for file in (ROOT / "tests" / "reference").glob("*.heic")]
 
 
 @st.composite
