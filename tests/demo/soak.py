@@ -183,14 +183,20 @@ class Hostile(Visitor):
 
     def __init__(self, address: str, config: dict, number: int, folder: Path) -> None:
         super().__init__(address, config, number, folder)
-        size, photo = (11_000, 10_800), Image.open(self.file)
-        Image.new("P", size).save(folder / "palette.png", transparency=0, compress_level=1)
-        Image.new("RGB", size).save(folder / "bomb.webp", lossless=True, method=0)
-        photo.resize((6000, 4000)).save(folder / "scans.jpg", progressive=True, quality=20)
-        content = (folder / "scans.jpg").read_bytes()
-        scan = content.rindex(b"\xff\xda")
-        (folder / "scans.jpg").write_bytes(content[:scan] + content[scan:-2] * 50 + content[-2:])
         self.files = [folder / name for name in ("palette.png", "bomb.webp", "scans.jpg")]
+        if not self.files[-1].exists():
+            self.make_files(Image.open(self.file))
+
+    def make_files(self, photo: Image.Image) -> None:
+        """Write the files that are hard to decode, once for all of them."""
+        palette, bomb, scans = self.files
+        size = (11_000, 10_800)
+        Image.new("P", size).save(palette, transparency=0, compress_level=1)
+        Image.new("RGB", size).save(bomb, lossless=True, method=0)
+        photo.resize((6000, 4000)).save(scans, progressive=True, quality=20)
+        content = scans.read_bytes()
+        scan = content.rindex(b"\xff\xda")
+        scans.write_bytes(content[:scan] + content[scan:-2] * 50 + content[-2:])
 
     def visit(self) -> None:
         """One of: a file that is hard to decode, many sessions, a full queue, an address, a long body."""

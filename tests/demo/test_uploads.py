@@ -1,11 +1,13 @@
 """Where uploads are kept, and how much of the disk one client may fill."""
 
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
 import pytest
 from gradio import routes
+from starlette.requests import ClientDisconnect, Request
 from starlette.testclient import TestClient
 
 from demo import uploads
@@ -44,6 +46,20 @@ def test_nothing_stays_of_uploads_that_cannot_be_used(upload, tmp_path, megabyte
     answer = upload(megabytes, name)
     assert answer.status_code == status and ("room for 1" in answer.text) == (status == 413)
     assert not [file for file in tmp_path.rglob("*") if file.is_file()]
+
+
+def test_nothing_stays_of_an_interrupted_upload(upload, tmp_path) -> None:
+    begin = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n' + bytes(MB)
+    messages = [{"type": "http.request", "body": begin, "more_body": True}, {"type": "http.disconnect"}]
+
+    async def receive():
+        return messages.pop(0)
+
+    headers = [(b"content-type", b"multipart/form-data; boundary=x")]
+    request = Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive)
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(routes.upload_fn(request, str(tmp_path), float("inf"), None))
+    assert not messages and not [file for file in tmp_path.rglob("*") if file.is_file()]
 
 
 def test_a_link_out_of_the_folder_is_no_upload(upload, tmp_path) -> None:
