@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from demo.choices import Choices
 from demo.decoding import read_photo
 from demo.session import KEPT, Op, Session, Visitors, has_foreground, prompts_of, strokes_of
 from demo.store import Store
@@ -23,8 +24,6 @@ from mam.masks.painting import paint
 from mam.scene import Guidance
 
 _LARGE = 6_000_000  # pixels; with 24 million, an answer takes 0.8 GB while it is made
-_MODELS = 2  # of a page, in memory beside the first one
-_CHOICES = 1000  # of visitors and photos that are kept; anybody can make up visitors
 
 
 class Engine:
@@ -34,8 +33,7 @@ class Engine:
     photo, or of one visitor, can be dropped together.
 
     Attributes:
-        matting: The model for new visitors; replaced while the page runs by one that passed its check.
-        models: Models that visitors may choose, by name; the last ones that were added, and the first.
+        choices: The models, and which of them each visitor uses.
         store: What was computed.
         visitors: Which photo each visitor has open.
         can_find: Whether `find` can answer.
@@ -50,9 +48,8 @@ class Engine:
     """
 
     def __init__(self, matting: Matting, max_bytes: int = 500_000_000, seconds: float = 1200) -> None:
-        self.matting, self.visitors = matting, Visitors()
+        self.choices, self.visitors = Choices(matting), Visitors()
         self.store = Store(max_bytes, seconds, _size_of, lambda key: self.visitors.client(key[0].partition(".")[0]))
-        self.models, self._chosen = {matting.graphs.variant: matting}, dict[str, str]()
         self.can_find, self.known_words = False, tuple[str, ...]()
         with contextlib.suppress(GraphError):  # `demo.app` prints why
             self.load_text_model()
@@ -68,37 +65,27 @@ class Engine:
         self.known_words = self.matting.grounding().known_words
         self.can_find = True
 
-    def add(self, matting: Matting, replace_default: bool) -> None:
-        """Offer a model to visitors; new visitors and new photos get it without being asked if `replace_default`."""
-        matting = replace(matting, grounding=self.matting.grounding)  # the text model may be in memory already
-        self.models[matting.graphs.variant] = matting
-        for name in list(self.models)[1:-_MODELS]:
-            del self.models[name]
-        if replace_default:
-            self.matting = matting
+    @property
+    def matting(self) -> Matting:
+        """The model for visitors who have chosen none, and for programs."""
+        return self.choices.default
+
+    def matting_of(self, visitor: str) -> Matting:
+        """Return the model that a visitor uses: for the photo that is open, or for the next one."""
+        return self.choices.of(self.visitors.token(visitor) or visitor)
 
     def choose(self, visitor: str, name: str) -> None:
-        """Let a visitor use one of `models`, for the photo that is open too; what another one has found is kept."""
+        """Let a visitor use one of the models, for the photo that is open too; what another one has found is kept."""
         session = self.visitors.session(visitor)
         if session is not None:
             with contextlib.suppress(InputError, FileNotFoundError):  # the next answer reports it
                 photo = self.photo(session)
                 self.store.get((session.token, "photo"), lambda: photo)
-            self._chosen[session.token] = name
-        self._chosen[visitor] = name
-        for oldest in list(self._chosen)[:-_CHOICES]:
-            self._chosen.pop(oldest, None)
-
-    def matting_of(self, visitor: str) -> Matting:
-        """Return the model that a visitor uses: for the photo that is open, or for the first one."""
-        return self._matting(self.visitors.token(visitor) or visitor)
-
-    def _matting(self, token: str) -> Matting:
-        return self.models.get(self._chosen.get(token, ""), self.matting)
+        self.choices.choose(visitor, session and session.token, name)
 
     def key(self, token: str, *rest: Any) -> tuple[Any, ...]:
         """Return the key of something that a model has found for a photo."""
-        return (token, self._matting(token).graphs.variant, *rest)
+        return (token, self.choices.of(token).graphs.variant, *rest)
 
     def peek_scene(self, token: str) -> Scene | None:
         """Return an encoded photo if it is in the store."""
@@ -123,8 +110,7 @@ class Engine:
         """
         session = Session(visitor, f"{visitor}.{secrets.token_urlsafe(12)}", path, _shorten(Path(path).stem))
         self.visitors.begin_opening(visitor, session.token, client)
-        # The photo stays with this model when another one replaces it for new photos.
-        self._chosen[session.token] = self._chosen.get(visitor, self.matting.graphs.variant)
+        self.choices.begin(visitor, session.token)
         succeeded = False
         try:
             self.photo(session)
@@ -134,8 +120,7 @@ class Engine:
                 self.forget(crowded)
         current = self.visitors.token(visitor)  # another photo may have been opened meanwhile
         self.store.forget(lambda key: key[0].startswith(f"{visitor}.") and key[0] != current)
-        for token in [one for one in self._chosen if one.startswith(f"{visitor}.") and one != current]:
-            self._chosen.pop(token, None)
+        self.choices.forget(visitor, but=current or session.token)
         _release_memory()
         return session
 
@@ -147,8 +132,7 @@ class Engine:
         """Drop everything that was computed for a visitor."""
         self.visitors.remove(visitor)
         self.store.forget(lambda key: key[0].startswith(f"{visitor}."))
-        for one in [one for one in self._chosen if one == visitor or one.startswith(f"{visitor}.")]:
-            self._chosen.pop(one, None)
+        self.choices.forget(visitor)
         _release_memory()
 
     @property
@@ -182,7 +166,7 @@ class Engine:
         """
 
         def encode() -> Scene:
-            scene = self._matting(session.token).open(self.photo(session))
+            scene = self.choices.of(session.token).open(self.photo(session))
             self.store.forget(lambda key: key == (session.token, "photo"))  # the scene holds it
             return scene
 

@@ -82,16 +82,16 @@ class Models:
         """Check a model and offer it to visitors; returns a line for the server's output."""
         name, follows = loaded.graphs.variant, loaded.graphs.variant == self.following
         if follows and self.unconditional:
-            self.engine.add(loaded, replace_default=True)
+            self.engine.choices.add(loaded, replace_default=True)
         proof = self._check(loaded)
-        self.engine.add(loaded, replace_default=follows and (self.unconditional or proof.better))
+        self.engine.choices.add(loaded, replace_default=follows and (self.unconditional or proof.better))
         self._list()
         use = "in use" if self.engine.matting.graphs.variant == name else "not in use unless somebody chooses it"
         return f"{name} on {loaded.graphs.provider} is {use}. Check: {proof.summary}. {loaded.graphs.note}".strip()
 
     def choose(self, visitor: str, name: str) -> bool:
         """Let a visitor use a model; returns False if it is not ready, and prepares it then."""
-        if name in self.engine.models:
+        if name in self.engine.choices.models:
             self.engine.choose(visitor, name)
             return True
         if name in self.preparations:
@@ -137,14 +137,14 @@ class Models:
         if is_zero_gpu():  # there is no GPU outside of a visitor's request
             loaded = Matting.load(folder, device="cpu")
         known = read_proof(folder, loaded.graphs.provider)
-        tiny = self.engine.models.get("tiny")
+        tiny = self.engine.choices.models.get("tiny")
         return known or prove(loaded, Matting.load(device="cpu") if is_zero_gpu() else tiny or self.load(None))
 
     def _list(self) -> None:
         chosen = self.following if self.unconditional else None
         wanted = ("ready", "to get") if self.may_download else ("ready",)
         self.entries = {one.name: one for one in list_models() if one.state in wanted or one.name == chosen}
-        for name, loaded in self.engine.models.items():  # from a folder
+        for name, loaded in self.engine.choices.models.items():  # from a folder
             self.entries.setdefault(name, Model(name, 0, "", "", "ready", read_proof(loaded.graphs.folder)))
 
 
@@ -161,7 +161,7 @@ def add_menu(page: gr.Blocks, models: Models) -> gr.HTML:
 
     def refresh(wanted: str, request: gr.Request) -> tuple[Any, ...]:
         visitor = visitor_of(request)
-        if wanted in models.engine.models:
+        if wanted in models.engine.choices.models:
             models.choose(visitor, wanted)
         return (
             models.menu(visitor, Texts.of(request)),

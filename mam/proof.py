@@ -108,7 +108,7 @@ def prove(matting: Matting, tiny: Matting) -> Proof:
             theirs.append(_measure(tiny, picture))
         better, reason = judge(ours, theirs)
     except Exception as error:  # of a model that nobody has run before; any error means the same
-        better, reason, ours = False, f"it failed: {error}", []
+        better, reason, ours = False, f"it failed ({type(error).__name__}: {error})", []
     proof = Proof(matting.graphs.variant, better, reason, _summarise(ours), _summarise(theirs), versions)
     with contextlib.suppress(OSError):  # a folder that is not writable: the check is run again next time
         file = proof_file(matting.graphs.folder)

@@ -44,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     import mam
     from mam.catalogue import list_models
     from mam.model.providers import PROVIDERS, count_nodes, cuda_driver, missing_for
+    from mam.proof import read_proof
     from mam.text import NAME as TEXT_MODEL
 
     print(f"mam {mam.__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} CPUs")
@@ -71,9 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"  for any phrase: mam weights get {TEXT_MODEL}")
     except MamError as error:
         print(f"text prompts: unavailable ({error})")
-    for model in list_models():
-        if model.proof:
-            print(f"{model.name} checked: {model.proof.summary}")
+    proofs = (read_proof(matting.graphs.folder), *(model.proof for model in list_models()))
+    for name, summary in {proof.model: proof.summary for proof in proofs if proof}.items():
+        print(f"{name} was checked: {summary}")
     for run_name in ("first", "next"):
         timing = measure_scene(matting)
         print(f"{run_name} 1024 x 768 image: encode {timing.encode:.3f} s, prompt to alpha {timing.matte:.3f} s")

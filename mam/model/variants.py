@@ -154,6 +154,7 @@ VARIANTS: dict[str, Variant] = {
             checkpoints=("edgetam.safetensors",),
             m2m_of="tiny",
             licence="EdgeTAM (Apache-2.0) and the Mask-to-Matte of `tiny`, see mam/bundle/README.md",
+            best_at="parts",
         ),
         Variant(
             "vit_b",

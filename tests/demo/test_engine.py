@@ -171,7 +171,7 @@ def test_another_model_answers_the_same_prompts_and_what_the_first_one_found_is_
     engine = Engine(Matting(MockGraphs(), proposer=None))
     session = engine.open(str(EXAMPLES / "flower.jpg"), "me")
     first = engine.segment(session, (POINT,))
-    engine.add(Matting(Larger(), proposer=None), replace_default=True)
+    engine.choices.add(Matting(Larger(), proposer=None), replace_default=True)
     assert engine.matting_of("me").graphs.variant == "mock" and engine.matting_of("you").graphs.variant == "larger"
     assert engine.segment(session, (POINT,)) is first
     photo = engine.photo(session)
@@ -182,4 +182,4 @@ def test_another_model_answers_the_same_prompts_and_what_the_first_one_found_is_
     engine.choose("me", "larger")
     assert engine.matting_of("me").graphs.variant == "larger"
     engine.forget("me")
-    assert engine._chosen == {}
+    assert engine.choices._chosen == {}

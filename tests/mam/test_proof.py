@@ -8,6 +8,7 @@ from PIL import Image
 
 from mam import Matting, proof
 from mam.cli import main
+from mam.images.boxes import full_box
 from mam.model import contract
 from mam.model.folders import BUNDLE
 from mam.model.frames import Frame
@@ -35,7 +36,7 @@ class Truth(MockGraphs):
 
     def decode(self, features, coords, labels, mask_input, has_mask):
         alpha = proof.load_pictures()[int(features.flat[0])].alpha
-        h, w = (side * SIDE // 1024 for side in Frame.of(alpha.shape).input_size)
+        h, w = map(int, Frame.of(full_box(alpha.shape)).mask_size)
         logits = np.full((len(coords), 4, SIDE, SIDE), -8, np.float32)
         logits[..., :h, :w] = 16 * np.asarray(Image.fromarray(alpha).resize((w, h), Image.BILINEAR)) - 8
         return logits, np.full((len(coords), 4), 0.95, np.float32)
@@ -117,7 +118,7 @@ def test_a_model_that_fails_does_not_take_over(tmp_path) -> None:
             raise RuntimeError("broken")
 
     outcome = proof.prove(Matting(Failing()), Matting(MockGraphs()))
-    assert not outcome.better and outcome.reason == "it failed: broken"
+    assert not outcome.better and outcome.reason == "it failed (RuntimeError: broken)"
 
 
 @pytest.mark.parametrize(
@@ -146,6 +147,8 @@ def test_the_command_checks_a_model_and_lists_the_outcome(monkeypatch, tmp_path,
     printed = capsys.readouterr().out
     assert "truth is better than tiny: mean IoU" in printed and str(tmp_path / "proof.json") in printed
     assert json.loads((tmp_path / "proof.json").read_text())["versions"]["mam"]
+    monkeypatch.setattr("mam.cli.doctor.load_model", lambda arguments: loaded["some"])
+    assert main(["doctor"]) == 0 and "truth was checked: better than tiny" in capsys.readouterr().out
     assert main(["models"]) == 0
     assert "mobile_sam           to get   41 MB; any part" in capsys.readouterr().out
     assert main(["models", "check"]) == main(["models", "check", "tiny"]) == 1

@@ -1,0 +1,59 @@
+"""The models that a page has in memory, and which of them each visitor uses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mam import Matting
+
+_MODELS = 2  # in memory beside the first one
+_CHOICES = 1000  # of visitors and photos that are kept; anybody can make up visitors
+
+
+class Choices:
+    """Models by name, a default, and the visitors' choices.
+
+    Attributes:
+        default: The model for visitors who have chosen none, and for programs.
+        models: Those in memory: the first one, and the last ones that were added.
+
+    Args:
+        first: The model that the page begins with.
+    """
+
+    def __init__(self, first: Matting) -> None:
+        self.default, self.models = first, {first.graphs.variant: first}
+        self._chosen: dict[str, str] = {}  # names of models by visitor, and by the token of an open photo
+
+    def add(self, matting: Matting, replace_default: bool) -> None:
+        """Offer a model; new photos of visitors who have chosen none are answered by it if `replace_default`."""
+        matting = replace(matting, grounding=self.default.grounding)  # the text model may be in memory already
+        self.models[matting.graphs.variant] = matting
+        for name in list(self.models)[1:-_MODELS]:
+            del self.models[name]
+        if replace_default:
+            self.default = matting
+
+    def choose(self, visitor: str, token: str | None, name: str) -> None:
+        """Let a visitor use a model, for the photo that is open too."""
+        for key in (visitor, token) if token else (visitor,):
+            self._note(key, name)
+
+    def begin(self, visitor: str, token: str) -> None:
+        """Note the model of a new photo, which stays with it when the default changes."""
+        self._note(token, self._chosen.get(visitor, self.default.graphs.variant))
+
+    def of(self, key: str) -> Matting:
+        """Return the model for a photo's token or for a visitor."""
+        return self.models.get(self._chosen.get(key, ""), self.default)
+
+    def forget(self, visitor: str, but: str | None = None) -> None:
+        """Drop what is known about a visitor's photos; with `but`, a token, keep that one and the visitor's choice."""
+        for key in list(self._chosen):
+            if (key == visitor and but is None) or (key.startswith(f"{visitor}.") and key != but):
+                self._chosen.pop(key, None)
+
+    def _note(self, key: str, name: str) -> None:
+        self._chosen[key] = name
+        for oldest in list(self._chosen)[:-_CHOICES]:
+            self._chosen.pop(oldest, None)
