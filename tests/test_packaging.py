@@ -89,13 +89,17 @@ def test_the_wheel_works_in_an_empty_environment_with_the_lowest_versions(tmp_pa
     names = zipfile.ZipFile(wheel).namelist()
     metadata = zipfile.ZipFile(wheel).read(next(name for name in names if name.endswith("/METADATA"))).decode()
     assert f"Version: {mam.__version__}\n" in metadata
-    assert "License-Expression: MIT AND LicenseRef-weights-research-only\n" in metadata
+    assert "License-Expression: MIT AND CC-BY-2.0 AND CC-BY-4.0 AND LicenseRef-weights-research-only\n" in metadata
     assert "Project-URL: Repository, https://github.com/owner/name\n" in metadata
     assert {name.rpartition("/")[2] for name in names if "/licenses/" in name} == {"LICENSE", "LICENSE-WEIGHTS.md"}
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"mam"}
-    assert {"mam/py.typed", "mam/bundle/matte.onnx", "mam/cli/matte.py", "mam/templates/vit_b/template.json"} <= set(
-        names
-    )
+    assert {
+        "mam/py.typed",
+        "mam/bundle/matte.onnx",
+        "mam/cli/matte.py",
+        "mam/templates/vit_b/template.json",
+        "mam/proof_set/cup.png",
+    } <= set(names)
     assert not [name for name in names if name.endswith(".pt")]
 
     venv = tmp_path / "venv"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from demo import app
@@ -136,13 +137,17 @@ def test_a_visitor_works_on_tiny_until_another_model_is_ready_and_goes_back(
     tab.locator("#canvas [data-action=undo]:visible").click()
     visitor.wait_for_answer("found")
     assert visitor.problems == []
-    phone = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True, locale="de-DE")
+    phone = browser.new_context(
+        viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True, locale="de-DE", color_scheme="dark"
+    )
     later = phone.new_page()
     Visitor(later, address)
     expect(later.locator("#models summary")).to_have_accessible_name("Modell: mobile_sam")
     later.locator("#models summary").tap()
     expect(later.locator("#models [data-name=vit_b]")).to_contain_text("kann heruntergeladen werden")
     picture(later, "models_phone")
+    serious = [one for one in Axe().run(later).response["violations"] if one["impact"] in ("serious", "critical")]
+    assert [(one["id"], node["html"]) for one in serious for node in one["nodes"]] == []
     phone.close()
     tab.close()
     demo.close()
