@@ -133,7 +133,7 @@ def train_matte(
     variant = variant or VARIANTS[recipe.variant]
     torch.manual_seed(recipe.seed)
     model = MattingAnything(variant)
-    model.sam = checkpoint.load_sam(variant, *sam_files).requires_grad_(False)
+    model.sam = sam = checkpoint.load_sam(variant, *sam_files).requires_grad_(False)
     if start is not None:
         model.m2m = checkpoint.load_m2m(variant, start)
     elif isinstance(model.m2m, MatteUNet) and not (out / MATTE_STATE).exists():
@@ -143,9 +143,7 @@ def train_matte(
     shown = [source[2**40 + i] for i in range(4)]  # indices that no run reaches
 
     def loss_of(examples: dict[str, Tensor], step: int) -> tuple[Tensor, dict[str, float]]:
-        return matting_loss(
-            model.sam, model.m2m, examples, step / recipe.steps, recipe.cells, recipe.views, recipe.entropy
-        )
+        return matting_loss(sam, model.m2m, examples, step / recipe.steps, recipe.cells, recipe.views, recipe.entropy)
 
     def preview(average: MaskToMatte | MatteUNet, step: int) -> None:
         model_now = MattingAnything(variant)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mam.model.frames import SIDE
-from mam.model.variants import SamM2M, TinyViT, ViT
+from mam.model.variants import RepViT, SamM2M, TinyViT, ViT
 from mam.nets.mobile_sam.tiny_vit import TinyViTEncoder
 from mam.nets.segment_anything import segment_anything_modeling
 
@@ -149,9 +149,10 @@ class Sam(nn.Module):
         return best_mask(low_res_masks, iou_predictions) if self.multimask else low_res_masks[:, :1]
 
 
-def _image_encoder(config: ViT | TinyViT) -> nn.Module:
+def _image_encoder(config: ViT | TinyViT | RepViT) -> nn.Module:
     if isinstance(config, TinyViT):
         return TinyViTEncoder(config)
+    assert isinstance(config, ViT)  # `mam.nets.edgetam` has the third
     return segment_anything_modeling().ImageEncoderViT(
         depth=config.depth,
         embed_dim=config.embed_dim,
