@@ -12,8 +12,10 @@ from mam.model.frames import SIDE, Frame
 from mam.model.vitmatte import BACKGROUND, FOREGROUND, UNKNOWN, ViTMatte
 
 _MARGIN = 0.1  # space around the object, as a fraction of its longest side
-_RADII = (4, 8, 16, 32, 64)  # pixels of the windows in which softness is averaged
-_SOFT = 255 / 8  # mean softness of a window, of 255, from which its centre is unknown
+_FAINT = 3  # of 255; an alpha that is nearer to 0 and 1 is not soft
+_LEAST = 7  # side of the window, in pixels, in which everything around a soft pixel is unknown
+_RADII = (8, 16, 32)  # of larger windows, which have to be soft in part
+_PART = 1 / 3  # of such a window
 
 
 def refine_edges(
@@ -48,9 +50,9 @@ def refine_edges(
 def make_trimap(alpha: np.ndarray, mask: np.ndarray, unknown: np.ndarray) -> np.ndarray:
     """Make a trimap, whose unknown band is the wider the softer the edge is.
 
-    A pixel is as soft as its alpha is far from 0 and 1, from its neighbours, or from the mask, which has a quarter of
-    the resolution. It is unknown if any of the windows around it is soft enough on average: a sharp edge fills only the
-    smallest window, hair fills the larger ones too.
+    Soft are pixels whose alpha is neither 0 nor 1, and those beside a hard edge. Unknown are the pixels around them,
+    and the centre of a larger window of which a third is soft, as in hair, or contradicts the mask, which has a quarter
+    of the resolution.
 
     Args:
         alpha: (h, w) float32 in [0, 1].
@@ -62,13 +64,15 @@ def make_trimap(alpha: np.ndarray, mask: np.ndarray, unknown: np.ndarray) -> np.
     """
     image = Image.fromarray(to_uint8(alpha))
     contrast = np.asarray(image.filter(ImageFilter.MaxFilter(3))) - np.asarray(image.filter(ImageFilter.MinFilter(3)))
-    softness = np.maximum(to_uint8(np.maximum(1 - np.abs(2 * alpha - 1), np.abs(alpha - mask))), contrast)
+    soft = (np.abs(alpha - 0.5) <= 0.5 - _FAINT / 255) | (contrast > 127)
+    near = Image.fromarray(soft).convert("L").filter(ImageFilter.MaxFilter(_LEAST))
+    is_unknown = (np.asarray(near) > 0) | (unknown > 0)
     around = _RADII[-1]
-    padded = Image.fromarray(np.pad(softness, around, "symmetric"))  # the filter would repeat its last pixels
-    is_unknown = unknown > 0
+    # The filter would repeat its last pixels beyond the image.
+    padded = Image.fromarray(np.pad(soft | (np.abs(alpha - mask) > 0.5), around, "symmetric")).convert("L")
     for radius in _RADII:
         windows = np.asarray(padded.filter(ImageFilter.BoxBlur(radius)))
-        is_unknown |= windows[around:-around, around:-around] > _SOFT
+        is_unknown |= windows[around:-around, around:-around] > _PART * 255
     known = np.where(alpha > 0.5, FOREGROUND, BACKGROUND)
     return np.where(is_unknown, UNKNOWN, known).astype(np.uint8)
 
