@@ -81,7 +81,7 @@ class Engine:
             with contextlib.suppress(InputError, FileNotFoundError):  # the next answer reports it
                 photo = self.photo(session)
                 self.store.get((session.token, "photo"), lambda: photo)
-        self.choices.choose(visitor, session and session.token, name)
+        self.choices.choose(visitor, session.token if session else None, name)
 
     def key(self, token: str, *rest: Any) -> tuple[Any, ...]:
         """Return the key of something that a model has found for a photo."""
