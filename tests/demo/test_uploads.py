@@ -24,7 +24,7 @@ def upload(monkeypatch, tmp_path):
     uploads.limit_uploads()
     page = gr.Blocks()
     page.max_file_size = None  # as `launch` sets it
-    client = TestClient(routes.App.create_app(page))
+    client = TestClient(routes.App.create_app(page), "http://localhost")
 
     def post(megabytes: int, name: str = "files", address: str = "203.0.113.1"):
         client._transport.client = (address, 1)
