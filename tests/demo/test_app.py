@@ -64,8 +64,8 @@ def test_a_mounted_page_has_its_style_its_texts_and_its_limits(graphs_folder) ->
 
 def test_missing_models_are_downloaded_or_refused(graphs_folder, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("MAM_HOME", str(tmp_path))
-    matting, upgrade = app.load(app.parse(["--variant", "vit_b"]))
-    assert matting.graphs.variant == "tiny" and upgrade.variant == "vit_b"
+    matting, models = app.load(app.parse(["--variant", "vit_b"]))
+    assert matting.graphs.variant == "tiny" and models.following == "vit_b"
     with pytest.raises(GraphError, match="there is no text model in"):
         app.load(app.parse(["--grounding", str(graphs_folder)]))
     with pytest.raises(GraphError, match="holds mini; vit_b was requested"):
