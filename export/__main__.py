@@ -60,8 +60,9 @@ def run_with_requirements(command: Callable[[argparse.Namespace], int], argument
         missing = (error.name or str(error)).partition(".")[0].replace("segment-anything", "segment_anything")
         if not missing.startswith(REQUIRED):
             raise
+        wanted = "timm torchvision" if missing == "timm" else "-r export/requirements.txt"
         raise MamError(
-            f"the export needs a package that is not installed ({error}); run: pip install -r export/requirements.txt"
+            f"the export needs a package that is not installed ({error}); run: pip install {wanted}"
         ) from error
 
 
