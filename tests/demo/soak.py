@@ -229,14 +229,16 @@ class Hostile(Visitor):
         self.http.post(f"{self.address}gradio_api/queue/join", json=body)
 
 
-def resident(pid: int) -> float:
-    """MB of memory that a process and its children hold."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    total = 0.0
-    for one in (pid, *children):
+def memory_of(pid: int) -> float:
+    """MB that a process and its children hold; what several of them share is counted once."""
+    processes, total = {str(pid)}, 0.0
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread or a process that has ended
+            processes |= set(file.read_text().split())
+    for one in processes:
         with contextlib.suppress(OSError, StopIteration):
-            lines = Path(f"/proc/{one}/status").read_text().splitlines()
-            total += int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+            total += int(next(line for line in lines if line.startswith("Pss:")).split()[1]) / 1024
     return total
 
 
@@ -295,9 +297,9 @@ def main() -> int:
                 asked = time.perf_counter()
                 httpx.get(address, timeout=60).raise_for_status()
                 slowest_page = max(slowest_page, time.perf_counter() - asked)
-                most = max(most, resident(server.pid))
+                most = max(most, memory_of(server.pid))
             time.sleep(arguments.rest)
-            return resident(server.pid)
+            return memory_of(server.pid)
 
         start = crowd(arguments.warm, visitors)
         alone = np.mean([sum(map(sum, visitor.times.values())) / visitor.visits() for visitor in visitors])
