@@ -17,6 +17,7 @@ from mam import Matting, WeightsError
 from mam.model.folders import graphs_folder
 from mam.text import preparation
 from mam.text.model import DOWNLOAD_MEGABYTES, NAME, is_complete
+from mam.weights import REGISTRY
 from tests.conftest import EXAMPLES
 from tests.demo.conftest import free_port
 from tests.demo.visitor import Visitor
@@ -96,11 +97,12 @@ def test_a_space_gets_it_from_the_hub(nothing_there, grounding_mirror, tmp_path,
     """As docs/usage.md describes a Space that downloads, with a local server in the hub's place."""
     from huggingface_hub import constants
 
-    published = tmp_path / "hub" / "IDEA-Research" / NAME / "resolve" / "main"
-    published.mkdir(parents=True)
     for name in ("model.safetensors", "tokenizer.json"):
-        ending = name.removeprefix("model.")
-        shutil.copyfile(grounding_mirror / f"{NAME}.{ending}", published / name)
+        file = f"{NAME}.{name.removeprefix('model.')}"
+        repository, _, revision = REGISTRY[file].url.removeprefix("hf://").removesuffix(f"/{name}").partition("@")
+        published = tmp_path / "hub" / repository / "resolve" / revision / name
+        published.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(grounding_mirror / file, published)
     monkeypatch.delenv("MAM_MIRROR")
     monkeypatch.setenv("MAM_TEXT_MODEL", "get")
     with serve(tmp_path / "hub") as address:
@@ -110,7 +112,8 @@ def test_a_space_gets_it_from_the_hub(nothing_there, grounding_mirror, tmp_path,
         arguments = app.parse([])
         matting, _ = app.load(arguments)
         app.build_demo(matting, text_model=arguments.text_model)
-        while not is_complete(graphs_folder(NAME)):
+        end = time.monotonic() + 120
+        while not is_complete(graphs_folder(NAME)) and time.monotonic() < end:
             time.sleep(0.05)
     # Every part of the page has the model from now on.
     found = matting.open(EXAMPLES / "flower.jpg").find("a cat", box_threshold=0.0)
