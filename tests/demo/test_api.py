@@ -165,7 +165,7 @@ def test_a_language_model_can_do_the_same(page, flower) -> None:
 
     with ThreadPoolExecutor() as threads:  # the browser tests have a running loop in this one
         tools, good, plain, bad, empty, behind = threads.submit(asyncio.run, talk()).result()
-    assert set(tools) == {"matte", "replace_background", "segment"}
+    assert set(tools) == {"matte", "replace_background", "segment", "models"}
     assert "Cut one object out" in tools["matte"].description
     assert "pixels" in json.dumps(tools["matte"].inputSchema["properties"]["box"])
     assert tools["matte"].inputSchema["properties"]["text"]["description"].endswith("has a text model for phrases.")
