@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -16,11 +18,14 @@ class ImageEncoder(nn.Module):
 
     def __init__(self, model: MattingAnything) -> None:
         super().__init__()
-        self.sam = model.sam
+        self.is_sam2 = model.variant.policy.sam2
+        # SAM 2's features pass through layers of its mask decoder too.
+        self.encoder: Any = model.sam if self.is_sam2 else model.sam.image_encoder
 
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
         """`image` -> `image_embeddings`, and high-resolution features of a variant that has them."""
-        return self.sam.encode(image)
+        features: Tensor | tuple[Tensor, ...] = self.encoder.encode(image) if self.is_sam2 else self.encoder(image)
+        return features
 
 
 class MaskDecoder(nn.Module):
