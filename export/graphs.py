@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -19,12 +17,15 @@ class ImageEncoder(nn.Module):
     def __init__(self, model: MattingAnything) -> None:
         super().__init__()
         self.is_sam2 = model.variant.policy.sam2
-        # SAM 2's features pass through layers of its mask decoder too.
-        self.encoder: Any = model.sam if self.is_sam2 else model.sam.image_encoder
+        # The tensors' names in the graph begin with these. SAM 2's features pass through its mask decoder too.
+        if self.is_sam2:
+            self.sam = model.sam
+        else:
+            self.encoder = model.sam.image_encoder
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
         """`image` -> `image_embeddings`, and high-resolution features of a variant that has them."""
-        features: Tensor | tuple[Tensor, ...] = self.encoder.encode(image) if self.is_sam2 else self.encoder(image)
+        features: Tensor | tuple[Tensor, ...] = self.sam.encode(image) if self.is_sam2 else self.encoder(image)
         return features
 
 

@@ -31,7 +31,7 @@ from mam.nets.mam import MattingAnything
 SEED = 0
 """Of the weights that are traced; none of them is stored."""
 
-_PREFIXES = {"sam.": "", "model.m2m.": M2M_PREFIX}
+_PREFIXES = {"encoder.": "image_encoder.", "sam.": "", "model.m2m.": M2M_PREFIX}
 """Of the names of weights in the traced modules of `export.graphs`, and what they are in a checkpoint."""
 
 
