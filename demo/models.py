@@ -23,6 +23,7 @@ from mam.proof import Proof, prove, read_proof
 FOLLOWING = "mobile_sam"
 """The model to continue with where none was chosen; it is small enough to be downloaded without a question."""
 
+_LARGEST = 400_000_000  # bytes; visitors cannot have the server download, and then run, larger models
 _HERE = Path(__file__).parent
 Load = Callable[[Path | None], Matting]
 
@@ -142,8 +143,12 @@ class Models:
 
     def _list(self) -> None:
         chosen = self.following if self.unconditional else None
-        wanted = ("ready", "to get") if self.may_download else ("ready",)
-        self.entries = {one.name: one for one in list_models() if one.state in wanted or one.name == chosen}
+
+        def is_offered(one: Model) -> bool:
+            may_get = self.may_download and one.state == "to get" and one.size <= _LARGEST
+            return one.state == "ready" or may_get or one.name == chosen
+
+        self.entries = {one.name: one for one in list_models() if is_offered(one)}
         for name, loaded in self.engine.choices.models.items():  # from a folder
             self.entries.setdefault(name, Model(name, 0, "", "", "ready", read_proof(loaded.graphs.folder)))
 

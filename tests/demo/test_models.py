@@ -175,6 +175,13 @@ def test_nothing_is_downloaded_where_that_is_not_wanted(mobile_sam, tmp_path, mo
     assert begun([]) == ["tiny"] and not (tmp_path / "home").exists()
 
 
+def test_visitors_cannot_have_the_largest_models_downloaded(matting, mirror) -> None:
+    models = Models(lambda folder: matting, may_download=True)
+    models.start_for(Engine(matting))
+    assert set(models.entries) == {"tiny", "mobile_sam", "edgetam", "vit_b"}
+    assert not models.choose("a visitor", "vit_h") and not models.running
+
+
 def failed_state(matting: Matting, load=Matting.load) -> str:
     """What visitors see when a first use fails; the page stays as it is."""
     engine, models = Engine(matting), Models(load, "vit_b", unconditional=True)
