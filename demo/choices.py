@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from mam import Matting
 
-_MODELS = 2  # in memory beside the first one
-_CHOICES = 1000  # of visitors and photos that are kept; anybody can make up visitors
+_MODELS = 2  # kept in memory in addition to the first one
+_CHOICES = 1000  # remembered at most, because anybody can invent visitors
 
 
 class Choices:
@@ -15,7 +15,7 @@ class Choices:
 
     Attributes:
         default: The model for visitors who have chosen none, and for programs.
-        models: Those in memory: the first one, and the last ones that were added.
+        models: The models in memory: the first one and those that were added last.
 
     Args:
         first: The model that the page begins with.

@@ -55,7 +55,7 @@ class Proof:
         model: the variant's name.
         better: whether it may replace `tiny` without having been chosen by a person.
         reason: a sentence about that.
-        measured: of the model; empty if it failed.
+        measured: figures for the model; empty if it failed.
         tiny: the same of `tiny`, on the same machine at the same time.
         versions: what the outcome holds for: `mam`, `provider` and the model's `files` with their sizes and times.
     """
@@ -120,7 +120,7 @@ def read_proof(folder: Path, provider: str | None = None) -> Proof | None:
     """Return the stored outcome for a model; None if there is none for these files and this version.
 
     Args:
-        folder: of its graphs, or of their template.
+        folder: the folder of its graphs or of their template.
         provider: the execution provider that the outcome should be for; None for any.
     """
     try:

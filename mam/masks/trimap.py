@@ -14,8 +14,8 @@ from mam.model.vitmatte import BACKGROUND, FOREGROUND, UNKNOWN, ViTMatte
 _MARGIN = 0.1  # space around the object, as a fraction of its longest side
 _FAINT = 3  # of 255; an alpha that is nearer to 0 and 1 is not soft
 _LEAST = 7  # side of the window, in pixels, in which everything around a soft pixel is unknown
-_RADII = (8, 16, 32)  # of larger windows, which have to be soft in part
-_PART = 1 / 3  # of such a window
+_RADII = (8, 16, 32)  # of the larger windows
+_PART = 1 / 3  # of a larger window that has to be soft
 
 
 def refine_edges(
@@ -28,10 +28,10 @@ def refine_edges(
         alpha: (H, W) float32 in [0, 1].
         pixels: (H, W, 3) uint8, the image.
         mask: (H, W) bool, the mask that the alpha was made from.
-        unknown: (H, W) bool, what to compute again besides.
+        unknown: (H, W) bool, pixels to compute again in any case.
 
     Returns:
-        (H, W) float32 in [0, 1]; `alpha` itself where a trimap has nothing known of the object, or nothing unknown.
+        (H, W) float32 in [0, 1]; `alpha` itself if the trimap would have no foreground or nothing unknown.
     """
     h, w = alpha.shape
     bounds = mask_bounds((to_uint8(alpha) > 0) | mask | unknown)
@@ -48,16 +48,16 @@ def refine_edges(
 
 
 def make_trimap(alpha: np.ndarray, mask: np.ndarray, unknown: np.ndarray) -> np.ndarray:
-    """Make a trimap, whose unknown band is the wider the softer the edge is.
+    """Make a trimap whose unknown band is wider where the edge is softer.
 
-    Soft are pixels whose alpha is neither 0 nor 1, and those beside a hard edge. Unknown are the pixels around them,
-    and the centre of a larger window of which a third is soft, as in hair, or contradicts the mask, which has a quarter
-    of the resolution.
+    A pixel is soft if its alpha is neither 0 nor 1, or if it lies beside a hard edge. The pixels around soft ones are
+    unknown. So is the centre of a larger window if a third of the window is soft, as in hair, or contradicts the mask,
+    which has a quarter of the resolution.
 
     Args:
         alpha: (h, w) float32 in [0, 1].
-        mask: the same, from which the alpha was made.
-        unknown: the same; unknown besides, where it is above 0.
+        mask: (h, w) float32 in [0, 1], the mask that the alpha was made from.
+        unknown: (h, w) float32; pixels above 0 are unknown in any case.
 
     Returns:
         (h, w) uint8: `BACKGROUND`, `UNKNOWN` or `FOREGROUND`.

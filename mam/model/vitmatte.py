@@ -36,10 +36,10 @@ class ViTMatte:
     """The loaded network; a pickle holds the file's path, device and threads.
 
     Attributes:
-        file: that it was loaded from.
+        file: the ONNX file.
         provider: the execution provider that runs it.
         note: a sentence that explains the choice of provider; empty if it needs none.
-        session: of onnxruntime.
+        session: the onnxruntime session.
         device: as requested.
         threads: as requested.
     """
@@ -76,7 +76,7 @@ class ViTMatte:
             raise GraphError(f"matte is {str(file)!r}; expected {NAME!r}, or the path of an ONNX file of ViTMatte.")
         (session,), provider, note = open_sessions([path], device, threads)
         found = [(tensor.name, tensor.shape) for tensor in session.get_inputs()]
-        # Of a file with dynamic sizes, only one size gives right alphas: that of the positions stored in it.
+        # A file with dynamic sizes gives right alphas only at the size of its stored position embeddings.
         if found != [_INPUT]:
             raise GraphError(f"{path} has the inputs {found}; expected {[_INPUT]}, as in {FILE}.")
         return cls(path, provider, note, session, device, threads)
@@ -92,7 +92,7 @@ class ViTMatte:
 
         Args:
             pixels: (H, W, 3) uint8 RGB, of any size.
-            trimap: (h, w) uint8 with the three values, in the input frame: of the size `Frame.input_size`.
+            trimap: (h, w) uint8 with the three values, where (h, w) is `Frame.input_size`.
 
         Returns:
             (h, w) float32 in [0, 1]; 0 and 1 where the trimap is known.

@@ -81,12 +81,12 @@ class EdgeTam(EdgeTamModel):
         Args:
             features: from `encode`.
             point_coords: with a padding point in every prompt.
-            point_labels: the same.
-            mask_input: as there.
-            has_mask_input: as there.
+            point_labels: with a label -1 for it.
+            mask_input: as for `Sam.predict_masks`.
+            has_mask_input: as for `Sam.predict_masks`.
 
         Returns:
-            As there. Mask 0 is replaced by the best of the others where it is unstable, as SAM 2 does.
+            Masks and qualities as from `Sam.predict_masks`. Mask 0 is replaced by the best of the others where it is unstable, as SAM 2 does.
         """
         embeddings, *high_res = features
         prompts = self.prompt_encoder
