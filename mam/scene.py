@@ -245,7 +245,7 @@ class Scene:
         Args:
             segment: the mask.
             guidance: as for `matte`.
-            unknown: strokes over pixels that ViTMatte should compute in addition to soft edges; their effect is ignored.
+            unknown: strokes over pixels that ViTMatte computes in addition to soft edges; their effect is ignored.
 
         Raises:
             PromptError: there are such strokes, but no ViTMatte.

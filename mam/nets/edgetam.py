@@ -81,12 +81,13 @@ class EdgeTam(EdgeTamModel):
         Args:
             features: from `encode`.
             point_coords: with a padding point in every prompt.
-            point_labels: with a label -1 for it.
+            point_labels: with the label -1 for the padding point.
             mask_input: as for `Sam.predict_masks`.
             has_mask_input: as for `Sam.predict_masks`.
 
         Returns:
-            Masks and qualities as from `Sam.predict_masks`. Mask 0 is replaced by the best of the others where it is unstable, as SAM 2 does.
+            Masks and qualities as from `Sam.predict_masks`. Mask 0 is replaced by the best of the others where it is
+            unstable, as SAM 2 does.
         """
         embeddings, *high_res = features
         prompts = self.prompt_encoder
