@@ -26,16 +26,17 @@ class Choices:
         self._chosen: dict[str, str] = {}  # names of models by visitor, and by the token of an open photo
 
     def add(self, matting: Matting, replace_default: bool) -> None:
-        """Offer a model; new photos of visitors who have chosen none are answered by it if `replace_default`."""
+        """Add a model; with `replace_default`, it answers new photos of visitors who have chosen none."""
         matting = replace(matting, grounding=self.default.grounding)  # the text model may be in memory already
         self.models[matting.graphs.variant] = matting
-        for name in list(self.models)[1:-_MODELS]:
-            del self.models[name]
         if replace_default:
             self.default = matting
+        spare = [name for name, one in list(self.models.items())[1:] if one is not self.default]
+        for name in spare[: max(0, len(self.models) - 1 - _MODELS)]:
+            del self.models[name]
 
     def choose(self, visitor: str, token: str | None, name: str) -> None:
-        """Let a visitor use a model, for the photo that is open too."""
+        """Set a visitor's model, also for the open photo."""
         for key in (visitor, token) if token else (visitor,):
             self._note(key, name)
 
@@ -48,12 +49,13 @@ class Choices:
         return self.models.get(self._chosen.get(key, ""), self.default)
 
     def forget(self, visitor: str, but: str | None = None) -> None:
-        """Drop what is known about a visitor's photos; with `but`, a token, keep that one and the visitor's choice."""
+        """Forget a visitor's photos and choice; with `but`, a token, keep that photo and the choice."""
         for key in list(self._chosen):
             if (key == visitor and but is None) or (key.startswith(f"{visitor}.") and key != but):
                 self._chosen.pop(key, None)
 
     def _note(self, key: str, name: str) -> None:
+        self._chosen.pop(key, None)  # the newest is last
         self._chosen[key] = name
         for oldest in list(self._chosen)[:-_CHOICES]:
             self._chosen.pop(oldest, None)

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ class Engine:
         can_find: Whether `find` can answer.
         known_words: The names that it can find; empty if it reads any phrase, or cannot answer.
         offering: Held by each thread that looks for what else prompts may mean.
-        refining: Held by the thread that makes an alpha, which takes all cores, and 0.25 to 0.5 GB for so long.
+        refining: Held by the thread that makes an alpha, because that takes all cores and much memory.
 
     Args:
         matting: The model.
@@ -75,7 +76,7 @@ class Engine:
         return self.choices.of(self.visitors.token(visitor) or visitor)
 
     def choose(self, visitor: str, name: str) -> None:
-        """Let a visitor use one of the models, for the photo that is open too; what another one has found is kept."""
+        """Switch a visitor to one of the models, also for the open photo; answers of the previous one are kept."""
         session = self.visitors.session(visitor)
         if session is not None:
             with contextlib.suppress(InputError, FileNotFoundError):  # the next answer reports it
@@ -86,6 +87,15 @@ class Engine:
     def key(self, token: str, *rest: Any) -> tuple[Any, ...]:
         """Return the key of something that a model has found for a photo."""
         return (token, self.choices.of(token).graphs.variant, *rest)
+
+    def _get(self, parts: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        """Return what a model has found for a photo; found again if the visitor switched the model meanwhile."""
+        while True:
+            key = self.key(*parts)
+            value = self.store.get(key, make)
+            if self.key(*parts) == key:
+                return value
+            self.store.forget(key.__eq__)  # steps of both models may be in it
 
     def peek_scene(self, token: str) -> Scene | None:
         """Return an encoded photo if it is in the store."""
@@ -141,7 +151,7 @@ class Engine:
         return not self.matting.graphs.policy.main_object and self.matting.proposer is None
 
     def turn(self, photo: Photo) -> contextlib.AbstractContextManager[Any]:
-        """Return what to hold while a photo is worked on, so that large ones get their memory one after the other."""
+        """Return a lock to hold while working on a photo, so that large photos are processed one at a time."""
         h, w = photo.size
         return self._large if h * w > _LARGE else contextlib.nullcontext()
 
@@ -170,7 +180,7 @@ class Engine:
             self.store.forget(lambda key: key == (session.token, "photo"))  # the scene holds it
             return scene
 
-        return self.store.get(self.key(session.token), encode)
+        return self._get((session.token,), encode)
 
     def segment(self, session: Session, ops: tuple[Op, ...]) -> Segment:
         """Return SAM's segment for the operations on one object; each correction starts from the segment before it.
@@ -192,7 +202,7 @@ class Engine:
             refines = has_foreground(earlier) and last.kind != "box"  # a box starts again
             return scene.segment([prompt_from(ops, self.segment(session, earlier) if refines else None)])[0]
 
-        return self.store.get(self.key(session.token, ops), compute)
+        return self._get((session.token, ops), compute)
 
     def alternatives(self, session: Session, ops: tuple[Op, ...]) -> dict[str, Segment]:
         """Return what else the operations on one object may mean, by `mam.Scene.alternatives`.
@@ -200,9 +210,8 @@ class Engine:
         Raises:
             PromptError: They do not fit the photo.
         """
-        return self.store.get(
-            self.key(session.token, ops, "others"),
-            lambda: self.scene(session).alternatives(self.segment(session, ops)),
+        return self._get(
+            (session.token, ops, "others"), lambda: self.scene(session).alternatives(self.segment(session, ops))
         )
 
     def readings(self, session: Session, ops: tuple[Op, ...]) -> list[tuple[Op, ...]]:
@@ -257,7 +266,7 @@ class Engine:
         with self.turn(self.photo(session)):
             ops = self._own_ops(session, ops)
             prompts = prompts_of(ops)
-            return self.store.get(self.key(session.token, ops, guidance), compute)
+            return self._get((session.token, ops, guidance), compute)
 
     def find(self, session: Session, text: str) -> FoundBoxes:
         """Return where a text is found in the photo of a session.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from mam.model.folders import find_model
 from mam.proof import Proof, prove, read_proof
 
 FOLLOWING = "mobile_sam"
-"""The model to continue with where none was chosen; it is small enough to be downloaded without a question."""
+"""The model to switch to where none was chosen; it is small enough to be downloaded without asking."""
 
 _LARGEST = 400_000_000  # bytes; visitors cannot have the server download, and then run, larger models
 _HERE = Path(__file__).parent
@@ -51,7 +52,7 @@ class Models:
     """What the page may run: the model that it began with, and those that are prepared when they are wanted.
 
     Args:
-        load: Loads a model from its folder of graphs; None for the embedded one.
+        load: Loads a model from its folder of graphs; None loads the embedded one.
         following: The model to prepare at once and then to continue with; None for none.
         unconditional: Continue with it even if its check does not find it better: a person has chosen it.
         may_download: Visitors may have models downloaded.
@@ -63,12 +64,12 @@ class Models:
         self.load, self.following, self.unconditional = load, following, unconditional
         self.may_download, self.entries = may_download, dict[str, Model]()
         self.preparations: dict[str, ModelPreparation] = {}
+        self.proofs: dict[str, Proof] = {}  # of this run: a folder may be read-only
 
     def start_for(self, engine: Engine) -> None:
         """Prepare what follows, or check what the page began with; the engine gets the models when they are ready."""
         self.engine, first = engine, engine.matting
         self._list()
-        self.preparations = {name: ModelPreparation(name, self) for name in self.entries}
         if self.following in self.preparations:
             self.preparations[self.following].start()
         elif first.graphs.variant != "tiny":
@@ -82,10 +83,12 @@ class Models:
     def add(self, loaded: Matting) -> str:
         """Check a model and offer it to visitors; returns a line for the server's output."""
         name, follows = loaded.graphs.variant, loaded.graphs.variant == self.following
-        if follows and self.unconditional:
+        is_forced = follows and self.unconditional
+        if is_forced:
             self.engine.choices.add(loaded, replace_default=True)
-        proof = self._check(loaded)
-        self.engine.choices.add(loaded, replace_default=follows and (self.unconditional or proof.better))
+        proof = self.proofs[name] = self._check(loaded)
+        if not is_forced:
+            self.engine.choices.add(loaded, replace_default=follows and proof.better)
         self._list()
         use = "in use" if self.engine.matting.graphs.variant == name else "not in use unless somebody chooses it"
         return f"{name} on {loaded.graphs.provider} is {use}. Check: {proof.summary}. {loaded.graphs.note}".strip()
@@ -96,19 +99,20 @@ class Models:
             self.engine.choose(visitor, name)
             return True
         if name in self.preparations:
-            self.preparations[name].done = False  # it may have made room for others
+            self.preparations[name].done = False  # it may have been removed from memory
             self.preparations[name].start()
         return False
 
     def menu(self, visitor: str, texts: Texts) -> dict[str, Any]:
         """Return what the menu shows to a visitor."""
         current = self.engine.matting_of(visitor).graphs.variant
+        following = self.engine.choices.of(visitor).graphs.variant
         rows = [
             {
                 "name": name,
                 "facts": f"{max(1, round(entry.size / 1e6))} MB, {entry.licence}" if entry.size else entry.licence,
                 "best": texts(f"best_{entry.best_at}") if entry.best_at else "",
-                "state": self._state(name, current, texts),
+                "state": self._state(name, current, following, texts),
             }
             for name, entry in self.entries.items()
         ]
@@ -116,7 +120,7 @@ class Models:
         line = " ".join(f"{row['name']}: {row['state']}" for row in busy)
         return {"label": texts("model"), "current": current, "rows": rows, "line": line}
 
-    def _state(self, name: str, current: str, texts: Texts) -> str:
+    def _state(self, name: str, current: str, following: str, texts: Texts) -> str:
         preparation, entry = self.preparations[name], self.entries[name]
         if name == current:
             doubtful = entry.proof is not None and not entry.proof.better
@@ -127,7 +131,7 @@ class Models:
             return texts("model_loading", percent=100 * preparation.received // preparation.expected)
         if preparation.failed:
             return texts("model_failed")
-        if name == self.engine.matting.graphs.variant:
+        if name == following:
             return texts("model_next")
         if entry.proof is not None:
             return texts("model_better" if entry.proof.better else "model_not_better")
@@ -148,13 +152,17 @@ class Models:
             may_get = self.may_download and one.state == "to get" and one.size <= _LARGEST
             return one.state == "ready" or may_get or one.name == chosen
 
-        self.entries = {one.name: one for one in list_models() if is_offered(one)}
-        for name, loaded in self.engine.choices.models.items():  # from a folder
-            self.entries.setdefault(name, Model(name, 0, "", "", "ready", read_proof(loaded.graphs.folder)))
+        entries = {one.name: one for one in list_models() if is_offered(one)}
+        for name, loaded in list(self.engine.choices.models.items()):  # from a folder
+            entries.setdefault(name, Model(name, 0, "", "", "ready", read_proof(loaded.graphs.folder)))
+        for name, entry in entries.items():
+            entries[name] = replace(entry, proof=self.proofs.get(name, entry.proof))
+            self.preparations.setdefault(name, ModelPreparation(name, self))
+        self.entries = entries
 
 
 def add_menu(page: gr.Blocks, models: Models) -> gr.HTML:
-    """Lay out the menu inside an open page; its event `switched` comes when a visitor's model is another one."""
+    """Lay out the menu inside an open page; its event `switched` fires when the visitor's model changes."""
     models_menu = gr.HTML(
         models.menu("", ENGLISH),
         html_template=(_HERE / "models.html").read_text("utf-8"),

@@ -43,7 +43,7 @@ def limit_uploads() -> None:
 
 
 async def _upload_within_share(request: Any, upload_dir: str, *arguments: Any, **options: Any) -> Any:
-    """Take the place of Gradio's `upload_fn`."""
+    """Replace Gradio's `upload_fn`."""
     own = Path(upload_dir) / hashlib.sha256(client_of(request).encode()).hexdigest()[:16]
     folder = own / f"{time.time_ns():020}_{secrets.token_hex(8)}"
     stream, arrived = request.stream(), 0
@@ -68,9 +68,12 @@ async def _upload_within_share(request: Any, upload_dir: str, *arguments: Any, *
         raise
     finally:
         _arriving[own] -= arrived
-    for file in folder.iterdir():
-        if file.is_file():
-            file.unlink()  # of another name than "files"
+        if not _arriving[own]:
+            del _arriving[own]
+    with contextlib.suppress(FileNotFoundError):  # a newer upload has taken its place
+        for file in folder.iterdir():
+            if file.is_file():
+                file.unlink()  # sent under a form field other than "files"
     return found
 
 
@@ -84,7 +87,7 @@ def _make_room(own: Path) -> None:
     sizes = [_bytes_in(folder) for folder in uploads]
     share = (shutil.disk_usage(own).free + sum(sizes)) / _SHARE
     if _arriving[own] > share:
-        raise MultiPartException(f"maximum allowed size: this server has room for {share / 1e6:.0f} MB of yours")
+        raise MultiPartException(f"maximum allowed size: this server has room for {share / 1e6:.0f} MB from you")
     while len(uploads) > 1 and sum(sizes) > share:
         shutil.rmtree(uploads.pop(0), ignore_errors=True)
         sizes.pop(0)
@@ -92,7 +95,7 @@ def _make_room(own: Path) -> None:
 
 def _bytes_in(folder: Path) -> int:
     total = 0
-    for file in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # it is being deleted
+    with contextlib.suppress(OSError):  # it is being deleted
+        for file in folder.rglob("*"):
             total += file.lstat().st_size
     return total

@@ -31,13 +31,14 @@ from mam.matting import Matting
 from mam.model import contract
 from mam.model.template import is_template, read_manifest
 from mam.weights import cache_folder
+from mam.weights.cache import no_link
 
 FOLDER = Path(__file__).parent / "proof_set"
 MOST_SECONDS = 5.0
 """Longest time from an opened photo to the first matte that a visitor is asked to wait."""
 
 _QUANTILE = 1.833  # 95% of Student's t distribution with 9 degrees of freedom: ten pictures
-_ALPHA_RATIO = 1.1  # two pictures are too few for a test; an error of the alphas up to this share of tiny's is accepted
+_ALPHA_RATIO = 1.1  # two pictures are too few for a test; so up to this multiple of tiny's alpha error is accepted
 _KINDS = ("box", "click", "corrected")
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ class Proof:
         better: whether it may replace `tiny` without having been chosen by a person.
         reason: a sentence about that.
         measured: figures for the model; empty if it failed.
-        tiny: the same of `tiny`, on the same machine at the same time.
+        tiny: figures for `tiny`, measured on the same machine at the same time.
         versions: what the outcome holds for: `mam`, `provider` and the model's `files` with their sizes and times.
     """
 
@@ -107,12 +108,15 @@ def prove(matting: Matting, tiny: Matting) -> Proof:
             ours.append(_measure(matting, picture))
             theirs.append(_measure(tiny, picture))
         better, reason = judge(ours, theirs)
-    except Exception as error:  # of a model that nobody has run before; any error means the same
-        better, reason, ours = False, f"it failed ({type(error).__name__}: {error})", []
+    except Exception as error:  # nobody has run this model before, so any error counts as a failure
+        better, reason, ours, theirs = False, f"it failed ({type(error).__name__}: {error})", [], []
     proof = Proof(matting.graphs.variant, better, reason, _summarise(ours), _summarise(theirs), versions)
-    with contextlib.suppress(OSError):  # a folder that is not writable: the check is run again next time
-        file = proof_file(matting.graphs.folder)
-        file.write_text(json.dumps(dataclasses.asdict(proof), indent=1), "utf-8")
+    if ours:  # a failure may be a passing one, such as too little memory
+        with (
+            contextlib.suppress(OSError),  # in a folder that is not writable; the check is run again next time
+            open(proof_file(matting.graphs.folder), "w", encoding="utf-8", opener=no_link) as stream,
+        ):
+            json.dump(dataclasses.asdict(proof), stream, indent=1)
     return proof
 
 
@@ -205,6 +209,8 @@ def _measure(matting: Matting, picture: Picture) -> Measured:
 def _correct(picture: Picture, mask: np.ndarray) -> tuple[list[tuple[int, int]], list[int]]:
     """Return the first click and one in the middle of the larger error, with their labels."""
     (missed, depth), (excess, excess_depth) = _middle(picture.mask & ~mask), _middle(mask & ~picture.mask)
+    if max(depth, excess_depth) < 0:  # the mask is right already
+        return [picture.click], [1]
     return [picture.click, missed if depth >= excess_depth else excess], [1, int(depth >= excess_depth)]
 
 

@@ -27,6 +27,7 @@ from demo.messages import EXPECTED_ERRORS, describe, show_errors, visitor_error
 from demo.tabs.style import WHITE, StyleControls
 from demo.texts import ENGLISH, Texts, label
 from mam import MamError, Matte, Matting, NothingFound, OutputOptions, Scene, Style
+from mam.images import Photo
 from mam.images.decode import SUFFIXES
 from mam.images.encode import write_image
 from mam.images.resize import downsample
@@ -116,6 +117,7 @@ def run_batch(
     text: str = "",
     texts: Texts = ENGLISH,
     style: Style = Style("white"),  # noqa: B008 - it is frozen
+    hold: Callable[[Photo], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
 ) -> Generator[Batch]:
     """Cut one object out of each file into a ZIP archive; a file that fails is listed and the others continue.
 
@@ -128,6 +130,7 @@ def run_batch(
         text: For the rule `TEXT`.
         texts: In the visitor's language.
         style: For the form `FINISHED`.
+        hold: Returns what to hold while a photo is cut out.
 
     Yields:
         The same batch, after each file.
@@ -146,8 +149,10 @@ def run_batch(
         for number, file in enumerate(files):
             name = Path(file).name
             try:
-                scene = matting.open(read_photo(file, matting.max_pixels))
-                matte, confidence = RULES[rule](scene, text)
+                photo = read_photo(file, matting.max_pixels)
+                with hold(photo):
+                    scene = matting.open(photo)
+                    matte, confidence = RULES[rule](scene, text)
                 if isinstance(matte, NothingFound):
                     raise MamError(texts(_NOTHING[rule], text=text.strip()))
                 content, suffix, shown = _encode(matte, form, style)
@@ -280,6 +285,11 @@ class BatchEvents:
         hidden = gr.update(visible=False)
         return texts("batch_done", done=0, total=len(files)), hidden, hidden, gr.update(visible=False, value=None)
 
+    @contextlib.contextmanager
+    def _hold(self, photo: Photo) -> Iterator[None]:
+        with self.engine.turn(photo), self.engine.refining:
+            yield
+
     @show_errors
     def run(
         self,
@@ -298,7 +308,9 @@ class BatchEvents:
         self._begun.add(visitor)  # an earlier batch of the same visitor may have removed it
         try:
             style = self.controls.style.style(values, self.engine.matting.max_pixels)
-            steps = run_batch(self.engine.matting_of(visitor), files, rule, form, archive, text, texts, style)
+            steps = run_batch(
+                self.engine.matting_of(visitor), files, rule, form, archive, text, texts, style, self._hold
+            )
             with contextlib.closing(steps):
                 while visitor not in self._stopping and (finished := next(steps, None)) is not None:
                     batch = finished

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mam.cli.values import parse_device, parse_positive
@@ -60,7 +59,7 @@ def _print_models() -> None:
 def _check(arguments: argparse.Namespace) -> None:
     from mam.cli.weights import show_progress
     from mam.matting import Matting
-    from mam.proof import FOLDER, proof_file, prove
+    from mam.proof import load_pictures, proof_file, prove
 
     if arguments.name == "tiny":
         raise MamError("tiny is the model that others are compared with; expected another one or a folder of graphs.")
@@ -69,13 +68,14 @@ def _check(arguments: argparse.Namespace) -> None:
         for graphs in (None, arguments.name)
     )
     proof = prove(matting, tiny)
-    print(f"{len(list(FOLDER.glob('*.jpg')))} photographs on {matting.graphs.provider}:")
+    print(f"{len(load_pictures())} photographs on {matting.graphs.provider}:")
     print(f"{'':16}{'IoU by box':>11}{'click':>8}{'2 clicks':>9}{'alpha error':>12}   seconds to open, by box, ...")
     for name, measured in ((proof.model, proof.measured), ("tiny", proof.tiny)):
         if measured:
             print(f"{name:16}{_format(measured)}")
     print(f"{proof.model} is {proof.summary}.")
-    print(f"stored in {proof_file(Path(matting.graphs.folder))}")
+    if (file := proof_file(matting.graphs.folder)).exists():
+        print(f"stored in {file}")
 
 
 def _format(measured: Measured) -> str:

@@ -119,7 +119,7 @@ def exclusive_lock(path: Path) -> Iterator[None]:
 
 
 def no_link(path: str, flags: int) -> int:
-    """Open a file to write it, as an opener of `open`; a link in its place, which another user may have made, fails."""
+    """Open a file for writing, as an `opener` for `open`; fails at a link, which another user may have made."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
@@ -137,7 +137,8 @@ def verify(weights: WeightFile, file: Path) -> None:
     """Check the size and the SHA-256 of a file, and record a passed check in `verification_record(file)`.
 
     Args:
-        weights: the registry's entry, with the expected size and SHA-256; without one, it is that of the passed check.
+        weights: the registry's entry, with the expected size and SHA-256; if it has no SHA-256, the one recorded by the
+            last passed check is expected.
         file: the file to check.
 
     Raises:
@@ -159,7 +160,7 @@ def verify(weights: WeightFile, file: Path) -> None:
         if digest != expected:
             raise WeightsError(
                 f"{file} has the SHA-256 {digest}, expected {expected}: it is damaged or another file; "
-                "delete it and get it again."
+                f"delete it and {record.name}, and get it again."
             )
     # Without a record, as in a read-only folder, the file is hashed each time.
     with contextlib.suppress(OSError), open(record, "w", opener=no_link) as stream:

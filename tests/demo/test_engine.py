@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import demo.engine
+from demo.choices import Choices
 from demo.engine import Engine, read_photo
 from demo.session import KEPT, Op
 from mam import Matting, Prompt, PromptError
@@ -183,3 +184,29 @@ def test_another_model_answers_the_same_prompts_and_what_the_first_one_found_is_
     assert engine.matting_of("me").graphs.variant == "larger"
     engine.forget("me")
     assert engine.choices._chosen == {}
+
+
+def test_an_answer_is_of_one_model_although_the_visitor_switches_meanwhile() -> None:
+    class Switching(MockGraphs):
+        def encode(self, image):
+            engine.choose("me", "larger")
+            return super().encode(image)
+
+    class Larger(MockGraphs):
+        variant = "larger"
+
+    engine = Engine(Matting(Switching(), proposer=None))
+    session = engine.open(str(EXAMPLES / "flower.jpg"), "me")
+    engine.choices.add(Matting(Larger(), proposer=None), replace_default=False)
+    assert engine.scene(session).graphs.variant == "larger"
+    engine.choose("me", "mock")
+    assert engine.peek_scene(session.token) is None  # what was half made is not kept
+
+
+def test_room_for_other_models_is_not_made_by_removing_the_default() -> None:
+    choices = Choices(Matting(MockGraphs(), proposer=None))
+    for name in ("default", "second", "third", "fourth"):
+        graphs = MockGraphs()
+        graphs.variant = name
+        choices.add(Matting(graphs, proposer=None), replace_default=name == "default")
+    assert list(choices.models) == ["mock", "default", "fourth"] and choices.default is choices.models["default"]

@@ -180,6 +180,11 @@ def test_visitors_cannot_have_the_largest_models_downloaded(matting, mirror) -> 
     models.start_for(Engine(matting))
     assert set(models.entries) == {"tiny", "mobile_sam", "edgetam", "vit_b"}
     assert not models.choose("a visitor", "vit_h") and not models.running
+    for name in ("sam_vit_l_0b3195.pth", "mam_vitl.pth"):  # the owner gets one
+        (weights.cache_folder() / name).parent.mkdir(parents=True, exist_ok=True)
+        (weights.cache_folder() / name).touch()
+    models._list()
+    assert state(models, "vit_l") == "ready"
 
 
 def failed_state(matting: Matting, load=Matting.load) -> str:

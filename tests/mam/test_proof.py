@@ -114,11 +114,24 @@ def test_a_wrong_model_does_not_take_over_nor_does_an_equal_one(tiny, patient, f
 
 def test_a_model_that_fails_does_not_take_over(tmp_path) -> None:
     class Failing(MockGraphs):
-        def decode(self, *values):
-            raise RuntimeError("broken")
+        calls = 0
 
-    outcome = proof.prove(Matting(Failing()), Matting(MockGraphs()))
+        def decode(self, *values):
+            self.calls += 1
+            if self.calls > 4:  # the first picture succeeds
+                raise RuntimeError("broken")
+            return super().decode(*values)
+
+    failing = Failing()
+    failing.folder = tmp_path
+    outcome = proof.prove(Matting(failing), Matting(MockGraphs()))
     assert not outcome.better and outcome.reason == "it failed (RuntimeError: broken)"
+    assert outcome.measured == outcome.tiny == {} and not (tmp_path / "proof.json").exists()  # it is tried again
+
+
+def test_a_mask_without_errors_gets_no_second_click() -> None:
+    picture = proof.load_pictures()[0]
+    assert proof._correct(picture, picture.mask) == ([picture.click], [1])
 
 
 @pytest.mark.parametrize(
