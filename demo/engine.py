@@ -48,7 +48,7 @@ class Engine:
         seconds: How long it keeps unused values.
     """
 
-    def __init__(self, matting: Matting, max_bytes: int = 500_000_000, seconds: float = 1200) -> None:
+    def __init__(self, matting: Matting, max_bytes: int = 300_000_000, seconds: float = 1200) -> None:
         self.choices, self.visitors = Choices(matting), Visitors()
         self.store = Store(max_bytes, seconds, _size_of, lambda key: self.visitors.client(key[0].partition(".")[0]))
         self.can_find, self.known_words = False, tuple[str, ...]()

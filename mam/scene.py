@@ -30,7 +30,7 @@ from mam.masks.trimap import refine_edges
 from mam.matte import Matte, NothingFound
 from mam.model import steps
 from mam.model.contract import EMBEDDING
-from mam.model.frames import Frame
+from mam.model.frames import SIDE, Frame
 from mam.model.steps import Graphs
 from mam.model.vitmatte import ViTMatte
 from mam.text import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBoxes, TextModel, load_default
@@ -77,11 +77,10 @@ class Scene:
     @property
     def nbytes(self) -> int:
         """The most memory that the pixels, the embeddings and the cached crops take, in bytes."""
-        image, features = self.whole.input_image.nbytes, 0
+        encoded = 3 * SIDE**2  # `EncodedCrop.resized`
         for name, values in self.whole.features.items():
             # The size of an array on a GPU is not known here; the encoder's largest output has twice the embedding's.
-            features += image if name == "image" else getattr(values, "nbytes", 8 * math.prod(EMBEDDING))
-        encoded = image + features
+            encoded += 12 * SIDE**2 if name == "image" else getattr(values, "nbytes", 8 * math.prod(EMBEDDING))
         crops_kept = 0 if self.graphs.policy.crop_margin is None else _CROPS_KEPT
         copies = 1 if self.photo.srgb is self.photo.pixels else 2
         return self.photo.nbytes + (copies - 1) * self.photo.pixels.nbytes + (1 + crops_kept) * encoded

@@ -11,7 +11,7 @@ from mam.images.boxes import PixelBox
 from mam.masks import crops
 from mam.masks.segment import Segment
 from mam.model import steps
-from mam.model.frames import Frame, to_input_image
+from mam.model.frames import Frame, normalise, resize_to_input
 from mam.model.steps import Graphs, Values
 
 
@@ -21,12 +21,12 @@ class EncodedCrop:
 
     Attributes:
         frame: the crop in pixels of the original image and in the input frame.
-        input_image: (1, 3, 1024, 1024) float32 for Mask-to-Matte, padded and not stretched.
+        resized: (h, w, 3) uint8 RGB for Mask-to-Matte, not stretched: a quarter of the memory of `input_image`.
         features: the encoder's outputs for it.
     """
 
     frame: Frame
-    input_image: np.ndarray
+    resized: np.ndarray
     features: Values
 
     @classmethod
@@ -41,17 +41,22 @@ class EncodedCrop:
         x0, y0, x1, y1 = box
         part = np.ascontiguousarray(pixels[y0:y1, x0:x1])
         frame, padded = Frame.of(box, stretch=graphs.policy.sam2), Frame.of(box)
-        image = to_input_image(part, frame)
-        features = steps.encode(graphs, image)
+        resized = resize_to_input(part, frame)
+        features = steps.encode(graphs, normalise(resized))
         if frame == padded:
-            return cls(frame, image, features)
+            return cls(frame, resized, features)
         kept = {name: values for name, values in features.items() if name != "image"}
-        return cls(frame, to_input_image(part, padded), kept)
+        return cls(frame, resize_to_input(part, padded), kept)
 
     @property
     def box(self) -> PixelBox:
         """(x0, y0, x1, y1), the crop in pixels of the original image; the whole image is a crop too."""
         return self.frame.box
+
+    @property
+    def input_image(self) -> np.ndarray:
+        """(1, 3, 1024, 1024) float32 for Mask-to-Matte, padded and not stretched."""
+        return normalise(self.resized)
 
     def matte_inputs(
         self, segments: Sequence[Segment]

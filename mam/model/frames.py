@@ -59,15 +59,20 @@ class Frame:
         return ((np.asarray(points, np.float64) - self.box[:2]) * (w / w0, h / h0)).astype(np.float32)
 
 
-def to_input_image(pixels: np.ndarray, frame: Frame) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of a crop -> (1, 3, 1024, 1024) float32: Pillow's bilinear, mean and std, zero padding.
-
-    Source: segment_anything/utils/transforms.py and modeling/sam.py, `preprocess`.
-    """
+def resize_to_input(pixels: np.ndarray, frame: Frame) -> np.ndarray:
+    """Resize a crop's (H, W, 3) uint8 RGB to the frame's `input_size` by Pillow's bilinear -> (h, w, 3) uint8."""
     h, w = frame.input_size
-    small = np.asarray(Image.fromarray(pixels).resize((w, h), Image.Resampling.BILINEAR), np.float32)
+    return np.asarray(Image.fromarray(pixels).resize((w, h), Image.Resampling.BILINEAR))
+
+
+def normalise(resized: np.ndarray) -> np.ndarray:
+    """(h, w, 3) uint8 RGB -> (1, 3, 1024, 1024) float32: mean and std, zero padding.
+
+    Source: segment_anything/modeling/sam.py, `preprocess`.
+    """
+    h, w = resized.shape[:2]
     image = np.zeros((1, 3, SIDE, SIDE), np.float32)
-    image[0, :, :h, :w] = ((small - np.array(PIXEL_MEAN, np.float32)) / np.array(PIXEL_STD, np.float32)).transpose(
-        2, 0, 1
-    )
+    image[0, :, :h, :w] = (
+        (resized.astype(np.float32) - np.array(PIXEL_MEAN, np.float32)) / np.array(PIXEL_STD, np.float32)
+    ).transpose(2, 0, 1)
     return image

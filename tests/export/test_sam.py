@@ -10,7 +10,7 @@ from export.__main__ import main
 from export.sam import write_sam
 from mam.images import open_photo
 from mam.images.boxes import full_box
-from mam.model.frames import Frame, to_input_image
+from mam.model.frames import Frame, normalise, resize_to_input
 from mam.model.runtime import load_graphs
 from mam.model.steps import decode, encode
 from tests.conftest import EXAMPLES
@@ -61,7 +61,7 @@ def test_names_are_metas(exported) -> None:
 def test_both_encoders_agree(exported, pixels) -> None:
     folder, name, _ = exported
     frame = Frame.of(full_box(pixels.shape[:2]))
-    image = to_input_image(pixels, frame)
+    image = normalise(resize_to_input(pixels, frame))
     h, w = frame.input_size
     mean, std = np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375])
     resized = (image[0, :, :h, :w].transpose(1, 2, 0) * std + mean).round().astype(np.float32)
@@ -75,7 +75,7 @@ def test_both_encoders_agree(exported, pixels) -> None:
 def test_masks_are_those_of_the_ordinary_decoder(exported, pixels, prompt) -> None:
     folder, name, graphs = exported
     frame = Frame.of(full_box(pixels.shape[:2]))
-    image = to_input_image(pixels, frame)
+    image = normalise(resize_to_input(pixels, frame))
     coords, labels = frame.to_input(np.array(prompt[0]))[None], np.array([prompt[1]], np.float32)
     none, no = np.zeros((1, 1, 256, 256), np.float32), np.zeros(1, np.float32)
     (embeddings,) = opened(folder, f"{name}.encoder").run(None, {"x": image})

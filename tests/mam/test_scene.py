@@ -90,8 +90,9 @@ def test_a_click_on_a_missing_part_keeps_the_object(flower, flower_matte: Matte)
 def test_the_number_of_kept_crops_is_bounded_and_counted(counted: Scene) -> None:
     for i in range(6):
         counted.segment([Prompt(box=(10 + 100 * i, 10, 60 + 100 * i, 60))])
-    encoded = counted.whole.input_image.nbytes + sum(values.nbytes for values in counted.whole.features.values())
+    encoded = 3 * 1024**2 + sum(values.nbytes for values in counted.whole.features.values())
     assert counted.nbytes == counted.photo.pixels.nbytes + 3 * encoded
+    assert counted.whole.resized.nbytes <= 3 * 1024**2
     uncropped = Matting(MockGraphs()).open(counted.photo.pixels)
     assert uncropped.nbytes == counted.photo.pixels.nbytes + encoded
 

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from mam.model.frames import PIXEL_MEAN, PIXEL_STD, Frame, to_input_image
+from mam.model.frames import PIXEL_MEAN, PIXEL_STD, Frame, normalise, resize_to_input
 
 
 def test_rounding_is_the_authors_for_every_size() -> None:
@@ -25,12 +25,12 @@ def test_a_stretched_frame_has_no_padding() -> None:
     assert frame.input_size == (1024, 1024) and frame.mask_size == (256, 256)
     assert frame.to_input(np.array([[30, 20], [670, 447]])).tolist() == [[0, 0], [1024, 1024]]
     pixels = np.random.default_rng(0).integers(0, 255, (427, 640, 3), np.uint8)
-    assert (to_input_image(pixels, frame)[0, 0] != 0).mean() > 0.99
+    assert (normalise(resize_to_input(pixels, frame))[0, 0] != 0).mean() > 0.99
 
 
 def test_input_image_is_normalised_then_padded() -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (100, 200, 3), np.uint8)
-    image = to_input_image(pixels, Frame.of((0, 0, 200, 100)))
+    image = normalise(resize_to_input(pixels, Frame.of((0, 0, 200, 100))))
     assert image.shape == (1, 3, 1024, 1024) and image.dtype == np.float32
     assert (image[0, :, 512:] == 0).all()
     resized = np.asarray(Image.fromarray(pixels).resize((1024, 512), Image.Resampling.BILINEAR), np.float32)
