@@ -21,14 +21,19 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-from export.web.npm import pinned_version, read_package
+from export.web import npm
 from export.web.pack import half_ranges, pack
 from mam import __version__
 from mam.errors import GraphError, InputError
 from mam.images import open_photo
 from mam.images.encode import write_content
-from mam.model.contract import GRAPHS, InferencePolicy
+from mam.model.contract import GRAPHS, WORDS, InferencePolicy
+from mam.model.folders import BUNDLE
 from mam.model.runtime import load_graphs
+from mam.text.boxes import BOX_THRESHOLD
+from mam.text.closed_set import VOCABULARY
+from mam.text.phrases import NEGATION
+from mam.text.vocabulary import DETERMINERS, ENDS_NOUN, MAY_END_NOUN, NO_PLURALS, Vocabulary
 
 BUDGET = 15_000_000
 """Compressed bytes that a first visit may take."""
@@ -38,9 +43,11 @@ _DEMO, _WEB = _ROOT / "demo", _ROOT / "web"
 _SOURCES = ("demo", "export", "mam", "tests", "training", "web")  # folders in which no site is written
 _RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs")
 _WASM = "ort-wasm-simd-threaded.wasm"
+_HEIC = "dist/csp/heic-to.min.js"
 _THUMBNAIL = 168  # pixels
 _MANIFEST = "site-files.json"
 """Lists the files of a site in its folder, so that the next build removes its own and no others."""
+_ON_DEMAND = ("examples/", "backgrounds/", f"model/{WORDS.file}", "vocabulary.js", "words.js", "runtime/heic-to")
 _OWNERS = ("README.md", "LICENSE")  # which an owner may have written
 
 
@@ -81,7 +88,8 @@ def build_site(graphs: Path, out: Path) -> list[SiteFile]:
     policy = load_graphs(graphs, "cpu").policy  # checks the set
     if policy.sam2:
         raise GraphError(f"{graphs} follow SAM 2's rules, which the site does not know; export tiny or mobile_sam.")
-    runtime = read_package([f"dist/{name}" for name in (*_RUNTIME, _WASM)])
+    runtime = npm.read_package(npm.RUNTIME, [f"dist/{name}" for name in (*_RUNTIME, _WASM)])
+    runtime |= npm.read_package(npm.ZIP, ["index.js"]) | npm.read_package(npm.HEIC, [_HEIC, "LICENSE"])
     with tempfile.TemporaryDirectory(prefix="site.") as folder:
         site = Path(folder) / "site"
         _write_site(site, graphs, runtime, policy)
@@ -143,6 +151,9 @@ def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: Infe
         # Some servers send .mjs files without a type, and browsers then refuse them.
         script = _remove_source_map(runtime[f"dist/{name}"]).replace(b".mjs", b".js")
         (out / "runtime" / name).with_suffix(".js").write_bytes(script)
+    (out / "runtime" / "client-zip.js").write_bytes(runtime["index.js"])
+    (out / "runtime" / "heic-to.js").write_bytes(runtime[_HEIC])
+    (out / "runtime" / "heic-to.LICENSE").write_bytes(runtime["LICENSE"])
     model = {"runtime": _write_packed(out, _WASM, runtime[f"dist/{_WASM}"], [])}
     for graph in GRAPHS:
         path = graphs / graph.file
@@ -154,17 +165,30 @@ def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: Infe
         "multimask": policy.multimask,
         "mainObject": policy.main_object,
     }
-    examples = _copy_examples(out)
-    _write_module(out / "model.js", MODEL={"files": model, "policy": policy_values}, EXAMPLES=examples)
+    shutil.copytree(_DEMO / "backgrounds", out / "backgrounds")
+    words = _write_words(out)
+    _write_module(
+        out / "model.js",
+        MODEL={"files": model, "policy": policy_values},
+        EXAMPLES=_copy_examples(out),
+        BACKGROUNDS=_backgrounds(),
+        WORDS=words,
+    )
     _write_texts(out)
     _write_canvas(out)
     _write_start(out)
     (out / "local.js").unlink()
     (out / "README.md").write_text(
-        (_WEB / "README_site.md").read_text("utf-8").format(version=__version__, runtime=pinned_version()), "utf-8"
+        (_WEB / "README_site.md").read_text("utf-8").format(
+            version=__version__,
+            runtime=npm.pinned_version(npm.RUNTIME),
+            zip=npm.pinned_version(npm.ZIP),
+            heic=npm.pinned_version(npm.HEIC),
+        ),
+        "utf-8",
     )
     shutil.copy(_ROOT / "LICENSE", out / "LICENSE")
-    _write_service_worker(out, [str(file["file"]) for file in model.values()])
+    _write_service_worker(out, [str(file["file"]) for file in (*model.values(), words["file"])])
 
 
 def table(files: list[SiteFile]) -> str:
@@ -204,6 +228,32 @@ def _copy_examples(out: Path) -> dict[str, Any]:
     return examples
 
 
+def _write_words(out: Path) -> dict[str, Any]:
+    """Write the network that finds objects by names, and its vocabulary; returns what the site needs at its start."""
+    vocabulary = Vocabulary.read_file(BUNDLE / VOCABULARY)
+    rules = {
+        "outputs": list(vocabulary.outputs),
+        "nouns": dict(vocabulary.nouns),
+        "endsNoun": sorted(ENDS_NOUN),
+        "mayEndNoun": sorted(MAY_END_NOUN),
+        "determiners": sorted(DETERMINERS),
+        "noPlurals": sorted(NO_PLURALS),
+        "negation": NEGATION.pattern,
+        "threshold": BOX_THRESHOLD,
+    }
+    _write_module(out / "vocabulary.js", VOCABULARY=rules)
+    file = BUNDLE / WORDS.file
+    return {
+        "file": _write_packed(out, file.name, file.read_bytes(), half_ranges(file)),
+        "names": sorted(vocabulary.names),
+    }
+
+
+def _backgrounds() -> dict[str, str]:
+    """Return the files of the page's backgrounds by name."""
+    return {path.stem: f"backgrounds/{path.name}" for path in sorted((_DEMO / "backgrounds").glob("*.jpg"))}
+
+
 def _write_texts(out: Path) -> None:
     """Write the texts of the page and of the site as one module; `web/src/texts.js` has the functions."""
     tables = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((_DEMO / "texts").glob("*.json"))}
@@ -241,6 +291,9 @@ def _write_canvas(out: Path) -> None:
         lambda match: match[1] + html.escape(texts[match[2]]),
         page.read_text("utf-8"),
     )
+    kinds = ("none", "white", "colour", "gradient", "blur", *_backgrounds(), "own")
+    options = "".join(f'<option value="{kind}" data-page="{kind}">{html.escape(texts[kind])}</option>' for kind in kinds)
+    words = words.replace("<!-- backgrounds -->", options)
     page.write_text(words.replace("<!-- canvas -->", template), "utf-8")
     (out / "canvas.css").write_text("#canvas {\n" + (canvas / "style.css").read_text("utf-8") + "}\n", "utf-8")
     scripts = [(canvas / "js" / f"{name}.js").read_text("utf-8") for name in sources["scripts"]]
@@ -267,7 +320,7 @@ def _write_service_worker(out: Path, model: list[str]) -> None:
     """
     path, page = out / "service_worker.js", out / "index.html"
     names = sorted(str(file.relative_to(out).as_posix()) for file in out.rglob("*") if file.is_file())
-    optional = [name for name in names if name.startswith("examples/")]
+    optional = [name for name in names if name not in model and name.startswith(_ON_DEMAND)]
     needed = [name for name in names if name not in model and not _is_optional(name)]
     digest = hashlib.sha256()
     for name in needed:
@@ -306,4 +359,4 @@ def _list_files(out: Path) -> list[SiteFile]:
 
 
 def _is_optional(name: str) -> bool:
-    return name.startswith("examples/") or name in (*_OWNERS, _MANIFEST)
+    return name.startswith(_ON_DEMAND) or name in (*_OWNERS, _MANIFEST)

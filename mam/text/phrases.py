@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 256
 MAX_LENGTH = 10_000  # characters of a text
-_NEGATION = re.compile(
+NEGATION = re.compile(
     r"(?<![\w-])(not|without|except|excepting|excluding|exclude|minus|neither|nor|never|other than|rather than"
     r"|apart from|instead of|aside from|(everything|anything|all|everyone|anyone) but)(?![\w-])|n['\u2019]t\b"
     r"|^(remove|delete|erase|hide|ignore|omit|drop|non|no(?!.*\bsigns?$)) |, no "
@@ -131,7 +131,7 @@ def split_phrases(text: str | Sequence[str]) -> tuple[str, ...]:
                 f"the text {text!r} contains a phrase without letters or digits; describe what to find, "
                 "such as 'the girl in the red sweater'."
             )
-        if _NEGATION.search(phrase):
+        if NEGATION.search(phrase):
             raise NegatedText(
                 f"the text {phrase!r} excludes something, but a text model finds whatever is named; "
                 "name what to cut out, and remove the rest with a click on the background."

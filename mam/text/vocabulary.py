@@ -10,18 +10,18 @@ from pathlib import Path
 
 from mam.errors import UnknownWord
 
-_ENDS_NOUN = frozenset(
+ENDS_NOUN = frozenset(
     ["in", "on", "at", "with", "without", "from", "under", "over", "above", "below", "behind", "beside", "near", "next"]
 ) | {"by", "to", "that", "which", "who", "is", "are", "between", "inside", "around", "of", "and", "or"}
 """Words that end the noun which names an object: "the girl in the red sweater", "the dog on the left"."""
-_MAY_END_NOUN = frozenset(
+MAY_END_NOUN = frozenset(
     ["made", "left", "here", "outside", "during", "against", "into", "across", "like", "for", "as"]
 )
 """The same after a known noun only; so do participles: "man riding a horse", "woman dressed in red"."""
-_DETERMINERS = frozenset(
+DETERMINERS = frozenset(
     ["a", "an", "the", "this", "these", "those", "my", "your", "his", "her", "its", "our", "their", "some", "any"]
 )
-_NO_PLURALS = frozenset(["glasses"])
+NO_PLURALS = frozenset(["glasses"])
 """Nouns that look like the plural of another one."""
 _LONGEST = 40  # letters of a word that is compared with the nouns
 _COST_PER_LETTER, _DOUBLED, _SIMILAR = 0.31, 0.5, 0.8
@@ -54,7 +54,7 @@ class Vocabulary:
     def split(self, phrase: str) -> list[str]:
         """Split a phrase that lists several known nouns: "two cats and a dog", but not "the man with cap and coat"."""
         parts = [part.strip() for part in re.split(r"[,;]|\band\b|\bor\b", phrase)]
-        is_list = not set(_words(phrase)) & (_ENDS_NOUN - {"and", "or", "of"})
+        is_list = not set(_words(phrase)) & (ENDS_NOUN - {"and", "or", "of"})
         return parts if is_list and all(self._noun_at_end(_words(part)) for part in parts) else [phrase]
 
     def name_for(self, phrase: str) -> str:
@@ -67,7 +67,7 @@ class Vocabulary:
         last: list[str] = []
         for word in [*_words(phrase), "of"]:
             noun = self._noun_at_end(part)
-            if word not in _ENDS_NOUN and not (noun and self._may_end_noun(word)):
+            if word not in ENDS_NOUN and not (noun and self._may_end_noun(word)):
                 part.append(word)
                 continue
             if noun is not None:
@@ -75,7 +75,7 @@ class Vocabulary:
             part, last = [], part or last
             if word != "of":  # "a slice of pizza"
                 break
-        unknown = " ".join(word for word in last if word not in _DETERMINERS) or phrase
+        unknown = " ".join(word for word in last if word not in DETERMINERS) or phrase
         raise UnknownWord(unknown, tuple(self.closest(unknown)))
 
     def _noun_at_end(self, words: list[str]) -> str | None:
@@ -85,11 +85,11 @@ class Vocabulary:
 
     def _may_end_noun(self, word: str) -> bool:
         is_participle = word.endswith("ing") or (word.endswith("ed") and len(word) > 4)
-        return word in _MAY_END_NOUN or (is_participle and word not in self.nouns)
+        return word in MAY_END_NOUN or (is_participle and word not in self.nouns)
 
     def is_exact(self, phrase: str, name: str) -> bool:
         """Return whether a phrase is a name, but for an article and the plural."""
-        words = [word for word in _words(phrase) if word not in _DETERMINERS]
+        words = [word for word in _words(phrase) if word not in DETERMINERS]
         return name in _singulars(" ".join(words))
 
     def closest(self, words: str, most: int = 3) -> list[str]:
@@ -138,7 +138,7 @@ def _words(phrase: str) -> list[str]:
 
 def _singulars(noun: str) -> Iterator[str]:
     yield noun
-    if noun in _NO_PLURALS:
+    if noun in NO_PLURALS:
         return
     for plural, singular in (("ies", "y"), ("ves", "fe"), ("ves", "f"), ("es", ""), ("s", "")):
         if noun.endswith(plural):

@@ -7,8 +7,8 @@ import { TRIANGLE, resize } from './resample.js';
 
 export const SIDE = 1024;
 export const MASK_SIDE = 256;
-const MEAN = [123.675, 116.28, 103.53];
-const STD = [58.395, 57.12, 57.375];
+export const PIXEL_MEAN = [123.675, 116.28, 103.53];
+export const PIXEL_STD = [58.395, 57.12, 57.375];
 
 export class Frame {
   /** @param {Box} crop */
@@ -52,7 +52,7 @@ export function toInputImage({ pixels, size }, frame) {
     for (let y = 0; y < h; y += 1) {
       const to = (channel * SIDE + y) * SIDE;
       const from = y * w * 4 + channel;
-      for (let x = 0; x < w; x += 1) image[to + x] = (scaled[from + 4 * x] - MEAN[channel]) / STD[channel];
+      for (let x = 0; x < w; x += 1) image[to + x] = (scaled[from + 4 * x] - PIXEL_MEAN[channel]) / PIXEL_STD[channel];
     }
   }
   return image;

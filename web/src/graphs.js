@@ -33,7 +33,7 @@ export async function loadGraphs(onProgress) {
 }
 
 /** @param {ModelFile} file @param {(bytes: number) => void} onProgress */
-async function readPacked({ file, bytes, halves }, onProgress) {
+export async function readPacked({ file, bytes, halves }, onProgress) {
   const packed = await download(new URL(file, import.meta.url).href, bytes, onProgress);
   const stream = packed.stream().pipeThrough(new DecompressionStream('gzip'));
   return joinHalves(new Uint8Array(await new Response(stream).arrayBuffer()), halves);

@@ -7,3 +7,7 @@ export const MODEL: {
   policy: Policy;
 };
 export const EXAMPLES: Record<string, { file: string; ops: Op[] }>;
+/** Files of pictures by the names of the choices. */
+export const BACKGROUNDS: Record<string, string>;
+/** What finds objects by these names. */
+export const WORDS: { file: ModelFile; names: string[] };

@@ -7,12 +7,12 @@ import * as ort from './runtime/ort.wasm.min.js';
 const MOST_THREADS = 4;
 export const THREADS = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1) : 1;
 
-/** @param {Uint8Array} binary the runtime's WebAssembly @param {Uint8Array} model an ONNX file */
+/** @param {Uint8Array | null} binary the runtime's WebAssembly, once @param {Uint8Array} model an ONNX file */
 export function openSession(binary, model) {
   ort.env.logLevel = 'error';
   ort.env.wasm.numThreads = THREADS;
   ort.env.wasm.wasmPaths = { mjs: new URL('runtime/ort-wasm-simd-threaded.js', import.meta.url).href };
-  ort.env.wasm.wasmBinary = /** @type {ArrayBuffer} */ (/** @type {unknown} */ (binary));
+  if (binary) ort.env.wasm.wasmBinary = /** @type {ArrayBuffer} */ (/** @type {unknown} */ (binary));
   return ort.InferenceSession.create(model, { executionProviders: ['wasm'] });
 }
 

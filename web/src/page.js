@@ -2,13 +2,12 @@
 // saves files.
 
 import { mountCanvas } from './canvas.js';
-import { EXAMPLES } from './model.js';
+import { watchBatch } from './batch.js';
+import { EXAMPLES, WORDS } from './model.js';
+import { find, findAll } from './elements.js';
+import { watchStyle } from './style.js';
 import { language, text } from './texts.js';
 
-/** @type {(selector: string) => any} */
-const find = (selector) => document.querySelector(selector);
-/** @type {(selector: string) => any[]} */
-const findAll = (selector) => [...document.querySelectorAll(selector)];
 const isPhone = navigator.maxTouchPoints > 1 && Math.min(screen.width, screen.height) < 900;
 const MOST_PIXELS = isPhone ? 8e6 : 24e6; // of a photo; a larger one is made smaller
 
@@ -129,7 +128,9 @@ function receive(reply) {
     addresses = [];
     showResult(null);
   }
-  deliver(withAddresses(reply));
+  const message = withAddresses(reply);
+  if (reply.kind === 'photo') find('#original').src = message.photo.source;
+  deliver(message);
 }
 
 /** A reply with addresses in place of its images. */
@@ -151,31 +152,48 @@ let results = {}; // addresses of the previews
 function showResult(previews) {
   Object.values(results).forEach(URL.revokeObjectURL);
   const entries = Object.entries(previews || {});
-  results = Object.fromEntries(entries.map(([form, image]) => [form, URL.createObjectURL(image)]));
+  results = Object.fromEntries(entries.map(([view, image]) => [view, URL.createObjectURL(image)]));
   for (const button of buttons) button.disabled = !previews;
-  showForm();
+  showView();
 }
 
-function showForm() {
-  const form = find('[name=form]:checked').value;
+function showView() {
+  const view = find('[name=view]:checked').value;
   const image = find('#shown');
-  image.hidden = !results[form];
-  if (results[form]) image.src = results[form];
-  image.alt = text(form);
-  find('#background').disabled = form !== 'cutout';
+  const source = results[view === 'alpha' ? 'alpha' : 'cutout'];
+  image.hidden = !source;
+  if (source) image.src = source;
+  image.alt = text(view);
+  for (const part of findAll('#original, #split')) part.hidden = view !== 'compare' || !source;
+  split();
 }
 
-/** The file in the chosen form. */
-async function finished() {
-  const form = find('[name=form]:checked').value;
+/** Puts the photo over the left part of the result. */
+function split() {
+  const [image, original] = [find('#shown'), find('#original')];
+  const { offsetLeft: left, offsetTop: top, offsetWidth: width, offsetHeight: height } = image;
+  const rest = 100 - find('#split').value;
+  Object.entries({ left, top, width, height }).forEach(([name, value]) => (original.style[name] = `${value}px`));
+  original.style.clipPath = `inset(0 ${rest}% 0 0)`;
+}
+
+function moveSplit({ buttons: pressed, clientX }) {
+  if (!pressed || find('#split').hidden) return;
+  const { left, width } = find('#shown').getBoundingClientRect();
+  find('#split').value = (100 * (clientX - left)) / width;
+  split();
+}
+
+/** The file in a form: its content and its name. */
+async function finished(form) {
   const { value, name, error } = await call({ kind: 'save', form });
   if (!value) throw new Error(error || text('nothing_cut_out'));
-  return { content: value, name: `${name}_${form}.png` };
+  return { content: value, name };
 }
 
 const download = () =>
   whileBusy(async () => {
-    const { content, name } = await finished();
+    const { content, name } = await finished(find('#form').value);
     const link = document.createElement('a');
     link.href = URL.createObjectURL(content);
     link.download = name;
@@ -185,7 +203,8 @@ const download = () =>
 
 const copy = () =>
   whileBusy(async () => {
-    const content = finished().then((file) => file.content); // a promise: the click must be fresh when the browser is asked
+    const form = find('[name=view]:checked').value === 'alpha' ? 'format_alpha' : 'format_png';
+    const content = finished(form).then((file) => file.content); // a promise: the click must be fresh when the browser is asked
     const isCopied = await Promise.resolve()
       .then(() => navigator.clipboard.write([new ClipboardItem({ 'image/png': content })]))
       .then(() => true)
@@ -204,24 +223,20 @@ function showProblem(words) {
   find('#problem').textContent = words;
 }
 
-let background = 'none'; // the kind that is shown
+// By words, and many photos --------------------------------------------------------------------------------------------
 
-function chooseBackground() {
-  if (find('#background').value !== 'own') return showBackground();
-  find('#own').value = ''; // the same file may be chosen again
-  return find('#own').click();
-}
+find('#known').replaceChildren(...WORDS.names.map((name) => new Option(name)));
+find('#words').placeholder = text('describe_words', { count: WORDS.names.length });
+find('#describe').onsubmit = (event) => {
+  event.preventDefault();
+  showProblem('');
+  send({ kind: 'find', text: find('#words').value });
+};
+watchBatch(call);
 
-function showBackground() {
-  background = find('#background').value;
-  find('#colour').hidden = background !== 'colour';
-  const values = { none: null, white: '#ffffff', colour: find('#colour').value, own: find('#own').files[0] };
-  worker.postMessage({ kind: 'background', background: values[background] });
-}
+// Connections ---------------------------------------------------------------------------------------------------------
 
-find('#background').onchange = chooseBackground;
-find('#own').oncancel = () => (find('#background').value = background);
-for (const control of ['#colour', '#own']) find(control).onchange = showBackground;
+watchStyle((message) => worker.postMessage({ ...message, kind: 'style' }));
 new ResizeObserver(
   ([
     {
@@ -229,12 +244,20 @@ new ResizeObserver(
     },
   ]) => {
     if (width) worker.postMessage({ kind: 'frame', side: Math.ceil(Math.max(width, height) * devicePixelRatio) });
+    split();
   },
 ).observe(find('#frame'));
+if (!document.createElement('canvas').toDataURL('image/webp').startsWith('data:image/webp')) {
+  find('[value=format_webp]').remove(); // this browser cannot write it
+}
 find('#download').onclick = download;
 find('#copy').onclick = copy;
 find('#touching').onchange = () => deliver({ kind: 'ask_again' });
-for (const choice of findAll('[name=form]')) choice.onchange = showForm;
+find('#split').oninput = split;
+find('#shown').onload = split;
+find('#frame').onpointerdown = moveSplit;
+find('#frame').onpointermove = moveSplit;
+for (const choice of findAll('[name=view]')) choice.onchange = showView;
 
 // Offline -------------------------------------------------------------------------------------------------------------
 

@@ -35,13 +35,29 @@ export async function decode(file, name) {
   try {
     return await createImageBitmap(file, { imageOrientation: 'from-image', premultiplyAlpha: 'none' });
   } catch {
-    const start = await file
+    const content = await file
       .slice(0, 16)
       .arrayBuffer()
       .catch(() => new ArrayBuffer(0));
-    throw new PhotoError(text(reasonFor(new Uint8Array(start)), { name }));
+    const start = new Uint8Array(content);
+    if (!isHeic(start)) throw new PhotoError(text(reasonFor(start), { name }));
+    return decodeHeic(file, name);
   }
 }
+
+/** HEIC, the format of iPhones, which most browsers lack: its decoder is fetched at the first such photo. */
+async function decodeHeic(file, name) {
+  const { heicTo } = await import('./runtime/heic-to.js').catch(() => {
+    throw new PhotoError(text('cannot_decode', { name })); // no network
+  });
+  try {
+    return await heicTo({ blob: file, type: 'bitmap', options: { premultiplyAlpha: 'none' } });
+  } catch {
+    throw new PhotoError(text('damaged', { name }));
+  }
+}
+
+const isHeic = (start) => /^....ftyp(hei[cx]|hev[cx]|mif1|msf1)/s.test(String.fromCharCode(...start));
 
 // How JPEG, PNG, GIF, WebP and BMP begin, which every browser decodes, and other images.
 const DAMAGED = ['ffd8ff', '89504e47', '47494638', '52494646', '424d'];

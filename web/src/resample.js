@@ -7,6 +7,14 @@ import { clamp } from './boxes.js';
 // How far the filters reach, in pixels of the coarser size.
 export const BOX = 0.5;
 export const TRIANGLE = 1;
+export const CUBIC = 2;
+
+// Weights at a distance of the coarser size's pixels; the last one is Keys' cubic with a = -0.5, as Pillow's.
+const WEIGHTS = {
+  [BOX]: () => 1,
+  [TRIANGLE]: (d) => 1 - d,
+  [CUBIC]: (d) => (d < 1 ? (1.5 * d - 2.5) * d * d + 1 : ((-0.5 * d + 2.5) * d - 4) * d + 2),
+};
 
 /** Which of `length` values make each of `count`, and their weights. */
 function weigh(length, count, reach) {
@@ -16,7 +24,7 @@ function weigh(length, count, reach) {
     const centre = (i + 0.5) * scale;
     const first = Math.max(0, Math.floor(centre - reach * stretch + 0.5));
     const end = Math.min(length, Math.floor(centre + reach * stretch + 0.5));
-    const weightAt = (at) => (reach === BOX ? 1 : 1 - Math.abs(at + 0.5 - centre) / stretch);
+    const weightAt = (at) => WEIGHTS[reach](Math.abs(at + 0.5 - centre) / stretch);
     const weights = Array.from({ length: end - first }, (_, k) => weightAt(first + k));
     const sum = weights.reduce((one, other) => one + other, 0);
     return { first, weights: weights.map((weight) => weight / sum) };

@@ -1,13 +1,24 @@
-// The finished image: the shown objects with clean colours, alone or over a background, or their alpha.
+// Previews and files of the shown objects in a style.
 
-/** @import { Bytes, Matte, Photo, Size } from './types.d.ts' */
+/** @import { Bytes, Layer, Matte, Photo, Style } from './types.d.ts' */
 
 import { fullBox, isSame, tabulate } from './boxes.js';
-import { foregroundColours } from './foreground.js';
+import { PLAIN, cutOut, place, putOver } from './composition.js';
+import { penFor } from './background.js';
 import { encodePng } from './png.js';
 import { BOX, resize, smallerSize } from './resample.js';
 
 const LONGEST = 1280; // pixels of a preview, at most
+const QUALITY = 0.92; // of JPEG and WebP
+
+/** The files that can be saved: the type, what is in them, and how their names end. */
+export const FORMS = {
+  format_png: { type: 'image/png', kind: 'result', ending: '_result.png' },
+  format_jpeg: { type: 'image/jpeg', kind: 'result', ending: '_result.jpg' },
+  format_webp: { type: 'image/webp', kind: 'result', ending: '_result.webp' },
+  format_cutout: { type: 'image/png', kind: 'cutout', ending: '_cutout.png' },
+  format_alpha: { type: 'image/png', kind: 'alpha', ending: '_alpha.png' },
+};
 
 /** 1 - (1 - a)(1 - b) at each pixel. @type {(alphas: Bytes[]) => Bytes} */
 export function mergeAlphas([first, ...others]) {
@@ -18,34 +29,65 @@ export function mergeAlphas([first, ...others]) {
   return total;
 }
 
-/**
- * PNG files of this longest side for the page.
- * @type {(photo: Photo, mattes: Matte[], background: string | ImageBitmap | null, longest: number) => Promise<object>}
- */
-export async function drawPreviews(photo, mattes, background, longest) {
-  const size = smallerSize(photo.size, Math.min(longest, LONGEST)) || photo.size;
-  const shrink = (values, [h, w], bands) => values && resize(values, w, fullBox([h, w]), size, BOX, bands);
-  if (!photo.small || !isSame(photo.small.size, size)) {
-    photo.small = {
-      size,
-      pixels: shrink(photo.pixels, photo.size, 4),
-      straight: shrink(photo.straight, photo.size, 4),
+/** Draws previews; it keeps what does not change while a visitor tries backgrounds. */
+export class Previews {
+  /** What the kept layer was made of. @type {any[]} */
+  made = [];
+  /** @type {any} */
+  layer = null;
+
+  /**
+   * PNG files of this longest side for the page.
+   * @type {(photo: Photo, mattes: Matte[], style: Style, longest: number) => Promise<object>}
+   */
+  async draw(photo, mattes, style, longest) {
+    const size = smallerSize(photo.size, Math.min(longest, LONGEST)) || photo.size;
+    const shrink = (values, [h, w], bands) => values && resize(values, w, fullBox([h, w]), size, BOX, bands);
+    if (!photo.small || !isSame(photo.small.size, size)) {
+      photo.small = {
+        size,
+        pixels: shrink(photo.pixels, photo.size, 4),
+        straight: shrink(photo.straight, photo.size, 4),
+      };
+    }
+    const made = [photo.small, style.softness, style.grow, style.clean, ...mattes.map(({ small }) => small)];
+    if (made.length !== this.made.length || !isSame(made, this.made)) {
+      const alpha = shrink(mergeAlphas(mattes.map((matte) => matte.small.values)), mattes[0].small.size, 1);
+      this.layer = cutOut(photo.small, alpha, findOwnColours(mattes, photo.size, size), style);
+      this.made = made;
+    }
+    const placed = place(this.layer, style);
+    const finished = putOver(placed, style, { ...photo.small, alpha: this.layer.alpha });
+    return {
+      cutout: await encode(finished, style),
+      alpha: await encodePng(placed.alpha, placed.size, 1),
     };
   }
-  const merged = mergeAlphas(mattes.map((matte) => matte.small.values));
-  const alpha = shrink(merged, mattes[0].small.size, 1);
-  const own = findOwnColours(mattes, photo.size, size);
-  return { cutout: await compose(photo.small, alpha, background, own), alpha: await encodePng(alpha, size, 1) };
 }
 
-/**
- * A file at full size.
- * @type {(photo: Photo, mattes: Matte[], form: 'cutout' | 'alpha', background: string | ImageBitmap | null) => Promise<Blob>}
- */
-export function save(photo, mattes, form, background) {
+/** A file at full size. @type {(photo: Photo, mattes: Matte[], form: string, style: Style) => Promise<Blob>} */
+export async function save(photo, mattes, form, style) {
+  const { type, kind } = FORMS[form];
   const alpha = mergeAlphas(mattes.map((matte) => matte.alpha));
-  if (form === 'alpha') return encodePng(alpha, photo.size, 1);
-  return compose(photo, alpha, background, findOwnColours(mattes, photo.size, photo.size));
+  const chosen = type === 'image/jpeg' && style.background === null ? { ...style, background: '#ffffff' } : style;
+  const layer = cutOut(photo, alpha, findOwnColours(mattes, photo.size, photo.size), chosen);
+  const placed = place(layer, chosen);
+  if (kind === 'alpha') return encodePng(placed.alpha, placed.size, 1);
+  const finished = kind === 'cutout' ? placed : putOver(placed, chosen, { ...photo, alpha: layer.alpha });
+  if (type === 'image/png') return encode(finished, kind === 'cutout' ? PLAIN : chosen);
+  const pen = penFor(finished.size);
+  pen.putImageData(new ImageData(/** @type {any} */ (finished.pixels), finished.size[1], finished.size[0]), 0, 0);
+  return pen.canvas.convertToBlob({ type, quality: QUALITY });
+}
+
+/** A PNG file, without alpha over a background. @type {(layer: Layer, style: Style) => Promise<Blob>} */
+function encode({ pixels, size }, { background }) {
+  if (background === null) return encodePng(pixels, size, 4);
+  const opaque = tabulate(
+    new Uint8ClampedArray((pixels.length / 4) * 3),
+    (i) => pixels[Math.floor(i / 3) * 4 + (i % 3)],
+  );
+  return encodePng(opaque, size, 3);
 }
 
 /** Where strokes left pixels with the photo's own colours, 0 or 1 at a size. */
@@ -54,36 +96,4 @@ function findOwnColours(mattes, [height, width], [h, w]) {
   const at = (i) =>
     Math.floor(((Math.floor(i / w) + 0.5) * height) / h) * width + Math.floor((((i % w) + 0.5) * width) / w);
   return masks.length ? tabulate(new Uint8Array(h * w), (i) => masks.some((mask) => mask[at(i)])) : null;
-}
-
-function compose({ pixels, straight, size }, alpha, background, own) {
-  const colours = foregroundColours(pixels, alpha, size);
-  const bands = background ? 3 : 4;
-  const result = background ? fill(background, size) : new Uint8ClampedArray(bands * alpha.length);
-  for (let i = 0; i < alpha.length; i += 1) {
-    if (!alpha[i]) continue; // no trace of the rest of the photo is left in the file
-    // Where the photo was transparent, its colours are known.
-    const from = straight && straight[4 * i + 3] < 255 ? straight : own && own[i] ? pixels : colours;
-    const share = background ? alpha[i] / 255 : 1;
-    for (let c = 0; c < 3; c += 1) {
-      result[bands * i + c] = from[4 * i + c] * share + result[bands * i + c] * (1 - share);
-    }
-    if (!background) result[4 * i + 3] = alpha[i];
-  }
-  return encodePng(result, size, bands);
-}
-
-/** RGB pixels of one colour "#rrggbb", or of a bitmap that covers the size. @type {(background: any, size: Size) => Bytes} */
-function fill(background, [h, w]) {
-  const pen = new OffscreenCanvas(w, h).getContext('2d');
-  pen.imageSmoothingQuality = 'high';
-  pen.fillStyle = typeof background === 'string' ? background : '#fff';
-  pen.fillRect(0, 0, w, h);
-  if (typeof background !== 'string') {
-    const scale = Math.max(w / background.width, h / background.height);
-    const [width, height] = [background.width * scale, background.height * scale];
-    pen.drawImage(background, (w - width) / 2, (h - height) / 2, width, height);
-  }
-  const { data } = pen.getImageData(0, 0, w, h);
-  return tabulate(new Uint8ClampedArray(3 * h * w), (i) => data[Math.floor(i / 3) * 4 + (i % 3)]);
 }

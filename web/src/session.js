@@ -13,7 +13,7 @@ import { text } from './texts.js';
 
 const KEPT_BYTES = 400e6;
 /** @type {Op[]} */
-const MAIN_OBJECT = [{ kind: 'main' }];
+export const MAIN_OBJECT = [{ kind: 'main' }];
 /** @type {Op} */
 const KEPT = { kind: 'candidate', name: '' }; // the answer as it is, to which later clicks add
 

@@ -18,6 +18,33 @@ export interface Photo {
   small?: Pick<Photo, 'pixels' | 'straight' | 'size'>;
 }
 
+/** RGBA pixels, not premultiplied, with an alpha of their own. */
+export interface Layer {
+  pixels: Bytes;
+  alpha: Bytes;
+  size: Size;
+}
+
+/** A colour "#rrggbb", a vertical gradient, the photo blurred (thousandths of the longest side), or an image. */
+export type Background = string | { top: string; bottom: string } | { blur: number } | ImageBitmap;
+
+/**
+ * How objects are composed: the fields of `mam.Style` and `mam.Placement`. `background` is null for a transparent image;
+ * `position` and `shift` are x and y, in fractions.
+ */
+export interface Style {
+  background: Background | null;
+  whole: boolean;
+  position: [number, number];
+  shadow: number;
+  softness: number;
+  grow: number;
+  clean: boolean;
+  aspect: number | null;
+  scale: number;
+  shift: [number, number];
+}
+
 /** `values` are 0 or 255; `box` is around the latter, null for an empty mask. */
 export interface Mask {
   values: Bytes;

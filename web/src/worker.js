@@ -8,8 +8,11 @@
 //            same of the mattes
 //   preview  {id, message}           answers with an image or null
 //   offers   {id, message}           answers with a list of what else the prompts may mean, with images
+//   find     {text}                  answers with boxes of the objects that a text names; gets their model at the first text
+//   cut      {id, file, form}        answers with the file of another photo's main object, and whether it is doubtful
 //   save     {id, form}              answers with a file
-//   background {background}          null, a colour "#rrggbb" or a file; answers with new previews
+//   style    {style, picture}        a Style, with "picture" in place of an image; the file or the address of the picture
+//            if it is another one; answers with new previews
 //   frame    {side}                  the longest side of the previews that the page has room for; answers with larger
 //            ones if needed
 //
@@ -17,21 +20,30 @@
 
 /** @import { PromptMessage } from './types.d.ts' */
 
-import { DownloadError, loadGraphs } from './graphs.js';
+import { isDoubtful } from './decoding.js';
+import { DownloadError, loadGraphs, readPacked } from './graphs.js';
+import { WORDS } from './model.js';
+import { openSession } from './onnx.js';
 import { PhotoError, decode } from './photo.js';
-import { drawPreviews, save } from './result.js';
-import { Session } from './session.js';
+import { PLAIN } from './composition.js';
+import { FORMS, Previews, save } from './result.js';
+import { MAIN_OBJECT, Session } from './session.js';
 import { text } from './texts.js';
 
+const MOST_BOXES = 12; // of a text
 const SLOW = 300; // ms; previews under the pointer that take longer would delay the click that follows
 
 let loading = null;
 let graphs = null;
+let words = null; // their module and session
 let mostPixels = 0;
 /** @type {Session | null} */
 let session = null;
 let side = Infinity; // of the previews
-let background = null;
+const previews = new Previews();
+let style = PLAIN;
+let picture = null;
+let styles = 0; // messages about it that wait
 let token = 0; // of the newest photo
 let opened = 0;
 let waiting = 0; // messages
@@ -52,11 +64,14 @@ const send = (message) => self.postMessage(message);
 self.onmessage = ({ data }) => {
   if (data.kind === 'open') data.token = String((token = opened += 1)); // what is about an older photo is skipped
   const replaces = Number(data.kind === 'open' || data.kind === 'prompt');
+  const styled = Number(data.kind === 'style');
   newer += replaces;
+  styles += styled;
   waiting += 1;
   enqueue(() => {
     waiting -= 1;
     newer -= replaces;
+    styles -= styled;
     return handlers[data.kind](data);
   }, data);
 };
@@ -117,9 +132,10 @@ const handlers = {
     send({ kind: 'answer', id, value });
   },
 
-  async background({ background: chosen }) {
-    background = chosen instanceof Blob ? await decode(chosen, /** @type {File} */ (chosen).name) : chosen;
-    if (newest) await draw(newest);
+  async style({ style: chosen, picture: source }) {
+    if (source) picture = await readPicture(source);
+    style = chosen.background === 'picture' ? { ...chosen, background: picture } : chosen;
+    if (newest && !styles) await draw(newest); // a slider sends more of them than can be drawn
   },
 
   async frame(message) {
@@ -128,11 +144,44 @@ const handlers = {
     if (isLarger && newest) await draw(newest);
   },
 
+  async find({ text: given }) {
+    if (!session || session.token !== String(token)) return send({ kind: 'problem', text: text('open_first') });
+    const reply = { kind: 'text_boxes', token: session.token, boxes: [], note: '', text: '', error: true };
+    const answer = (values) => send({ kind: 'reply', reply: { ...reply, ...values } });
+    send({ kind: 'reply', reply: { kind: 'busy', text: text('looking_for', { text: given }) } });
+    await loading;
+    words ||= await openWords();
+    try {
+      const read = words.readWords(given);
+      const boxes = await words.findWords(words.session, session.photo, [...new Set(read.map(({ name }) => name))]);
+      if (!boxes.length) return answer({ text: text('text_not_found', { text: given }) });
+      const vague = read.find(({ isExact }) => !isExact);
+      const notes = [vague && text('read_as', vague), vague && boxes.length > 1 && text('choose_place')];
+      const listed = boxes.slice(0, MOST_BOXES);
+      return answer({
+        boxes: listed.map(({ xy, name, score }) => ({ xy, label: `${name} ${score.toFixed(2)}` })),
+        note: notes.filter(Boolean).join(' '),
+        error: false,
+      });
+    } catch (error) {
+      if (!(error instanceof words.WordError)) throw error;
+      return answer({ text: text(error.message, error.values) });
+    }
+  },
+
+  async cut({ id, file, form }) {
+    const photo = await Session.open(loading, file, file.name, '', mostPixels);
+    await photo.encode();
+    const matte = await photo.matte(MAIN_OBJECT, false);
+    const value = matte && (await save(photo.photo, [matte], form, style));
+    send({ kind: 'answer', id, value, name: nameOf(photo, form), isDoubtful: matte && isDoubtful(matte.segment) });
+  },
+
   async save({ id, form }) {
     const isOpen = session && newest && newest.token === session.token;
     const mattes = isOpen ? await session.mattes(newest.objects, newest.touching) : []; // also those being computed
-    const value = mattes.length ? await save(session.photo, mattes, form, background) : null;
-    send({ kind: 'answer', id, value, name: session && session.photo.name });
+    const value = mattes.length ? await save(session.photo, mattes, form, style) : null;
+    send({ kind: 'answer', id, value, name: session && nameOf(session, form) });
   },
 };
 
@@ -146,6 +195,25 @@ function started(loaded) {
       if (begun && begun.matte) begun.matte.catch((error) => report(error, message));
     }, message);
   }
+}
+
+/** @type {(session: Session, form: string) => string} */
+const nameOf = ({ photo }, form) => `${photo.name}${FORMS[form].ending}`;
+
+/** Downloads what finds objects by their names. */
+async function openWords() {
+  const show = (bytes) => {
+    const percent = Math.floor((100 * bytes) / WORDS.file.bytes);
+    send({ kind: 'reply', reply: { kind: 'busy', text: text('loading', { percent }) } });
+  };
+  const [module, model] = await Promise.all([import('./words.js'), readPacked(WORDS.file, show)]);
+  return { ...module, session: await openSession(null, model) };
+}
+
+/** @type {(source: File | string) => Promise<ImageBitmap>} */
+async function readPicture(source) {
+  if (typeof source !== 'string') return decode(source, source.name);
+  return decode(await (await fetch(source)).blob(), source);
 }
 
 /** Answers a prompt with mattes, then with previews, unless a newer photo or prompt has made them useless. */
@@ -169,7 +237,7 @@ async function draw(message) {
   const mattes = await session.mattes(message.objects, message.touching, message !== finished);
   send({
     kind: 'result',
-    previews: mattes.length ? await drawPreviews(session.photo, mattes, background, side) : null,
+    previews: mattes.length ? await previews.draw(session.photo, mattes, style, side) : null,
   });
 }
 
@@ -181,14 +249,14 @@ function report(error, { id, kind, token: own }) {
   const isExpected = error instanceof PhotoError;
   const words = isExpected
     ? error.message
-    : text(graphs || kind === 'background' || id !== undefined ? 'failed' : 'no_model');
+    : text(graphs || kind === 'style' || id !== undefined ? 'failed' : 'no_model');
   if (!isExpected) console.warn(error);
   if (error instanceof WebAssembly.RuntimeError) send({ kind: 'broken', key: 'stopped' }); // it cannot be used again
   if (kind === 'warm-up') return; // a photo may still work, and reports its own problems
   if (kind === 'prompt' && session && own !== session.token) return; // of an older photo
   if (kind === 'open' && own !== String(token)) return; // a newer photo is being opened
   if (id !== undefined) send({ kind: 'answer', id, value: null, error: words });
-  else if (kind === 'background') send({ kind: 'problem', text: words });
+  else if (kind === 'style') send({ kind: 'problem', text: words });
   else if (kind === 'start') {
     const isDownload = error instanceof DownloadError;
     send({ kind: 'broken', key: isDownload ? 'no_model' : 'cannot_run', reason: error.message });

@@ -134,7 +134,7 @@ def test_another_package_is_refused(tmp_path, capsys, monkeypatch) -> None:
 
 
 def test_a_damaged_package_in_the_cache_is_refused(tmp_path, monkeypatch, capsys) -> None:
-    archive = tmp_path / "npm" / f"onnxruntime-web-{npm.pinned_version()}.tgz"
+    archive = tmp_path / "npm" / f"onnxruntime-web-{npm.pinned_version(npm.RUNTIME)}.tgz"
     archive.parent.mkdir()
     archive.write_bytes(b"damaged")
     monkeypatch.setenv("MAM_HOME", str(tmp_path))

@@ -1,0 +1,1 @@
+export { heicTo } from 'heic-to/csp';
