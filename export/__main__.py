@@ -219,7 +219,8 @@ def run_triton(arguments: argparse.Namespace) -> int:
 
 def run_web(arguments: argparse.Namespace) -> int:
     """Write the site; prints the sizes of its files and how to serve it."""
-    from export.web.build import build_site, table
+    from export.web.build import build_site
+    from export.web.folder import table
 
     print(table(build_site(find_graphs(arguments.graphs), arguments.out)))
     print(f"serve it: python -m http.server -d {arguments.out} 8000")

@@ -6,8 +6,6 @@ Files of `demo` are read, not imported: the page and the site share the canvas's
 from __future__ import annotations
 
 import base64
-import contextlib
-import gzip
 import hashlib
 import html
 import io
@@ -15,18 +13,17 @@ import json
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageOps
 
 from export.web import npm
+from export.web.folder import LOOK, ON_DEMAND, ROOT, SiteFile, check_out, copy_site, is_optional, list_files
 from export.web.pack import half_ranges, pack
 from mam import __version__
-from mam.errors import GraphError, InputError
+from mam.errors import GraphError
 from mam.images import open_photo
-from mam.images.encode import write_content
 from mam.model.contract import GRAPHS, WORDS, InferencePolicy
 from mam.model.folders import BUNDLE
 from mam.model.runtime import load_graphs
@@ -35,37 +32,12 @@ from mam.text.closed_set import VOCABULARY
 from mam.text.phrases import NEGATION
 from mam.text.vocabulary import DETERMINERS, ENDS_NOUN, MAY_END_NOUN, NO_PLURALS, Vocabulary
 
-BUDGET = 15_000_000
-"""Compressed bytes that a first visit may take."""
-
-_ROOT = Path(__file__).parents[2]
-_DEMO, _WEB = _ROOT / "demo", _ROOT / "web"
-_SOURCES = ("demo", "export", "mam", "tests", "training", "web")  # folders in which no site is written
+_DEMO, _WEB = ROOT / "demo", ROOT / "web"
 _RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs")
 _WASM = "ort-wasm-simd-threaded.wasm"
 _HEIC = "dist/csp/heic-to.min.js"
 _THUMBNAIL = 168  # pixels
-_MANIFEST = "site-files.json"
-"""Lists the files of a site in its folder, so that the next build removes its own and no others."""
-_ON_DEMAND = ("examples/", "backgrounds/", f"model/{WORDS.file}", "vocabulary.js", "words.js", "runtime/heic-to")
-_OWNERS = ("README.md", "LICENSE")  # which an owner may have written
-
-
-@dataclass(frozen=True)
-class SiteFile:
-    """A file of the site.
-
-    Attributes:
-        name: its path in the folder.
-        size: in bytes.
-        compressed: bytes after gzip, which is what hosts send; `size` for a file that is compressed already.
-        optional: not needed by a first visit.
-    """
-
-    name: str
-    size: int
-    compressed: int
-    optional: bool
+_PAGES = ("index.html", "embed.html", "style.css", "icon.svg", "manifest.webmanifest", LOOK)
 
 
 def build_site(graphs: Path, out: Path) -> list[SiteFile]:
@@ -84,7 +56,7 @@ def build_site(graphs: Path, out: Path) -> list[SiteFile]:
         MamError: onnxruntime-web cannot be downloaded.
     """
     out = out.resolve()
-    _check_out(out)
+    check_out(out)
     policy = load_graphs(graphs, "cpu").policy  # checks the set
     if policy.sam2:
         raise GraphError(f"{graphs} follow SAM 2's rules, which the site does not know; export tiny or mobile_sam.")
@@ -93,59 +65,14 @@ def build_site(graphs: Path, out: Path) -> list[SiteFile]:
     with tempfile.TemporaryDirectory(prefix="site.") as folder:
         site = Path(folder) / "site"
         _write_site(site, graphs, runtime, policy)
-        _copy_site(site, out)
-    return _list_files(out)
-
-
-def _copy_site(site: Path, out: Path) -> None:
-    """Copy a site into a folder, and remove what only an earlier site had there; other files stay.
-
-    The folder itself is kept, because it may be a mount or a link. A README.md or LICENSE of its owner is kept too.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        earlier = _earlier_files(out)
-        new = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()} - {_MANIFEST}
-        new -= {name for name in _OWNERS if name not in earlier and (out / name).exists()}
-        # Until the end the list has the files of both, and the page comes after what it needs.
-        _write_list(out, earlier | new)
-        for name in sorted(new, key=lambda name: (name in ("index.html", "service_worker.js"), name)):
-            (out / name).parent.mkdir(exist_ok=True)
-            write_content((site / name).read_bytes(), out / name)
-        for name in earlier - new:
-            (out / name).unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # not empty
-                (out / name).parent.rmdir()
-        _write_list(out, new)
-    except OSError as error:
-        raise InputError(f"{out} cannot be written ({error.strerror or error}).") from error
-
-
-def _write_list(out: Path, names: set[str]) -> None:
-    write_content(json.dumps(sorted(names), indent=1).encode(), out / _MANIFEST)
-
-
-def _earlier_files(out: Path) -> set[str]:
-    """Return the files of an earlier site in a folder; before there was a list, the service worker had one."""
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        return {name for name in json.loads((out / _MANIFEST).read_text("utf-8")) if _is_inside(name)}
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        script = (out / "service_worker.js").read_text("utf-8")
-        lists = json.loads(re.search(r"^const FILES = (.*);$", script, re.MULTILINE)[1])  # type: ignore[index]
-        optional = {name for name in _OWNERS if "python -m export web" in (out / "README.md").read_text("utf-8")}
-        return {name for name in (*lists["page"], *lists["model"]) if _is_inside(name)} | optional
-    return set()
-
-
-def _is_inside(name: str) -> bool:
-    """Whether a name in a list, which anyone may have edited, is of a file below the folder."""
-    return re.fullmatch(r"(\w[\w.-]*/)?\w[\w.-]*", name) is not None
+        copy_site(site, out)
+    return list_files(out)
 
 
 def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: InferencePolicy) -> None:
     for folder in ("model", "runtime", "examples"):
         (out / folder).mkdir(parents=True)
-    for path in (*(_WEB / "src").glob("*.js"), _WEB / "index.html", _WEB / "style.css"):
+    for path in (*(_WEB / "src").glob("*.js"), _WEB / "src" / "mam.d.ts", *(_WEB / name for name in _PAGES)):
         shutil.copy(path, out / path.name)
     for name in _RUNTIME:
         # Some servers send .mjs files without a type, and browsers then refuse them.
@@ -179,7 +106,9 @@ def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: Infe
     _write_start(out)
     (out / "local.js").unlink()
     (out / "README.md").write_text(
-        (_WEB / "README_site.md").read_text("utf-8").format(
+        (_WEB / "README_site.md")
+        .read_text("utf-8")
+        .format(
             version=__version__,
             runtime=npm.pinned_version(npm.RUNTIME),
             zip=npm.pinned_version(npm.ZIP),
@@ -187,26 +116,24 @@ def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: Infe
         ),
         "utf-8",
     )
-    shutil.copy(_ROOT / "LICENSE", out / "LICENSE")
+    shutil.copy(ROOT / "LICENSE", out / "LICENSE")
+    _write_package(out)
     _write_service_worker(out, [str(file["file"]) for file in (*model.values(), words["file"])])
 
 
-def table(files: list[SiteFile]) -> str:
-    """Return the sizes of the files, and their sum, as text."""
-    lines = [f"{'file':44} {'bytes':>12} {'compressed':>12}"]
-    for file in files:
-        lines.append(f"{file.name:44} {file.size:12,} {file.compressed:12,}{'  on demand' if file.optional else ''}")
-    first = [file for file in files if not file.optional]
-    size, compressed = sum(file.size for file in first), sum(file.compressed for file in first)
-    lines.append(f"{'first visit':44} {size:12,} {compressed:12,}  of {BUDGET:,}")
-    return "\n".join(lines)
-
-
-def _check_out(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; expected a folder to write.")
-    if out == _ROOT or any(out.is_relative_to(_ROOT / name) for name in _SOURCES):
-        raise InputError(f"{out} holds the sources of this project; choose a folder of its own, such as site/.")
+def _write_package(out: Path) -> None:
+    """Write what npm needs to publish the folder."""
+    package = {
+        "name": "matting-anything",
+        "version": __version__,
+        "description": "Cut anything out of a photo, softly, in the browser",
+        "type": "module",
+        "main": "mam.js",
+        "types": "mam.d.ts",
+        "license": "SEE LICENSE IN README.md",
+        "keywords": ["matting", "segmentation", "background-removal", "onnx"],
+    }
+    (out / "package.json").write_text(json.dumps(package, indent=2) + "\n", "utf-8")
 
 
 def _write_packed(out: Path, name: str, content: bytes, halves: list[tuple[int, int]]) -> dict[str, Any]:
@@ -292,7 +219,9 @@ def _write_canvas(out: Path) -> None:
         page.read_text("utf-8"),
     )
     kinds = ("none", "white", "colour", "gradient", "blur", *_backgrounds(), "own")
-    options = "".join(f'<option value="{kind}" data-page="{kind}">{html.escape(texts[kind])}</option>' for kind in kinds)
+    options = "".join(
+        f'<option value="{kind}" data-page="{kind}">{html.escape(texts[kind])}</option>' for kind in kinds
+    )
     words = words.replace("<!-- backgrounds -->", options)
     page.write_text(words.replace("<!-- canvas -->", template), "utf-8")
     (out / "canvas.css").write_text("#canvas {\n" + (canvas / "style.css").read_text("utf-8") + "}\n", "utf-8")
@@ -320,8 +249,8 @@ def _write_service_worker(out: Path, model: list[str]) -> None:
     """
     path, page = out / "service_worker.js", out / "index.html"
     names = sorted(str(file.relative_to(out).as_posix()) for file in out.rglob("*") if file.is_file())
-    optional = [name for name in names if name not in model and name.startswith(_ON_DEMAND)]
-    needed = [name for name in names if name not in model and not _is_optional(name)]
+    optional = [name for name in names if name not in model and name.startswith(ON_DEMAND)]
+    needed = [name for name in names if name not in model and not is_optional(name)]
     digest = hashlib.sha256()
     for name in needed:
         digest.update(name.encode() + (out / name).read_bytes())
@@ -344,19 +273,3 @@ def _declaration(name: str, value: object) -> str:
 def _remove_source_map(script: bytes) -> bytes:
     """Remove the address of a source map, which the site does not have."""
     return script.partition(b"//# sourceMappingURL=")[0]
-
-
-def _list_files(out: Path) -> list[SiteFile]:
-    files = []
-    for path in sorted(out.rglob("*")):
-        if not path.is_file():
-            continue
-        name, content = path.relative_to(out).as_posix(), path.read_bytes()
-        is_packed = name.endswith((".bin", ".jpg", ".png"))
-        compressed = len(content) if is_packed else len(gzip.compress(content, 6))
-        files.append(SiteFile(name, len(content), compressed, _is_optional(name)))
-    return sorted(files, key=lambda file: -file.compressed)
-
-
-def _is_optional(name: str) -> bool:
-    return name.startswith(_ON_DEMAND) or name in (*_OWNERS, _MANIFEST)

@@ -60,8 +60,9 @@ def _download(package: str, archive: Path) -> bytes:
         content = fetch(address, _MAX_BYTES)
     except InputError as error:
         raise MamError(
-            f"{archive.stem} is needed once: {error} Without a network, run `npm pack {package}@{pinned_version(package)}` "
-            f"elsewhere and place the file at {archive}; $npm_config_registry chooses another registry."
+            f"{archive.stem} is needed once: {error} Without a network, run "
+            f"`npm pack {package}@{pinned_version(package)}` elsewhere and place the file at {archive}; "
+            "$npm_config_registry chooses another registry."
         ) from error
     _verify(content, package, f"{address} is not the pinned package")
     archive.parent.mkdir(parents=True, exist_ok=True)

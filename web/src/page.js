@@ -5,6 +5,8 @@ import { mountCanvas } from './canvas.js';
 import { watchBatch } from './batch.js';
 import { EXAMPLES, WORDS } from './model.js';
 import { find, findAll } from './elements.js';
+import { showLook } from './look.js';
+import { receiveFiles } from './receive.js';
 import { watchStyle } from './style.js';
 import { language, text } from './texts.js';
 
@@ -79,6 +81,7 @@ let addresses = []; // of the images of the open photo
 let prompts = 0; // sent so far
 let previewed = null; // the address of the last preview under the pointer
 
+// A photo that another app has shared or opened with this one.
 const events = {
   uploaded: (message) => sendPrompt({ ...message, kind: 'open', name: message.file.name, ops: [] }),
   example({ name, ...message }) {
@@ -258,6 +261,16 @@ find('#shown').onload = split;
 find('#frame').onpointerdown = moveSplit;
 find('#frame').onpointermove = moveSplit;
 for (const choice of findAll('[name=view]')) choice.onchange = showView;
+
+// Photos from other apps and the owner's look ---------------------------------------------------------------------------
+
+receiveFiles((file) => {
+  const carried = new DataTransfer();
+  carried.items.add(file);
+  find('#canvas input.file').files = carried.files;
+  find('#canvas input.file').dispatchEvent(new Event('change'));
+});
+showLook();
 
 // Offline -------------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ const SITE = new URL(scope.registration.scope).pathname;
 const PAGES = `mam-page ${SITE} `;
 const PAGE = PAGES + VERSION;
 const MODEL = `mam-model ${SITE}`;
+const SHARED = `mam-shared ${SITE}`;
 const HEADERS = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
 
 const addressOf = (file) => new URL(file, scope.registration.scope).href;
@@ -45,10 +46,21 @@ const own = new Set([...FILES.page, ...FILES.examples].map(addressOf)),
 scope.addEventListener('fetch', (event) => {
   const { request } = event,
     address = request.url.replace(/[?#].*/, '');
+  if (request.method === 'POST' && address === addressOf('share')) event.respondWith(keepShared(request));
   if (request.method !== 'GET') return;
   if (documents.has(address)) event.respondWith(answerWithPage(request));
   else if (own.has(address)) event.respondWith(answerWithFile(request, address));
 });
+
+// A photo from another app, as the manifest's share target sends it; the page takes it.
+async function keepShared(request) {
+  const photo = (await request.formData()).get('photo');
+  if (photo) {
+    await caches.delete(SHARED);
+    await (await caches.open(SHARED)).put(addressOf(encodeURIComponent(photo.name)), new Response(photo));
+  }
+  return Response.redirect(addressOf('#shared'), 303);
+}
 
 async function answerWithPage(request) {
   const kept = await caches.match(addressOf('index.html'), { cacheName: PAGE });

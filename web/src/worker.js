@@ -9,7 +9,8 @@
 //   preview  {id, message}           answers with an image or null
 //   offers   {id, message}           answers with a list of what else the prompts may mean, with images
 //   find     {text}                  answers with boxes of the objects that a text names; gets their model at the first text
-//   cut      {id, file, form}        answers with the file of another photo's main object, and whether it is doubtful
+//   cut      {id, file, ops, form, style}   answers with the file of an object of another photo, and whether it is doubtful;
+//            without a file, of the last such photo; without a style, in that of the page
 //   save     {id, form}              answers with a file
 //   style    {style, picture}        a Style, with "picture" in place of an image; the file or the address of the picture
 //            if it is another one; answers with new previews
@@ -39,6 +40,8 @@ let words = null; // their module and session
 let mostPixels = 0;
 /** @type {Session | null} */
 let session = null;
+/** @type {Session | null} */
+let other = null; // the photo of the last `cut`
 let side = Infinity; // of the previews
 const previews = new Previews();
 let style = PLAIN;
@@ -169,12 +172,15 @@ const handlers = {
     }
   },
 
-  async cut({ id, file, form }) {
-    const photo = await Session.open(loading, file, file.name, '', mostPixels);
-    await photo.encode();
-    const matte = await photo.matte(MAIN_OBJECT, false);
-    const value = matte && (await save(photo.photo, [matte], form, style));
-    send({ kind: 'answer', id, value, name: nameOf(photo, form), isDoubtful: matte && isDoubtful(matte.segment) });
+  async cut({ id, file, ops = MAIN_OBJECT, form, style: own = style }) {
+    if (file) {
+      other = null; // its memory goes first
+      other = await Session.open(loading, file, file.name || 'photo', '', mostPixels);
+      await other.encode();
+    }
+    const matte = await other.matte(ops, false);
+    const value = matte && (await save(other.photo, [matte], form, own));
+    send({ kind: 'answer', id, value, name: nameOf(other, form), isDoubtful: matte && isDoubtful(matte.segment) });
   },
 
   async save({ id, form }) {

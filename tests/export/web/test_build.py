@@ -9,14 +9,14 @@ import numpy as np
 
 from export.__main__ import main
 from export.web import npm
-from export.web.build import BUDGET, _copy_site, _earlier_files, _list_files, _write_list, table
+from export.web.folder import BUDGET, _earlier_files, _write_list, copy_site, list_files, table
 from export.web.pack import half_ranges, pack
 from mam.model.folders import BUNDLE
 from tests.conftest import ROOT
 
 
 def test_a_first_visit_takes_less_than_the_budget(site) -> None:
-    files = _list_files(site)
+    files = list_files(site)
     assert 10_000_000 < sum(file.compressed for file in files if not file.optional) < BUDGET
     assert re.search(r"first visit +[\d,]+ +[\d,]+ +of 15,000,000", table(files))
 
@@ -30,12 +30,12 @@ def test_the_front_matter_is_that_of_a_static_space(site) -> None:
 
 def test_every_file_of_the_list_is_there(site) -> None:
     files = json.loads(re.search(r"^const FILES = (.*);$", (site / "service_worker.js").read_text("utf-8"), re.M)[1])
-    assert "index.html" in files["page"] and len(files["model"]) == 4
-    for name in (*files["page"], *files["model"]):
+    assert "index.html" in files["page"] and len(files["model"]) == 5
+    for name in (*files["page"], *files["model"], *files["examples"]):
         assert (site / name).is_file(), name
     scripts = [file.read_text("utf-8") for file in site.glob("*.js")]
     imports = {name for script in scripts for name in re.findall(r"^import .* from '\./(.*?)';$", script, re.M)}
-    assert {"scene.js", "runtime/ort.wasm.min.js"} <= imports <= set(files["page"])
+    assert {"scene.js", "runtime/ort.wasm.min.js"} <= imports <= {*files["page"], *files["examples"]}
 
 
 def test_texts_are_there_in_all_languages(site) -> None:
@@ -74,14 +74,14 @@ def test_other_files_of_the_folder_stay_and_stale_ones_go(site, tmp_path) -> Non
         (out / name).parent.mkdir(exist_ok=True)
         (out / name).write_text("the owner's")
     inode = (tmp_path / "out").stat().st_ino
-    _copy_site(site, out)
+    copy_site(site, out)
     for name in ("model/old-0123456789ab.bin", "runtime/old.js"):
         (out / name).write_text("stale")
     _write_list(
         out, {*json.loads((out / "site-files.json").read_text()), "model/old-0123456789ab.bin", "runtime/old.js"}
     )
     _write_list(out, {*json.loads((out / "site-files.json").read_text()), "../../outside", "/etc/passwd"})
-    _copy_site(site, out)
+    copy_site(site, out)
     found = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert found == {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()} | set(kept)
     assert all((out / name).read_text() == "the owner's" for name in kept)
@@ -95,7 +95,7 @@ def test_a_site_without_a_list_is_replaced(site, tmp_path) -> None:
     script.write_text(script.read_text("utf-8").replace('"boxes.js", ', '"boxes.js", "runtime/old.mjs", '), "utf-8")
     (tmp_path / "runtime" / "old.mjs").touch()
     (tmp_path / "CNAME").touch()
-    _copy_site(site, tmp_path)
+    copy_site(site, tmp_path)
     assert not (tmp_path / "runtime" / "old.mjs").exists() and (tmp_path / "CNAME").exists()
     assert _earlier_files(tmp_path) == _earlier_files(site)
 

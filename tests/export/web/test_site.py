@@ -341,7 +341,10 @@ DEFAULTS = {
     "clean": True,
 }
 STYLES = {
-    "gradient and shadow": ({"background": "gradient", "shadow": 60}, Style(Gradient("#20a0ff", "#f5f5f5"), shadow=0.6)),
+    "gradient and shadow": (
+        {"background": "gradient", "shadow": 60},
+        Style(Gradient("#20a0ff", "#f5f5f5"), shadow=0.6),
+    ),
     "blur": ({"background": "blur", "blur": 30}, Style(Blur(30))),
     "soft and larger": (
         {"background": "white", "softness": 50, "grow": 3},
@@ -368,7 +371,9 @@ def test_a_style_looks_as_by_the_library(visitor, matting, name) -> None:
     visitor.set_style(**DEFAULTS | values)
     found = visitor.pixels("png")
     visitor.set_style(**DEFAULTS)
-    expected = Composition.of(open_photo(EXAMPLES / "cat.png"), [matting.open(EXAMPLES / "cat.png").matte().alpha], style)
+    expected = Composition.of(
+        open_photo(EXAMPLES / "cat.png"), [matting.open(EXAMPLES / "cat.png").matte().alpha], style
+    )
     difference = np.abs(found.astype(int) - expected.pixels())
     assert found.shape == expected.pixels().shape
     is_resized = "shape" in values or values["background"] == "palace"
