@@ -16,6 +16,7 @@ from gradio.components import Component
 
 from demo.canvas.component import PromptCanvas
 from demo.canvas.images import matte_message, offer_messages, photo_message, preview_url, thumbnail_url
+from demo.canvas.parsing import document_message, known_keys, parse_document, parse_offers, parse_ops, parse_preview
 from demo.canvas.protocol import (
     LIMITS,
     AskAgain,
@@ -28,12 +29,6 @@ from demo.canvas.protocol import (
     PhotoOpened,
     PreviewRequest,
     TextBoxes,
-    document_message,
-    known_keys,
-    parse_document,
-    parse_offers,
-    parse_ops,
-    parse_preview,
 )
 from demo.downloads import Downloads
 from demo.engine import Engine

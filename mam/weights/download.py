@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import errno
 import itertools
 import logging
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mam.errors import WeightsError
+from mam.weights.answers import advice_for, check_answer, content_range, describe_status, is_page, linked_sha256
 from mam.weights.cache import (
     cache_folder,
     exclusive_lock,
@@ -173,7 +172,7 @@ def _download(
 
     problem = "no attempt was made"
     version = partial.with_name(f"{partial.name}.etag")  # of the file that the partial one is a part of
-    if partial.exists() and _is_page(weights, "", partial.read_bytes()[:_START]):  # kept by an earlier release
+    if partial.exists() and is_page(weights, "", partial.read_bytes()[:_START]):  # kept by an earlier release
         _discard(partial)
     for delay in (0.0, *RETRY_DELAYS):
         time.sleep(delay)
@@ -183,15 +182,15 @@ def _download(
             with _open_stream(url, request_headers) as response:
                 # The partial file is complete or a different file; `verify` distinguishes them.
                 if response.status_code == 416 and have:
-                    return _linked_sha256(response)
+                    return linked_sha256(response)
                 if response.status_code == 401 and "Authorization" in headers:
-                    problem = _describe_status(response)
+                    problem = describe_status(response)
                     _log.warning("%s: your token is refused (%s); trying without it.", weights.name, problem)
                     return _download(weights, url, {}, partial, progress, token_refused=True)
                 if response.status_code not in (200, 206):
-                    problem = _describe_status(response)
+                    problem = describe_status(response)
                     if response.status_code < 500 and response.status_code not in (408, 429):
-                        advice = _advice(weights, response.status_code, token_refused)
+                        advice = advice_for(weights, response.status_code, token_refused)
                         raise WeightsError(f"{weights.name} cannot be downloaded from {url} ({problem}); {advice}.")
                     continue
                 if response.status_code == 200:
@@ -204,7 +203,7 @@ def _download(
                 _check_free_space(partial.parent, expected - have)
                 blocks = response.iter_raw()  # not decoded or regrouped, so that nothing received is lost
                 start = next(blocks, b"")
-                _check_answer(weights, url, response, start)
+                check_answer(weights, url, response, start)
                 if have == 0:
                     with open(version, "w", opener=no_link) as file:
                         file.write(response.headers.get("ETag", ""))
@@ -215,7 +214,7 @@ def _download(
                         if progress is not None:
                             progress(have, expected)
                 if not weights.size or have >= weights.size:
-                    return _linked_sha256(response)
+                    return linked_sha256(response)
                 problem = f"the connection closed after {have} of {weights.size} bytes"
         except httpx.HTTPError as error:
             problem = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -226,12 +225,6 @@ def _download(
     has_part = partial.exists() and partial.stat().st_size > 0
     advice = "the part that arrived is kept, so run the same command again to resume" if has_part else "try again later"
     raise WeightsError(f"{weights.name} could not be downloaded from {url} ({problem}); {advice}.")
-
-
-def _linked_sha256(response: httpx.Response) -> str:
-    """Return the SHA-256 in the hub's redirection to a large file; empty if there is none."""
-    tags = [earlier.headers.get("X-Linked-Etag", "").strip('"') for earlier in (*response.history, response)]
-    return next((tag for tag in tags if re.fullmatch("[0-9a-f]{64}", tag)), "")
 
 
 @contextlib.contextmanager
@@ -256,55 +249,9 @@ def _open_stream(url: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
         yield response
 
 
-def _check_answer(weights: WeightFile, url: str, response: httpx.Response, start: bytes) -> None:
-    """Check that an answer is the file, by its type, its length and, of a whole file, its first bytes.
-
-    Raises:
-        WeightsError: it is a page of a network or a proxy, or another file.
-    """
-    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    is_whole = response.status_code == 200
-    if _is_page(weights, kind, start if is_whole else b""):
-        raise WeightsError(
-            f"{url} answered with a page ({kind or 'HTML'}) in place of {weights.name}: perhaps this network asks for "
-            "a login. Open a browser and log in, then run the same command again."
-        )
-    length = response.headers.get("Content-Length") if is_whole else _content_range(response)[1]
-    difference = f"has {length} bytes, expected {weights.size}"
-    if is_whole and not _may_hold_tensors(weights.name, start):
-        difference = f"begins with {start[:8]!r}, which no such file does"
-    elif not length or not weights.size or int(length) == weights.size:
-        return
-    raise WeightsError(
-        f"{url} is another file than {weights.name}: it {difference}; get the file elsewhere and put it into "
-        f"{cache_folder()}."
-    )
-
-
-def _may_hold_tensors(name: str, start: bytes) -> bool:
-    """Whether a file may be what its name promises: safetensors, or a checkpoint, a zip archive or a pickle."""
-    if name.endswith(".safetensors"):
-        return start[8:9] in (b"{", b"")
-    return not name.endswith((".pth", ".pt")) or not start or start.startswith((b"PK\x03\x04", b"\x80"))
-
-
-def _is_page(weights: WeightFile, kind: str, start: bytes) -> bool:
-    """Whether an answer is HTML, or a message in JSON in place of a file of numbers."""
-    text = start.removeprefix(codecs.BOM_UTF8).lstrip().lower()
-    if kind in ("text/html", "application/xhtml+xml") or text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
-        return True
-    return kind == "application/json" and not weights.name.endswith(".json")
-
-
-def _content_range(response: httpx.Response) -> tuple[int | None, str]:
-    """Return where a partial answer begins, and the length of the whole file; None and "" if the server omits them."""
-    given = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
-    return (None, "") if given is None else (int(given[1]), given[2].replace("*", ""))
-
-
 def _continues(response: httpx.Response, have: int, version: Path) -> bool:
     """Whether a partial answer (206) begins where a partial file ends, and is of the same version of the file."""
-    if _content_range(response)[0] not in (have, None):
+    if content_range(response)[0] not in (have, None):
         return False
     earlier, now = version.read_text() if version.exists() else "", response.headers.get("ETag", "")
     return not (earlier and now and earlier != now)
@@ -314,23 +261,6 @@ def _discard(partial: Path) -> None:
     """Delete a partial file, and what is recorded about it."""
     for file in (partial, partial.with_name(f"{partial.name}.etag")):
         file.unlink(missing_ok=True)
-
-
-def _describe_status(response: httpx.Response) -> str:
-    reason = response.headers.get("X-Error-Message")  # the hub explains refusals in a sentence
-    problem = f"the server answered {response.status_code} {response.reason_phrase}"
-    return f"{problem}: {reason}" if reason else problem
-
-
-def _advice(weights: WeightFile, status: int, token_refused: bool) -> str:
-    """Return what a user can do when a server refuses a request, as a clause of an error message."""
-    if token_refused:
-        return "your token has expired or is wrong: renew HF_TOKEN, or log in again with `hf auth login`"
-    if weights.url.startswith("hf://") and status in (401, 403):
-        return (
-            "accept the conditions on the repository's page, if it has any, and log in with `hf auth login` or HF_TOKEN"
-        )
-    return f"get the file elsewhere and put it into {cache_folder()}"
 
 
 def _check_free_space(folder: Path, needed: int | None) -> None:

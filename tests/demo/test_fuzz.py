@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from demo.canvas.protocol import parse_document, parse_ops
+from demo.canvas.parsing import parse_document, parse_ops
 from demo.engine import Engine
 from demo.tabs.cut_out import CutOutEvents
 from mam import Matting, Prompt, PromptError

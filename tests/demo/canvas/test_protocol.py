@@ -7,15 +7,8 @@ from dataclasses import asdict
 
 import pytest
 
-from demo.canvas.protocol import (
-    LIMITS,
-    document_message,
-    known_keys,
-    limits_as_javascript,
-    parse_document,
-    parse_ops,
-    parse_preview,
-)
+from demo.canvas.parsing import document_message, known_keys, parse_document, parse_ops, parse_preview
+from demo.canvas.protocol import LIMITS, limits_as_javascript
 from demo.session import Op, Session
 from mam import PromptError
 

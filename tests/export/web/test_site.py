@@ -16,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import BrowserContext, expect
 
-from demo.canvas.protocol import parse_ops
+from demo.canvas.parsing import parse_ops
 from demo.engine import Engine
 from demo.session import Op
 from demo.tabs.style import BACKGROUNDS
@@ -404,7 +404,6 @@ def test_before_and_after(visitor) -> None:
     expect(visitor.tab.locator("#split")).to_have_value("25")
     visitor.tab.locator("[name=view][value=cutout]").check()
     expect(original).to_be_hidden()
-    kind.select_option("none")
 
 
 def test_a_click_is_answered_while_a_matte_is_computed(visitor) -> None:
