@@ -26,11 +26,13 @@ from mam.errors import NegatedText, NotEnglish, PromptError, UnknownWord
 from mam.images import open_photo
 from mam.images.profiles import convert_profile
 from mam.images.resize import to_uint8
+from mam.proof import FOLDER
 from mam.text.closed_set import ClosedSetModel
 from tests.colour_profiles import adobe_rgb
 from tests.conftest import EXAMPLES, ROOT
 from tests.demo.visitor import Visitor
 from tests.export.web.conftest import serve
+from training.evaluation.interaction import innermost_point, largest_error
 
 MAIN = Op("main")
 # A click beside the main object or on it, and a box, in pixels of the photograph.
@@ -162,6 +164,30 @@ def test_mattes_are_those_of_python(visitor, matting, name) -> None:
 def ops_of(visitor: SiteVisitor) -> list[Op]:
     """The prompts on the first object, as they were sent."""
     return list(parse_ops(visitor.tab.evaluate("() => window.sentDocument.objects[0].ops")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.jpg")), ids=lambda file: file.stem)
+def test_corrections_are_those_of_python(visitor, matting, file) -> None:
+    """Two clicks in the middle of the largest error, after the main object."""
+    engine, truth = Engine(matting), np.asarray(Image.open(file.with_suffix(".png")).convert("L")) > 127
+    session = engine.open(str(file))
+    visitor.open_and_wait(file)
+    for _ in range(3):
+        alpha = visitor.pixels("alpha")
+        expected = to_uint8(engine.matte(session, tuple(ops_of(visitor)), "alpha").alpha)
+        assert (np.abs(alpha.astype(int) - expected) > 8).mean() < 5e-3
+        mask = alpha > 127
+        region, is_missing = largest_error(mask, truth)
+        if not region.any():
+            break
+        x, y = innermost_point(region)
+        if not is_missing:
+            visitor.press("x")
+        visitor.click(x, y)
+        visitor.wait_for_answer()
+        if not is_missing:
+            visitor.press("x")
 
 
 def test_what_else_a_prompt_may_mean_is_that_of_python(visitor, matting) -> None:
