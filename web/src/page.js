@@ -256,6 +256,10 @@ if (!document.createElement('canvas').toDataURL('image/webp').startsWith('data:i
 find('#download').onclick = download;
 find('#copy').onclick = copy;
 find('#touching').onchange = () => deliver({ kind: 'ask_again' });
+find('#canvas [data-action=close]').addEventListener('click', () => {
+  showResult(null);
+  worker.postMessage({ kind: 'close' });
+});
 find('#split').oninput = split;
 find('#shown').onload = split;
 find('#frame').onpointerdown = moveSplit;

@@ -36,6 +36,11 @@ export class Previews {
   /** @type {any} */
   layer = null;
 
+  forget() {
+    this.made = [];
+    this.layer = null;
+  }
+
   /**
    * PNG files of this longest side for the page.
    * @type {(photo: Photo, mattes: Matte[], style: Style, longest: number) => Promise<object>}

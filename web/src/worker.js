@@ -8,6 +8,7 @@
 //            same of the mattes
 //   preview  {id, message}           answers with an image or null
 //   offers   {id, message}           answers with a list of what else the prompts may mean, with images
+//   close    {}                      forgets the photo
 //   find     {text}                  answers with boxes of the objects that a text names; gets their model at the first text
 //   cut      {id, file, ops, form, style}   answers with the file of an object of another photo, and whether it is doubtful;
 //            without a file, of the last such photo; without a style, in that of the page
@@ -65,6 +66,7 @@ let missed = null;
 const send = (message) => self.postMessage(message);
 
 self.onmessage = ({ data }) => {
+  if (data.kind === 'close') token = opened += 1;
   if (data.kind === 'open') data.token = String((token = opened += 1)); // what is about an older photo is skipped
   const replaces = Number(data.kind === 'open' || data.kind === 'prompt');
   const styled = Number(data.kind === 'style');
@@ -145,6 +147,11 @@ const handlers = {
     const isLarger = message.side > side;
     side = message.side;
     if (isLarger && newest) await draw(newest);
+  },
+
+  close() {
+    session = newest = finished = missed = null;
+    previews.forget();
   },
 
   async find({ text: given }) {
