@@ -1,0 +1,1 @@
+"""Interfaces of other programs, so that what is written for them runs on mam."""
