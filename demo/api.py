@@ -12,7 +12,6 @@ from typing import Any, Literal
 import gradio as gr
 
 from demo.addresses import fetch_for_visitor
-from demo.decoding import read_image
 from demo.downloads import Downloads
 from demo.engine import Engine
 from demo.events import queue
@@ -24,6 +23,7 @@ from mam.errors import UnknownWord
 from mam.images import Photo
 from mam.images.fetch import is_address
 from mam.model.variants import BEST_AT
+from mam.serve.decoding import read_image
 
 
 def add_api(engine: Engine, downloads: Downloads) -> None:

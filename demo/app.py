@@ -34,6 +34,7 @@ from demo.downloads import Downloads
 from demo.engine import Engine
 from demo.events import PRIVATE
 from demo.guard import guard_requests
+from demo.interfaces import add_interfaces
 from demo.limits import limit_queue, visitor_of
 from demo.models import FOLLOWING, Models, add_menu
 from demo.tabs.batch import add_batch_tab
@@ -43,7 +44,7 @@ from demo.text_model import TextModelDownload
 from demo.texts import ENGLISH, Texts, i18n, label, tables_as_json
 from demo.uploads import limit_uploads
 from mam import GraphError, MamError, Matting
-from mam.cli.values import parse_device, parse_positive
+from mam.cli.values import parse_device, parse_port, parse_positive
 from mam.model.folders import BUNDLE, find_model, is_ready
 from mam.model.providers import PROVIDERS
 from mam.model.variants import VARIANTS
@@ -127,6 +128,7 @@ def build_demo(matting: Matting, models: Models | None = None, text_model: str =
 
         demo.unload(forget)
     limit_queue(demo)
+    add_interfaces(demo, engine)
     return demo
 
 
@@ -186,7 +188,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.add_argument(f"--{name}", action="store_true", default=is_on, help=help_text)
 
     add_option("host", help="0.0.0.0 to be reached from other machines; default: this machine only")
-    add_option("port", type=_parse_port, help="default: the first free one from 7860")
+    add_option("port", type=parse_port, help="default: the first free one from 7860")
     add_option(
         "variant",
         AUTO,
@@ -223,12 +225,6 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_switch("share", "a public address through Gradio's servers")
     add_switch("mcp", "offer the API to language models too, through the Model Context Protocol")
     return parser.parse_args(argv)
-
-
-def _parse_port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port; expected a number from 1 to 65535")
-    return int(text)
 
 
 def _parse_folder(text: str) -> Path:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from demo.choices import Choices
-from demo.decoding import read_photo
 from demo.session import KEPT, Op, Session, Visitors, has_foreground, prompts_of, strokes_of
 from demo.store import Store
 from mam import FoundBoxes, GraphError, InputError, Matte, Matting, NothingFound, Prompt, Scene, Segment
@@ -23,6 +22,7 @@ from mam.images.boxes import Patch
 from mam.masks.components import are_apart
 from mam.masks.painting import paint
 from mam.scene import Guidance
+from mam.serve.decoding import read_photo
 
 _LARGE = 6_000_000  # pixels; with 24 million, an answer takes 0.8 GB while it is made
 

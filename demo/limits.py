@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
 import gradio as gr
 
 from demo.texts import Texts
-
-MOST_WAITING = 40
-SHARE = 12
-"""Requests of one client that may wait or run; a visitor's page has up to four."""
+from mam.serve.limits import MOST_WAITING, SHARE, client_of
 
 
 def visitor_of(request: Any) -> str:
     """Return the name that Gradio gave to an open page; "" for a request without one."""
     return request.session_hash or ""
-
-
-def client_of(request: Any) -> str:
-    """Return a client's address as text; of IPv6 the network, since a client has all of it; "" if it is unknown.
-
-    uvicorn reads X-Forwarded-For from the proxies in the environment's FORWARDED_ALLOW_IPS.
-    """
-    host = getattr(getattr(request, "client", None), "host", None) or ""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
 
 
 def limit_queue(page: gr.Blocks) -> None:

@@ -17,7 +17,7 @@ from gradio import routes
 from gradio.processing_utils import get_upload_folder
 from starlette.formparsers import MultiPartException
 
-from demo.limits import client_of
+from mam.serve.limits import client_of
 
 _SHARE = 4  # a client may have the fourth part of what its files and the free space are together
 _STEP = 8_000_000  # bytes between two looks at the disk

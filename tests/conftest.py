@@ -38,7 +38,18 @@ OPTIONAL = {
         "onnxslim",
         "openvino",
     ),
-    *("gradio", "gradio_client", "cachetools", "playwright", "axe_playwright_python", "mcp", "hypothesis"),
+    *(
+        "starlette",
+        "uvicorn",
+        "multipart",
+        "gradio",
+        "gradio_client",
+        "cachetools",
+        "playwright",
+        "axe_playwright_python",
+        "mcp",
+        "hypothesis",
+    ),
 }
 # Folders and fixtures that need torch, fixtures that start a page.
 TORCH_FOLDERS = {("export",), ("nets",), ("training",)}

@@ -41,7 +41,10 @@ NOT_RUN = {
     "python demo/app.py --variant vit_b": "downloads 386 MB",
     "python demo/app.py": "downloads 41 MB; tests/demo/conftest.py starts the page",
 }
-SERVERS = {"python -m http.server -d site 8000": "http://127.0.0.1:8000/index.html"}
+SERVERS = {
+    "mam serve": "http://127.0.0.1:7000/health",
+    "python -m http.server -d site 8000": "http://127.0.0.1:8000/index.html",
+}
 PAGE = "http://127.0.0.1:7860/"
 NOT_RUN_PYTHON = {
     "# needs ViTMatte": "downloads 110 MB",

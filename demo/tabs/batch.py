@@ -18,7 +18,6 @@ from gradio.components import Component
 from PIL import Image
 
 from demo.canvas.protocol import LIMITS
-from demo.decoding import read_photo
 from demo.downloads import Downloads, safe_name
 from demo.engine import Engine
 from demo.events import PRIVATE
@@ -31,6 +30,7 @@ from mam.images import Photo
 from mam.images.decode import SUFFIXES
 from mam.images.encode import write_image
 from mam.images.resize import downsample
+from mam.serve.decoding import read_photo
 
 MAX_IMAGES = 100
 _UNSURE = 0.7  # score of a box found by a text, below which its photo is listed

@@ -33,7 +33,7 @@ from demo.canvas.protocol import (
 from demo.downloads import Downloads
 from demo.engine import Engine
 from demo.events import LAST, MODEL, PRIVATE
-from demo.limits import client_of, place_in_queue, visitor_of
+from demo.limits import place_in_queue, visitor_of
 from demo.messages import EXPECTED_ERRORS, describe
 from demo.session import Op, SceneObject, Session, has_foreground
 from demo.tabs.result import ResultEvents, add_result, guidance
@@ -41,6 +41,7 @@ from demo.text_model import TextModelDownload, add_text_model, text_field
 from demo.texts import ENGLISH, Texts, label
 from demo.uploads import uploaded_file
 from mam import Guidance, MamError, Matte, NothingFound, PromptError, Segment
+from mam.serve.limits import client_of
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 MAIN_OBJECT = (Op("main"),)

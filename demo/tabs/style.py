@@ -11,12 +11,12 @@ from typing import Any
 import gradio as gr
 
 from demo.canvas.images import thumbnail_url
-from demo.decoding import read_photo
 from demo.events import PRIVATE
 from demo.texts import ENGLISH, Texts, label
 from mam import Background, Blur, Gradient, Placement, Style
 from mam.images import open_photo
 from mam.images.decode import SUFFIXES
+from mam.serve.decoding import read_photo
 
 BACKGROUNDS = Path(__file__).parents[1] / "backgrounds"
 _THUMBNAIL = 96  # pixels

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
-from mam.cli import doctor, matte, models, weights
+from mam.cli import doctor, matte, models, serve, weights
 from mam.cli.values import join_negative_values
 from mam.errors import MamError
 
@@ -26,7 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Parse a command line; `run` in the namespace is the function of the chosen command."""
-    return parse_commands("mam", "Cut objects out of images, with soft edges.", (matte, doctor, models, weights), argv)
+    return parse_commands(
+        "mam", "Cut objects out of images, with soft edges.", (matte, serve, doctor, models, weights), argv
+    )
 
 
 def parse_commands(

@@ -76,6 +76,13 @@ def parse_positive(text: str) -> int:
     return int(text)
 
 
+def parse_port(text: str) -> int:
+    """Parse the number of a port."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; expected a number from 1 to 65535")
+    return int(text)
+
+
 def _parse_labelled(text: str) -> tuple[Numbers | None, int]:
     parts = text.split(",")
     if parts[-1] in ("+", "-"):

@@ -64,6 +64,7 @@ class Style:
         shadow: strength of the objects' shadow, from 0, none, to 1, black.
         softness: how soft the edges are: -1 hard, 0 unchanged, 1 soft.
         grow: how far the edges move outwards, or inwards if negative, in thousandths of the longest side.
+        outline: width of a white outline around the objects, in thousandths of the longest side.
         clean_colours: remove the original background from the colours of soft edges; False keeps the photo's pixels.
         placement: the frame of the finished image, and where the objects stand in it.
     """
@@ -74,6 +75,7 @@ class Style:
     shadow: float = 0.0
     softness: float = 0.0
     grow: float = 0.0
+    outline: float = 0.0
     clean_colours: bool = True
     placement: Placement = field(default_factory=Placement)
 
@@ -86,14 +88,15 @@ class OutputOptions:
         style: background, shadow, edges.
         alpha: write the alpha matte alone, in grey.
         bits: 8 or 16, of a pixel of the alpha; 16 for PNG only.
-        trim: crop to the object, with a margin of so many pixels; None keeps the whole frame.
+        trim: crop to the object, with a margin of so many pixels, or of some at its left, top, right and bottom; None
+            keeps the whole frame.
         metadata: keep the image's resolution and EXIF data, but not where and by whom it was taken.
     """
 
     style: Style = field(default_factory=Style)
     alpha: bool = False
     bits: int = 8
-    trim: int | None = None
+    trim: int | tuple[int, int, int, int] | None = None
     metadata: bool = False
 
 
@@ -153,18 +156,18 @@ class Composition:
 
     def alpha_uint8(self) -> np.ndarray:
         """Return the alpha of the placed objects as (H', W') uint8, rounded."""
-        alpha, placement = to_uint8(self.alpha), self.style.placement
-        return alpha if placement == Placement() else placement.place(np.dstack([alpha] * 4))[..., 3]
+        alpha = to_uint8(self.alpha)
+        return self._place(np.dstack([alpha] * 4))[..., 3] if self._is_changed else alpha
 
     def alpha_uint16(self) -> np.ndarray:
         """Return the alpha of the objects as (H, W) uint16, rounded, without the placement."""
         return (self.alpha * 65535 + 0.5).astype(np.uint16)
 
-    def bounds(self, margin: int = 0) -> PixelBox:
+    def bounds(self, margin: int | tuple[int, int, int, int] = 0) -> PixelBox:
         """Return the smallest box around what is visible, (x0, y0, x1, y1) in pixels, ends exclusive.
 
         Args:
-            margin: pixels to add on each side, as far as the frame reaches.
+            margin: pixels to add on each side, or at the left, top, right and bottom, as far as the frame reaches.
         """
         alpha = self.alpha_uint8()
         found = mask_bounds(alpha > 0)
@@ -179,7 +182,7 @@ class Composition:
         rgba = np.dstack([self.foreground, alpha])
         if self.style.clean_colours:
             rgba.view(np.uint32)[..., 0] *= alpha > 0
-        return self.style.placement.place(rgba)
+        return self._place(rgba)
 
     def over(self, background: Background) -> np.ndarray:
         """Compose the placed objects over a background, with the style's fit, position and shadow.
@@ -235,9 +238,18 @@ class Composition:
         profile = None if options.alpha else self.photo.icc_profile
         return encode_image(pixels, file_format, profile, self.photo.metadata if options.metadata else None, source)
 
+    @property
+    def _is_changed(self) -> bool:
+        """Whether the objects are placed, or have an outline."""
+        return self.style.placement != Placement() or self.style.outline > 0
+
+    def _place(self, cutout: np.ndarray) -> np.ndarray:
+        placed = self.style.placement.place(cutout)
+        return composite.add_outline(placed, self.style.outline) if self.style.outline else placed
+
     def _placed_layers(self) -> tuple[np.ndarray, np.ndarray]:
         """Colours (H', W', 3) uint8 and alpha (H', W') float32 in [0, 1] of the placed objects."""
-        if self.style.placement == Placement():
+        if not self._is_changed:
             return self.foreground, self.alpha  # not rounded
         placed = self.cutout()
         return placed[..., :3], placed[..., 3] / np.float32(255)

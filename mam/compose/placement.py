@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from PIL import Image
 
+from mam.compose.head import find_head
 from mam.errors import InputError
 
 _MARGIN = 0.05  # of the frame, kept free around objects that are made smaller to fit
@@ -23,29 +25,43 @@ class Placement:
         scale: size of the objects, relative to the photo. In a frame of another aspect ratio, objects that do not
             fit are made smaller first.
         offset: (x, y) by which the objects are moved to the right and down, in fractions of the frame.
+        size: (H, W) of the frame in pixels, instead of an aspect ratio.
+        fill: the part of the frame's height or width that the objects take, before `scale`; None for the photo's size.
+        position: (x, y) from 0, at the left or top, to 1: where the objects stand in what they leave free; None
+            centres them in a frame of another shape, and else keeps their place.
+        part: "head" of a person, which `fill` and `position` are about then, and of which `fill` is the height; or
+            "all" of the objects.
     """
 
     aspect: float | None = None
     scale: float = 1.0
     offset: tuple[float, float] = (0.0, 0.0)
+    size: tuple[int, int] | None = None
+    fill: float | None = None
+    position: tuple[float, float] | None = None
+    part: Literal["all", "head"] = "all"
 
     def __post_init__(self) -> None:
         """Check the numbers.
 
         Raises:
-            InputError: the aspect ratio or the scale is not a positive number, or the offset is not finite.
+            InputError: a number is not positive, or an offset or position is not finite.
         """
-        for name, value in (("aspect", self.aspect), ("scale", self.scale)):
+        numbers = {"aspect": self.aspect, "scale": self.scale, "fill": self.fill, "size": self.size and min(self.size)}
+        for name, value in numbers.items():
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{name} of the placement is {value}; expected a positive number.")
-        if not all(math.isfinite(value) for value in self.offset):
-            raise InputError(f"the offset of the placement is {self.offset}; expected two finite numbers.")
+        for name, place in (("offset", self.offset), ("position", self.position or (0.0, 0.0))):
+            if not all(math.isfinite(value) for value in place):
+                raise InputError(f"the {name} of the placement is {place}; expected two finite numbers.")
 
     def frame(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the frame's size (H, W) for a photo of a size (H, W).
 
         Both have the same longest side, unless the frame would have more than twice the photo's pixels.
         """
+        if self.size is not None:
+            return self.size
         if self.aspect is None:
             return size
         longest = max(size)
@@ -72,14 +88,25 @@ class Placement:
         if not visible.any():
             return np.zeros((*frame, 4), np.uint8)
         y_range, x_range = (np.flatnonzero(visible.any(axis))[[0, -1]] + (0, 1) for axis in (1, 0))
-        scale = self.scale
-        if self.aspect is not None:
-            largest = (1 - 2 * _MARGIN) * np.array(frame) / (np.ptp(y_range), np.ptp(x_range))
-            scale *= min(1.0, float(largest.min()))
+        scale, is_reshaped = self.scale, self.aspect is not None or self.size is not None
+        bottom = int(y_range[1])
+        if self.part == "head" and (cutout[..., 3] > 127).any():
+            x0, y0, x1, y1 = find_head(cutout[..., 3] > 127)
+            x_range, y_range = np.array((x0, x1)), np.array((y0, y1))
+        fits = np.array(frame) / (np.ptp(y_range), np.ptp(x_range))  # scales that fill the frame's height and width
+        filling = float(fits[0] if self.part == "head" else fits.min())
+        if self.fill is not None:
+            scale *= self.fill * filling
+        elif is_reshaped:
+            scale *= min(1.0, (1 - 2 * _MARGIN) * filling)
         starts = [
-            round(_start(span, side, room, scale, self.aspect is not None) + shift * room)
-            for span, side, room, shift in zip((x_range, y_range), (w, h), frame[::-1], self.offset, strict=True)
+            round(_start(span, side, room, scale, is_reshaped, place) + shift * room)
+            for span, side, room, shift, place in zip(
+                (x_range, y_range), (w, h), frame[::-1], self.offset, self.position or (None, None), strict=True
+            )
         ]
+        if self.part == "head" and bottom == h:  # a bust, which ends where the photo does, stands on the frame's edge
+            starts[1] = max(starts[1], frame[0] - round(h * scale))
         # Only what is inside the frame is resized: enlarged photos would need many times the memory.
         edges = [
             (max(0, start), min(room, start + round(side * scale)))
@@ -97,7 +124,7 @@ class Placement:
         return np.asarray(placed)
 
 
-def _start(span: np.ndarray, side: int, room: int, scale: float, centre: bool) -> float:
+def _start(span: np.ndarray, side: int, room: int, scale: float, centre: bool, place: float | None) -> float:
     """Return where the scaled photo begins in the frame, along one axis.
 
     Args:
@@ -106,7 +133,10 @@ def _start(span: np.ndarray, side: int, room: int, scale: float, centre: bool) -
         room: the frame's size.
         scale: the photo's scale.
         centre: move the objects to the centre, instead of keeping them where they are.
+        place: their position from 0 to 1 in the free space, instead of both.
     """
+    if place is not None:
+        return float(place * (room - np.ptp(span) * scale) - span[0] * scale)
     starts, ends = span[0] == 0, span[1] == side
     if starts != ends:  # cut off at one edge, where they stay
         return 0.0 if starts else room - side * scale

@@ -29,11 +29,11 @@ def full_box(size: tuple[int, int]) -> PixelBox:
     return 0, 0, size[1], size[0]
 
 
-def pad_box(box: PixelBox, by: int, size: tuple[int, int]) -> PixelBox:
-    """Enlarge a box by some pixels on every side, clipped to an image of this (H, W)."""
-    x0, y0, x1, y1 = box
-    h, w = size
-    return max(0, x0 - by), max(0, y0 - by), min(w, x1 + by), min(h, y1 + by)
+def pad_box(box: PixelBox, by: int | tuple[int, int, int, int], size: tuple[int, int]) -> PixelBox:
+    """Enlarge a box by some pixels on every side, or at its left, top, right and bottom, clipped to an (H, W)."""
+    (x0, y0, x1, y1), (h, w) = box, size
+    left, top, right, bottom = (by,) * 4 if isinstance(by, int) else by
+    return max(0, x0 - left), max(0, y0 - top), min(w, x1 + right), min(h, y1 + bottom)
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,14 +26,14 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def serve(command: list[str], port: int) -> Iterator[str]:
-    """The address of a page while its command runs."""
+def serve(command: list[str], port: int, path: str = "") -> Iterator[str]:
+    """The address of a page while its command runs; it is there when it answers at the path."""
     address = f"http://127.0.0.1:{port}/"
     with tempfile.TemporaryFile("w+") as output:
         server = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
         for _ in range(240):
             try:
-                urllib.request.urlopen(address, timeout=2)
+                urllib.request.urlopen(address + path, timeout=2)
                 break
             except OSError:
                 if server.poll() is not None:

@@ -176,3 +176,14 @@ def test_a_language_model_can_do_the_same(page, flower) -> None:
     # Gradio sends images to clients that ask for progress; the others get links.
     assert "_alpha.png" in plain.content[0].text and "http://" in plain.content[0].text
     assert bad.isError and "reversed" in bad.content[0].text
+
+
+def test_rembgs_and_removebgs_requests(page, flower) -> None:
+    expected = flower.matte().cutout()
+    for path, field in (("api/remove", "file"), ("v1.0/removebg", "image_file")):
+        answer = httpx.post(page + path, files={field: FLOWER.read_bytes()}, data={"size": "auto"}, timeout=60)
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(answer.content))), expected), answer.text[:200]
+        assert httpx.post(page + path, files={field: b"text"}).status_code == 400
+        assert (
+            httpx.post(page + path, files={field: b"a"}, headers={"Origin": "http://evil.example"}).status_code == 403
+        )

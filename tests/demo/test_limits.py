@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from demo.limits import MOST_WAITING, SHARE, client_of
+from mam.serve.limits import MOST_WAITING, SHARE, client_of
 
 
 @pytest.mark.parametrize(

@@ -79,3 +79,25 @@ def test_a_composition_has_the_frame_of_its_placement() -> None:
     assert made.cutout().shape == (200, 200, 4)
     assert np.array_equal(made.alpha_uint8(), made.cutout()[..., 3])
     assert Composition.of(photo, [alpha], Style(placement=Placement(1.0))).pixels().shape == (200, 200, 4)
+
+
+@pytest.mark.parametrize(
+    "placement, where, expected",
+    [
+        (Placement(size=(200, 400), fill=0.5), (20, 30, 60, 50), (100, 50, 300, 150)),  # by its width, centred
+        (Placement(fill=0.5), (20, 30, 40, 70), (17, 25, 43, 75)),  # by its height, around its own middle
+        (Placement(size=(200, 400), fill=0.5, position=(1, 0)), (20, 30, 60, 50), (200, 0, 400, 100)),
+        (Placement(position=(0, 1)), (20, 30, 60, 50), (0, 80, 40, 100)),
+        (Placement(size=(200, 400), fill=0.5), (20, 80, 60, 100), (100, 100, 300, 200)),  # cut off at its edge
+    ],
+)
+def test_objects_fill_a_part_of_the_frame(placement, where, expected) -> None:
+    placed = placement.place(cutout(*where))
+    assert placed.shape[:2] == placement.frame((100, 200))
+    assert np.abs(np.subtract(bounds(placed), expected)).max() <= 1
+
+
+@pytest.mark.parametrize("wrong", [{"fill": 0}, {"size": (0, 5)}, {"position": (0.5, float("nan"))}])
+def test_wrong_numbers_are_refused(wrong) -> None:
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        Placement(**wrong)

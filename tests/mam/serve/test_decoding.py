@@ -6,9 +6,9 @@ import signal
 import pytest
 from PIL import Image
 
-from demo import decoding
 from mam.errors import ImageTooLarge, InputError
 from mam.images import open_photo
+from mam.serve import decoding
 from tests.conftest import EXAMPLES
 
 

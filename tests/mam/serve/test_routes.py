@@ -1,0 +1,289 @@
+"""rembg's and remove.bg's routes on a mock model, whose main object is a disc: what comes back, and what is refused."""
+
+import asyncio
+import base64
+import contextlib
+import io
+import json
+import logging
+import threading
+import zipfile
+from collections.abc import Callable
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from mam import Matting
+from mam.model.contract import InferencePolicy
+from mam.serve import routes
+from mam.serve.guard import MOST_BYTES, Guard, known_hosts
+from mam.serve.limits import MOST_WAITING, SHARE, Busy, Turns
+from mam.serve.routes import KEY, Routes
+from tests.mock_graphs import MockGraphs
+
+REMBG, REMOVEBG = "/api/remove", "/v1.0/removebg"
+Send = Callable[..., httpx.Response]
+
+
+class MainObject(MockGraphs):
+    """Its main object is a disc in the middle of an image of 4:3."""
+
+    policy = InferencePolicy(main_object=True)
+
+    def decode(self, features, coords, labels, *mask):
+        if (labels < 0).all():
+            coords, labels = np.float32([[[512, 384]]]), np.float32([[1]])
+        return super().decode(features, coords, labels, *mask)
+
+
+@pytest.fixture(scope="module")
+def served() -> Starlette:
+    matting = Matting(MainObject(), max_pixels=500_000)
+    return Starlette(routes=Routes(lambda: matting).all(), middleware=[Middleware(Guard, hosts=known_hosts())])
+
+
+@pytest.fixture()
+def send(served) -> Send:
+    """Send one request; the method is POST unless the path is all there is."""
+
+    def call(path: str, **options) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(served)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+                return await client.request("POST" if options else "GET", path, **options)
+
+        return asyncio.run(ask())
+
+    return call
+
+
+def photo_content(size=(160, 120), **options) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", size, (200, 40, 40)).save(stream, "PNG", **options)
+    return stream.getvalue()
+
+
+PHOTO = photo_content()
+FILE, IMAGE = {"file": ("a.png", PHOTO)}, {"image_file": ("a.png", PHOTO)}
+
+
+def opened(answer: httpx.Response) -> Image.Image:
+    assert answer.status_code == 200, answer.text
+    return Image.open(io.BytesIO(answer.content))
+
+
+def errors(answer: httpx.Response) -> tuple[int, str, str]:
+    (error,) = answer.json()["errors"]
+    return answer.status_code, error["code"], error["title"]
+
+
+def test_rembgs_route(send) -> None:
+    cutout = opened(send(REMBG, files=FILE))
+    assert cutout.mode == "RGBA" and cutout.size == (160, 120)
+    box = [{"type": "rectangle", "data": [20, 20, 80, 80]}]
+    fields = {"model": "u2net", "om": "true", "extras": json.dumps({"sam_prompt": box}), "a": "true", "af": "240"}
+    mask = opened(send(REMBG, files=FILE, data=fields))
+    assert mask.mode == "L" and mask.getpixel((50, 50)) == 255 and mask.getpixel((120, 100)) == 0
+    over = opened(send(f"{REMBG}?bgc=0,0,255,255", files=FILE, data=fields | {"om": "0", "ppm": "on"}))
+    assert over.getpixel((120, 100)) == (0, 0, 255, 255) and over.getpixel((50, 50)) == (200, 40, 40, 255)
+
+
+@pytest.mark.parametrize(
+    "fields, reason",
+    [
+        ({"model": "u2net_cloth_seg"}, "is not available"),
+        ({"model": "../graphs"}, "is not available"),
+        ({"om": "perhaps"}, "om is 'perhaps'"),
+        ({"bgc": "1,2"}, "bgc"),
+        ({"bgc": "1,2,300"}, "bgc"),
+        ({"extras": "[]"}, "extras"),
+        ({"extras": '{"sam_prompt": [{"type": "point", "label": 1, "data": [900, 1]}]}'}, "outside the image"),
+        ({"vm": "true"}, "without ViTMatte"),
+        ({"url": "http://127.0.0.1/"}, "opens no addresses"),
+    ],
+)
+def test_what_rembgs_route_refuses(send, fields, reason) -> None:
+    answer = send(REMBG, files=FILE, data=fields)
+    assert answer.status_code == 400 and reason in answer.json()["detail"]
+
+
+def test_addresses_and_missing_files_are_refused(send) -> None:
+    assert send(f"{REMBG}?url=http://127.0.0.1/").json() == {
+        "detail": "url: this server opens no addresses; send the image itself."
+    }
+    assert "file is missing" in send(REMBG, data={"om": "1"}).json()["detail"]
+    assert "is not an image" in send(REMBG, files={"file": b"text"}).json()["detail"]
+    assert "megapixels" in send(REMBG, files={"file": photo_content((1000, 600))}).json()["detail"]
+    for field in ("image_url", "bg_image_url"):
+        answer = send(REMOVEBG, files=IMAGE, data={field: "http://127.0.0.1/"})
+        assert errors(answer)[:2] == (400, "invalid_image_url")
+
+
+def test_removebgs_route(send) -> None:
+    answer = send(REMOVEBG, files=IMAGE, data={"size": "full"})
+    alpha = np.asarray(opened(answer))[..., 3] > 0
+    x, y = (np.flatnonzero(alpha.any(axis)) for axis in (0, 1))
+    place = {"Top": y[0], "Left": x[0], "Width": x[-1] - x[0] + 1, "Height": y[-1] - y[0] + 1}
+    assert {name: int(answer.headers[f"X-Foreground-{name}"]) for name in place} == place
+    assert (answer.headers["X-Width"], answer.headers["X-Height"]) == ("160", "120")
+    as_json = send(REMOVEBG, json={"image_file_b64": base64.b64encode(PHOTO).decode(), "size": "auto", "crop": None},
+                   headers={"Accept": "application/json"}).json()["data"]  # fmt: skip
+    assert as_json["foreground_top"] == place["Top"] and as_json["foreground_width"] == place["Width"]
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(as_json["result_b64"])))), opened(answer))
+
+
+def test_sizes_and_formats(send) -> None:
+    def result(content: bytes = PHOTO, **fields: str) -> Image.Image:
+        return opened(send(REMOVEBG, files={"image_file": content}, data=fields))
+
+    large = photo_content((800, 500))
+    assert [result(large, size=size).size for size in ("preview", "hd")] == [(632, 395), (800, 500)]
+    assert result(format="webp").format == "WEBP" and result(format="jpg").getpixel((1, 1)) == (255, 255, 255)
+    navy = result(bg_color="000080")
+    assert navy.format == "JPEG" and navy.getpixel((1, 1))[2] > 100
+    assert result(bg_color="00000000").mode == "RGBA"
+    assert result(channels="alpha").mode == "L"
+    archive = zipfile.ZipFile(io.BytesIO(send(REMOVEBG, files=IMAGE, data={"format": "zip"}).content))
+    assert archive.namelist() == ["color.jpg", "alpha.png"]
+    assert Image.open(archive.open("color.jpg")).size == Image.open(archive.open("alpha.png")).size == (160, 120)
+
+
+def test_region_crop_scale_and_position(send) -> None:
+    def alpha(**fields: str) -> np.ndarray:
+        answer = send(REMOVEBG, files=IMAGE, data={"size": "auto", "channels": "alpha", "format": "png"} | fields)
+        return np.asarray(opened(answer)) > 0
+
+    def box(mask: np.ndarray) -> tuple[int, ...]:
+        x, y = (np.flatnonzero(mask.any(axis)) for axis in (0, 1))
+        return x[0], y[0], x[-1] + 1, y[-1] + 1
+
+    x0, y0, x1, y1 = box(alpha(roi="80px 0px 160px 50%"))
+    w, h = x1 - x0, y1 - y0
+    assert (x0 + x1) / 2 == pytest.approx(120, abs=1) and (y0 + y1) / 2 == pytest.approx(30, abs=1) and 5 < w < 40
+    crop = alpha(roi="80 0 160 60", crop="true", crop_margin="2px 3px 50% 1")
+    assert crop.shape == (2 + h + round(h / 2), 1 + w + 3) and box(crop) == (1, 2, 1 + w, 2 + h)
+    x0, y0, x1, y1 = box(alpha(scale="50%"))  # its edge, enlarged, is a soft one of up to a pixel on each side
+    assert abs((y1 - y0) - 60) <= 2 and abs((x0 + x1) / 2 - 80) <= 1 and abs((y0 + y1) / 2 - 60) <= 1
+    x0, y0, x1, y1 = box(alpha(scale="50%", position="0% 100%"))
+    assert x0 == 0 and y1 == 120
+
+
+def test_background_and_shadow(send) -> None:
+    blue = io.BytesIO()
+    Image.new("RGB", (50, 50), "blue").save(blue, "PNG")
+    files = IMAGE | {"bg_image_file": ("b.png", blue.getvalue())}
+    assert opened(send(REMOVEBG, files=files, data={"format": "png"})).getpixel((1, 1)) == (0, 0, 255)
+    plain, shadow = (
+        np.asarray(opened(send(REMOVEBG, files=IMAGE, data={"bg_color": "fff", "format": "png", "shadow_type": kind})))
+        for kind in ("none", "drop")
+    )
+    assert (shadow <= plain).all() and (shadow < plain).any()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"size": "huge"},
+        {"format": "gif"},
+        {"crop": "perhaps"},
+        {"crop": "true", "crop_margin": "1 2 3"},
+        {"roi": "0 0 1"},
+        {"roi": "900 0 950 50"},
+        {"roi": "50 50 20 20"},
+        {"scale": "5%"},
+        {"scale": "30px"},
+        {"position": "left"},
+        {"position": "120%"},
+        {"bg_color": "no colour"},
+        {"channels": "rgb"},
+        {"shadow_type": "long"},
+        {"shadow_type": "drop", "shadow_opacity": "101"},
+    ],
+)
+def test_wrong_fields_are_named(send, fields) -> None:
+    status, code, title = errors(send(REMOVEBG, files=IMAGE, data=fields))
+    assert (status, code) == (400, "invalid_request") and title.startswith(list(fields)[-1])
+
+
+def test_sources(send) -> None:
+    assert errors(send(REMOVEBG, data={"size": "auto"}))[1] == "missing_source"
+    assert errors(send(REMOVEBG, files=IMAGE, data={"image_file_b64": "aaaa"}))[1] == "multiple_sources"
+    assert errors(send(REMOVEBG, data={"image_file_b64": "a"}))[0] == 400
+    assert errors(send(REMOVEBG, content=b"[]", headers={"Content-Type": "application/json"}))[0] == 400
+    assert errors(send(REMOVEBG, content=b"--x", headers={"Content-Type": "multipart/form-data"}))[0] == 400
+
+
+def test_nothing_found(send) -> None:
+    transparent = io.BytesIO()
+    Image.new("RGBA", (160, 120)).save(transparent, "PNG")
+    assert errors(send(REMOVEBG, files={"image_file": transparent.getvalue()}))[1] == "unknown_foreground"
+    assert not np.asarray(opened(send(REMBG, files={"file": transparent.getvalue()})))[..., 3].any()
+
+
+def test_the_key(send, monkeypatch) -> None:
+    monkeypatch.setenv(KEY, "secret")
+    assert errors(send(REMOVEBG, files=IMAGE))[:2] == (403, "auth_failed")
+    assert send(REMBG, files=FILE, headers={"X-Api-Key": "wrong"}).status_code == 403
+    for path, files in ((REMOVEBG, IMAGE), (REMBG, FILE)):
+        assert send(path, files=files, headers={"X-Api-Key": "secret"}).status_code == 200
+
+
+def test_other_sites_names_and_long_bodies_are_refused(send) -> None:
+    assert send(REMBG, files=FILE, headers={"Origin": "http://evil.example"}).status_code == 403
+    assert send(REMBG, files=FILE, headers={"Host": "evil.example"}).status_code == 421
+    assert send(REMBG, content=b"", headers={"Content-Length": str(MOST_BYTES + 1)}).status_code == 413
+
+
+def test_a_file_over_the_limit(send, monkeypatch) -> None:
+    monkeypatch.setattr(routes, "MEGABYTES", 0)
+    assert errors(send(REMOVEBG, files=IMAGE))[:2] == (413, "file_too_large")
+
+
+def test_defects_are_logged_and_not_shown(send, monkeypatch, caplog) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("/secret/path")
+
+    monkeypatch.setattr(routes, "read_image", fail)
+    with caplog.at_level(logging.ERROR):
+        answer = send(REMOVEBG, files=IMAGE)
+    assert answer.status_code == 500 and "secret" not in answer.text and "secret" in caplog.text
+
+
+def test_the_queue_has_an_end() -> None:
+    turns, running = Turns(1), threading.Event()
+
+    async def fill() -> list[int]:
+        async def wait(client: str) -> int:
+            try:
+                with turns.place(client):
+                    await turns.run(running.wait)
+            except Busy as busy:
+                return busy.status
+            return 200
+
+        tasks = [asyncio.create_task(wait(f"client {i % 4}")) for i in range(MOST_WAITING + 5)]
+        tasks += [asyncio.create_task(wait("a")) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        running.set()
+        return await asyncio.gather(*tasks)
+
+    assert asyncio.run(fill()) == [200] * MOST_WAITING + [503] * 8
+    assert len(turns) == 0
+    with contextlib.ExitStack() as places:
+        for _ in range(SHARE):
+            places.enter_context(turns.place("one"))
+        with pytest.raises(Busy, match=str(SHARE)) as busy:
+            places.enter_context(turns.place("one"))
+        places.enter_context(turns.place("another"))
+    assert busy.value.status == 429
+
+
+def test_health_and_metrics(send) -> None:
+    assert send("/health").json() == {"status": "ok", "model": "mock", "provider": "CPUExecutionProvider"}
+    send(REMBG, files=FILE)
+    metrics = send("/metrics").text
+    assert 'mam_requests_total{path="/api/remove",status="200"}' in metrics and "mam_waiting 0" in metrics
