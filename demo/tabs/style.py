@@ -14,6 +14,7 @@ from demo.canvas.images import thumbnail_url
 from demo.events import PRIVATE
 from demo.texts import ENGLISH, Texts, label
 from mam import Background, Blur, Gradient, Placement, Style
+from mam.compose.presets import PRESETS
 from mam.images import open_photo
 from mam.images.decode import SUFFIXES
 from mam.serve.decoding import read_photo
@@ -22,14 +23,15 @@ BACKGROUNDS = Path(__file__).parents[1] / "backgrounds"
 _THUMBNAIL = 96  # pixels
 
 NONE, WHITE, COLOUR, GRADIENT, BLUR, OWN = "none", "white", "colour", "gradient", "blur", "own"
-SHAPES = {
+SHAPES: dict[str, float | Style | None] = {
     "shape_photo": None,
     "shape_square": 1.0,
     "shape_portrait": 4 / 5,
     "shape_story": 9 / 16,
     "shape_wide": 16 / 9,
+    **{f"preset_{name}": style for name, style in PRESETS.items()},
 }
-"""Aspect ratios of the finished image by the key of their name; None for the photo's own."""
+"""Aspect ratios of the finished image by the key of their name, None for the photo's own; and presets."""
 Values = Mapping[gr.components.Component, Any]
 
 
@@ -135,15 +137,16 @@ class StyleControls:
 
     def edges(self, values: Values) -> Style:
         """Return the chosen edges and frame, without background and shadow: all that a cut-out or an alpha needs."""
-        return Style(
+        shape = SHAPES[values[self.shape]]
+        preset = shape if isinstance(shape, Style) else Style(placement=Placement(shape))
+        scale, offset = values[self.size] / 100, (values[self.shift_x] / 100, values[self.shift_y] / 100)
+        return replace(
+            preset,
+            background=None,
             softness=values[self.softness] / 100,
             grow=values[self.grow],
             clean_colours=values[self.clean],
-            placement=Placement(
-                SHAPES[values[self.shape]],
-                values[self.size] / 100,
-                (values[self.shift_x] / 100, values[self.shift_y] / 100),
-            ),
+            placement=replace(preset.placement, scale=scale, offset=offset),
         )
 
     def style(self, values: Values, max_pixels: int) -> Style:
@@ -167,7 +170,8 @@ class StyleControls:
     def _background(self, values: Values, max_pixels: int) -> Background | None:
         kind = values[self.kind]
         if kind == NONE:
-            return None
+            shape = SHAPES[values[self.shape]]
+            return shape.background if isinstance(shape, Style) else None
         if kind == WHITE:
             return "white"
         if kind == COLOUR:

@@ -74,6 +74,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     result.add_argument(
         "--background", metavar="IMAGE|COLOUR|blur", help="compose over this instead of leaving it transparent"
     )
+    result.add_argument(
+        "--preset",
+        choices=("square", "portrait", "story", "passport", "sticker"),
+        help="a finished image: square, white, 2000 x 2000; portrait, 1080 x 1350; story, 1080 x 1920; passport, head "
+        "and shoulders, 827 x 1063; sticker, with an outline, 512 x 512. --background replaces the preset's",
+    )
     result.add_argument("--alpha", action="store_true", help="write the alpha matte alone, in grey")
     result.add_argument("--bits", type=int, choices=(8, 16), default=8, help="of a pixel of the alpha, with --alpha")
     result.add_argument(

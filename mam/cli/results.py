@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,12 @@ def read_output_options(arguments: argparse.Namespace, suffixes: Collection[str]
         MamError: options exclude each other, the formats cannot hold the result, or the background is no image.
     """
     from mam.compose.composition import OutputOptions, Style
+    from mam.compose.presets import PRESETS
 
     _check(arguments, suffixes)
-    background = _open_background(arguments)
-    return OutputOptions(Style(background), arguments.alpha, arguments.bits, arguments.trim, arguments.keep_metadata)
+    background, style = _open_background(arguments), PRESETS.get(arguments.preset, Style())
+    style = style if background is None else replace(style, background=background)
+    return OutputOptions(style, arguments.alpha, arguments.bits, arguments.trim, arguments.keep_metadata)
 
 
 def _open_background(arguments: argparse.Namespace) -> Photo | Blur | str | None:
@@ -56,6 +59,8 @@ def _check(arguments: argparse.Namespace, suffixes: Collection[str]) -> None:
         raise MamError("--alpha and --background exclude each other; choose one.")
     if arguments.bits == 16 and not arguments.alpha:
         raise MamError("--bits 16 is for --alpha; colours have 8 bits.")
+    if arguments.bits == 16 and arguments.preset is not None:
+        raise MamError("--bits 16 and --preset exclude each other; placed alphas have 8 bits.")
     if arguments.bits == 16 and set(suffixes) != {".png"}:
         raise MamError("16 bits need PNG; choose a .png name or --format png.")
     if arguments.trim is not None and arguments.trim < 0:

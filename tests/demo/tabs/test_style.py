@@ -1,5 +1,6 @@
 """The controls of the result's style; no server."""
 
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -10,6 +11,7 @@ from demo.tabs.style import StyleControls, list_backgrounds, parse_colour
 from mam import InputError
 from mam.compose.composition import Blur, Gradient, Style
 from mam.compose.placement import Placement
+from mam.compose.presets import PRESETS
 from mam.images import Photo
 from tests.conftest import EXAMPLES
 
@@ -66,3 +68,12 @@ def test_colours_come_as_gradios_picker_sends_them() -> None:
     assert parse_colour("#102030") == "#102030" and parse_colour("rgb(1, 2, 3)") == (1, 2, 3)
     assert parse_colour("no colour") == "no colour"  # refused where it is used
     assert len(list_backgrounds()) >= 3
+
+
+def test_presets(controls) -> None:
+    square = PRESETS["square"]
+    made = controls.style(values(controls, shape="preset_square", size=50), LIMIT)
+    assert made.background == "white" and made.placement == replace(square.placement, scale=0.5)
+    assert controls.style(values(controls, shape="preset_square", kind=style.BLUR, blur=9), LIMIT).background == Blur(9)
+    sticker = controls.edges(values(controls, shape="preset_sticker"))
+    assert sticker.outline == PRESETS["sticker"].outline and sticker.background is None

@@ -207,3 +207,18 @@ def test_an_image_that_joins_is_cut_out_and_the_others_are_skipped(tmp_path, cap
     assert sorted(os.listdir(tmp_path / "out")) == ["x_jpg_matte.png", "x_matte.png"]
     assert (tmp_path / "out" / "x_matte.png").read_bytes() == before
     assert "x.png skipped: " in capsys.readouterr().err
+
+
+def test_presets(tmp_path, capsys) -> None:
+    out = str(tmp_path / "out.png")
+    assert main(["matte", FLOWER, *BOX, "--preset", "square", "--background", "navy", "-o", out]) == 0
+    assert Image.open(out).size == (2000, 2000) and Image.open(out).getpixel((2, 2)) == (0, 0, 128)
+    assert main(["matte", FLOWER, *BOX, "--preset", "square", "--alpha", "--bits", "16", "-o", out]) == 1
+    assert "--bits 16 and --preset" in capsys.readouterr().err
+
+
+def test_the_command_names_all_presets() -> None:
+    from mam.compose.presets import PRESETS
+
+    for name in PRESETS:
+        assert parse(["matte", FLOWER, "--preset", name]).preset == name
