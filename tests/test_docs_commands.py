@@ -28,6 +28,7 @@ NOT_RUN = {
     "tritonserver": "needs a Triton server",
     "torchrun": "trains on data sets that are not here; tests/training runs the recipes",
     "python -m training": "needs data sets that are not here; tests/training runs the recipes and the benchmarks",
+    "mam matte --watch": "runs until Ctrl-C; tests/mam/cli/test_watch.py ends it",
     "mam matte --engine ray": "needs a cluster and a store; tests/mam/cluster runs one on this machine",
     "mam matte demo/examples/flower.jpg --graphs mobile_sam": "downloads 41 MB",
     "mam matte demo/examples/kitten.jpg --matte vitmatte": "downloads 110 MB",

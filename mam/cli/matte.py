@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         description="Cut one object out of each image: the main one, or the one that a prompt points at.",
     )
     parser.set_defaults(run=run)
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="files, folders, globs, addresses, or - for stdin")
+    parser.add_argument("images", nargs="*", metavar="IMAGE", help="files, folders, globs, addresses, or - for stdin")
     prompt = parser.add_argument_group("prompts; without any, the main object is cut out")
     where = prompt.add_mutually_exclusive_group()
     where.add_argument("--box", type=parse_box, metavar="X0,Y0,X1,Y1", help="in pixels of the image")
@@ -99,11 +100,20 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         default="local",
         help="local: this process (default); ray: actors of a Ray cluster, or of a local one with all cores",
     )
+    parser.add_argument(
+        "--watch", type=Path, metavar="FOLDER", help="cut out photos as they arrive in a folder, until Ctrl-C; with -o"
+    )
     add_model_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Cut one object out of each image; after a failure, report it and continue with the other images."""
+    if arguments.watch is not None:
+        from mam.cli.watch import run_on_arrivals
+
+        return run_on_arrivals(arguments, write_one)
+    if not arguments.images:
+        raise MamError("no image was named; give files, folders, globs, addresses, or - for standard input.")
     if arguments.engine == "ray":
         from mam.cli.cluster import run_on_ray
 
@@ -143,22 +153,48 @@ def _run_here(arguments: argparse.Namespace) -> int:
     failed = 0
     bar = tqdm(todo, unit="image", disable=len(todo) == 1)
     for image, out in bar:
-        try:
-            note = _write_matte(matting, image, out, prompts.of(image), options, arguments.format)
-            if note:
-                bar.write(note, file=sys.stderr)
-            if out is not None:
-                bar.write(f"{image} -> {out}" if len(inputs) > 1 else str(out))
-        except (MamError, OSError, ValueError, MemoryError) as error:
-            failed += 1
-            reason = str(error) or type(error).__name__
-            # Most messages begin with the file's name.
-            named = image.path is not None and reason.startswith(image.path.name)
-            where = f"{image.path.parent}: " if named and image.path and str(image.path.parent) != "." else ""
-            bar.write(f"{where}{reason}" if named else f"{image}: {reason}", file=sys.stderr)
+        failed += not write_one(matting, image, out, prompts, options, arguments.format, bar.write, len(inputs) > 1)
     if len(todo) > 1:
         print(f"{len(todo) - failed} of {len(todo)} images done", file=sys.stderr)
     return 1 if failed else 0
+
+
+def write_one(
+    matting: Matting,
+    image: Input,
+    out: Path | None,
+    prompts: Prompts,
+    options: OutputOptions,
+    file_format: str,
+    say: Callable[..., None],
+    name_both: bool = True,
+) -> bool:
+    """Cut out one image, write the result and print a line -> whether it succeeded.
+
+    Args:
+        matting: the model.
+        image: what is cut out.
+        out: the file to write; None for standard output.
+        prompts: of all images.
+        options: what is written.
+        file_format: for standard output.
+        say: prints a line to `file`.
+        name_both: the line names the image beside the result.
+    """
+    try:
+        note = _write_matte(matting, image, out, prompts.of(image), options, file_format)
+        if note:
+            say(note, file=sys.stderr)
+        if out is not None:
+            say(f"{image} -> {out}" if name_both else str(out), file=sys.stdout)
+        return True
+    except (MamError, OSError, ValueError, MemoryError) as error:
+        reason = str(error) or type(error).__name__
+        # Most messages begin with the file's name.
+        named = image.path is not None and reason.startswith(image.path.name)
+        where = f"{image.path.parent}: " if named and image.path and str(image.path.parent) != "." else ""
+        say(f"{where}{reason}" if named else f"{image}: {reason}", file=sys.stderr)
+        return False
 
 
 def _write_matte(
