@@ -73,6 +73,26 @@ class SamM2M:
 
 
 @dataclass(frozen=True)
+class SematSizes:
+    """Sizes of SEMat, which has one graph of its own and no `Variant`; the defaults are the authors' `SEMat_SAM`.
+
+    Attributes:
+        encoder: SAM's image encoder.
+        decoder_mlp: as of `SamM2M`.
+        rank: of LoRA.
+        widths: channels of the decoder of details at 1/2, 1/4, 1/8 and 1/16 of the resolution.
+    """
+
+    encoder: ViT = ViT(1024, 24, 16, (5, 11, 17, 23))
+    decoder_mlp: int = 2048
+    rank: int = 16
+    widths: tuple[int, int, int, int] = (32, 64, 128, 256)
+
+
+SEMAT = SematSizes()
+
+
+@dataclass(frozen=True)
 class Tiny:
     """Sizes of the networks of `mam.nets.tiny`.
 

@@ -92,12 +92,12 @@ def _read_parts(variant: Variant, files: Sequence[Path]) -> tuple[dict[str, Tens
     return split_networks(state)
 
 
-def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
+def read_state(file: Path, variant: Variant | None = None) -> dict[str, Tensor]:
     """Read the tensors of a checkpoint, without wrappers and the prefix `module.`, floating point as float32.
 
     Args:
         file: the checkpoint.
-        variant: that the file has to be made for, if it names a variant.
+        variant: that the file has to be made for, if it names a variant; None accepts all.
 
     Raises:
         WeightsError: the file is missing, unreadable or unsafe, or was made for another variant.
@@ -113,7 +113,7 @@ def read_state(file: Path, variant: Variant) -> dict[str, Tensor]:
     state = unwrap(file, content)
     made_for = content.get("variant")
     # The sizes of the variant are compared tensor by tensor in `fill`.
-    if isinstance(made_for, dict) and made_for.get("name") not in (variant.name, variant.m2m_of):
+    if variant and isinstance(made_for, dict) and made_for.get("name") not in (variant.name, variant.m2m_of):
         raise WeightsError(f"{file} was trained as {made_for.get('name')}; {variant.name} was requested.")
     return {
         name: value.float() if value.is_floating_point() else value

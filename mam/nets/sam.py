@@ -94,6 +94,15 @@ class Sam(nn.Module):
         Source: segment_anything/modeling/prompt_encoder.py, segment_anything/utils/onnx.py.
         """
         encoder = self.prompt_encoder
+        sparse = self.embed_points(point_coords, point_labels)
+        has_mask = has_mask_input.reshape(-1, 1, 1, 1)
+        dense = encoder.mask_downscaling(mask_input) * has_mask
+        dense = dense + encoder.no_mask_embed.weight.reshape(1, -1, 1, 1) * (1 - has_mask)
+        return sparse, dense
+
+    def embed_points(self, point_coords: Tensor, point_labels: Tensor) -> Tensor:
+        """Embed points as sparse tokens, (B, N, 256); arguments as of `embed_prompts`."""
+        encoder = self.prompt_encoder
         labels = point_labels.unsqueeze(-1)
         # (2u - 1) @ G, as in Meta's pe_layer, but not in place, so that traced graphs do not contain ScatterND.
         unit = 2 * ((point_coords + 0.5) / SIDE) - 1
@@ -103,11 +112,7 @@ class Sam(nn.Module):
         sparse = torch.where(labels == -1, torch.zeros_like(position), position)
         for label, embedding in zip((-1, 0, 1, 2, 3), kinds, strict=True):
             sparse = sparse + embedding.weight * (labels == label)
-
-        has_mask = has_mask_input.reshape(-1, 1, 1, 1)
-        dense = encoder.mask_downscaling(mask_input) * has_mask
-        dense = dense + encoder.no_mask_embed.weight.reshape(1, -1, 1, 1) * (1 - has_mask)
-        return sparse, dense
+        return sparse
 
     def decode(self, image_embeddings: Tensor, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
         """Decode masks from an image embedding and embedded prompts.
@@ -123,18 +128,35 @@ class Sam(nn.Module):
         Source: segment_anything/modeling/mask_decoder.py, `predict_masks`.
         """
         decoder = self.mask_decoder
-        b = sparse.shape[0]
         output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
-        tokens = torch.cat([output_tokens.unsqueeze(0).expand(b, -1, -1), sparse], dim=1)
-        source = image_embeddings + dense
-        h, w = source.shape[-2:]
-        position = self.prompt_encoder.pe_layer((h, w)).unsqueeze(0).expand(b, -1, -1, -1)
-        tokens, source = decoder.transformer(source, position, tokens)
-        source = source.transpose(1, 2).reshape(b, 256, h, w)
+        tokens, source = self.attend(image_embeddings, output_tokens, sparse, dense)
+        b, _, h, w = source.shape
         upscaled = decoder.output_upscaling(source)
         weights = torch.stack([mlp(tokens[:, 1 + i]) for i, mlp in enumerate(decoder.output_hypernetworks_mlps)], dim=1)
         masks = (weights @ upscaled.flatten(2)).reshape(b, -1, 4 * h, 4 * w)
         return masks, decoder.iou_prediction_head(tokens[:, 0])
+
+    def attend(
+        self, image_embeddings: Tensor, output_tokens: Tensor, sparse: Tensor, dense: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Run the decoder's transformer.
+
+        Args:
+            image_embeddings: as for `decode`.
+            output_tokens: (T, 256) float32, which answer.
+            sparse: as for `decode`.
+            dense: as for `decode`, or (1, 256, 1, 1).
+
+        Returns:
+            The tokens, (B, T + N, 256), and the image's features, (B, 256, h, w).
+        """
+        b = sparse.shape[0]
+        tokens = torch.cat([output_tokens.unsqueeze(0).expand(b, -1, -1), sparse], dim=1)
+        source = image_embeddings + dense
+        h, w = source.shape[-2:]
+        position = self.prompt_encoder.pe_layer((h, w)).unsqueeze(0).expand(b, -1, -1, -1)
+        tokens, source = self.mask_decoder.transformer(source, position, tokens)
+        return tokens, source.transpose(1, 2).reshape(b, 256, h, w)
 
     def select_single_mask(self, low_res_masks: Tensor, iou_predictions: Tensor) -> Tensor:
         """Select the mask for a single box or click.

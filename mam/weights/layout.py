@@ -27,6 +27,9 @@ _EDGETAM_UNUSED = (
     "occlusion_spatial_embedding_parameter",
 )
 
+SEMAT_UNUSED = "sam_model.frozen_mask_decoder."
+"""Prefix of the tensors of SEMat's checkpoint that only its training needs."""
+
 
 class HasShape(Protocol):
     """A tensor of torch, an array of numpy, or a `mam.weights.tensors.StoredTensor`."""
@@ -44,14 +47,14 @@ def unwrap(file: Path, content: Any) -> dict[str, Any]:
 
     Args:
         file: the checkpoint, for error messages.
-        content: a dictionary of tensors, or one that holds it as `state_dict`.
+        content: a dictionary of tensors, or one that holds it as `state_dict`, or, by detectron2, as `model`.
 
     Raises:
         WeightsError: there is no such dictionary.
     """
     if not isinstance(content, dict):
         raise WeightsError(f"{file} holds a {type(content).__name__}; expected a dictionary of tensors.")
-    state = content.get("state_dict", content)
+    state = content.get("state_dict", content.get("model", content))
     if not isinstance(state, dict):
         raise WeightsError(
             f"{file} holds a {type(state).__name__} as its state_dict; expected a dictionary of tensors."
@@ -96,6 +99,8 @@ def describe(state: Mapping[str, HasShape]) -> str:
         found.append("an EdgeTAM")
     elif any(name.startswith("image_encoder.") for name in names):
         found.append("a small SAM of this project")
+    if any(name.startswith("matting_decoder.") for name in names):
+        found.append("a SEMat")
     if any(name.removeprefix("m2m.").startswith("refine_OS") for name in names):
         found.append("a Mask-to-Matte network")
     if found:

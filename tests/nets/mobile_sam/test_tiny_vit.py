@@ -1,35 +1,18 @@
 """MobileSAM's encoder against values that the authors' code gave."""
 
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mam.model.variants import VARIANTS, TinyViT
 from mam.nets import checkpoint
 from mam.nets.mobile_sam.tiny_vit import TinyViTEncoder
+from tests.named_weights import fill
 
 GOLDEN = Path(__file__).parents[2] / "reference" / "tiny_vit.npz"
-
-
-def fill(net: nn.Module) -> None:
-    """Give a network weights that follow from the names of its tensors alone."""
-    for name, tensor in net.state_dict().items():
-        if not tensor.is_floating_point():
-            continue
-        values = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(tuple(tensor.shape), np.float32)
-        if name.endswith("running_var"):
-            values = 0.5 + np.abs(values)
-        elif tensor.ndim > 1 and not name.endswith("attention_biases"):
-            values /= np.sqrt(values[0].size)
-        elif name.endswith("weight"):
-            values = 1 + 0.2 * values
-        else:
-            values *= 0.3
-        tensor.copy_(torch.from_numpy(values))
 
 
 def an_image() -> Tensor:
