@@ -146,10 +146,10 @@ class Matte:
         )
 
     def encode(self, file_format: str, options: OutputOptions = OutputOptions(), source: str = "") -> bytes:
-        """Return the content of a file, "PNG", "WEBP" or "JPEG"; without a background, a JPEG is over white.
+        """Return the content of a file; see `Composition.encode`.
 
         Args:
-            file_format: one of the three.
+            file_format: "PNG", "WEBP", "JPEG", "TIFF" or "PSD".
             options: what is written.
             source: from `mam.images.encode.describe_source`, recorded in the file; empty for none.
 
@@ -169,8 +169,8 @@ class Matte:
         """Write the cut-out with the image's colour profile, in the format of the file's name.
 
         Args:
-            path: ends in .png or .webp, which keep the transparency, or in .jpg, which is over white without a
-                background.
+            path: ends in .png, .webp, .tiff or .psd, which keep the transparency, or in .jpg, which is over white
+                without a background.
             background: compose over this.
             trim: crop to the object, with a margin of so many pixels; None keeps the image's size.
             metadata: keep the image's resolution and EXIF data, but not where and by whom it was taken.

@@ -40,7 +40,9 @@ def read_ranges(path: str) -> dict[str, str]:
 
 
 def test_the_page_repeats_the_ranges_of_pyproject() -> None:
-    library = parse_ranges(PROJECT["dependencies"] + EXTRAS["text"] + EXTRAS["heic"] + EXTRAS["weights"])
+    library = parse_ranges(
+        PROJECT["dependencies"] + EXTRAS["text"] + EXTRAS["heic"] + EXTRAS["weights"] + EXTRAS["layers"]
+    )
     page = read_ranges("requirements.txt")
     assert library.items() <= page.items()
     assert page["onnxruntime-gpu"] == page["onnxruntime"]

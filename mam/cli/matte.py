@@ -84,7 +84,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     result.add_argument("--alpha", action="store_true", help="write the alpha matte alone, in grey")
     result.add_argument("--bits", type=int, choices=(8, 16), default=8, help="of a pixel of the alpha, with --alpha")
     result.add_argument(
-        "--format", choices=("png", "webp", "jpg"), default="png", help="of the files in a folder; jpg is over white"
+        "--format",
+        choices=("png", "webp", "jpg", "tiff", "psd"),
+        default="png",
+        help="of the files in a folder; jpg is over white, tiff has 16 bits, psd has layers (needs psd-tools)",
     )
     result.add_argument("--trim", type=int, metavar="MARGIN", help="crop to the object, with a margin in pixels")
     result.add_argument(

@@ -61,7 +61,9 @@ def _check(arguments: argparse.Namespace, suffixes: Collection[str]) -> None:
         raise MamError("--bits 16 is for --alpha; colours have 8 bits.")
     if arguments.bits == 16 and arguments.preset is not None:
         raise MamError("--bits 16 and --preset exclude each other; placed alphas have 8 bits.")
-    if arguments.bits == 16 and set(suffixes) != {".png"}:
-        raise MamError("16 bits need PNG; choose a .png name or --format png.")
+    if arguments.bits == 16 and not set(suffixes) <= {".png", ".tif", ".tiff"}:
+        raise MamError("16 bits need PNG or TIFF; choose a .png name or --format png.")
+    if ".psd" in suffixes and (arguments.alpha or arguments.trim is not None or arguments.preset is not None):
+        raise MamError("PSD keeps the photo's frame; leave out --alpha, --trim and --preset.")
     if arguments.trim is not None and arguments.trim < 0:
         raise MamError(f"--trim {arguments.trim} is negative; expected a margin in pixels.")

@@ -14,7 +14,9 @@ from PIL import Image
 from mam.compose import composite
 from mam.compose.composite import Colour
 from mam.compose.foreground import foreground_colours
+from mam.compose.layers import encode_layers
 from mam.compose.placement import Placement
+from mam.errors import InputError
 from mam.images import ImageSource, Photo, open_photo
 from mam.images.boxes import PixelBox, full_box, mask_bounds, pad_box
 from mam.images.encode import encode_image
@@ -87,7 +89,7 @@ class OutputOptions:
     Attributes:
         style: background, shadow, edges.
         alpha: write the alpha matte alone, in grey.
-        bits: 8 or 16, of a pixel of the alpha; 16 for PNG only.
+        bits: 8 or 16, of a pixel of the alpha; 16 for PNG and TIFF.
         trim: crop to the object, with a margin of so many pixels, or of some at its left, top, right and bottom; None
             keeps the whole frame.
         metadata: keep the image's resolution and EXIF data, but not where and by whom it was taken.
@@ -197,10 +199,24 @@ class Composition:
             InputError: the background is neither a colour nor an image.
         """
         foreground, alpha = self._placed_layers()
+        return composite.over(foreground, alpha, self.background(background, alpha))
+
+    def background(self, background: Background, alpha: np.ndarray | None = None) -> np.ndarray:
+        """Make a background with the style's fit, position and shadow.
+
+        Args:
+            background: used instead of the style's.
+            alpha: (H', W') float32, of the placed objects; None to compute it.
+
+        Returns:
+            (H', W', 3) uint8 RGB in the photo's colour profile, of the placement's frame.
+
+        Raises:
+            InputError: the background is neither a colour nor an image.
+        """
+        alpha = self._placed_layers()[1] if alpha is None else alpha
         behind = self._background_pixels(background, alpha.shape)
-        if self.style.shadow:
-            behind = composite.add_shadow(behind, alpha, self.style.shadow)
-        return composite.over(foreground, alpha, behind)
+        return composite.add_shadow(behind, alpha, self.style.shadow) if self.style.shadow else behind
 
     def over_checkerboard(self) -> np.ndarray:
         """Compose the placed objects over a checkerboard, without a shadow, as (H', W', 3) uint8 RGB."""
@@ -219,19 +235,28 @@ class Composition:
         """Return the content of a file, with the photo's colour profile.
 
         Args:
-            file_format: "PNG", "WEBP" or "JPEG", which has no transparency: without a background it is over white.
+            file_format: "PNG", "WEBP", "JPEG", which has no transparency (without a background it is over white),
+                "TIFF", whose cut-outs have 16 bits, or "PSD", by `mam.compose.layers`, in the photo's own frame.
             options: what is written, in this composition's style.
             source: from `mam.images.encode.describe_source`, recorded in the file; empty for none.
 
         Raises:
             InputError: the format cannot hold it, or the background is neither a colour nor an image.
         """
+        if file_format == "PSD":
+            if options.alpha or options.trim is not None or self._is_changed:
+                raise InputError("PSD keeps the photo's frame; leave out alpha, trim, placement and outline.")
+            return encode_layers(self, [("Object", self)])
         if options.alpha:
             pixels = self.alpha_uint16() if options.bits == 16 else self.alpha_uint8()
         elif file_format == "JPEG" and self.style.background is None:
             pixels = self.over("white")
         else:
             pixels = self.pixels()
+            if file_format == "TIFF" and self.style.background is None:
+                pixels = pixels.astype(np.uint16) * 257
+                if not self._is_changed:
+                    pixels[..., 3] = self.alpha_uint16()
         if options.trim is not None:
             x0, y0, x1, y1 = self.bounds(options.trim)
             pixels = pixels[y0:y1, x0:x1]

@@ -1,4 +1,4 @@
-"""Writing of finished images as PNG, WebP or JPEG."""
+"""Writing of finished images as PNG, WebP, JPEG or TIFF."""
 
 from __future__ import annotations
 
@@ -21,15 +21,22 @@ from PIL import Image, PngImagePlugin
 
 from mam.errors import InputError, MamError
 from mam.images.metadata import Metadata
+from mam.images.tiff import encode_rgba16
 
-FORMATS = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
+FORMATS = {
+    **{".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"},
+    **{".tiff": "TIFF", ".tif": "TIFF", ".psd": "PSD"},
+}
+"""Names of the formats that a `mam.Matte` is written in, by the ends of files' names."""
 _WEBP_SIDE = 16383  # pixels
 # Compression level 1 of PNG is five times faster than the default; run lengths alone suit photographs better still.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "PNG": {"compress_level": 1, "compress_type": zlib.Z_RLE},
     "WEBP": {"lossless": True, "quality": 30, "method": 2, "exact": True},
     "JPEG": {"quality": 95, "subsampling": 0},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
 }
+_RECORDS = {"PNG": "Source", "JPEG": "comment", "WEBP": "xmp"}  # Pillow's names of the fields with a photo's source
 # WebP has no field for plain text.
 _XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:source>{}</dc:source></rdf:Description>
@@ -59,8 +66,9 @@ def encode_image(
     """Encode an image.
 
     Args:
-        pixels: (H, W) uint8 or uint16 (PNG only), (H, W, 3) uint8, or (H, W, 4) uint8, which JPEG cannot hold.
-        file_format: "PNG", "WEBP" (lossless) or "JPEG" (quality 95).
+        pixels: (H, W) uint8 or uint16 (PNG and TIFF), (H, W, 3) uint8, (H, W, 4) uint8, which JPEG cannot hold, or
+            (H, W, 4) uint16 (TIFF).
+        file_format: "PNG", "WEBP" (lossless), "JPEG" (quality 95) or "TIFF" (lossless).
         icc_profile: to embed, or None.
         metadata: resolution and EXIF data to embed, or None.
         source: the photo that the image was made of, from `describe_source`; empty for none.
@@ -70,6 +78,8 @@ def encode_image(
     """
     if file_format == "WEBP" and max(pixels.shape[:2]) > _WEBP_SIDE:
         raise InputError(f"WebP holds {_WEBP_SIDE} pixels a side, not {max(pixels.shape[:2])}; choose PNG or JPEG.")
+    if file_format == "TIFF" and pixels.shape[2:] == (4,) and pixels.dtype == np.uint16:
+        return encode_rgba16(pixels, icc_profile, None if metadata is None else metadata.dpi)
     stream = io.BytesIO()
     options = {**_OPTIONS[file_format], **({} if metadata is None else metadata.options(file_format))}
     if source:
@@ -104,8 +114,8 @@ def describe_source(image: str | os.PathLike[str], result: str | os.PathLike[str
 def read_source(file: str | os.PathLike[str] | IO[bytes]) -> str:
     """Return what `describe_source` returned for the photo that an image was made of; empty if it is not recorded."""
     try:
-        with Image.open(file, formats=list(_OPTIONS)) as image:
-            found = image.info.get({"PNG": "Source", "JPEG": "comment", "WEBP": "xmp"}[str(image.format)], "")
+        with Image.open(file, formats=list(_RECORDS)) as image:
+            found = image.info.get(_RECORDS[str(image.format)], "")
     except (OSError, ValueError, SyntaxError):
         return ""
     text = found.decode("utf-8", "replace") if isinstance(found, bytes) else str(found)
@@ -121,6 +131,8 @@ def _source_options(source: str, file_format: str) -> dict[str, Any]:
         info = PngImagePlugin.PngInfo()
         info.add_text("Source", source)
         return {"pnginfo": info}
+    if file_format not in _RECORDS:
+        return {}
     return {"comment": source.encode()} if file_format == "JPEG" else {"xmp": _XMP.format(escape(source)).encode()}
 
 
