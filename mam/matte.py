@@ -11,6 +11,7 @@ import numpy as np
 
 from mam.compose import composite
 from mam.compose.composition import Background, Blur, Composition, OutputOptions, Style, limit_alpha
+from mam.compose.layers import encode_layers
 from mam.images import Photo
 from mam.images.boxes import Patch, PixelBox
 from mam.images.encode import format_of, write_content
@@ -190,6 +191,19 @@ def compose_mattes(mattes: Sequence[Matte], style: Style, longest: int | None = 
     """Prepare a composition of objects of one photo; for `style` and `longest` see `Composition.of`."""
     own = [matte.own_colours.full() for matte in mattes if matte.own_colours is not None]
     return Composition.of(mattes[0].photo, [matte.alpha for matte in mattes], style, longest, own)
+
+
+def encode_mattes(
+    named: Sequence[tuple[str, Matte]], file_format: str, options: OutputOptions = OutputOptions(), source: str = ""
+) -> bytes:
+    """Return the content of a file with objects of one photo together, in PSD as layers with these names.
+
+    Args, Raises: as for `Matte.encode`.
+    """
+    whole = compose_mattes([matte for _, matte in named], options.style)
+    if file_format == "PSD" and len(named) > 1:
+        return encode_layers(whole, [(name, matte.composition(options.style)) for name, matte in named])
+    return whole.encode(file_format, options, source)
 
 
 @dataclass(frozen=True)

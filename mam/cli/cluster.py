@@ -51,6 +51,8 @@ def run_on_ray(arguments: argparse.Namespace) -> int:
         print(note, file=sys.stderr)
     pairs = zip(inputs, results, strict=True)
     rows, failed = [], 0
+    if arguments.annotations or (prompts.file is not None and prompts.file.is_annotated):
+        raise MamError("annotations are for this machine; leave out --engine ray.")
     for image, result in pairs:
         try:
             rows.append(to_row(image, result, prompts.of(image), arguments.mask))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mam.cli.annotations import Annotations
 from mam.cli.files import STANDARD, Input, choose_outputs, find_inputs, is_result, require_writable
 from mam.cli.model import add_model_options, load_model
 from mam.cli.prompts import Prompts
@@ -17,7 +18,9 @@ from mam.errors import MamError, PromptError
 
 if TYPE_CHECKING:
     from mam.compose.composition import OutputOptions
+    from mam.matte import Matte
     from mam.matting import Matting
+    from mam.scene import Guidance, Scene
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -62,7 +65,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--prompts",
         type=Path,
         metavar="FILE",
-        help="prompts per image, JSON or CSV (docs/usage.md); images without one fail, if no option prompts them",
+        help="prompts per image, JSON or CSV (docs/usage.md), annotations of COCO or labelme, or a folder of labelme's "
+        "or YOLO's files (docs/tools.md); images without one fail, if no option prompts them",
     )
     prompt.add_argument(
         "--guidance",
@@ -88,6 +92,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         choices=("png", "webp", "jpg", "tiff", "psd"),
         default="png",
         help="of the files in a folder; jpg is over white, tiff has 16 bits, psd has layers (needs psd-tools)",
+    )
+    result.add_argument(
+        "--annotations",
+        type=Path,
+        metavar="FILE|FOLDER",
+        help="also write the objects' masks: a .json file of COCO with run lengths, or labelme's files into a folder",
     )
     result.add_argument("--trim", type=int, metavar="MARGIN", help="crop to the object, with a margin in pixels")
     result.add_argument(
@@ -148,6 +158,7 @@ def _run_here(arguments: argparse.Namespace) -> int:
     if not todo:
         return 0
 
+    annotations = None if arguments.annotations is None else Annotations(arguments.annotations)
     matting = load_model(arguments)
     if arguments.text is not None:  # fails now rather than at every image
         for phrase, read in matting.grounding().read(arguments.text).items():
@@ -156,7 +167,10 @@ def _run_here(arguments: argparse.Namespace) -> int:
     failed = 0
     bar = tqdm(todo, unit="image", disable=len(todo) == 1)
     for image, out in bar:
-        failed += not write_one(matting, image, out, prompts, options, arguments.format, bar.write, len(inputs) > 1)
+        job = matting, image, out, prompts, options, arguments.format, bar.write, len(inputs) > 1, annotations
+        failed += not write_one(*job)
+    if annotations is not None:
+        annotations.finish()
     if len(todo) > 1:
         print(f"{len(todo) - failed} of {len(todo)} images done", file=sys.stderr)
     return 1 if failed else 0
@@ -171,6 +185,7 @@ def write_one(
     file_format: str,
     say: Callable[..., None],
     name_both: bool = True,
+    annotations: Annotations | None = None,
 ) -> bool:
     """Cut out one image, write the result and print a line -> whether it succeeded.
 
@@ -183,9 +198,10 @@ def write_one(
         file_format: for standard output.
         say: prints a line to `file`.
         name_both: the line names the image beside the result.
+        annotations: get the objects too.
     """
     try:
-        note = _write_matte(matting, image, out, prompts.of(image), options, file_format)
+        note = _write_matte(matting, image, out, prompts.of(image), options, file_format, annotations)
         if note:
             say(note, file=sys.stderr)
         if out is not None:
@@ -201,21 +217,52 @@ def write_one(
 
 
 def _write_matte(
-    matting: Matting, image: Input, out: Path | None, prompt: dict[str, Any], options: OutputOptions, file_format: str
+    matting: Matting,
+    image: Input,
+    out: Path | None,
+    prompt: dict[str, Any],
+    options: OutputOptions,
+    file_format: str,
+    annotations: Annotations | None,
 ) -> str:
     """Cut out one image and write the result -> a note about what could not be read, or nothing."""
     from mam.images.encode import FORMATS, describe_source, write_content
-    from mam.matte import NothingFound
+    from mam.matte import encode_mattes
 
     content = sys.stdin.buffer.read() if image.source == STANDARD else image.source
     scene = matting.open(content)
-    matte = scene.matte(**prompt)
-    if isinstance(matte, NothingFound):
-        raise PromptError(str(matte))
+    found, note = _cut_out(scene, prompt)
+    kind = FORMATS[f".{file_format}" if out is None else out.suffix.lower()]
+    source = "" if out is None or image.source == STANDARD else describe_source(image.source, out)
+    result = encode_mattes(found, kind, options, source)
     if out is None:
-        sys.stdout.buffer.write(matte.encode(FORMATS[f".{file_format}"], options))
+        sys.stdout.buffer.write(result)
         sys.stdout.buffer.flush()
     else:
-        source = "" if image.source == STANDARD else describe_source(image.source, out)
-        write_content(matte.encode(FORMATS[out.suffix.lower()], options, source), out)
-    return scene.photo.note
+        write_content(result, out)
+    if annotations is not None:
+        annotations.add(image, found)
+    return f"{scene.photo.note} {note}".strip()
+
+
+def _cut_out(scene: Scene, prompt: dict[str, Any]) -> tuple[list[tuple[str, Matte]], str]:
+    """Cut out the object of a prompt, or all of an annotated image -> their labels and mattes, and a note.
+
+    Raises:
+        PromptError: nothing was found, or the prompt does not fit the image.
+    """
+    from mam.matte import Matte
+
+    objects = prompt.get("objects")
+    if objects is None:
+        matte = scene.matte(**prompt)
+        if not isinstance(matte, Matte):
+            raise PromptError(str(matte))
+        return [("object", matte)], ""
+    guidance: Guidance = "mask" if len(objects) > 1 else prompt["guidance"]
+    mattes = scene.mattes([one.prompt(scene.photo.size) for one in objects], guidance=guidance)
+    found = [(one.label, matte) for one, matte in zip(objects, mattes, strict=True) if isinstance(matte, Matte)]
+    if not found:
+        raise PromptError(f"nothing was found at its {len(objects)} annotations.")
+    lost = len(objects) - len(found)
+    return found, f"{scene.photo.name}: nothing was found at {lost} of {len(objects)} annotations." if lost else ""

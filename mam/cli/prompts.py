@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mam.cli.annotations import read_annotations, read_folder
 from mam.cli.files import Input
 from mam.cli.values import parse_point, parse_scribble
 from mam.errors import PromptError
@@ -37,7 +38,8 @@ class PromptFile:
     starts at the file's own folder.
 
     Args:
-        path: ends in .json or .csv.
+        path: ends in .json or .csv, which may also be annotations of COCO or labelme; or a folder of labelme's or
+            YOLO's files. Their prompts have "objects", a list of `mam.cli.annotations.Annotation`.
 
     Raises:
         PromptError: the file cannot be read as described.
@@ -47,8 +49,12 @@ class PromptFile:
     def __init__(self, path: Path) -> None:
         self.path, self._prompts = path, dict[str, dict[str, Any]]()
         try:
-            text = _decode(path.read_bytes())
-            rows = _read_csv(text) if path.suffix.lower() == ".csv" else _read_json(text)
+            rows: list[tuple[str, dict[str, Any]]]
+            if path.is_dir():
+                rows = [(image, {"objects": objects}) for image, objects in read_folder(path)]
+            else:
+                text = _decode(path.read_bytes())
+                rows = _read_csv(text) if path.suffix.lower() == ".csv" else _read_json(text)
         except FileNotFoundError:
             raise
         except (OSError, ValueError, RecursionError, csv.Error, argparse.ArgumentTypeError) as error:
@@ -75,6 +81,11 @@ class PromptFile:
         used = {self._key_of(image) for image in images}
         return [name for name in self._prompts if name not in used]
 
+    @property
+    def is_annotated(self) -> bool:
+        """Whether there are annotations, which may be several objects of an image."""
+        return any("objects" in prompt for prompt in self._prompts.values())
+
     def masks(self) -> list[Path]:
         """Return the files of masks that the prompts name."""
         return [prompt["mask"] for prompt in self._prompts.values() if isinstance(prompt.get("mask"), Path)]
@@ -93,6 +104,8 @@ class PromptFile:
         else:
             ends = [*_ends(_normalise(os.path.abspath(image.path))), *_ends(_normalise(os.path.realpath(image.path)))]
             ends.sort(key=lambda end: -end.count("/"))
+        if self.path.is_dir():
+            ends.append(image.name)  # YOLO's files do not name the image's format
         exact = next((end for end in ends if end in self._prompts), None)
         folded = (self._folded.get(end.casefold()) for end in ends)
         return exact or next((key for key in folded if key is not None), None)
@@ -191,6 +204,10 @@ def _read_json(text: str) -> list[tuple[str, dict[str, Any]]]:
     def refuse_repetition(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]] | dict[str, Any]:
         return pairs if len(dict(pairs)) < len(pairs) else dict(pairs)
 
+    if '"shapes"' in text or '"annotations"' in text:
+        annotations = read_annotations(json.loads(text))
+        if annotations is not None:
+            return [(image, {"objects": objects}) for image, objects in annotations]
     content = json.loads(text, object_pairs_hook=refuse_repetition)
     if isinstance(content, dict):
         content = list(content.items())
