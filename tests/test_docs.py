@@ -7,7 +7,7 @@ from pathlib import Path
 import mam
 
 ROOT = Path(mam.__file__).parents[1]
-ROOMS = ("demo", "docs", "export", "mam", "scripts", "tests", "training", "web")
+ROOMS = ("demo", "docs", "examples", "export", "mam", "scripts", "tests", "training", "web")
 
 
 def files(*endings: str) -> list[Path]:

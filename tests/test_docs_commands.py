@@ -87,7 +87,7 @@ def is_run(command: str) -> bool:
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with the repository's files, where commands may write, and the programs `mam` and `python`."""
-    folders = ("demo", "docs", "export", "mam", "scripts", "tests", "training", "web")
+    folders = ("demo", "docs", "examples", "export", "mam", "scripts", "tests", "training", "web")
     for name in (*folders, "requirements.txt", "pyproject.toml", "LICENSE"):
         if (ROOT / name).exists():
             (tmp_path / name).symlink_to(ROOT / name)
