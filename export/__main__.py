@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from export.limits import OF_PRECISION, graph_bytes
 from export.targets import SAM, TARGETS
 from mam.errors import MamError
+from mam.model.contract import SEMAT
 from mam.model.folders import BUNDLE, find_graphs, graphs_folder
 from mam.model.variants import VARIANTS
 from mam.text import NAME as TEXT_MODEL
@@ -76,7 +77,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         command.set_defaults(run=run)
         return command.add_argument
 
-    models = [*(name for name, variant in VARIANTS.items() if variant.checkpoints), TEXT_MODEL]
+    models = [*(name for name, variant in VARIANTS.items() if variant.checkpoints), SEMAT.name, TEXT_MODEL]
     some_graphs = "a folder of graphs; default: the embedded model"
 
     option = add(run_graphs, "write image_encoder.onnx, mask_decoder.onnx and matte.onnx")
@@ -230,12 +231,14 @@ def run_web(arguments: argparse.Namespace) -> int:
 def run_templates(arguments: argparse.Namespace) -> int:
     """Write templates; prints each file with its size."""
     from export.grounding_template import write_published
-    from export.templates import write_template
+    from export.templates import write_semat, write_template
 
     for name in arguments.variant:
         if name == TEXT_MODEL:
             for path in write_published(name, arguments.out / name):
                 _print_size(path)
+        elif name == SEMAT.name:
+            write_semat(arguments.out / name, on_file=_print_size)
         else:
             write_template(VARIANTS[name], arguments.out / name, on_file=_print_size)
     return 0

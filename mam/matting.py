@@ -19,10 +19,11 @@ from dataclasses import dataclass, field
 from mam.images import MAX_PIXELS, ImageSource, open_photo
 from mam.masks.automatic import embedded_graphs
 from mam.model.folders import find_model
+from mam.model.load_matte import load_matte
+from mam.model.matte_network import MatteNetwork
 from mam.model.providers import Device
 from mam.model.runtime import load_graphs
 from mam.model.steps import Graphs
-from mam.model.vitmatte import ViTMatte
 from mam.scene import Scene
 from mam.text import GroundingLoader, TextModel, load_default
 from mam.weights import Progress
@@ -38,14 +39,14 @@ class Matting:
         grounding: returns the model for text prompts.
         proposer: returns a model that proposes the main object to `graphs` that cannot find it, by default the embedded
             one; None to require a prompt for such graphs.
-        vitmatte: computes the edges of mattes again; None keeps those of `graphs`.
+        matte_network: computes mattes again; None keeps those of `graphs`.
     """
 
     graphs: Graphs
     max_pixels: int = MAX_PIXELS
     grounding: Callable[[], TextModel] = field(default=load_default, repr=False)
     proposer: Callable[[], Graphs] | None = field(default=embedded_graphs, repr=False)
-    vitmatte: ViTMatte | None = field(default=None, repr=False)
+    matte_network: MatteNetwork | None = field(default=None, repr=False)
 
     @classmethod
     def load(
@@ -71,7 +72,8 @@ class Matting:
             grounding: the folder of a text model for any phrase; None for `$MAM_GROUNDING` or the default folder, and
                 where there is none, the embedded one, which knows some names.
             matte: "vitmatte" to compute edges again by ViTMatte, of any graphs; it is downloaded on first use (110 MB)
-                and takes seconds per object. Or the path of such a file; None for the edges of `graphs`.
+                and takes seconds per object. "semat" to compute whole mattes again by SEMat, whose checkpoint has to
+                be got by hand. Or the path of either's file; None for the mattes of `graphs`.
             progress: called with the name of each file to download, returns what is called during its download with
                 the bytes received and expected.
 
@@ -82,8 +84,8 @@ class Matting:
         """
         loaded = load_graphs(find_model(graphs, progress), device, threads)
         proposer = functools.partial(embedded_graphs, threads)
-        vitmatte = None if matte is None else ViTMatte.load(matte, device, threads, progress)
-        return cls(loaded, max_pixels, GroundingLoader(grounding, device, threads), proposer, vitmatte)
+        network = None if matte is None else load_matte(matte, device, threads, progress)
+        return cls(loaded, max_pixels, GroundingLoader(grounding, device, threads), proposer, network)
 
     def open(self, image: ImageSource) -> Scene:
         """Open an image and encode it: the slow step, done once for all prompts.
@@ -94,4 +96,4 @@ class Matting:
         Raises:
             InputError, ImageTooLarge, FileNotFoundError: the image cannot be used.
         """
-        return Scene(self.graphs, open_photo(image, self.max_pixels), self.grounding, self.proposer, self.vitmatte)
+        return Scene(self.graphs, open_photo(image, self.max_pixels), self.grounding, self.proposer, self.matte_network)

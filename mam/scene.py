@@ -31,8 +31,8 @@ from mam.matte import Matte, NothingFound
 from mam.model import steps
 from mam.model.contract import EMBEDDING
 from mam.model.frames import SIDE, Frame
+from mam.model.matte_network import MatteNetwork
 from mam.model.steps import Graphs
-from mam.model.vitmatte import ViTMatte
 from mam.text import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBoxes, TextModel, load_default
 
 Guidance = Literal["alpha", "mask"]
@@ -49,7 +49,7 @@ class Scene:
         whole: the whole image, encoded.
         grounding: returns the model for text prompts.
         proposer: returns a model that proposes the main object to `graphs` that cannot find it; None if there is none.
-        vitmatte: computes the edges of mattes again; None keeps those of `graphs`.
+        matte_network: computes mattes again; None keeps those of `graphs`.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class Scene:
         photo: Photo,
         grounding: Callable[[], TextModel] = load_default,
         proposer: Callable[[], Graphs] | None = embedded_graphs,
-        vitmatte: ViTMatte | None = None,
+        matte_network: MatteNetwork | None = None,
     ) -> None:
         """Encode a photo."""
         self.graphs, self.photo, self.grounding, self.proposer = graphs, photo, grounding, proposer
-        self.vitmatte = vitmatte
+        self.matte_network = matte_network
         encode = functools.partial(EncodedCrop.encode, graphs, photo.srgb)
         self.whole = encode(full_box(photo.size))
         # Two threads that need the same new crop at the same time both encode it; no harm but the time.
@@ -72,7 +72,7 @@ class Scene:
         return f"Scene({self.photo!r}, {self.graphs.variant})"
 
     def __reduce__(self) -> tuple[type[Scene], tuple[Any, ...]]:
-        return Scene, (self.graphs, self.photo, self.grounding, self.proposer, self.vitmatte)
+        return Scene, (self.graphs, self.photo, self.grounding, self.proposer, self.matte_network)
 
     @property
     def nbytes(self) -> int:
@@ -244,13 +244,14 @@ class Scene:
         Args:
             segment: the mask.
             guidance: as for `matte`.
-            unknown: strokes over pixels that ViTMatte computes in addition to soft edges; their effect is ignored.
+            unknown: strokes over pixels that ViTMatte computes in addition to soft edges, and around which SEMat's box
+                is drawn; their effect is ignored.
 
         Raises:
-            PromptError: there are such strokes, but no ViTMatte.
+            PromptError: there are such strokes, but neither network.
         """
         _check_guidance(guidance)
-        if unknown and self.vitmatte is None:
+        if unknown and self.matte_network is None:
             raise PromptError('strokes over the unknown need ViTMatte; load the model with matte="vitmatte".')
         if segment.is_empty:
             return NothingFound(float(segment.scores.max()))
@@ -259,10 +260,10 @@ class Scene:
         placed = crops.place_on_canvas(alpha[0, 0], segment.crop, self.photo.size)
         cues = self.photo.srgb, segment.mask, segment.points, segment.labels
         alpha = clean_up(placed, *cues)
-        if self.vitmatte is not None:
+        if self.matte_network is not None:
             strokes = [replace(stroke, effect="restore") for stroke in unknown]
             painted, _ = paint(np.zeros(alpha.shape, np.float32), self.photo.srgb, strokes)
-            alpha = refine_edges(self.vitmatte, alpha, self.photo.srgb, segment.mask, painted > 0)
+            alpha = refine_edges(self.matte_network, alpha, self.photo.srgb, segment.mask, painted > 0)
         alpha = limit_alpha(obey_clicks(alpha, *cues), self.photo)
         # Of an image that is transparent there, nothing can be shown.
         return Matte.of(self.photo, alpha, segment) if alpha.any() else NothingFound(segment.score)

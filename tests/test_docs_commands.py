@@ -32,6 +32,8 @@ NOT_RUN = {
     "mam matte --engine ray": "needs a cluster and a store; tests/mam/cluster runs one on this machine",
     "mam matte demo/examples/flower.jpg --graphs mobile_sam": "downloads 41 MB",
     "mam matte demo/examples/kitten.jpg --matte vitmatte": "downloads 110 MB",
+    "mam matte demo/examples/kitten.jpg --matte SEMat_SAM.pth": "needs a file that a person has to get",
+    "mam matte demo/examples/kitten.jpg --matte semat": "the same; tests/export/test_semat_template.py has a small one",
     "mam models check mobile_sam": "downloads 41 MB; tests/mam/test_proof.py checks models",
     "mam weights get": "downloads; tests/mam/weights has a server in the network's place",
     "mam weights verify": "needs downloaded files",

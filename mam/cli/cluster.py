@@ -20,8 +20,8 @@ from mam.cluster.storage import is_stored, list_images, read_sources
 from mam.errors import GraphError, MamError, PromptError
 from mam.images.fetch import is_address
 from mam.model.folders import find_model
+from mam.model.load_matte import load_matte
 from mam.model.runtime import load_graphs
-from mam.model.vitmatte import ViTMatte
 
 _ROWS = 8  # images per task: what a lost worker computes again
 _BLOCKS = 20_000  # tasks at most, because Ray's own work grows with them
@@ -44,7 +44,7 @@ def run_on_ray(arguments: argparse.Namespace) -> int:
     options = read_output_options(arguments, {Path(result).suffix.lower() for result in results})
     graphs = load_graphs(find_model(arguments.graphs, show_progress), "cpu")  # fails now rather than in every actor
     if arguments.matte is not None:
-        ViTMatte.load(arguments.matte, "cpu", progress=show_progress)
+        load_matte(arguments.matte, "cpu", progress=show_progress)
     if graphs.note:
         notes.append(graphs.note)
     for note in [*notes, *prompts.notes(inputs)]:

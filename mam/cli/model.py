@@ -24,9 +24,10 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--matte",
-        metavar="vitmatte",
-        help="the best edges, of any model: ViTMatte, downloaded on first use (110 MB), takes seconds per object; its "
-        "weights are for research only. Or the path of such a file",
+        metavar="vitmatte|semat|FILE",
+        help="mattes by another network, after any model. vitmatte: the best edges, downloaded on first use (110 MB), "
+        "takes seconds per object; its weights are for research only. semat: whole mattes, is slower; its checkpoint "
+        "has to be got by hand (docs/models.md) and is not for commercial use. Or the path of either's file",
     )
     parser.add_argument(
         "--grounding",
@@ -59,6 +60,6 @@ def load_model(arguments: argparse.Namespace) -> Matting:
         matte=arguments.matte,
         progress=show_progress,
     )
-    for note in {loaded.note for loaded in (matting.graphs, matting.vitmatte) if loaded and loaded.note}:
+    for note in {loaded.note for loaded in (matting.graphs, matting.matte_network) if loaded and loaded.note}:
         print(note, file=sys.stderr)
     return matting

@@ -20,9 +20,9 @@ from mam.images import Photo, open_photo
 from mam.images.encode import encode_image
 from mam.matte import Matte
 from mam.matting import Matting
+from mam.model.load_matte import load_matte
 from mam.model.providers import PROVIDERS
 from mam.model.variants import VARIANTS
-from mam.model.vitmatte import ViTMatte
 
 DEFAULT = "bria-rmbg"
 MODELS = (
@@ -54,7 +54,8 @@ class Session:
     @functools.cached_property
     def with_vitmatte(self) -> Matting:
         """The model with the edges by ViTMatte, which is downloaded on first use (110 MB)."""
-        return self.matting if self.matting.vitmatte else replace(self.matting, vitmatte=ViTMatte.load())
+        network = self.matting.matte_network or load_matte("vitmatte")
+        return replace(self.matting, matte_network=network)
 
     def predict(self, img: Image.Image, *args: object, **kwargs: Any) -> list[Image.Image]:
         """Return the alpha of a PIL image, in a list, as a PIL image of mode L; for `kwargs` see `remove`."""

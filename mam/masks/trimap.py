@@ -1,4 +1,4 @@
-"""Better edges by ViTMatte: make a trimap from an alpha, and let the network compute what is unknown in it."""
+"""Better mattes by another network: make a trimap from an alpha, and let the network compute what is unknown in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mam.images.boxes import PixelBox, mask_bounds
 from mam.images.resize import to_uint8
 from mam.masks.crops import place_on_canvas
 from mam.model.frames import SIDE, Frame
-from mam.model.vitmatte import BACKGROUND, FOREGROUND, UNKNOWN, ViTMatte
+from mam.model.matte_network import BACKGROUND, FOREGROUND, UNKNOWN, MatteNetwork
 
 _MARGIN = 0.1  # space around the object, as a fraction of its longest side
 _FAINT = 3  # of 255; an alpha that is nearer to 0 and 1 is not soft
@@ -19,19 +19,19 @@ _PART = 1 / 3  # of a larger window that has to be soft
 
 
 def refine_edges(
-    vitmatte: ViTMatte, alpha: np.ndarray, pixels: np.ndarray, mask: np.ndarray, unknown: np.ndarray
+    network: MatteNetwork, alpha: np.ndarray, pixels: np.ndarray, mask: np.ndarray, unknown: np.ndarray
 ) -> np.ndarray:
-    """Compute the uncertain parts of an alpha again, in a crop around the object.
+    """Compute an alpha again, in a crop around the object: its uncertain parts by ViTMatte, all of it by SEMat.
 
     Args:
-        vitmatte: the network.
+        network: that computes it.
         alpha: (H, W) float32 in [0, 1].
         pixels: (H, W, 3) uint8, the image.
         mask: (H, W) bool, the mask that the alpha was made from.
         unknown: (H, W) bool, pixels to compute again in any case.
 
     Returns:
-        (H, W) float32 in [0, 1]; `alpha` itself if the trimap would have no foreground or nothing unknown.
+        (H, W) float32 in [0, 1]; `alpha` itself if the network cannot answer its trimap.
     """
     h, w = alpha.shape
     bounds = mask_bounds((to_uint8(alpha) > 0) | mask | unknown)
@@ -41,9 +41,9 @@ def refine_edges(
     part = slice(y0, y1), slice(x0, x1)
     size = Frame.of(crop).input_size
     trimap = make_trimap(*(_resize(values[part].astype(np.float32), size) for values in (alpha, mask, unknown)))
-    if not ((trimap == FOREGROUND).any() and (trimap == UNKNOWN).any()):
+    found = network.run(np.ascontiguousarray(pixels[part]), trimap)
+    if found is None:
         return alpha
-    found = vitmatte.run(np.ascontiguousarray(pixels[part]), trimap)
     return place_on_canvas(_resize(found, (y1 - y0, x1 - x0)), crop, (h, w))
 
 

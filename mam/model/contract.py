@@ -8,10 +8,12 @@ and the decoder of SAM 2 stretched to that; *original* is the user's own pixels,
 one call for one image, N points per prompt.
 
 `WORDS` finds the places of some names; its sizes are multiples of 32, and its map has a value per 16 pixels: the
-logarithm of the probability that the name is there. It belongs to no set, like the next one.
+logarithm of the probability that the name is there. It belongs to no set, like the next two.
 
 `GROUNDING` finds boxes for text prompts. Its image is at the top left of `height` x `width` pixels, multiples of 32
 (`mam.text.Preprocessor`); T counts tokens, Q candidate boxes: cx, cy, w, h as fractions of the unpadded image.
+
+`SEMAT` computes a matte from an image with black padding and a box, x0, y0, x1, y1, both in the input frame.
 """
 
 from __future__ import annotations
@@ -116,6 +118,12 @@ WORDS = Graph(
     "words",
     (Tensor("image", "float32", (1, 3, "height", "width")),),
     (Tensor("scores", "float32", (1, "names", "rows", "columns")),),
+)
+
+SEMAT = Graph(
+    "semat",
+    (_IMAGE, Tensor("box", "float32", (1, 4))),
+    (Tensor("alpha", "float32", (1, 1, SIDE, SIDE)),),
 )
 
 

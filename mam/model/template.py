@@ -96,7 +96,7 @@ def complete(folder: Path, embedded_matte: Path) -> tuple[list[Path | GraphInMem
         file = verified_path(part.checkpoint).resolve()  # onnxruntime does not follow links out of the folder
         if part.checkpoint not in states:
             states[part.checkpoint] = _read_state(file)
-        graphs.append(_complete_graph(folder / graph.file, part.shapes, states[part.checkpoint], file))
+        graphs.append(complete_graph(folder / graph.file, part.shapes, states[part.checkpoint], file))
     return graphs, note
 
 
@@ -105,7 +105,19 @@ def _read_state(file: Path) -> dict[str, StoredTensor]:
     return sam | {M2M_PREFIX + name: tensor for name, tensor in m2m.items()}
 
 
-def _complete_graph(path: Path, shapes: Shapes, state: Mapping[str, StoredTensor], file: Path) -> GraphInMemory:
+def complete_graph(path: Path, shapes: Shapes, state: Mapping[str, StoredTensor], file: Path) -> GraphInMemory:
+    """Complete one graph of a template.
+
+    Args:
+        path: the graph.
+        shapes: of the tensors that it needs.
+        state: a checkpoint's tensors.
+        file: the checkpoint, which must not be a link.
+
+    Raises:
+        WeightsError: the checkpoint lacks some of them, or has other shapes.
+        GraphError: the graph cannot be read.
+    """
     if mismatch := describe_mismatch(shapes, state, FLOAT_TYPES):
         raise WeightsError(
             f"{file} does not fit {path.parent.name}/{path.name}: {mismatch}. It seems to hold {describe(state)}."

@@ -32,7 +32,7 @@ def cut_out(photo: Photo, fields: Mapping[str, str], session: Session) -> bytes:
         reason = REFUSED.get(model, f"expected one of {', '.join(MODELS)}")
         raise InputError(f"the model {model[:80]!r} is not available: {reason}.")
     only_mask, hard, vitmatte = (_read_flag(fields, name) for name in ("om", "ppm", "vm"))
-    if vitmatte and session.matting.vitmatte is None:  # visitors download nothing
+    if vitmatte and session.matting.matte_network is None:  # visitors download nothing
         raise InputError("vm: this server runs without ViTMatte; its owner may start it with --matte vitmatte.")
     extras = _read_extras(fields.get("extras") or "{}")
     marks, own_colours = extras.get("sam_prompt"), bool(extras.get("putalpha"))

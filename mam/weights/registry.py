@@ -34,6 +34,7 @@ class WeightFile:
 _META = "https://dl.fbaipublicfiles.com/segment_anything/"
 _M2M = "MIT; trained on data that is partly research-only"
 _DRIVE = "https://drive.google.com/drive/folders/1Bor2jRE0U-U6PIYaCm6SZY7qu_c1GYfq"
+_SEMAT = "https://github.com/XiaRho/SEMat"
 _BERT_TOKENIZER = 711396, "d241a60d5e8f04cc1b2b3e9ef7a4921b27bf526d9f6050ab90f9267a1f9e5c66"
 
 REGISTRY: dict[str, WeightFile] = {
@@ -109,6 +110,12 @@ REGISTRY: dict[str, WeightFile] = {
             "https://github.com/danielgatis/rembg/releases/download/v0.0.0/vitmatte-small-distinctions-646.onnx",
             0,
             "d232841ac9d9657df3e62f6c92ed425ee25df18d337245cd8b903fc1ba183631",
+        ),
+        WeightFile(
+            "SEMat_SAM.pth",
+            "SEMat with SAM ViT-L, for --matte semat",
+            "CC BY-NC 4.0: not for commercial use",
+            manual_steps=f"open {_SEMAT} in a browser, follow its link to SEMat (SAM), download that as SEMat_SAM.pth",
         ),
         *(
             WeightFile(

@@ -7,7 +7,8 @@ from PIL import Image
 from mam import Matting, PromptError, Scene, Stroke
 from mam.cli import main
 from mam.masks.trimap import make_trimap
-from mam.model.vitmatte import BACKGROUND, FOREGROUND, UNKNOWN, ViTMatte
+from mam.model.matte_network import BACKGROUND, FOREGROUND, UNKNOWN
+from mam.model.vitmatte import ViTMatte
 from tests.conftest import EXAMPLES, FLOWER_BOX
 from tests.mock_graphs import MockGraphs
 from tests.vitmatte import write_red
@@ -45,7 +46,7 @@ def test_what_the_mask_denies_and_what_is_named_is_unknown() -> None:
 def red_edges(tmp_path_factory) -> Matting:
     """Masks are boxes and discs, and alpha is the red channel where it is unknown."""
     file = write_red(tmp_path_factory.mktemp("red") / "red.onnx")
-    return Matting(MockGraphs(), vitmatte=ViTMatte.load(file, "cpu"))
+    return Matting(MockGraphs(), matte_network=ViTMatte.load(file, "cpu"))
 
 
 PIXELS = np.full((300, 400, 3), 102, np.uint8)
@@ -88,8 +89,8 @@ def test_a_large_photo_gets_its_edges_at_its_size(red_edges) -> None:
 
 def test_the_command_line_loads_it(red_edges, flower, tmp_path) -> None:
     box, out = ",".join(map(str, FLOWER_BOX)), tmp_path / "flower.png"
-    file = str(red_edges.vitmatte.file)
+    file = str(red_edges.matte_network.file)
     assert main(["matte", str(EXAMPLES / "flower.jpg"), "--box", box, "--matte", file, "--alpha", "-o", str(out)]) == 0
-    expected = Scene(flower.graphs, flower.photo, vitmatte=red_edges.vitmatte).matte(box=FLOWER_BOX)
+    expected = Scene(flower.graphs, flower.photo, matte_network=red_edges.matte_network).matte(box=FLOWER_BOX)
     assert np.array_equal(np.asarray(Image.open(out)), expected.alpha_uint8())
     assert (expected.alpha_uint8() != flower.matte(box=FLOWER_BOX).alpha_uint8()).mean() > 0.005

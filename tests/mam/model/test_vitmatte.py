@@ -77,11 +77,12 @@ def test_the_published_file_is_verified(red, tmp_path, monkeypatch) -> None:
     with pytest.raises(WeightsError, match="damaged or another file"):
         Matting.load(device="cpu", matte="vitmatte")
     monkeypatch.setitem(weights.REGISTRY, FILE, WeightFile(FILE, "", "", sha256=weights.sha256(red)))
-    assert repr(Matting.load(device="cpu", matte="vitmatte").vitmatte) == f"ViTMatte({FILE} on CPUExecutionProvider)"
+    network = Matting.load(device="cpu", matte="vitmatte").matte_network
+    assert repr(network) == f"ViTMatte({FILE} on CPUExecutionProvider)"
 
 
 def test_other_files_are_refused(tmp_path) -> None:
-    with pytest.raises(GraphError, match=r"'best'; expected 'vitmatte', or the path"):
+    with pytest.raises(GraphError, match=r"'best'; expected 'vitmatte', 'semat', or the path"):
         Matting.load(device="cpu", matte="best")
     with pytest.raises(GraphError, match=r"has the inputs \[\('pixel_values', \[1, 4, 'h', 'w'\]\)\]; expected"):
         ViTMatte.load(write_red(tmp_path / "dynamic.onnx", ("h", "w")), "cpu")
