@@ -31,7 +31,7 @@ from demo.addresses import guard_addresses
 from demo.api import add_api
 from demo.canvas.protocol import LIMITS
 from demo.downloads import Downloads
-from demo.engine import Engine
+from demo.engine import Engine, find_best_edges
 from demo.events import PRIVATE
 from demo.guard import guard_requests
 from demo.interfaces import add_interfaces
@@ -98,7 +98,7 @@ def build_demo(matting: Matting, models: Models | None = None, text_model: str =
     guard_addresses()
     guard_requests()
     limit_uploads()
-    engine, downloads = Engine(matting), Downloads()
+    engine, downloads = Engine(matting, best_edges=find_best_edges(matting)), Downloads()
     download = TextModelDownload(engine, text_model != "none")
     if text_model == "get":
         download.start()

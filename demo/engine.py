@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import secrets
 import threading
 from collections.abc import Callable
@@ -21,8 +22,13 @@ from mam.images import Photo
 from mam.images.boxes import Patch
 from mam.masks.components import are_apart
 from mam.masks.painting import paint
+from mam.model.load_matte import load_matte
+from mam.model.matte_network import MatteNetwork
+from mam.model.runtime import OnnxGraphs
+from mam.model.vitmatte import FILE as VITMATTE
 from mam.scene import Guidance
 from mam.serve.decoding import read_photo
+from mam.weights import cache_folder
 
 _LARGE = 6_000_000  # pixels; with 24 million, an answer takes 0.8 GB while it is made
 
@@ -41,14 +47,23 @@ class Engine:
         known_words: The names that it can find; empty if it reads any phrase, or cannot answer.
         offering: Held by each thread that looks for what else prompts may mean.
         refining: Held by the thread that makes an alpha, because that takes all cores and much memory.
+        best_edges: Returns the network that computes the best edges; None if it is not on this machine.
 
     Args:
         matting: The model.
         max_bytes: Bound of the store.
         seconds: How long it keeps unused values.
+        best_edges: As the attribute; called while `refining` is held.
     """
 
-    def __init__(self, matting: Matting, max_bytes: int = 300_000_000, seconds: float = 1200) -> None:
+    def __init__(
+        self,
+        matting: Matting,
+        max_bytes: int = 300_000_000,
+        seconds: float = 1200,
+        best_edges: Callable[[], MatteNetwork] | None = None,
+    ) -> None:
+        self.best_edges = best_edges
         self.choices, self.visitors = Choices(matting), Visitors()
         self.store = Store(max_bytes, seconds, _size_of, lambda key: self.visitors.client(key[0].partition(".")[0]))
         self.can_find, self.known_words = False, tuple[str, ...]()
@@ -240,33 +255,39 @@ class Engine:
         painted, _ = paint(segment.mask.astype(np.float32), self.photo(session).pixels, strokes)
         return replace(segment, stored_mask=Patch.of(painted > 0.5))
 
-    def matte(self, session: Session, ops: tuple[Op, ...], guidance: Guidance) -> Matte | NothingFound:
+    def matte(
+        self, session: Session, ops: tuple[Op, ...], guidance: Guidance, best_edges: bool = False
+    ) -> Matte | NothingFound:
         """Return the matte of one object: what the model answers to the prompts, with all strokes on top.
 
         Args:
             session: The photo.
             ops: What was done to the object.
             guidance: "alpha" or "mask", as for `mam.Scene.refine`.
+            best_edges: Compute the edges by `best_edges`, in some ten seconds; ignored if there is none.
 
         Raises:
             PromptError: The operations do not fit the photo.
+            GraphError, WeightsError: The network of the best edges cannot be loaded.
         """
+        load = self.best_edges if best_edges else None
+        way = (guidance, "best") if load else (guidance,)
 
         def compute() -> Matte | NothingFound:
             if prompts == ops:
                 scene, segment = self.scene(session), self.segment(session, ops)
                 with self.refining:
-                    return scene.refine(segment, guidance)
-            before = self.store.peek(self.key(session.token, ops[:-1], guidance))
+                    return scene.refine(segment, guidance, matte_network=load() if load else None)
+            before = self.store.peek(self.key(session.token, ops[:-1], *way))
             if ops[-1].kind == "paint" and isinstance(before, Matte):
                 return before.painted(strokes_of(ops[-1:]))
-            answer = self.matte(session, prompts, guidance)
+            answer = self.matte(session, prompts, guidance, best_edges)
             return answer.painted(strokes_of(ops)) if isinstance(answer, Matte) else answer
 
         with self.turn(self.photo(session)):
             ops = self._own_ops(session, ops)
             prompts = prompts_of(ops)
-            return self._get((session.token, ops, guidance), compute)
+            return self._get((session.token, ops, *way), compute)
 
     def find(self, session: Session, text: str) -> FoundBoxes:
         """Return where a text is found in the photo of a session.
@@ -304,6 +325,15 @@ class Engine:
         if meant == prompts:
             return ops
         return (ops[0], KEPT, *ops[1:]) if meant[0] == ops[0] else ops[ops.index(prompts[1]) :]
+
+
+def find_best_edges(matting: Matting) -> Callable[[], MatteNetwork] | None:
+    """Return what loads ViTMatte when it is first wanted, on the model's device; None if its file is not here."""
+    if not (cache_folder() / VITMATTE).is_file():
+        return None
+    graphs = matting.graphs
+    where = (graphs.device, graphs.threads) if isinstance(graphs, OnnxGraphs) else ("cpu", None)
+    return functools.cache(lambda: load_matte("vitmatte", *where))
 
 
 def _is_beside(main: Segment, ops: tuple[Op, ...]) -> bool:

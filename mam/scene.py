@@ -234,7 +234,11 @@ class Scene:
         )
 
     def refine(
-        self, segment: Segment, guidance: Guidance = "alpha", unknown: Sequence[Stroke] = ()
+        self,
+        segment: Segment,
+        guidance: Guidance = "alpha",
+        unknown: Sequence[Stroke] = (),
+        matte_network: MatteNetwork | None = None,
     ) -> Matte | NothingFound:
         """Return the matte of one of this scene's segments, such as one of its `alternatives`.
 
@@ -246,12 +250,14 @@ class Scene:
             guidance: as for `matte`.
             unknown: strokes over pixels that ViTMatte computes in addition to soft edges, and around which SEMat's box
                 is drawn; their effect is ignored.
+            matte_network: computes the matte again, instead of the scene's; None for the scene's.
 
         Raises:
             PromptError: there are such strokes, but neither network.
         """
         _check_guidance(guidance)
-        if unknown and self.matte_network is None:
+        network = matte_network or self.matte_network
+        if unknown and network is None:
             raise PromptError('strokes over the unknown need ViTMatte; load the model with matte="vitmatte".')
         if segment.is_empty:
             return NothingFound(float(segment.scores.max()))
@@ -260,10 +266,10 @@ class Scene:
         placed = crops.place_on_canvas(alpha[0, 0], segment.crop, self.photo.size)
         cues = self.photo.srgb, segment.mask, segment.points, segment.labels
         alpha = clean_up(placed, *cues)
-        if self.matte_network is not None:
+        if network is not None:
             strokes = [replace(stroke, effect="restore") for stroke in unknown]
             painted, _ = paint(np.zeros(alpha.shape, np.float32), self.photo.srgb, strokes)
-            alpha = refine_edges(self.matte_network, alpha, self.photo.srgb, segment.mask, painted > 0)
+            alpha = refine_edges(network, alpha, self.photo.srgb, segment.mask, painted > 0)
         alpha = limit_alpha(obey_clicks(alpha, *cues), self.photo)
         # Of an image that is transparent there, nothing can be shown.
         return Matte.of(self.photo, alpha, segment) if alpha.any() else NothingFound(segment.score)

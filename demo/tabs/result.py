@@ -113,14 +113,14 @@ def add_result(page: gr.Blocks, engine: Engine, downloads: Downloads) -> ResultE
         copy = gr.Button(label("copy"), interactive=False, elem_id="copy", min_width=80)
     problem = gr.Markdown(elem_id="problem")
     with gr.Tabs(elem_id="styles"):
-        style = StyleControls()
+        style = StyleControls(offers_best_edges=engine.best_edges is not None)
     only_selected = gr.Checkbox(False, label=label("only_selected"), elem_id="only_selected", visible=False)
     file, copied = gr.File(visible="hidden", elem_id="file"), gr.File(visible="hidden")
 
     controls = ResultControls(form, only_selected, style)
     previews = Previews(compare, cutout, alpha, problem, only_selected, reset_place, (download, copy))
     events = ResultEvents(engine, downloads, controls, previews, file)
-    for control in (only_selected, *style.all):
+    for control in (only_selected, style.best_edges, *style.all):
         chosen = control.upload if isinstance(control, gr.UploadButton) else control.input
         chosen(events.draw, controls.all, previews.all, **LAST, **RESULT)
     place = [style.shift_x, style.shift_y]
@@ -128,7 +128,7 @@ def add_result(page: gr.Blocks, engine: Engine, downloads: Downloads) -> ResultE
     events.redraw_after(moved.click(None, place, place, js="(x, y) => takeDistance(x, y)", **PRIVATE, **LAST))
     defaults = list(style.place.values())
     events.redraw_after(reset_place.click(lambda: defaults, None, list(style.place), **PRIVATE))
-    kept = [form, style.touching, *style.all]
+    kept = [form, style.touching, style.best_edges, *style.all]
     changes = [control.upload if isinstance(control, gr.UploadButton) else control.change for control in kept]
     gr.on(changes, None, kept, None, js=_KEEP, api_visibility="private")
     back = page.load(None, kept, kept, js=_BRING_BACK, api_visibility="private")
@@ -172,7 +172,7 @@ class ResultControls:
     @property
     def all(self) -> set[Block]:
         """The inputs of a handler."""
-        return {self.form, self.only_selected, self.style.touching, *self.style.all}
+        return {self.form, self.only_selected, self.style.touching, self.style.best_edges, *self.style.all}
 
     def choices(self, texts: Texts) -> dict[Component, Any]:
         """Return updates of the controls with choices, which Gradio does not translate."""
@@ -326,14 +326,15 @@ class ResultEvents:
 
     def _mattes(self, session: Session, values: Values) -> list[tuple[SceneObject, Matte]]:
         """Return the objects that are shown, with their mattes; without those that have none."""
-        chosen = guidance(values[self.controls.style.touching])
+        style = self.controls.style
+        chosen = guidance(values[style.touching]), values[style.best_edges]
         only_selected = values[self.controls.only_selected] and len(session.objects) > 1
         shown = (one for one in session.objects if (one.id == session.active if only_selected else one.visible))
         mattes = []
         for one in shown:
             if has_foreground(one.ops):
                 with contextlib.suppress(PromptError):  # the canvas reports it, and the other objects stay
-                    mattes.append((one, self.engine.matte(session, one.ops, chosen)))
+                    mattes.append((one, self.engine.matte(session, one.ops, *chosen)))
         return [(one, matte) for one, matte in mattes if isinstance(matte, Matte)]
 
     def _save_objects(self, mattes: list[tuple[SceneObject, Matte]], style: Style, name: str) -> str:

@@ -42,13 +42,15 @@ class StyleControls:
         all: The controls; handlers that read a style have them among their inputs.
         place: The controls of size and place, with their defaults.
         touching: Whether the object touches others; the model needs it, not the style.
+        best_edges: Whether edges are computed by the slow network; the same holds.
 
     Args:
         prefix: Of the elements' ids.
         kind: The background at first.
+        offers_best_edges: There is such a network.
     """
 
-    def __init__(self, prefix: str = "", kind: str = NONE) -> None:
+    def __init__(self, prefix: str = "", kind: str = NONE, offers_best_edges: bool = False) -> None:
         pictures = list_backgrounds()
         kinds = [NONE, WHITE, COLOUR, GRADIENT, BLUR, *pictures, OWN]
         with gr.Tab(label("background")):
@@ -97,6 +99,13 @@ class StyleControls:
             self.shadow = gr.Slider(0, 100, 0, step=5, label=label("shadow"), elem_id=f"{prefix}shadow", min_width=140)
             self.clean = gr.Checkbox(True, label=label("clean"), elem_id=f"{prefix}clean", min_width=140)
             self.touching = gr.Checkbox(False, label=label("touching"), elem_id=f"{prefix}touching", min_width=140)
+            self.best_edges = gr.Checkbox(
+                False,
+                label=label("best_edges"),
+                elem_id=f"{prefix}best_edges",
+                min_width=140,
+                visible=offers_best_edges,
+            )
         self._shown_for = {
             self.colour: (COLOUR, GRADIENT),
             self.lower_colour: (GRADIENT,),
