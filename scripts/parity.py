@@ -34,7 +34,7 @@ from mam.errors import MamError
 from mam.images import open_photo
 from mam.images.boxes import full_box
 from mam.matting import Matting
-from mam.model.frames import Frame, to_input_image
+from mam.model.frames import Frame, normalise, resize_to_input
 from mam.model.variants import VARIANTS
 from mam.nets import checkpoint
 from mam.nets.mam import MattingAnything
@@ -253,7 +253,7 @@ def compare(ours: MattingAnything, authors: Authors, path: Path) -> Iterator[Dif
     for guidance in ("alpha", "mask"):
         case = f"{path.stem} {h}x{w} {guidance}"
         levels, theirs = authors.alpha(pixels, box, guidance), authors.stages
-        image = torch.from_numpy(to_input_image(pixels, frame))
+        image = torch.from_numpy(normalise(resize_to_input(pixels, frame)))
         yield Difference(
             "image in the input frame", case, _largest(image, theirs.image), 1e-5, "normalised in another order"
         )

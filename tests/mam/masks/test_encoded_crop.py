@@ -7,7 +7,7 @@ from mam.masks.decoding import believe
 from mam.masks.encoded_crop import EncodedCrop
 from mam.masks.prompts import Prompt
 from mam.model.contract import InferencePolicy
-from mam.model.frames import Frame, to_input_image
+from mam.model.frames import Frame, normalise, resize_to_input
 from tests.mock_graphs import MockGraphs
 
 
@@ -26,8 +26,9 @@ def test_a_crop_is_encoded_as_an_image_of_its_own() -> None:
     assert encoded.box == (10, 20, 70, 50) and encoded.frame == Frame.of((10, 20, 70, 50))
     assert encoded.frame.input_size == (512, 1024)
     alone = np.ascontiguousarray(pixels[20:50, 10:70])
-    assert np.array_equal(graphs.image, to_input_image(alone, encoded.frame))
-    assert encoded.input_image is graphs.image and encoded.features["image_embeddings"].shape == (1, 256, 64, 64)
+    assert np.array_equal(graphs.image, normalise(resize_to_input(alone, encoded.frame)))
+    assert np.array_equal(encoded.input_image, graphs.image)
+    assert encoded.features["image_embeddings"].shape == (1, 256, 64, 64)
 
 
 def test_sam_2_sees_a_crop_stretched_and_mask_to_matte_does_not() -> None:
