@@ -8,7 +8,9 @@ import json
 import logging
 import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import numpy as np
@@ -56,9 +58,15 @@ def send(served) -> Send:
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
                 return await client.request("POST" if options else "GET", path, **options)
 
-        return asyncio.run(ask())
+        return run(ask())
 
     return call
+
+
+def run(coroutine: Coroutine) -> Any:
+    """Run a coroutine in a thread of its own, because Playwright's loop runs in this one after tests of the page."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def photo_content(size=(160, 120), **options) -> bytes:
@@ -271,7 +279,7 @@ def test_the_queue_has_an_end() -> None:
         running.set()
         return await asyncio.gather(*tasks)
 
-    assert asyncio.run(fill()) == [200] * MOST_WAITING + [503] * 8
+    assert run(fill()) == [200] * MOST_WAITING + [503] * 8
     assert len(turns) == 0
     with contextlib.ExitStack() as places:
         for _ in range(SHARE):
