@@ -78,6 +78,8 @@ def run_on_arrivals(arguments: argparse.Namespace, write: Callable[..., bool]) -
     folder, out = arguments.watch, arguments.out
     if arguments.images or arguments.engine != "local":
         raise MamError("--watch takes the images of its folder, on this machine; leave out other images and --engine.")
+    if arguments.annotations:
+        raise MamError("--watch writes no annotations; leave out --annotations.")
     if not folder.is_dir():
         raise MamError(f"--watch {folder} is no folder.")
     if out is None or os.path.realpath(out) == os.path.realpath(folder):
