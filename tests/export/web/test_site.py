@@ -61,11 +61,11 @@ def as_png(image: Image.Image) -> bytes:
 class SiteVisitor(Visitor):
     """A visitor of the site, where nothing is a request to a server."""
 
-    def wait_for_answer(self, text: str = "found") -> None:
-        """Wait until the canvas shows the mattes; the masks, which come first, have no text."""
+    def wait_for_answer(self, text: str = "found|Not sure") -> None:
+        """Wait until the canvas shows the mattes with a text; the masks, which come first, have none."""
         self.tab.wait_for_function(
             "(text) => document.querySelector('#canvas .stage').getAttribute('aria-busy') === 'false'"
-            " && document.querySelector('#canvas .message').textContent.includes(text)",
+            " && new RegExp(text).test(document.querySelector('#canvas .message').textContent)",
             arg=text,
             timeout=120_000,
         )
