@@ -93,16 +93,15 @@ class SiteVisitor(Visitor):
         return np.asarray(Image.open(io.BytesIO(self.download(form)[1])))
 
     def set_style(self, **values: object) -> None:
-        """Set controls by their ids."""
-        self.tab.evaluate("() => document.querySelectorAll('details').forEach((group) => { group.open = true; })")
+        """Set controls by their ids, also those that are hidden."""
         for name, value in values.items():
-            control = self.tab.locator(f"#{name}")
-            if isinstance(value, bool):
-                control.set_checked(value)
-            elif control.evaluate("(control) => control.localName") == "select":
-                control.select_option(str(value))
-            else:
-                control.fill(str(value))
+            self.tab.locator(f"#{name}").evaluate(
+                """(control, value) => {
+                  control[control.type === 'checkbox' ? 'checked' : 'value'] = value;
+                  for (const kind of ['input', 'change']) control.dispatchEvent(new Event(kind, { bubbles: true }));
+                }""",
+                value,
+            )
 
 
 @pytest.fixture(scope="module")
