@@ -80,7 +80,7 @@ def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: Infe
         (out / "runtime" / name).with_suffix(".js").write_bytes(script)
     (out / "runtime" / "client-zip.js").write_bytes(runtime["index.js"])
     (out / "runtime" / "heic-to.js").write_bytes(runtime[_HEIC])
-    (out / "runtime" / "heic-to.LICENSE").write_bytes(runtime["LICENSE"])
+    (out / "runtime" / "heic-to-LICENSE").write_bytes(runtime["LICENSE"])
     model = {"runtime": _write_packed(out, _WASM, runtime[f"dist/{_WASM}"], [])}
     for graph in GRAPHS:
         path = graphs / graph.file

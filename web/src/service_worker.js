@@ -49,6 +49,7 @@ scope.addEventListener('fetch', (event) => {
   if (request.method === 'POST' && address === addressOf('share')) event.respondWith(keepShared(request));
   if (request.method !== 'GET') return;
   if (documents.has(address)) event.respondWith(answerWithPage(request));
+  else if (address === addressOf('look.json')) event.respondWith(answerWithLook(request));
   else if (own.has(address)) event.respondWith(answerWithFile(request, address));
 });
 
@@ -94,6 +95,17 @@ async function answerWithFile(request, address) {
   if (!found.ok || !isCurrent) return found;
   await (await caches.open(PAGE)).put(address, found.clone()); // an example
   return withHeaders(found);
+}
+
+// The owner may have changed it.
+async function answerWithLook(request) {
+  try {
+    const found = await fetch(request.url, { cache: 'no-cache' });
+    if (found.ok && (await caches.has(PAGE))) await (await caches.open(PAGE)).put(request.url, found.clone());
+    return withHeaders(found);
+  } catch {
+    return (await caches.match(request.url, { cacheName: PAGE })) || Response.json({});
+  }
 }
 
 function withHeaders(found) {

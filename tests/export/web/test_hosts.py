@@ -41,8 +41,8 @@ def tab(browser) -> Iterator[Page]:
 
 
 def test_all_scripts_have_the_name_that_every_host_knows(site) -> None:
-    endings = {path.suffix for path in site.rglob("*") if path.is_file()} - {"", ".md"}
-    assert endings == {".js", ".html", ".css", ".json", ".bin", ".jpg"}
+    endings = {path.suffix for path in site.rglob("*") if path.is_file()} - {"", ".md", ".ts"}
+    assert endings == {".js", ".html", ".css", ".json", ".bin", ".jpg", ".svg", ".webmanifest"}
 
 
 def test_there_are_words_without_scripts(browser, address) -> None:
