@@ -129,8 +129,7 @@ class Sam(nn.Module):
         """
         decoder = self.mask_decoder
         output_tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
-        tokens, source = self.attend(image_embeddings, output_tokens, sparse, dense)
-        b, _, h, w = source.shape
+        tokens, source, (b, h, w) = self.attend(image_embeddings, output_tokens, sparse, dense)
         upscaled = decoder.output_upscaling(source)
         weights = torch.stack([mlp(tokens[:, 1 + i]) for i, mlp in enumerate(decoder.output_hypernetworks_mlps)], dim=1)
         masks = (weights @ upscaled.flatten(2)).reshape(b, -1, 4 * h, 4 * w)
@@ -138,7 +137,7 @@ class Sam(nn.Module):
 
     def attend(
         self, image_embeddings: Tensor, output_tokens: Tensor, sparse: Tensor, dense: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, tuple[int, int, int]]:
         """Run the decoder's transformer.
 
         Args:
@@ -148,7 +147,8 @@ class Sam(nn.Module):
             dense: as for `decode`, or (1, 256, 1, 1).
 
         Returns:
-            The tokens, (B, T + N, 256), and the image's features, (B, 256, h, w).
+            The tokens, (B, T + N, 256); the image's features, (B, 256, h, w); and B, h and w, since reading them again
+            would add nodes to a traced graph.
         """
         b = sparse.shape[0]
         tokens = torch.cat([output_tokens.unsqueeze(0).expand(b, -1, -1), sparse], dim=1)
@@ -156,7 +156,7 @@ class Sam(nn.Module):
         h, w = source.shape[-2:]
         position = self.prompt_encoder.pe_layer((h, w)).unsqueeze(0).expand(b, -1, -1, -1)
         tokens, source = self.mask_decoder.transformer(source, position, tokens)
-        return tokens, source.transpose(1, 2).reshape(b, 256, h, w)
+        return tokens, source.transpose(1, 2).reshape(b, 256, h, w), (b, h, w)
 
     def select_single_mask(self, low_res_masks: Tensor, iou_predictions: Tensor) -> Tensor:
         """Select the mask for a single box or click.

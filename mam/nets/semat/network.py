@@ -99,7 +99,7 @@ class SematNetwork(nn.Module):
         sparse = sam.embed_points(box.reshape(1, 2, 2), torch.tensor([[2.0, 3.0]]))
         dense = sam.prompt_encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
         kinds = decoder.iou_token, decoder.mask_tokens, decoder.matting_hf_token
-        tokens, source = sam.attend(embeddings, torch.cat([kind.weight for kind in kinds]), sparse, dense)
+        tokens, source, _ = sam.attend(embeddings, torch.cat([kind.weight for kind in kinds]), sparse, dense)
         first = sum(len(kind.weight) for kind in kinds[:2])
         weights = torch.stack([decoder.matting_hf_mlp(tokens[:, first + i]) for i in range(_TOKENS)], 1)
         pixels = decoder.matting_embedding_maskfeature(decoder.output_upscaling(source))
