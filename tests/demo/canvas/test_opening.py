@@ -144,7 +144,12 @@ def test_a_server_that_restarts_has_the_photo_and_the_last_click_again(browser, 
 
 def test_a_server_that_has_forgotten_the_photo_gets_it_again(browser, monkeypatch) -> None:
     engines: list[Engine] = []
-    monkeypatch.setattr(app, "Engine", lambda *given, **options: engines.append(Engine(*given, **options)) or engines[-1])
+
+    def make(*given, **options) -> Engine:
+        engines.append(Engine(*given, **options))
+        return engines[-1]
+
+    monkeypatch.setattr(app, "Engine", make)
     demo = app.build_demo(Matting(MockGraphs(), grounding=MockGrounding, proposer=None))
     _, address, _ = demo.launch(server_port=free_port(), prevent_thread_lock=True, quiet=True, **app.LAUNCH)
     visitor = Visitor(browser.new_page(viewport={"width": 1280, "height": 1300}), address)
