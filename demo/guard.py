@@ -23,6 +23,9 @@ _CLOSED = re.compile(
     r"/(monitoring|gradio_api/(runs|run-history|deep_link|proxy=|vibe-|undo-vibe-|process_recording|dev/|profiling))"
 )
 _UPLOADS = re.compile(r"/gradio_api/upload/?$")
+_EVENTS = "/gradio_api/"
+EVENT_BYTES = 8_000_000
+"""Of a request to Gradio's other routes, which takes several times as much memory and may wait in the queue."""
 # Gradio needs inline and evaluated scripts: its configuration, and the scripts of components.
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
@@ -57,8 +60,10 @@ class _Guard(Guard):
             send = functools.partial(self._send, send, "/file=" in scope["path"])
         await super().__call__(scope, receive, send)
 
-    def is_bounded(self, path: str) -> bool:
-        return not _UPLOADS.search(path)  # Gradio bounds files while they arrive
+    def most_bytes(self, path: str) -> int | None:
+        if _UPLOADS.search(path):
+            return None  # Gradio bounds files while they arrive
+        return EVENT_BYTES if _EVENTS in path else super().most_bytes(path)
 
     def refusal(self, scope: Scope) -> PlainTextResponse | None:
         closed = refuse(404, "not found") if _CLOSED.search(scope["path"]) else None

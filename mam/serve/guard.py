@@ -49,7 +49,7 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
-        left = MOST_BYTES if self.is_bounded(scope["path"]) else None
+        left = self.most_bytes(scope["path"])
 
         async def bounded() -> Message:
             nonlocal left
@@ -62,9 +62,9 @@ class Guard:
 
         await self.app(scope, bounded, send)
 
-    def is_bounded(self, path: str) -> bool:
-        """Whether the bodies of requests for a path have at most `MOST_BYTES`."""
-        return True
+    def most_bytes(self, path: str) -> int | None:
+        """Return how many bytes the body of a request for a path may have; None for any number."""
+        return MOST_BYTES
 
     def refusal(self, scope: Scope) -> PlainTextResponse | None:
         """Return the answer to a request that is refused."""
@@ -77,10 +77,10 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and not self._is_same(origin.lower(), host):
             return refuse(403, "this server answers no other site")
-        length = headers.get("content-length", "0")
+        length, most = headers.get("content-length", "0"), self.most_bytes(scope["path"])
         is_number = length.isascii() and length.isdigit()
-        if self.is_bounded(scope["path"]) and (not is_number or int(length) > MOST_BYTES):
-            return refuse(413, f"at most {MOST_BYTES / 1e6:.0f} MB")
+        if most is not None and (not is_number or int(length) > most):
+            return refuse(413, f"at most {most / 1e6:.0f} MB")
         return None
 
     def _is_allowed(self, host: str) -> bool:

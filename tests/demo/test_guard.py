@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from demo.guard import _Guard
+from demo.guard import EVENT_BYTES, _Guard
 from mam.serve.guard import MOST_BYTES
 
 EVIL = "http://evil.example"
@@ -77,10 +77,10 @@ def test_a_long_request_is_refused_before_it_is_read(mock_page) -> None:
     join = f"{mock_page}gradio_api/queue/join"
     connection = http.client.HTTPConnection(httpx.URL(mock_page).netloc.decode())
     connection.putrequest("POST", "/gradio_api/queue/join")
-    connection.putheader("Content-Length", str(MOST_BYTES + 1))
+    connection.putheader("Content-Length", str(EVENT_BYTES + 1))
     connection.endheaders()
     assert connection.getresponse().status == 413
-    chunks = (b" " * 1_000_000 for _ in range(MOST_BYTES // 1_000_000 + 2))
+    chunks = (b" " * 1_000_000 for _ in range(EVENT_BYTES // 1_000_000 + 2))
     with pytest.raises(httpx.HTTPError):
         httpx.post(join, content=chunks, headers={"Content-Type": "application/json"}, timeout=60).raise_for_status()
 
