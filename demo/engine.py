@@ -15,7 +15,17 @@ from typing import Any
 import numpy as np
 
 from demo.choices import Choices
-from demo.session import KEPT, Op, Session, Visitors, has_foreground, prompts_of, strokes_of
+from demo.session import (
+    KEPT,
+    Op,
+    Session,
+    Visitors,
+    has_foreground,
+    prompts_of,
+    stroke_from,
+    strokes_of,
+    unknown_of,
+)
 from demo.store import Store
 from mam import FoundBoxes, GraphError, InputError, Matte, Matting, NothingFound, Prompt, Scene, Segment
 from mam.images import Photo
@@ -274,19 +284,21 @@ class Engine:
         way = (guidance, "best") if load else (guidance,)
 
         def compute() -> Matte | NothingFound:
-            if prompts == ops:
-                scene, segment = self.scene(session), self.segment(session, ops)
+            if asked == ops:
+                scene, segment = self.scene(session), self.segment(session, prompts)
+                strokes = [stroke_from(op) for op in unknown]
                 with self.refining:
-                    return scene.refine(segment, guidance, matte_network=load() if load else None)
+                    return scene.refine(segment, guidance, strokes, load() if load else None)
             before = self.store.peek(self.key(session.token, ops[:-1], *way))
-            if ops[-1].kind == "paint" and isinstance(before, Matte):
-                return before.painted(strokes_of(ops[-1:]))
-            answer = self.matte(session, prompts, guidance, best_edges)
+            if (last := strokes_of(ops[-1:])) and isinstance(before, Matte):
+                return before.painted(last)
+            answer = self.matte(session, asked, guidance, best_edges)
             return answer.painted(strokes_of(ops)) if isinstance(answer, Matte) else answer
 
         with self.turn(self.photo(session)):
             ops = self._own_ops(session, ops)
-            prompts = prompts_of(ops)
+            prompts, unknown = prompts_of(ops), unknown_of(ops) if load else ()
+            asked = (*prompts, *unknown)
             return self._get((session.token, ops, *way), compute)
 
     def find(self, session: Session, text: str) -> FoundBoxes:

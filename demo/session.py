@@ -18,7 +18,8 @@ class Op:
             "candidate" for something else that the prompts may mean; or "paint" for a stroke on the alpha, a
             `mam.Stroke`.
         xy: Pixels of the original photo: (x0, y0, x1, y1), (x, y), or ((x, y), ...).
-        label: Of a point or scribble: 1 foreground, 0 background. Of a stroke: 1 restores, 0 erases.
+        label: Of a point or scribble: 1 foreground, 0 background. Of a stroke: 1 restores, 0 erases, `UNKNOWN` has the
+            best edges compute it again.
         name: Of a candidate, a key of `mam.Scene.alternatives`; empty for the answer as it is.
         size: Of a stroke: its diameter in pixels of the original photo.
         softness: Of a stroke, from 0 to 1.
@@ -34,6 +35,8 @@ class Op:
     snap: bool = False
 
 
+UNKNOWN = 2
+"""The label of a stroke over what is unknown to the model, such as hair; the effect of its `mam.Stroke` is ignored."""
 KEPT = Op("candidate")
 """After "main": the answer as it is, to which later clicks add. A click beside the main object may mean another one."""
 
@@ -79,8 +82,13 @@ def stroke_from(op: Op) -> Stroke:
 
 
 def strokes_of(ops: Sequence[Op]) -> list[Stroke]:
-    """Return the strokes among operations."""
-    return [stroke_from(op) for op in ops if op.kind == "paint"]
+    """Return the strokes among operations that erase or restore."""
+    return [stroke_from(op) for op in ops if op.kind == "paint" and op.label != UNKNOWN]
+
+
+def unknown_of(ops: Sequence[Op]) -> tuple[Op, ...]:
+    """Return the strokes over what is unknown."""
+    return tuple(op for op in ops if op.kind == "paint" and op.label == UNKNOWN)
 
 
 def prompts_of(ops: Sequence[Op]) -> tuple[Op, ...]:

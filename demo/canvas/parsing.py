@@ -10,7 +10,7 @@ import math
 from typing import Any, Literal, cast
 
 from demo.canvas.protocol import LIMITS, Document, ObjectMessage, OpMessage
-from demo.session import Op, SceneObject, Session, stroke_from
+from demo.session import UNKNOWN, Op, SceneObject, Session, stroke_from
 from mam import PromptError
 from mam.masks.alternatives import ALTERNATIVES
 
@@ -30,7 +30,7 @@ def _op_message(op: Op) -> OpMessage:
     if op.kind == "candidate":
         return {"kind": "candidate", "name": op.name}
     xy = [list(p) if isinstance(p, tuple) else p for p in op.xy]
-    message: OpMessage = {"kind": op.kind, "xy": xy, "label": cast("Literal[0, 1]", op.label)}
+    message: OpMessage = {"kind": op.kind, "xy": xy, "label": cast("Literal[0, 1, 2]", op.label)}
     if op.kind == "paint":
         message |= {"size": op.size, "softness": op.softness, "snap": op.snap}
     return message
@@ -127,18 +127,19 @@ def _parse_op(message: object) -> Op:
         return Op("main")
     if kind == "box":
         return Op("box", _parse_numbers(message.get("xy"), 4, "a box"))
-    if kind not in ("point", "scribble", "paint") or label not in (0, 1):
+    labels = (0, 1, UNKNOWN) if kind == "paint" else (0, 1)
+    if kind not in ("point", "scribble", "paint") or not isinstance(label, int) or label not in labels:
         raise PromptError(f"{_short(message)} is not a box, point, scribble or candidate.")
     if kind == "point":
-        return Op("point", _parse_numbers(message.get("xy"), 2, "a point"), int(label))
+        return Op("point", _parse_numbers(message.get("xy"), 2, "a point"), label)
     stroke = message.get("xy")
     if not isinstance(stroke, list) or not 1 <= len(stroke) <= LIMITS.stroke_points:
         raise PromptError(f"a stroke has from 1 to {LIMITS.stroke_points} points.")
     xy = tuple(_parse_numbers(point, 2, "a stroke's point") for point in stroke)
     if kind == "scribble":
-        return Op("scribble", xy, int(label))
+        return Op("scribble", xy, label)
     size, softness = _parse_numbers([message.get("size"), message.get("softness")], 2, "a stroke's size and softness")
-    op = Op("paint", xy, int(label), size=size, softness=softness, snap=message.get("snap") is True)
+    op = Op("paint", xy, label, size=size, softness=softness, snap=message.get("snap") is True)
     stroke_from(op)  # checks the range
     return op
 

@@ -76,7 +76,7 @@ class OpMessage(TypedDict):
 
     kind: Literal["main", "box", "point", "scribble", "candidate", "paint"]
     xy: NotRequired[list]
-    label: NotRequired[Literal[0, 1]]
+    label: NotRequired[Literal[0, 1, 2]]
     name: NotRequired[str]
     size: NotRequired[float]
     softness: NotRequired[float]

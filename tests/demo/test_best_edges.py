@@ -8,11 +8,13 @@ import pytest
 from PIL import Image
 
 from demo import app
+from demo.canvas.parsing import parse_ops
 from demo.downloads import Downloads
 from demo.engine import Engine
-from demo.session import Op, SceneObject
+from demo.session import Op, SceneObject, stroke_from
 from demo.tabs.result import add_result
 from mam import Matting
+from mam.errors import PromptError
 from mam.model.vitmatte import FILE, ViTMatte
 from tests.conftest import EXAMPLES
 from tests.mock_graphs import MockGraphs
@@ -48,6 +50,22 @@ def test_they_are_kept_beside_the_others(network) -> None:
     without = Engine(Matting(MockGraphs()))
     session = without.open(str(EXAMPLES / "flower.jpg"))
     assert np.array_equal(without.matte(session, BOX, "alpha", True).alpha, plain.alpha)
+
+
+def test_strokes_over_the_unknown_are_computed_again(network) -> None:
+    engine = Engine(Matting(MockGraphs()), best_edges=lambda: network)
+    session = engine.open(str(EXAMPLES / "flower.jpg"))
+    erase = Op("paint", ((314.0, 220.0), (320.0, 220.0)), 0, size=20.0)
+    (hair,) = parse_ops([{"kind": "paint", "xy": [[200, 150], [260, 150]], "label": 2, "size": 30, "softness": 0}])
+    scene, segment = engine.scene(session), engine.segment(session, BOX)
+    expected = scene.refine(segment, unknown=[stroke_from(hair)], matte_network=network)
+    best = engine.matte(session, (*BOX, hair), "alpha", True)
+    assert np.array_equal(best.alpha, expected.alpha) and (best.alpha != scene.refine(segment).alpha).any()
+    both = engine.matte(session, (*BOX, erase, hair), "alpha", True)
+    assert both.alpha[220, 314] == 0 and np.array_equal(both.alpha[:200], best.alpha[:200])
+    assert np.array_equal(engine.matte(session, (*BOX, hair), "alpha").alpha, engine.matte(session, BOX, "alpha").alpha)
+    with pytest.raises(PromptError, match="is not a box"):
+        parse_ops([{"kind": "scribble", "xy": [[1, 1]], "label": 2}])
 
 
 def test_the_download_has_them(network) -> None:

@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from demo.guard import EVENT_BYTES, _Guard
-from mam.serve.guard import MOST_BYTES
 
 EVIL = "http://evil.example"
 

@@ -6,6 +6,7 @@ const brush = {
   size: 40, // diameter in pixels of the screen, so that zooming in makes it finer
   softness: 0.3,
   snap: true, // stop at edges; Alt turns it over for one stroke
+  unknown: 2, // the label of strokes over what the best edges are to compute again
   sent: [], // strokes without an answer yet
   layers: new WeakMap(), // by stroke: {count of its points, layer, box}
 };
@@ -33,7 +34,7 @@ function beginPainting(label, [x, y], { altKey, touch }) {
         xy: [[round(x), round(y)]],
         size: Math.max(1, round(brush.size / view.scale)),
         softness: brush.softness,
-        snap: brush.snap !== altKey,
+        snap: label !== brush.unknown && brush.snap !== altKey,
       }
     : null;
 }
@@ -41,7 +42,7 @@ function beginPainting(label, [x, y], { altKey, touch }) {
 function endPainting({ kind, label, xy, size, softness, snap }) {
   const op = { kind, label, xy, size, softness, snap };
   addOp(op);
-  if (activeObject().ops.includes(op)) brush.sent.push(op);
+  if (label !== brush.unknown && activeObject().ops.includes(op)) brush.sent.push(op);
 }
 
 function setBrush(name, value) {
@@ -61,9 +62,12 @@ function refreshBrush() {
   find('[data-brush="size"]').value = brush.size;
   find('[data-brush="softness"]').value = 100 * brush.softness;
   setPressed(find('[data-action="snap"]'), brush.snap);
+  const asksAgain = isPainting() && document.querySelector('#best_edges input:checked');
+  find('[data-sign="2"]').hidden = !asksAgain;
+  if (!asksAgain && tools.label === brush.unknown) tools.label = 0;
   for (const button of element.querySelectorAll('[data-sign]')) {
     // what the signs do with this tool
-    const name = (isPainting() ? ['erase', 'restore'] : ['remove', 'add'])[button.dataset.sign];
+    const name = (isPainting() ? ['erase', 'restore', 'unknown'] : ['remove', 'add', 'unknown'])[button.dataset.sign];
     button.querySelector('span').textContent = text(name);
     button.title = text(name + '_hint');
   }
@@ -73,7 +77,9 @@ function refreshBrush() {
 
 function drawStrokes(dark) {
   // on the layer that dims what is not part of an object
-  const strokes = [...brush.sent, pointer.stroke].filter((stroke) => stroke && stroke.kind === 'paint');
+  const strokes = [...brush.sent, pointer.stroke].filter(
+    (stroke) => stroke && stroke.kind === 'paint' && stroke.label !== brush.unknown,
+  );
   for (const stroke of strokes) {
     const {
       layer,

@@ -214,6 +214,12 @@ function drawOp(pen, op, unit) {
     strokeTwice(pen, unit, ['#fff', 7], [colour, 4], () =>
       op.xy.forEach(([x, y], i) => (i ? pen.lineTo(x, y) : pen.moveTo(x, y))),
     );
+  } else if (op.kind === 'paint' && op.label === brush.unknown) {
+    pen.strokeStyle = '#fde04780';
+    pen.lineWidth = op.size;
+    pen.beginPath();
+    [op.xy[0], ...op.xy].forEach(([x, y], i) => (i ? pen.lineTo(x, y) : pen.moveTo(x, y)));
+    pen.stroke();
   }
 }
 

@@ -39,7 +39,7 @@ canvas.addEventListener('pointerdown', (event) => {
 function beginStroke(event) {
   const { x, y } = clampToPhoto(pointer.at),
     touch = event.pointerType === 'touch';
-  const label = event.shiftKey || event.button === 2 ? 1 - tools.label : tools.label;
+  const label = event.shiftKey || event.button === 2 ? Number(!tools.label) : tools.label;
   if (isPainting()) pointer.stroke = beginPainting(label, [x, y], { altKey: event.altKey, touch });
   else
     pointer.stroke =
@@ -177,7 +177,7 @@ const actions = {
   new: addObject,
   save: () => trigger('save'),
   close,
-  sign: () => chooseSign(1 - tools.label),
+  sign: () => chooseSign(Number(!tools.label)),
   snap: () => {
     brush.snap = !brush.snap;
     refresh();
@@ -242,7 +242,7 @@ function onKeyDown(event) {
   else if (TOOL_KEYS[key]) chooseTool(TOOL_KEYS[key]);
   else if (onPhoto && key === ' ') pointer.space = true;
   else if (onPhoto && key.startsWith('Arrow')) moveCross(key, event.shiftKey);
-  else if (onPhoto && key === 'Enter') pressAtCross(event.shiftKey ? 1 - tools.label : tools.label);
+  else if (onPhoto && key === 'Enter') pressAtCross(event.shiftKey ? Number(!tools.label) : tools.label);
   else return;
   event.preventDefault();
 }

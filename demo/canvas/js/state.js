@@ -29,7 +29,7 @@ const state = {
 
 const tools = {
   kind: 'point', // or 'box', 'scribble', 'paint', 'move'
-  label: 1, // of new points and strokes: 1 adds to the object, 0 removes from it; of the brush: 1 restores, 0 erases
+  label: 1, // of new points and strokes: 1 adds to the object, 0 removes from it; of the brush: 1 restores, 0 erases, 2 is unknown
 };
 
 function emptyDocument() {

@@ -2,13 +2,17 @@
 
 import io
 import zipfile
+from collections.abc import Iterator
 
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
 from tests.conftest import EXAMPLES
+from tests.demo.conftest import free_port, serve, visit
 from tests.demo.visitor import Visitor, is_on
+from tests.vitmatte import write_red
 
 
 def paint(visitor: Visitor, *places: tuple[float, float]) -> None:
@@ -124,3 +128,36 @@ def test_without_an_object_there_is_nothing_to_paint_on(visitor) -> None:
     visitor.drag((200, 200), (300, 200))
     expect(visitor.message).to_contain_text("Cut something out first")
     expect(visitor.tab.locator("#canvas .bar [data-action=undo]")).to_be_disabled()
+
+
+@pytest.fixture()
+def visitor_of_best_edges(python, browser, tmp_path) -> Iterator[Visitor]:
+    """A visitor of a page whose best edges are the photo's red channel."""
+    network = write_red(tmp_path / "red.onnx")
+    port = free_port()
+    for address in serve([python, "-m", "tests.demo.mock", str(port), "0", str(network)], port):
+        yield from visit(browser, address)
+
+
+def test_a_stroke_marks_hair_for_the_best_edges(visitor_of_best_edges) -> None:
+    visitor = visitor_of_best_edges
+    cut_out_a_box(visitor)
+    hair = visitor.tab.locator("#canvas [data-sign='2']")
+    expect(hair).to_be_hidden()
+    visitor.tab.get_by_role("tab", name="Edges and shadow").click()
+    visitor.tab.get_by_label("Best edges").check()
+    visitor.tab.get_by_role("tab", name="Background").click()
+    visitor.wait_until_idle()
+    visitor.press("e")
+    hair.click()
+    expect(hair).to_have_text("Hair")
+    before = visitor.alpha()
+    visitor.drag((250, 220), (330, 220))
+    visitor.wait_for_answer()
+    visitor.wait_until_idle()
+    after = visitor.alpha()
+    assert before[220, 290] == 255 and abs(int(after[220, 290]) - int(photo_pixel(290, 220)[0])) <= 5
+    assert after[300, 290] == 255
+    visitor.press("z")
+    visitor.wait_until_idle()
+    assert np.array_equal(visitor.alpha(), before)
