@@ -118,7 +118,7 @@ def choose_outputs(
             raise MamError("an image is not written to a terminal; name a file with -o.")
         return [None]
     read = [*(i.path for i in inputs if i.path is not None), *also_read]
-    if out is not None and not _is_folder(out):
+    if out is not None and not is_folder(out):
         if len(inputs) > 1:
             raise MamError(f"-o {out} is one file, but there are {len(inputs)} images; give a folder.")
         if Path(out).suffix.lower() not in FORMATS:
@@ -223,7 +223,7 @@ def require_writable(folder: Path) -> None:
         raise MamError(f"the folder {folder} is not writable; choose another with -o.")
 
 
-def _is_folder(out: str) -> bool:
+def is_folder(out: str) -> bool:
     """Whether a name given with -o means a folder: it is one, ends in a slash, or does not end as a document's name."""
     suffix = Path(out).suffix.lower()
     return os.path.isdir(out) or out.endswith(("/", os.sep)) or suffix not in SUFFIXES | _DOCUMENTS

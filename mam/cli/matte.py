@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mam.cli.annotations import Annotations
+from mam.cli.annotation_writer import AnnotationWriter
 from mam.cli.files import STANDARD, Input, choose_outputs, find_inputs, is_result, require_writable
 from mam.cli.model import add_model_options, load_model
 from mam.cli.prompts import Prompts
@@ -124,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.watch is not None:
         from mam.cli.watch import run_on_arrivals
 
-        return run_on_arrivals(arguments, write_one)
+        return run_on_arrivals(arguments)
     if not arguments.images:
         raise MamError("no image was named; give files, folders, globs, addresses, or - for standard input.")
     if arguments.engine == "ray":
@@ -146,6 +146,7 @@ def _run_here(arguments: argparse.Namespace) -> int:
     options = read_output_options(arguments, suffixes)
     for folder in {path.parent for path in outputs if path is not None}:
         require_writable(folder)
+    annotations = _open_annotations(arguments, prompts)
     for note in [*notes, *prompts.notes(inputs)]:
         print(note, file=sys.stderr)
     pairs = list(zip(inputs, outputs, strict=True))
@@ -158,22 +159,38 @@ def _run_here(arguments: argparse.Namespace) -> int:
     if not todo:
         return 0
 
-    annotations = None if arguments.annotations is None else Annotations(arguments.annotations)
+    matting = load_for(arguments)
+    failed = 0
+    bar = tqdm(todo, unit="image", disable=len(todo) == 1)
+    try:
+        for image, out in bar:
+            job = matting, image, out, prompts, options, arguments.format, bar.write, len(inputs) > 1, annotations
+            failed += not write_one(*job)
+    finally:  # after Ctrl-C too
+        if annotations is not None:
+            annotations.finish()
+    if len(todo) > 1:
+        print(f"{len(todo) - failed} of {len(todo)} images done", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _open_annotations(arguments: argparse.Namespace, prompts: Prompts) -> AnnotationWriter | None:
+    out = arguments.annotations
+    if out is None:
+        return None
+    if arguments.skip_existing and out.suffix:
+        raise MamError(f"--annotations {out} gets the images of one run only; leave out --skip-existing.")
+    return AnnotationWriter(out, None if prompts.file is None or arguments.force else prompts.file.path)
+
+
+def load_for(arguments: argparse.Namespace) -> Matting:
+    """Load the model, and check that it understands the text of the command line."""
     matting = load_model(arguments)
     if arguments.text is not None:  # fails now rather than at every image
         for phrase, read in matting.grounding().read(arguments.text).items():
             if read != phrase:
                 print(f"{phrase!r} is read as {read!r}", file=sys.stderr)
-    failed = 0
-    bar = tqdm(todo, unit="image", disable=len(todo) == 1)
-    for image, out in bar:
-        job = matting, image, out, prompts, options, arguments.format, bar.write, len(inputs) > 1, annotations
-        failed += not write_one(*job)
-    if annotations is not None:
-        annotations.finish()
-    if len(todo) > 1:
-        print(f"{len(todo) - failed} of {len(todo)} images done", file=sys.stderr)
-    return 1 if failed else 0
+    return matting
 
 
 def write_one(
@@ -185,7 +202,7 @@ def write_one(
     file_format: str,
     say: Callable[..., None],
     name_both: bool = True,
-    annotations: Annotations | None = None,
+    annotations: AnnotationWriter | None = None,
 ) -> bool:
     """Cut out one image, write the result and print a line -> whether it succeeded.
 
@@ -223,7 +240,7 @@ def _write_matte(
     prompt: dict[str, Any],
     options: OutputOptions,
     file_format: str,
-    annotations: Annotations | None,
+    annotations: AnnotationWriter | None,
 ) -> str:
     """Cut out one image and write the result -> a note about what could not be read, or nothing."""
     from mam.images.encode import FORMATS, describe_source, write_content
@@ -259,6 +276,8 @@ def _cut_out(scene: Scene, prompt: dict[str, Any]) -> tuple[list[tuple[str, Matt
         if not isinstance(matte, Matte):
             raise PromptError(str(matte))
         return [("object", matte)], ""
+    if not objects:
+        raise PromptError("its annotations name no object; leave the image out.")
     guidance: Guidance = "mask" if len(objects) > 1 else prompt["guidance"]
     mattes = scene.mattes([one.prompt(scene.photo.size) for one in objects], guidance=guidance)
     found = [(one.label, matte) for one, matte in zip(objects, mattes, strict=True) if isinstance(matte, Matte)]

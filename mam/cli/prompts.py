@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import codecs
 import csv
 import io
 import json
@@ -17,7 +16,7 @@ from typing import Any
 
 from mam.cli.annotations import read_annotations, read_folder
 from mam.cli.files import Input
-from mam.cli.values import parse_point, parse_scribble
+from mam.cli.values import decode_text, parse_point, parse_scribble
 from mam.errors import PromptError
 from mam.images.fetch import is_address
 from mam.scene import PROMPTS
@@ -53,7 +52,7 @@ class PromptFile:
             if path.is_dir():
                 rows = [(image, {"objects": objects}) for image, objects in read_folder(path)]
             else:
-                text = _decode(path.read_bytes())
+                text = decode_text(path.read_bytes())
                 rows = _read_csv(text) if path.suffix.lower() == ".csv" else _read_json(text)
         except FileNotFoundError:
             raise
@@ -91,11 +90,12 @@ class PromptFile:
         return [prompt["mask"] for prompt in self._prompts.values() if isinstance(prompt.get("mask"), Path)]
 
     def _key(self, name: str) -> str:
-        """Return a name of the file with slashes, without a drive; from the root if it leaves the file's folder."""
+        """Return a name of the file with slashes, without a drive; from the root if it leaves the folder."""
         name = _normalise(name)
         if not is_address(name) and "://" not in name:
             name = posixpath.normpath(re.sub(r"^[A-Za-z]:/", "", name))
-        return _normalise(os.path.abspath(self.path.parent / name)) if name.startswith("../") else name
+        folder = self.path if self.path.is_dir() else self.path.parent
+        return _normalise(os.path.abspath(folder / name)) if name.startswith("../") else name
 
     def _key_of(self, image: Input) -> str | None:
         """Return the key that means an image, the longest one."""
@@ -184,20 +184,6 @@ def _ends(path: str) -> list[str]:
     """Return a path and all its ends, down to the file's name."""
     parts = path.split("/")
     return [path, *("/".join(parts[start:]) for start in range(1, len(parts)))]
-
-
-def _decode(content: bytes) -> str:
-    """Decode a text file as spreadsheets and editors of all systems write it.
-
-    Raises:
-        UnicodeDecodeError: it is no text.
-    """
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252")  # of Windows in Western Europe
 
 
 def _read_json(text: str) -> list[tuple[str, dict[str, Any]]]:

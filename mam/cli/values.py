@@ -1,8 +1,9 @@
-"""Values of the command line's options: boxes, points, strokes and colours, as text."""
+"""Values of the command line's options as text: boxes, points, strokes, numbers; and the text of files."""
 
 from __future__ import annotations
 
 import argparse
+import codecs
 import re
 from collections.abc import Sequence
 
@@ -81,6 +82,20 @@ def parse_port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port; expected a number from 1 to 65535")
     return int(text)
+
+
+def decode_text(content: bytes) -> str:
+    """Decode a text file as spreadsheets and editors of all systems write it.
+
+    Raises:
+        UnicodeDecodeError: it is no text.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252")  # of Windows in Western Europe
 
 
 def _parse_labelled(text: str) -> tuple[Numbers | None, int]:

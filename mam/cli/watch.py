@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mam.cli.files import Input, choose_outputs, find_inputs, is_result, require_writable
-from mam.cli.model import load_model
+from mam.cli.files import STANDARD, Input, choose_outputs, find_inputs, is_folder, is_result, require_writable
+from mam.cli.matte import load_for, write_one
 from mam.cli.prompts import Prompts
 from mam.cli.results import read_output_options
 from mam.errors import MamError
 
 _COMPLETE = 1.0  # seconds for which a file has not changed
-_LOOK = 500  # milliseconds between two looks at files that are still being written
+_LOOK = 0.5  # seconds between two looks at the folder; all systems and network drives can be looked at
 Version = tuple[int, int]
 
 
@@ -35,9 +34,15 @@ class Arrivals:
         self._done: dict[Path, Version] = {}
 
     def images(self) -> list[Input]:
-        """Return all photos that are in the folder."""
+        """Return all photos that are in the folder.
+
+        Raises:
+            MamError: the folder is gone.
+        """
+        if not self.folder.is_dir():
+            raise MamError(f"--watch {self.folder} is no folder, or is not there any more.")
         try:
-            return find_inputs([str(self.folder)])[0]
+            return find_inputs([f"{self.folder}{os.sep}"])[0]
         except FileNotFoundError:  # there is none
             return []
 
@@ -45,7 +50,7 @@ class Arrivals:
         """Return photos that have not changed for a second, each version of a file once."""
         found, now = [], self._clock()
         for image in self.images():
-            path, version = image.path, _version(image.path)
+            path, version = image.path, _version(image)
             if path is None or version is None or self._done.get(path) == version:
                 continue
             last, since = self._seen.get(path, (None, now))
@@ -57,63 +62,59 @@ class Arrivals:
 
     def skip(self, image: Input) -> None:
         """Leave a photo out until it changes."""
-        if image.path is not None and (version := _version(image.path)):
+        if image.path is not None and (version := _version(image)):
             self._done[image.path] = version
 
 
-def run_on_arrivals(arguments: argparse.Namespace, write: Callable[..., bool]) -> int:
+def run_on_arrivals(arguments: argparse.Namespace) -> int:
     """Cut out photos as they arrive, until Ctrl-C.
 
     Args:
         arguments: of `mam matte`.
-        write: cuts out one image and prints a line: `mam.cli.matte.write_one`.
 
     Raises:
-        MamError: watchfiles is not installed, or options exclude each other.
+        MamError: options exclude each other, or the folder cannot be read.
     """
-    try:
-        from watchfiles import watch
-    except ImportError as error:
-        raise MamError("--watch needs watchfiles: pip install watchfiles") from error
     folder, out = arguments.watch, arguments.out
     if arguments.images or arguments.engine != "local":
         raise MamError("--watch takes the images of its folder, on this machine; leave out other images and --engine.")
     if arguments.annotations:
         raise MamError("--watch writes no annotations; leave out --annotations.")
-    if not folder.is_dir():
-        raise MamError(f"--watch {folder} is no folder.")
-    if out is None or os.path.realpath(out) == os.path.realpath(folder):
+    if out in (None, STANDARD) or not is_folder(out) or os.path.realpath(out) == os.path.realpath(folder):
         raise MamError("--watch needs another folder for the results; give it with -o.")
-    require_writable(Path(out))
     suffix, prompts, arrivals = f".{arguments.format}", Prompts(arguments), Arrivals(folder)
+    present = arrivals.images()
+    require_writable(Path(out))
     options = read_output_options(arguments, {suffix})
 
-    def result_of(image: Input) -> Path:
-        images = arrivals.images()
-        names = choose_outputs(images, f"{out}/", suffix, arguments.force)
-        return next(name for one, name in zip(images, names, strict=True) if one.path == image.path and name)
+    def results_of(images: Sequence[Input]) -> dict[Input, Path]:
+        paths = choose_outputs(images, f"{out}{os.sep}", suffix, arguments.force)
+        return {image: path for image, path in zip(images, paths, strict=True) if path is not None}
 
-    for image in arrivals.images():
-        result = result_of(image)
-        if image.path and is_result(result, image) and result.stat().st_mtime >= image.path.stat().st_mtime:
+    for image, result in results_of(present).items():
+        version = _version(image)
+        if version and is_result(result, image) and result.stat().st_mtime_ns >= version[1]:
             arrivals.skip(image)
-    matting, done = load_model(arguments), 0
+    matting, done = load_for(arguments), 0
     print(f"watching {folder}; Ctrl-C ends", file=sys.stderr)
-    changes = watch(folder, recursive=False, debounce=_LOOK, rust_timeout=_LOOK, yield_on_timeout=True)
     try:
-        for _ in itertools.chain([()], changes):
-            for image in arrivals.complete():
-                done += write(matting, image, result_of(image), prompts, options, arguments.format, print)
+        while True:
+            complete = arrivals.complete()
+            # All that are there get names, so that none has the name of another one's result.
+            results = results_of(list(dict.fromkeys([*arrivals.images(), *complete]))) if complete else {}
+            for image in complete:
+                done += write_one(matting, image, results[image], prompts, options, arguments.format, print)
+            time.sleep(_LOOK)
     except KeyboardInterrupt:
         pass
     print(f"{done} {'photo' if done == 1 else 'photos'} done", file=sys.stderr)
     return 0
 
 
-def _version(path: Path | None) -> Version | None:
+def _version(image: Input) -> Version | None:
     """Return what changes when a file is written or replaced; None if it is gone."""
     try:
-        status = os.stat(path or "")
+        status = os.stat(image.path or "")
     except OSError:
         return None
     return status.st_size, status.st_mtime_ns

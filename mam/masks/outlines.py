@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
+from reprlib import repr as shorten
 
 import numpy as np
 
@@ -30,26 +32,39 @@ def encode_rle(mask: np.ndarray) -> str:
     return "".join(text)
 
 
-def decode_rle(size: Sequence[int], counts: str | Sequence[int]) -> np.ndarray:
+def decode_rle(size: tuple[int, int], counts: str | Sequence[int]) -> np.ndarray:
     """Return the (H, W) bool mask of a run-length encoding, compressed or as a list of runs.
 
     Raises:
-        InputError: the runs do not add up to the size.
+        InputError: it is no such encoding, or the runs do not add up to the size.
     """
-    runs: list[int] = list(counts) if not isinstance(counts, str) else []
+    try:
+        runs = _read_runs(counts) if isinstance(counts, str) else [operator.index(run) for run in counts]
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{shorten(counts)} is no run-length encoding; expected COCO's text or whole numbers."
+        ) from None
+    h, w = size
+    if min(runs, default=-1) < 0 or sum(runs) != h * w:
+        raise InputError(f"a run-length encoding does not fill its {h} x {w} pixels.")
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(w, h).T
+
+
+def _read_runs(text: str) -> list[int]:
+    """Read what `encode_rle` writes; ValueError if it is something else."""
+    runs: list[int] = []
     value, shift = 0, 0
-    for character in counts if isinstance(counts, str) else "":
+    for character in text:
         bits = ord(character) - 48
+        if not 0 <= bits < 64 or shift > 60:
+            raise ValueError
         value |= (bits & 31) << shift
         shift += 5
         if not bits & 32:
             value -= (bits & 16) << (shift - 4)
             runs.append(value + (runs[-2] if len(runs) > 2 else 0))
             value, shift = 0, 0
-    h, w = size
-    if min(runs, default=-1) < 0 or sum(runs) != h * w:
-        raise InputError(f"a run-length encoding does not fill its {h} x {w} pixels.")
-    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(w, h).T
+    return runs
 
 
 def draw_polygons(polygons: Sequence[Sequence[Sequence[float]]], size: tuple[int, int]) -> np.ndarray:
@@ -134,4 +149,4 @@ def _simplify(points: np.ndarray, tolerance: float) -> np.ndarray:
             middle = start + 1 + worst
             kept.add(middle)
             stack += [(start, middle), (middle, end)]
-    return points[sorted(kept)]
+    return points[sorted(kept)] if len(kept) > 2 else points  # of a region of a few pixels, a line would be left

@@ -47,7 +47,7 @@ class Prompt:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is given; what cannot be counted is left to `check`."""
+        """Whether nothing is given; malformed values are left to `check`."""
         several = [values for values in (self.points, self.scribbles) if values is not None]
         counts = [len(values) if hasattr(values, "__len__") else 1 for values in several]
         return self.box is None and self.mask is None and self.previous is None and not any(counts)
@@ -183,7 +183,7 @@ def check_prompts(prompts: Sequence[Prompt], size: tuple[int, int]) -> list[Chec
 def _array(values: object, columns: int, name: str) -> np.ndarray:
     try:
         array = np.asarray(values, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise PromptError(f"{name} are not numbers ({shorten(str(error))}); expected shape (N, {columns}).") from None
     if array.size == 0:
         return np.zeros((0, columns))
@@ -199,7 +199,7 @@ def _labels(values: Sequence[int] | None, count: int, name: str, of: str) -> np.
         return np.ones(count, np.int64)
     try:
         array = np.asarray(values, np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise PromptError(f"{name} are {shorten(values)}; expected one 1 or 0 for each of the {count} {of}.") from None
     if array.shape != (count,):
         raise PromptError(f"{array.size} {name} for {count} {of}; expected one 1 or 0 for each.")
@@ -227,7 +227,7 @@ def _check_inside(points: np.ndarray, size: tuple[int, int], name: str) -> None:
 def _box(values: Sequence[float], size: tuple[int, int]) -> np.ndarray:
     try:
         box = np.asarray(values, np.float64).reshape(-1)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         box = np.zeros(0)
     if box.shape != (4,):
         raise PromptError(f"the box is {shorten(values)}; expected four numbers x0, y0, x1, y1.")

@@ -25,7 +25,6 @@ _RUN = "import sys; sys.modules[{package!r}] = None; from {program} import main;
         ),
         ("httpx", ["weights", "get", "sam_vit_b_01ec64.pth"], "pip install httpx filelock huggingface_hub"),
         ("httpx", ["matte", "https://example.org/a.jpg", "-o", "{out}"], "pip install httpx"),
-        ("watchfiles", ["matte", "--watch", ".", "-o", "{out}"], "pip install watchfiles"),
         ("psd_tools", ["matte", FLOWER, "--format", "psd", "-o", "{out}/"], "pip install psd-tools"),
         ("uvicorn", ["serve"], "pip install starlette uvicorn python-multipart"),
         ("ray", ["matte", FLOWER, "--engine", "ray", "-o", "{out}"], 'pip install "ray[data]"'),

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mam.cli import main
+from mam import Matting
+from mam.cli import main, watch
 from mam.cli.watch import Arrivals
 from tests.conftest import EXAMPLES, ROOT
+from tests.mock_graphs import MockGraphs
 
 
 def test_a_file_is_complete_when_it_has_not_changed_for_a_second(tmp_path) -> None:
@@ -43,19 +45,40 @@ def test_a_file_is_complete_when_it_has_not_changed_for_a_second(tmp_path) -> No
         (["--watch", "{folder}"], "another folder for the results"),
         (["--watch", "{folder}", "-o", "{folder}"], "another folder for the results"),
         (["--watch", "{folder}/none", "-o", "{folder}/out"], "is no folder"),
+        (["--watch", "{folder}", "-o", "-"], "another folder for the results"),
+        (["--watch", "{folder}", "-o", "{folder}/one.png"], "another folder for the results"),
         ([], "no image was named"),
     ],
 )
 def test_what_excludes_each_other(arguments, reason, tmp_path, capsys) -> None:
-    pytest.importorskip("watchfiles", reason="needs watchfiles: pip install watchfiles") if arguments else None
     assert main(["matte", *(argument.format(folder=tmp_path) for argument in arguments)]) == 1
     assert reason in capsys.readouterr().err
 
 
+def test_what_vanishes_meanwhile(tmp_path, monkeypatch, capsys) -> None:
+    """A photo costs a line, and the folder ends the run."""
+    folder, write_one = tmp_path / "in", watch.write_one
+    folder.mkdir()
+    for name in "ab":
+        shutil.copy(EXAMPLES / "flower.jpg", folder / f"{name}.jpg")
+
+    def write(matting, image, *rest) -> bool:
+        (folder / "b.jpg").unlink(missing_ok=True)
+        succeeded = write_one(matting, image, *rest)
+        if image.name == "b":
+            shutil.rmtree(folder)
+        return succeeded
+
+    for name, value in (("_COMPLETE", 0), ("_LOOK", 0), ("write_one", write)):
+        monkeypatch.setattr(watch, name, value)
+    monkeypatch.setattr(watch, "load_for", lambda arguments: Matting(MockGraphs()))
+    assert main(["matte", "--watch", str(folder), "-o", str(tmp_path / "out"), "--box", "178,82,450,360"]) == 1
+    printed = capsys.readouterr()
+    assert "a.jpg -> " in printed.out and "b.jpg: " in printed.err and "is not there any more" in printed.err
+
+
 @pytest.mark.slow
 def test_photos_that_arrive(python, tmp_path) -> None:
-    import watchfiles  # noqa: F401
-
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     shutil.copy(EXAMPLES / "flower.jpg", folder / "a.jpg")

@@ -29,8 +29,11 @@ def test_there_and_back(mask) -> None:
 
 def test_runs_as_a_list() -> None:
     assert np.array_equal(decode_rle((2, 2), [1, 2, 1]), [[False, True], [True, False]])
-    for counts in ([1, 2], [3, -1, 2], "", []):
+    for counts in ([1, 2], [3, -1, 2], "", [], [10**400]):
         with pytest.raises(InputError, match="does not fill"):
+            decode_rle((2, 2), counts)
+    for counts in (None, 4, [[1]], [1.5], ["1"], "\n", "o" * 100):
+        with pytest.raises(InputError, match="no run-length encoding"):
             decode_rle((2, 2), counts)
 
 
@@ -56,3 +59,10 @@ def test_regions_that_touch_at_a_corner_are_two() -> None:
     mask[1:4, 1:4] = mask[4:8, 4:8] = True
     assert [len(polygon) for polygon in find_polygons(mask)] == [4, 4]
     assert find_polygons(np.zeros((4, 4), bool)) == []
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 1)])
+def test_a_region_of_a_few_pixels_is_a_polygon_too(size) -> None:
+    mask = np.zeros((8, 8), bool)
+    mask[2 : 2 + size[0], 3 : 3 + size[1]] = True
+    assert np.array_equal(draw_polygons(find_polygons(mask), (8, 8)), mask)
