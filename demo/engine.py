@@ -7,7 +7,7 @@ import ctypes
 import functools
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -179,6 +179,12 @@ class Engine:
         """Return a lock to hold while working on a photo, so that large photos are processed one at a time."""
         h, w = photo.size
         return self._large if h * w > _LARGE else contextlib.nullcontext()
+
+    @contextlib.contextmanager
+    def cutting(self, photo: Photo) -> Iterator[None]:
+        """Hold the locks for cutting something out of a photo without this engine's store."""
+        with self.turn(photo), self.refining:
+            yield
 
     def photo(self, session: Session) -> Photo:
         """Return the decoded photo of a session.

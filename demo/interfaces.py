@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
@@ -11,7 +9,6 @@ from fastapi import FastAPI
 from gradio import routes
 
 from demo.engine import Engine
-from mam.images import Photo
 from mam.serve.routes import Routes
 
 _create_app = routes.App.create_app
@@ -19,13 +16,7 @@ _create_app = routes.App.create_app
 
 def add_interfaces(page: gr.Blocks, engine: Engine) -> None:
     """Have the applications that Gradio makes of a page answer `Routes.cutting`, before Gradio's own routes."""
-
-    @contextlib.contextmanager
-    def turn(photo: Photo) -> Iterator[None]:
-        with engine.turn(photo), engine.refining:
-            yield
-
-    page.interfaces = Routes(lambda: engine.matting, turn, at_once=2).cutting()  # type: ignore[attr-defined]
+    page.interfaces = Routes(lambda: engine.matting, engine.cutting, at_once=2).cutting()  # type: ignore[attr-defined]
     routes.App.create_app = staticmethod(_create_with_interfaces)  # type: ignore[method-assign, assignment]
 
 

@@ -285,11 +285,6 @@ class BatchEvents:
         hidden = gr.update(visible=False)
         return texts("batch_done", done=0, total=len(files)), hidden, hidden, gr.update(visible=False, value=None)
 
-    @contextlib.contextmanager
-    def _hold(self, photo: Photo) -> Iterator[None]:
-        with self.engine.turn(photo), self.engine.refining:
-            yield
-
     @show_errors
     def run(
         self,
@@ -309,7 +304,7 @@ class BatchEvents:
         try:
             style = self.controls.style.style(values, self.engine.matting.max_pixels)
             steps = run_batch(
-                self.engine.matting_of(visitor), files, rule, form, archive, text, texts, style, self._hold
+                self.engine.matting_of(visitor), files, rule, form, archive, text, texts, style, self.engine.cutting
             )
             with contextlib.closing(steps):
                 while visitor not in self._stopping and (finished := next(steps, None)) is not None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import socket
 import sys
 
 from mam.cli.model import add_model_options, load_model
 from mam.cli.values import parse_port
 from mam.errors import MamError
+
+_ENDING = 5  # seconds for which running requests are waited for after Ctrl-C
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -32,7 +36,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until interrupted."""
+    """Serve until interrupted.
+
+    Raises:
+        MamError: a package is missing, or the port cannot be used.
+    """
     try:
         import python_multipart  # noqa: F401  # starlette needs it for forms
         import uvicorn
@@ -43,10 +51,23 @@ def run(arguments: argparse.Namespace) -> int:
     from mam.serve.guard import Guard, known_hosts
     from mam.serve.routes import Routes
 
-    matting = load_model(arguments)
-    hosts = known_hosts([name.strip() for name in arguments.allowed_host.split(",")])
-    routes = Routes(lambda: matting).all()
-    app = Starlette(routes=routes, middleware=[Middleware(Guard, hosts=hosts)])
-    print(f"{matting.graphs.variant} on http://{arguments.host}:{arguments.port}", file=sys.stderr)
-    uvicorn.run(app, host=arguments.host, port=arguments.port, log_level="warning", timeout_keep_alive=5)
+    with _listen(arguments.host, arguments.port) as listening:  # fails before the model is loaded
+        matting = load_model(arguments)
+        hosts = known_hosts([name.strip() for name in arguments.allowed_host.split(",")])
+        routes = Routes(lambda: matting).all()
+        app = Starlette(routes=routes, middleware=[Middleware(Guard, hosts=hosts)])
+        host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+        print(f"{matting.graphs.variant} on http://{host}:{arguments.port}; Ctrl-C ends", file=sys.stderr)
+        config = uvicorn.Config(app, log_level="warning", timeout_keep_alive=5, timeout_graceful_shutdown=_ENDING)
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run([listening])
     return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except (OSError, UnicodeError) as error:  # UnicodeError: a name with a part of over 63 characters
+        reason = getattr(error, "strerror", None) or error
+        raise MamError(f"port {port} of {host} cannot be used ({reason}); choose another --port or --host.") from error

@@ -9,6 +9,7 @@ import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from reprlib import repr as shorten
 from typing import Any
 
 import numpy as np
@@ -204,8 +205,8 @@ def _read_prompt(marks: Sequence[dict[str, Any]]) -> dict[str, Any]:
         boxes = [mark["data"] for mark in marks if mark["type"] == "rectangle"]
         points = [mark for mark in marks if mark["type"] == "point"]
         labels = [mark["label"] for mark in points]
-    except (TypeError, KeyError) as error:
-        raise PromptError(f"sam_prompt lacks {error}; expected marks with type, label and data.") from None
+    except (TypeError, KeyError):
+        raise PromptError(f"sam_prompt is {shorten(marks)}; expected a list of marks with type, label, data.") from None
     if len(boxes) > 1 or len(boxes) + len(points) < len(marks):
         raise PromptError("sam_prompt may have points and one rectangle.")
     return {"box": boxes[0] if boxes else None, "points": [mark["data"] for mark in points], "labels": labels}

@@ -10,7 +10,6 @@ import os
 import socket
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
@@ -78,7 +77,7 @@ class Guard:
         if origin is not None and not self._is_same(origin.lower(), host):
             return refuse(403, "this server answers no other site")
         length, most = headers.get("content-length", "0"), self.most_bytes(scope["path"])
-        is_number = length.isascii() and length.isdigit()
+        is_number = length.isascii() and length.isdigit() and len(length) < 20
         if most is not None and (not is_number or int(length) > most):
             return refuse(413, f"at most {most / 1e6:.0f} MB")
         return None
@@ -94,7 +93,7 @@ class Guard:
     @staticmethod
     def _is_same(origin: str, host: str) -> bool:
         """Whether an origin is the server's; a proxy may leave the port out of the host."""
-        given = urlsplit(origin).netloc
+        given = origin.partition("://")[2]
         return bool(given) and (given == host or (_name(given) == host and ":" not in host.rpartition("]")[2]))
 
 

@@ -6,15 +6,12 @@ import asyncio
 import contextlib
 import ipaddress
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
-
-from starlette.concurrency import run_in_threadpool
+from collections.abc import Iterator
+from typing import Any
 
 MOST_WAITING = 40
 SHARE = 12
 """Requests of one client that may wait or run; a visitor's page has up to four."""
-T = TypeVar("T")
 
 
 def client_of(request: Any) -> str:
@@ -42,15 +39,18 @@ class Busy(Exception):
         super().__init__(text)
 
 
-class Turns:
-    """A queue of requests, which run in threads.
+class RequestQueue:
+    """A queue of requests.
+
+    Attributes:
+        running: held by each one that runs.
 
     Args:
         at_once: how many run at the same time.
     """
 
     def __init__(self, at_once: int) -> None:
-        self._running = asyncio.Semaphore(at_once)
+        self.running = asyncio.Semaphore(at_once)
         self._by_client = Counter[str]()
 
     def __len__(self) -> int:
@@ -75,8 +75,3 @@ class Turns:
             self._by_client[client] -= 1
             if not self._by_client[client]:
                 del self._by_client[client]
-
-    async def run(self, work: Callable[[], T]) -> T:
-        """Call a function in a thread when it is its turn."""
-        async with self._running:
-            return await run_in_threadpool(work)

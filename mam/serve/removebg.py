@@ -51,7 +51,7 @@ class Length:
 
 
 @dataclass(frozen=True)
-class Order:
+class Parameters:
     """What a request asks for.
 
     Attributes:
@@ -71,7 +71,7 @@ class Order:
     only_alpha: bool
 
 
-def read_order(fields: Mapping[str, str]) -> Order:
+def read_parameters(fields: Mapping[str, str]) -> Parameters:
     """Read the fields of a request; those that are not listed in docs/tools.md are ignored.
 
     Raises:
@@ -86,7 +86,7 @@ def read_order(fields: Mapping[str, str]) -> Order:
         position = (0.5, 0.5)
     roi, margin = fields.get("roi"), fields.get("crop_margin") or "0"
     size = _read_choice(fields, "size", "preview", _SIZES)
-    return Order(
+    return Parameters(
         _PIXELS.get(size),
         _FORMATS[_read_choice(fields, "format", "auto", _FORMATS)],
         _read_lengths("roi", roi, (4,)) if roi else None,
@@ -100,36 +100,38 @@ def read_order(fields: Mapping[str, str]) -> Order:
     )
 
 
-def answer(photo: Photo, background: Photo | None, order: Order, matting: Matting) -> tuple[bytes, str, dict[str, int]]:
+def answer(
+    photo: Photo, background: Photo | None, parameters: Parameters, matting: Matting
+) -> tuple[bytes, str, dict[str, int]]:
     """Cut out the main object -> the content of a file, its type, and the numbers of the headers.
 
     Args:
         photo: the image.
-        background: an image behind the object; None for the order's colour.
-        order: what is asked for.
+        background: an image behind the object; None for the parameters' colour.
+        parameters: what is asked for.
         matting: the model.
 
     Raises:
         UnknownForeground: there is no object.
         InputError: the region of interest is outside the photo.
     """
-    alpha = _find(photo, order, matting)
-    style = order.style if background is None else replace(order.style, background=background)
+    alpha = _find(photo, parameters, matting)
+    style = parameters.style if background is None else replace(parameters.style, background=background)
     h, w = photo.size
-    longest = None if order.pixels is None else max(1, int(max(h, w) * (order.pixels / (h * w)) ** 0.5))
+    longest = None if parameters.pixels is None else max(1, int(max(h, w) * (parameters.pixels / (h * w)) ** 0.5))
     composition = Composition.of(photo, [alpha], style, longest)
     x0, y0, x1, y1 = box = composition.bounds()
     frame = composition.alpha_uint8().shape
-    if order.margins is None:
+    if parameters.margins is None:
         crop, trim = full_box(frame), None
     else:
         top, right, bottom, left = (
-            margin.pixels(side) for margin, side in zip(order.margins, (y1 - y0, x1 - x0) * 2, strict=True)
+            margin.pixels(side) for margin, side in zip(parameters.margins, (y1 - y0, x1 - x0) * 2, strict=True)
         )
         trim = left, top, right, bottom
         crop = composition.bounds(trim)
-    options = OutputOptions(style, order.only_alpha, trim=trim)
-    file_format = order.file_format or ("PNG" if style.background is None or order.only_alpha else "JPEG")
+    options = OutputOptions(style, parameters.only_alpha, trim=trim)
+    file_format = parameters.file_format or ("PNG" if style.background is None or parameters.only_alpha else "JPEG")
     content = _zip(composition, trim) if file_format == "ZIP" else composition.encode(file_format, options)
     numbers = {
         "Width": crop[2] - crop[0],
@@ -148,10 +150,10 @@ def as_json(content: bytes, numbers: Mapping[str, int]) -> bytes:
     return json.dumps({"data": {"result_b64": base64.b64encode(content).decode(), **named}}).encode()
 
 
-def _find(photo: Photo, order: Order, matting: Matting) -> np.ndarray:
+def _find(photo: Photo, parameters: Parameters, matting: Matting) -> np.ndarray:
     """Return the alpha of the main object inside the region of interest, (H, W) float32."""
     h, w = photo.size
-    x0, y0, x1, y1 = _region(order, photo.size)
+    x0, y0, x1, y1 = _region(parameters, photo.size)
     alpha, straight = (None if part is None else part[y0:y1, x0:x1] for part in (photo.alpha, photo.straight))
     part = replace(photo, pixels=photo.pixels[y0:y1, x0:x1], alpha=alpha, straight=straight)
     matte = matting.open(part).matte()
@@ -162,11 +164,11 @@ def _find(photo: Photo, order: Order, matting: Matting) -> np.ndarray:
     return found
 
 
-def _region(order: Order, size: tuple[int, int]) -> PixelBox:
-    if order.roi is None:
+def _region(parameters: Parameters, size: tuple[int, int]) -> PixelBox:
+    if parameters.roi is None:
         return full_box(size)
     h, w = size
-    x0, y0, x1, y1 = (length.pixels(side) for length, side in zip(order.roi, (w, h) * 2, strict=True))
+    x0, y0, x1, y1 = (length.pixels(side) for length, side in zip(parameters.roi, (w, h) * 2, strict=True))
     box = max(0, x0), max(0, y0), min(w, x1), min(h, y1)
     if box[2] <= box[0] or box[3] <= box[1]:
         raise InputError(f"roi is empty or outside the image, which is {w} wide and {h} high.")
@@ -228,7 +230,7 @@ def _read_colour(text: str | None) -> Background | None:
         return None
     if re.fullmatch(r"([0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})", text):
         text = f"#{text}"
-    if re.fullmatch("#(...0|......00)", text):  # transparent; other transparency is ignored
+    if re.fullmatch("#([0-9a-fA-F]{3}0|[0-9a-fA-F]{6}00)", text):  # transparent; other transparency is ignored
         return None
     if not is_colour(text):
         raise InputError(f"bg_color is {text[:80]!r}; expected a name such as white, or a code such as 81d4fa.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hmac
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -26,11 +28,11 @@ from mam.matting import Matting
 from mam.serve import rembg, removebg
 from mam.serve.decoding import read_image
 from mam.serve.guard import MEGABYTES, MOST_BYTES
-from mam.serve.limits import Busy, Turns, client_of
+from mam.serve.limits import Busy, RequestQueue, client_of
 
 KEY = "MAM_API_KEY"
 """The environment variable with the key that requests have to state, if it is set."""
-_RETRY = {"Retry-After": "5"}
+_ARRIVAL = 300  # seconds in which a request has to arrive, as it holds a place in the queue
 _CODES = {400: "invalid_request", 403: "auth_failed", 413: "file_too_large", 429: "rate_limit_exceeded"}
 _log = logging.getLogger(__name__)
 Answer = tuple[bytes, str, Mapping[str, str]]
@@ -59,17 +61,17 @@ class Routes:
 
     Args:
         matting: returns the model.
-        turn: returns what is held while an object is cut out of a photo.
+        hold: returns what is held while an object is cut out of a photo.
         at_once: how many requests run at the same time; one uses all cores that the model may use.
     """
 
     def __init__(
         self,
         matting: Callable[[], Matting],
-        turn: Callable[[Photo], AbstractContextManager[Any]] = lambda photo: nullcontext(),
+        hold: Callable[[Photo], AbstractContextManager[Any]] = lambda photo: nullcontext(),
         at_once: int = 1,
     ) -> None:
-        self._matting, self._turn, self._turns = matting, turn, Turns(at_once)
+        self._matting, self._hold, self._queue = matting, hold, RequestQueue(at_once)
         self.requests, self.seconds = Counter[tuple[str, int]](), defaultdict[str, float](float)
 
     def cutting(self) -> list[Route]:
@@ -86,80 +88,58 @@ class Routes:
     async def _rembg(self, request: Request) -> Response:
         def work(fields: Mapping[str, Any]) -> Answer:
             photo = self._read(fields.get("file"), "file")
-            texts = {name: value for name, value in fields.items() if isinstance(value, str)}
-            with self._turn(photo):
-                content = rembg.cut_out(photo, texts, Session("", self._matting()))
+            with self._hold(photo):
+                content = rembg.cut_out(photo, _texts(fields), Session("", self._matting()))
             return content, "image/png", {}
 
-        try:
-            return await self._answer(request, work)
-        except Refusal as refusal:
-            return JSONResponse(
-                {"detail": str(refusal)}, refusal.status, _RETRY if refusal.status in (429, 503) else {}
-            )
+        return await self._answer(request, work, lambda refusal: {"detail": str(refusal)})
 
     async def _removebg(self, request: Request) -> Response:
         wants_json = "application/json" in request.headers.get("accept", "")
 
         def work(fields: Mapping[str, Any]) -> Answer:
-            order = removebg.read_order({name: value for name, value in fields.items() if isinstance(value, str)})
+            parameters = removebg.read_parameters(_texts(fields))
             photo, background = self._read(_only_source(fields), "image_file"), fields.get("bg_image_file")
             behind = self._read(background, "bg_image_file") if background else None
-            with self._turn(photo):
-                content, kind, numbers = removebg.answer(photo, behind, order, self._matting())
+            with self._hold(photo):
+                content, kind, numbers = removebg.answer(photo, behind, parameters, self._matting())
             headers = {f"X-{name}": str(value) for name, value in numbers.items()}
             headers |= {"X-Type": "other", "X-Credits-Charged": "0"}
             if wants_json:
                 content, kind = removebg.as_json(content, numbers), "application/json"
             return content, kind, headers
 
-        try:
-            return await self._answer(request, work)
-        except Refusal as refusal:
-            error = {"title": str(refusal), "code": refusal.code}
-            return JSONResponse({"errors": [error]}, refusal.status, _RETRY if refusal.status in (429, 503) else {})
+        return await self._answer(
+            request, work, lambda refusal: {"errors": [{"title": str(refusal), "code": refusal.code}]}
+        )
 
-    async def _answer(self, request: Request, work: Work) -> Response:
-        """Answer one request in its turn.
+    async def _answer(self, request: Request, work: Work, describe: Callable[[Refusal], dict[str, Any]]) -> Response:
+        """Answer one request when it is its turn.
 
-        Raises:
-            Refusal: for any reason; defects are logged.
+        Args:
+            request: the request.
+            work: returns the answer to its fields; called in a thread.
+            describe: returns the JSON of an error.
         """
-        path, begun, status = request.url.path, time.monotonic(), 500
+        path, begun = request.url.path, time.monotonic()
+        response: Response
         try:
             _check_key(request)
-            with self._turns.place(client_of(request)):
-                fields = await _read_fields(request)
-                content, kind, headers = await self._turns.run(lambda: work(fields))
-            status = 200
-            return Response(content, 200, dict(headers), kind)
-        except Busy as error:
-            status = error.status
-            raise Refusal(status, str(error)) from None
-        except Refusal as error:
-            status = error.status
-            raise
-        except removebg.UnknownForeground as error:
-            status = 400
-            raise Refusal(status, str(error), "unknown_foreground") from error
-        except ValueError as error:  # InputError and PromptError are such
-            status = 400 if isinstance(error, MamError) else 500
-            raise self._refusal(error, status) from error
-        except ClientDisconnect:
-            status = 413
-            raise Refusal(status, f"at most {MOST_BYTES / 1e6:.0f} MB") from None
+            with self._queue.place(client_of(request)):
+                async with asyncio.timeout(_ARRIVAL):
+                    fields = await _read_fields(request)
+                async with self._queue.running:
+                    if await request.is_disconnected():  # tired of waiting: others come first
+                        raise Refusal(499, "the client is gone.")
+                    content, kind, headers = await run_in_threadpool(work, fields)
+            response = Response(content, 200, dict(headers), kind)
         except Exception as error:
-            raise self._refusal(error, status) from error
-        finally:
-            self.requests[path, status] += 1
-            self.seconds[path] += time.monotonic() - begun
-
-    @staticmethod
-    def _refusal(error: Exception, status: int) -> Refusal:
-        if status == 400:
-            return Refusal(status, str(error))
-        _log.error("%s: %s", type(error).__name__, error, exc_info=not isinstance(error, MamError))
-        return Refusal(500, "this failed; the server's log has the reason.")
+            refusal = _refusal(error)
+            headers = {"Retry-After": "5"} if refusal.status in (429, 503) else {}
+            response = JSONResponse(describe(refusal), refusal.status, headers)
+        self.requests[path, response.status_code] += 1
+        self.seconds[path] += time.monotonic() - begun
+        return response
 
     def _read(self, file: Any, name: str) -> Photo:
         """Decode an image in a process that is bounded in memory and time."""
@@ -180,13 +160,33 @@ class Routes:
         ]
         lines.append("# TYPE mam_seconds_total counter")
         lines += [f'mam_seconds_total{{path="{path}"}} {seconds:.3f}' for path, seconds in sorted(self.seconds.items())]
-        lines += ["# TYPE mam_waiting gauge", f"mam_waiting {len(self._turns)}", ""]
+        lines += ["# TYPE mam_waiting gauge", f"mam_waiting {len(self._queue)}", ""]
         return Response("\n".join(lines), media_type="text/plain; version=0.0.4")
 
 
+def _refusal(error: Exception) -> Refusal:
+    """Return what a client is told about an error; what is not its fault is logged."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, Busy):
+        return Refusal(error.status, str(error))
+    if isinstance(error, MamError) and isinstance(error, ValueError):  # InputError, PromptError
+        code = "unknown_foreground" if isinstance(error, removebg.UnknownForeground) else ""
+        return Refusal(400, str(error), code)
+    if isinstance(error, ClientDisconnect):  # by `Guard`, too
+        return Refusal(413, f"at most {MOST_BYTES / 1e6:.0f} MB")
+    if isinstance(error, TimeoutError):
+        return Refusal(408, f"the request did not arrive within {_ARRIVAL} seconds.")
+    _log.error(
+        "%s: %s", type(error).__name__, error, exc_info=None if isinstance(error, (MamError, OSError)) else error
+    )
+    return Refusal(500, "this failed; the server's log has the reason.")
+
+
 def _check_key(request: Request) -> None:
-    key = os.environ.get(KEY, "")
-    if key and not hmac.compare_digest(request.headers.get("x-api-key", "").encode(), key.encode()):
+    key = os.environ.get(KEY, "").strip()
+    given = request.headers.get("x-api-key", "").encode("latin-1")  # the bytes as they were sent
+    if key and not hmac.compare_digest(given, key.encode()):
         raise Refusal(403, "X-Api-Key is missing or wrong.")
 
 
@@ -222,6 +222,10 @@ async def _content(name: str, file: UploadFile) -> bytes:
     return await file.read()
 
 
+def _texts(fields: Mapping[str, Any]) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if isinstance(value, str)}
+
+
 def _as_text(value: object) -> str:
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -233,7 +237,8 @@ def _only_source(fields: Mapping[str, Any]) -> bytes:
         raise Refusal(400, "both image_file and image_file_b64 were given; send one.", "multiple_sources")
     if isinstance(text, str) and text:
         try:
-            return base64.b64decode(text.partition(",")[2] if text.startswith("data:") else text, validate=False)
+            encoded = text.partition(",")[2] if text.startswith("data:") else text
+            return base64.b64decode("".join(encoded.split()), validate=True)
         except (binascii.Error, ValueError):
             raise Refusal(400, "image_file_b64 is no base64.") from None
     if not file:

@@ -8,7 +8,7 @@ import json
 import logging
 import threading
 import zipfile
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -23,7 +23,7 @@ from mam import Matting
 from mam.model.contract import InferencePolicy
 from mam.serve import routes
 from mam.serve.guard import MOST_BYTES, Guard, known_hosts
-from mam.serve.limits import MOST_WAITING, SHARE, Busy, Turns
+from mam.serve.limits import MOST_WAITING, SHARE, Busy, RequestQueue
 from mam.serve.routes import KEY, Routes
 from tests.mock_graphs import MockGraphs
 
@@ -109,6 +109,12 @@ def test_rembgs_route(send) -> None:
         ({"bgc": "1,2"}, "bgc"),
         ({"bgc": "1,2,300"}, "bgc"),
         ({"extras": "[]"}, "extras"),
+        ({"extras": "[" * 100_000}, "extras"),
+        ({"extras": '{"sam_prompt": 5}'}, "sam_prompt is 5"),
+        ({"extras": '{"sam_prompt": ["point"]}'}, "sam_prompt is ['point']"),
+        ({"extras": '{"sam_prompt": [{"type": "point", "data": [1, 2]}]}'}, "sam_prompt is [{"),
+        ({"extras": f'{{"sam_prompt": [{{"type": "rectangle", "data": [1, 2, 3, 1{"0" * 400}]}}]}}'}, "the box is"),
+        ({"extras": '{"sam_prompt": [{"type": "point", "label": 1, "data": [NaN, 1]}]}'}, "NaN"),
         ({"extras": '{"sam_prompt": [{"type": "point", "label": 1, "data": [900, 1]}]}'}, "outside the image"),
         ({"vm": "true"}, "without ViTMatte"),
         ({"url": "http://127.0.0.1/"}, "opens no addresses"),
@@ -207,6 +213,7 @@ def test_background_and_shadow(send) -> None:
         {"position": "left"},
         {"position": "120%"},
         {"bg_color": "no colour"},
+        {"bg_color": "#zzz0"},
         {"channels": "rgb"},
         {"shadow_type": "long"},
         {"shadow_type": "drop", "shadow_opacity": "101"},
@@ -220,7 +227,10 @@ def test_wrong_fields_are_named(send, fields) -> None:
 def test_sources(send) -> None:
     assert errors(send(REMOVEBG, data={"size": "auto"}))[1] == "missing_source"
     assert errors(send(REMOVEBG, files=IMAGE, data={"image_file_b64": "aaaa"}))[1] == "multiple_sources"
-    assert errors(send(REMOVEBG, data={"image_file_b64": "a"}))[0] == 400
+    for text in ("a", "!!!!", "\u00e4"):
+        assert errors(send(REMOVEBG, data={"image_file_b64": text}))[2] == "image_file_b64 is no base64."
+    wrapped = base64.encodebytes(PHOTO).decode()
+    assert opened(send(REMOVEBG, data={"image_file_b64": f"data:image/png;base64,{wrapped}"}))
     assert errors(send(REMOVEBG, content=b"[]", headers={"Content-Type": "application/json"}))[0] == 400
     assert errors(send(REMOVEBG, content=b"--x", headers={"Content-Type": "multipart/form-data"}))[0] == 400
 
@@ -238,17 +248,41 @@ def test_the_key(send, monkeypatch) -> None:
     assert send(REMBG, files=FILE, headers={"X-Api-Key": "wrong"}).status_code == 403
     for path, files in ((REMOVEBG, IMAGE), (REMBG, FILE)):
         assert send(path, files=files, headers={"X-Api-Key": "secret"}).status_code == 200
+    monkeypatch.setenv(KEY, "schl\u00fcssel\n")
+    assert send(REMBG, files=FILE, headers={"X-Api-Key": "schl\u00fcssel".encode()}).status_code == 200
 
 
 def test_other_sites_names_and_long_bodies_are_refused(send) -> None:
-    assert send(REMBG, files=FILE, headers={"Origin": "http://evil.example"}).status_code == 403
+    for origin in ("http://evil.example", "http://[", "null", "://", "\u00e4".encode()):
+        assert send(REMBG, files=FILE, headers={"Origin": origin}).status_code == 403
     assert send(REMBG, files=FILE, headers={"Host": "evil.example"}).status_code == 421
-    assert send(REMBG, content=b"", headers={"Content-Length": str(MOST_BYTES + 1)}).status_code == 413
+    for length in (str(MOST_BYTES + 1), "9" * 5000, "-1", "\u00b2".encode()):
+        assert send(REMBG, content=b"", headers={"Content-Length": length}).status_code == 413
 
 
 def test_a_file_over_the_limit(send, monkeypatch) -> None:
     monkeypatch.setattr(routes, "MEGABYTES", 0)
     assert errors(send(REMOVEBG, files=IMAGE))[:2] == (413, "file_too_large")
+
+
+def test_a_request_that_does_not_arrive(send, monkeypatch) -> None:
+    monkeypatch.setattr(routes, "_ARRIVAL", 0.05)
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"--x"
+        await asyncio.sleep(5)
+
+    answer = send(REMOVEBG, content=content(), headers={"Content-Type": "multipart/form-data; boundary=x"})
+    assert errors(answer)[0] == 408
+
+
+def test_a_full_disk_is_one_line_in_the_log(send, monkeypatch, caplog) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(routes, "read_image", fail)
+    assert send(REMBG, files=FILE).status_code == 500
+    assert "No space left" in caplog.text and "Traceback" not in caplog.text
 
 
 def test_defects_are_logged_and_not_shown(send, monkeypatch, caplog) -> None:
@@ -262,13 +296,14 @@ def test_defects_are_logged_and_not_shown(send, monkeypatch, caplog) -> None:
 
 
 def test_the_queue_has_an_end() -> None:
-    turns, running = Turns(1), threading.Event()
+    queue, running = RequestQueue(1), threading.Event()
 
     async def fill() -> list[int]:
         async def wait(client: str) -> int:
             try:
-                with turns.place(client):
-                    await turns.run(running.wait)
+                with queue.place(client):
+                    async with queue.running:
+                        await asyncio.to_thread(running.wait)
             except Busy as busy:
                 return busy.status
             return 200
@@ -280,14 +315,30 @@ def test_the_queue_has_an_end() -> None:
         return await asyncio.gather(*tasks)
 
     assert run(fill()) == [200] * MOST_WAITING + [503] * 8
-    assert len(turns) == 0
+    assert len(queue) == 0
     with contextlib.ExitStack() as places:
         for _ in range(SHARE):
-            places.enter_context(turns.place("one"))
+            places.enter_context(queue.place("one"))
         with pytest.raises(Busy, match=str(SHARE)) as busy:
-            places.enter_context(turns.place("one"))
-        places.enter_context(turns.place("another"))
+            places.enter_context(queue.place("one"))
+        places.enter_context(queue.place("another"))
     assert busy.value.status == 429
+
+
+def test_nothing_is_cut_out_for_a_client_that_is_gone(send, served, monkeypatch) -> None:
+    monkeypatch.setattr(routes, "read_image", None)
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": REMBG, "query_string": b"", "headers": headers}
+    messages, sent = [{"type": "http.request", "body": b"{}"}, {"type": "http.disconnect"}], []
+
+    async def receive() -> dict:
+        return messages.pop(0)
+
+    async def keep(message: dict) -> None:
+        sent.append(message)
+
+    run(served(scope, receive, keep))
+    assert sent[0]["status"] == 499 and 'status="499"} 1' in send("/metrics").text
 
 
 def test_health_and_metrics(send) -> None:
