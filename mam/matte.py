@@ -11,7 +11,6 @@ import numpy as np
 
 from mam.compose import composite
 from mam.compose.composition import Background, Blur, Composition, OutputOptions, Style, limit_alpha
-from mam.compose.layers import encode_layers
 from mam.images import Photo
 from mam.images.boxes import Patch, PixelBox
 from mam.images.encode import format_of, write_content
@@ -201,9 +200,8 @@ def encode_mattes(
     Args, Raises: as for `Matte.encode`.
     """
     whole = compose_mattes([matte for _, matte in named], options.style)
-    if file_format == "PSD" and len(named) > 1:
-        return encode_layers(whole, [(name, matte.composition(options.style)) for name, matte in named])
-    return whole.encode(file_format, options, source)
+    layers = [(name, matte.composition(options.style)) for name, matte in named]
+    return whole.encode(file_format, options, source, layers)
 
 
 @dataclass(frozen=True)

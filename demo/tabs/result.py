@@ -23,18 +23,18 @@ from demo.tabs.style import StyleControls, Values
 from demo.texts import ENGLISH, Texts, label, tables_as_json
 from mam import Guidance, Matte, OutputOptions, Placement, PromptError, Style
 from mam.compose.composite import fit_image
-from mam.compose.layers import encode_layers
 from mam.images import Photo
 from mam.images.encode import write_content
-from mam.matte import compose_mattes
+from mam.matte import compose_mattes, encode_mattes
 
 _FILES = {
     "format_png": ("PNG", "_result.png"),
     "format_jpeg": ("JPEG", "_result.jpg"),
     "format_cutout": ("PNG", "_cutout.png"),
     "format_alpha": ("PNG", "_alpha.png"),
+    "format_psd": ("PSD", "_layers.psd"),
 }
-FORMATS = (*_FILES, "format_zip", "format_psd")
+FORMATS = (*_FILES, "format_zip")
 LONGEST = 1280  # pixels of a preview
 _START_DOWNLOAD = """(file) => {
   if (!file) return;
@@ -281,19 +281,14 @@ class ResultEvents:
         name = session.name
         is_finished = form in ("format_png", "format_jpeg")
         style = self._style(values) if is_finished else self.controls.style.edges(values)
-        if form == "format_psd":
-            style = replace(self._style(values), placement=Placement(), outline=0.0)
-            with self.engine.turn(mattes[0][1].photo):
-                whole = compose_mattes([matte for _, matte in mattes], style)
-                objects = [(one.name, compose_mattes([matte], style)) for one, matte in mattes]
-                return str(write_content(encode_layers(whole, objects), self.downloads.path(name, "_layers.psd")))
-        if form == "format_zip":
-            with self.engine.turn(mattes[0][1].photo):
-                return self._save_objects(mattes, replace(style, placement=Placement()), name)
-        file_format, ending = _FILES[form]
         with self.engine.turn(mattes[0][1].photo):
-            composition = compose_mattes([matte for _, matte in mattes], style)
-            content = composition.encode(file_format, OutputOptions(alpha=form == "format_alpha"))
+            if form == "format_zip":
+                return self._save_objects(mattes, replace(style, placement=Placement()), name)
+            if form == "format_psd":
+                style = replace(self._style(values), placement=Placement(), outline=0.0)
+            file_format, ending = _FILES[form]
+            options = OutputOptions(style, alpha=form == "format_alpha")
+            content = encode_mattes([(one.name, matte) for one, matte in mattes], file_format, options)
         return str(write_content(content, self.downloads.path(name, ending)))
 
     def _draw(self, values: Values, session: Session | None) -> dict[Component, Any]:

@@ -28,7 +28,7 @@ class Load:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         """Return the inputs, as ComfyUI asks for them."""
-        return {"required": {"variant": (list(VARIANTS),), "edges": (["of the model", "vitmatte"],)}}
+        return {"required": {"variant": (list(VARIANTS),), "edges": (["model", "vitmatte"],)}}
 
     def load(self, variant: str, edges: str) -> tuple[Matting]:
         """Return the model."""
@@ -81,10 +81,12 @@ class Matte:
             mam.MamError: the prompt cannot be read, or does not fit an image.
         """
         prompt = {"box": _read(box, "box"), "text": text.strip() or None, **_read_points(points)}
-        masks = [None] if mask is None else [one.cpu().numpy() > 0.5 for one in mask.reshape(-1, *mask.shape[-2:])]
+        masks = [] if mask is None else [one.cpu().numpy() > 0.5 for one in mask.reshape(-1, *mask.shape[-2:])]
+        if len(masks) not in (0, 1, len(image)):
+            raise PromptError(f"{len(masks)} masks for {len(image)} images; expected one for each, or one for all.")
         colours, alphas = [], []
         for number, pixels in enumerate((image.cpu().numpy() * 255 + 0.5).astype(np.uint8)):
-            own = masks[number] if len(masks) > 1 else masks[0]
+            own = masks[number % len(masks)] if masks else None
             found = model.open(pixels).matte(**prompt, mask=own if own is not None and own.any() else None)
             colours.append(found.foreground if isinstance(found, Found) else pixels)
             alphas.append(found.alpha if isinstance(found, Found) else np.zeros(pixels.shape[:2], np.float32))
@@ -95,7 +97,7 @@ def _read(text: str, name: str) -> list[Any] | None:
     text = text.strip()
     try:
         values = json.loads(text if text.startswith("[") else f"[{text}]") if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise PromptError(f"{name} is {text[:80]!r}; expected numbers with commas, or a list of JSON.") from None
     return values or None
 

@@ -55,6 +55,8 @@ def _open_background(arguments: argparse.Namespace) -> Photo | Blur | str | None
 
 
 def _check(arguments: argparse.Namespace, suffixes: Collection[str]) -> None:
+    from mam.compose.layers import require_psd_tools
+
     if arguments.alpha and arguments.background is not None:
         raise MamError("--alpha and --background exclude each other; choose one.")
     if arguments.bits == 16 and not arguments.alpha:
@@ -65,5 +67,7 @@ def _check(arguments: argparse.Namespace, suffixes: Collection[str]) -> None:
         raise MamError("16 bits need PNG or TIFF; choose a .png name or --format png.")
     if ".psd" in suffixes and (arguments.alpha or arguments.trim is not None or arguments.preset is not None):
         raise MamError("PSD keeps the photo's frame; leave out --alpha, --trim and --preset.")
+    if ".psd" in suffixes:
+        require_psd_tools()
     if arguments.trim is not None and arguments.trim < 0:
         raise MamError(f"--trim {arguments.trim} is negative; expected a margin in pixels.")

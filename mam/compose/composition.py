@@ -48,7 +48,7 @@ class Blur:
 Background = Colour | Gradient | Blur | ImageSource
 """A colour ("white", "#20a0ff", (32, 160, 255)), a gradient, a blur, or an image as for `mam.images.open_photo`.
 
-A string is always a colour, so that a server can pass on what a stranger typed; name a file by a `pathlib.Path`.
+A string is always a colour, so that servers can pass on untrusted text; name a file by a `pathlib.Path`.
 """
 _IMAGES = (Photo, Image.Image, np.ndarray, os.PathLike, bytes, bytearray, memoryview)
 
@@ -231,7 +231,13 @@ class Composition:
         """
         return self.cutout() if self.style.background is None else self.over(self.style.background)
 
-    def encode(self, file_format: str, options: OutputOptions = OutputOptions(), source: str = "") -> bytes:
+    def encode(
+        self,
+        file_format: str,
+        options: OutputOptions = OutputOptions(),
+        source: str = "",
+        layers: Sequence[tuple[str, Composition]] = (),
+    ) -> bytes:
         """Return the content of a file, with the photo's colour profile.
 
         Args:
@@ -239,6 +245,7 @@ class Composition:
                 "TIFF", whose cut-outs have 16 bits, or "PSD", by `mam.compose.layers`, in the photo's own frame.
             options: what is written, in this composition's style.
             source: from `mam.images.encode.describe_source`, recorded in the file; empty for none.
+            layers: for PSD, each object alone, with its name; none for one layer of all.
 
         Raises:
             InputError: the format cannot hold it, or the background is neither a colour nor an image.
@@ -246,7 +253,7 @@ class Composition:
         if file_format == "PSD":
             if options.alpha or options.trim is not None or self._is_changed:
                 raise InputError("PSD keeps the photo's frame; leave out alpha, trim, placement and outline.")
-            return encode_layers(self, [("Object", self)])
+            return encode_layers(self, layers or [("Object", self)])
         if options.alpha:
             pixels = self.alpha_uint16() if options.bits == 16 else self.alpha_uint8()
         elif file_format == "JPEG" and self.style.background is None:

@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 _MOST = 30_000  # pixels of a side
 
 
+def require_psd_tools() -> None:
+    """Check that PSD can be written.
+
+    Raises:
+        MamError: psd-tools is not installed.
+    """
+    try:
+        import psd_tools  # noqa: F401
+    except ImportError as error:
+        raise MamError("PSD files need psd-tools: pip install psd-tools") from error
+
+
 def encode_layers(whole: Composition, objects: Sequence[tuple[str, Composition]]) -> bytes:
     """Return the content of a PSD file.
 
@@ -31,12 +43,11 @@ def encode_layers(whole: Composition, objects: Sequence[tuple[str, Composition]]
     Raises:
         MamError: psd-tools is not installed, or the photo is too large for the format.
     """
-    try:
-        from psd_tools import PSDImage
-        from psd_tools.constants import Resource
-        from psd_tools.psd.image_resources import ImageResource
-    except ImportError as error:
-        raise MamError("PSD files need psd-tools: pip install psd-tools") from error
+    require_psd_tools()
+    from psd_tools import PSDImage
+    from psd_tools.constants import Resource
+    from psd_tools.psd.image_resources import ImageResource
+
     photo, style = whole.photo, whole.style
     if max(photo.size) > _MOST:
         raise MamError(f"PSD holds {_MOST} pixels a side, not {max(photo.size)}; choose PNG or TIFF.")

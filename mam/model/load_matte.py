@@ -41,6 +41,6 @@ def load_matte(
             f"matte is {str(matte)!r}; expected 'vitmatte', 'semat', or the path of an ONNX file of ViTMatte or of a "
             "checkpoint of SEMat."
         )
-    if path.suffix == ".onnx":
+    if path.suffix.lower() == ".onnx":
         return vitmatte.ViTMatte.load(path, device, threads)
     return semat.Semat.load(path, device, threads)

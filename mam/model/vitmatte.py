@@ -32,6 +32,10 @@ class ViTMatte(MatteNetwork):
         # A file with dynamic sizes gives right alphas only at the size of its stored position embeddings.
         if found != [_INPUT]:
             raise GraphError(f"{file} has the inputs {found}; expected {[_INPUT]}, as in {FILE}.")
+        if len(session.get_outputs()) != 1:
+            raise GraphError(
+                f"{file} has {len(session.get_outputs())} outputs; expected the alpha alone, as in {FILE}."
+            )
         return cls(file, provider, note, session, device, threads)
 
     def run(self, pixels: np.ndarray, trimap: np.ndarray) -> np.ndarray | None:
@@ -48,5 +52,7 @@ class ViTMatte(MatteNetwork):
         values[0, :3, :h, :w] = np.asarray(small, np.float32).transpose(2, 0, 1) / 255
         values[0, 3, :h, :w] = trimap / np.float32(255)
         (alpha,) = run_session(self.session, {_INPUT[0]: values}, self.file)
+        if alpha.shape != (1, 1, SIDE, SIDE):
+            raise GraphError(f"{self.file} answers with the shape {alpha.shape}; expected {(1, 1, SIDE, SIDE)}.")
         known = (trimap == FOREGROUND).astype(np.float32)
         return np.where(trimap == UNKNOWN, alpha[0, 0, :h, :w].clip(0, 1), known)

@@ -47,6 +47,8 @@ def test_masks_of_a_batch_and_one_for_all() -> None:
     assert alpha[:, 10, 10].tolist() == [1, 0] and alpha[:, 40, 50].tolist() == [0, 1]
     _, alpha = Matte().matte(MODEL, IMAGE, mask=masks[0])
     assert alpha[:, 10, 10].tolist() == [1, 1]
+    with pytest.raises(PromptError, match="3 masks for 2 images"):
+        Matte().matte(MODEL, IMAGE, mask=masks[[0, 1, 0]])
     _, alpha = Matte().matte(MODEL, IMAGE, mask=torch.zeros(1, 48, 64), box=BOX)  # ComfyUI's mask of nothing
     assert alpha[0, 20, 20] == 1
 
@@ -60,7 +62,7 @@ def test_points() -> None:
 
 
 def test_the_embedded_model_finds_the_main_object(flower) -> None:
-    (model,) = Load().load("tiny", "of the model")
+    (model,) = Load().load("tiny", "model")
     image = torch.from_numpy(flower.photo.pixels.astype(np.float32) / 255)[None]
     colours, alpha = Matte().matte(model, image)
     expected = flower.matte()

@@ -7,6 +7,7 @@ import pytest
 
 from mam import GraphError, Matting, WeightsError, weights
 from mam.model.contract import Graph, Tensor
+from mam.model.load_matte import load_matte
 from mam.model.vitmatte import FILE, ViTMatte
 from mam.weights import WeightFile
 from tests.vitmatte import write_red
@@ -81,8 +82,21 @@ def test_the_published_file_is_verified(red, tmp_path, monkeypatch) -> None:
     assert repr(network) == f"ViTMatte({FILE} on CPUExecutionProvider)"
 
 
-def test_other_files_are_refused(tmp_path) -> None:
+def test_other_files_are_refused(red, tmp_path) -> None:
     with pytest.raises(GraphError, match=r"'best'; expected 'vitmatte', 'semat', or the path"):
         Matting.load(device="cpu", matte="best")
     with pytest.raises(GraphError, match=r"has the inputs \[\('pixel_values', \[1, 4, 'h', 'w'\]\)\]; expected"):
         ViTMatte.load(write_red(tmp_path / "dynamic.onnx", ("h", "w")), "cpu")
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(red)
+    model.graph.output.append(onnx.helper.make_tensor_value_info("pixel_values", 1, (1, 4, 1024, 1024)))
+    onnx.save(model, tmp_path / "two.onnx")
+    with pytest.raises(GraphError, match="has 2 outputs"):
+        ViTMatte.load(tmp_path / "two.onnx", "cpu")
+    del model.graph.output[0]
+    onnx.save(model, tmp_path / "FOUR.ONNX")
+    network = load_matte(tmp_path / "FOUR.ONNX", "cpu")
+    trimap = np.full((1024, 1024), 128, np.uint8)
+    trimap[0] = 255
+    with pytest.raises(GraphError, match=r"answers with the shape \(1, 4, 1024, 1024\)"):
+        network.run(np.zeros((9, 9, 3), np.uint8), trimap)
