@@ -65,7 +65,7 @@ class Scene:
         self.matte_network = matte_network
         encode = functools.partial(EncodedCrop.encode, graphs, photo.srgb)
         self.whole = encode(full_box(photo.size))
-        # Two threads that need the same new crop at the same time both encode it; no harm but the time.
+        # Two threads that need the same new crop at the same time both encode it, which only costs time.
         self._encode_crop = functools.lru_cache(_CROPS_KEPT)(encode)
 
     def __repr__(self) -> str:

@@ -26,8 +26,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--matte",
         metavar="vitmatte|semat|FILE",
         help="mattes by another network, after any model. vitmatte: the best edges, downloaded on first use (110 MB), "
-        "takes seconds per object; its weights are for research only. semat: whole mattes, is slower; its checkpoint "
-        "has to be got by hand (docs/models.md) and is not for commercial use. Or the path of either's file",
+        "takes seconds per object; its weights are for research only. semat: whole mattes, slower; its checkpoint has "
+        "to be downloaded by hand (docs/models.md) and is not for commercial use. Or the path of either's file",
     )
     parser.add_argument(
         "--grounding",

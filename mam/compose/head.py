@@ -6,9 +6,9 @@ import numpy as np
 
 from mam.images.boxes import PixelBox
 
-_NECK = 0.8  # of the head's width is the neck at most
-_WIDER = 1.2  # times the neck are the shoulders at least
-_HEIGHT = 0.55  # of the shoulders' width is a head whose neck is hidden
+_NECK = 0.8  # greatest width of a neck, as a fraction of the head's
+_SHOULDERS = 1.2  # least width of shoulders, as a multiple of the neck's
+_HEIGHT = 0.55  # height of a head with a hidden neck, as a fraction of the shoulders' width
 
 
 def find_head(mask: np.ndarray) -> PixelBox:
@@ -35,7 +35,7 @@ def _neck(widths: np.ndarray) -> int:
     head = np.maximum.accumulate(widths)
     for y in np.flatnonzero(widths < _NECK * head):
         rest = widths[y:]
-        wider = np.flatnonzero(rest > _WIDER * np.minimum.accumulate(rest))
+        wider = np.flatnonzero(rest > _SHOULDERS * np.minimum.accumulate(rest))
         if len(wider):
             return int(y + np.argmin(rest[: wider[0] + 1]))
     return 0

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import ExifTags, Image, TiffImagePlugin
 
 _Tag = ExifTags.Base
-# When and how a photo was taken, but not where (GPS), by whom (artist, copyright, comments) or with which specimen of a
+# When and how a photo was taken, but not where (GPS), by whom (artist, copyright, comments) or with which individual
 # camera (serial numbers, maker notes).
 _KEPT_TAGS = frozenset({_Tag.Make, _Tag.Model, _Tag.DateTime})
 _KEPT_DETAILS = frozenset(
