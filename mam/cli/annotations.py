@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mam.cli.values import decode_text
+from mam.cli.values import decode_text, parse_json
 from mam.errors import PromptError
 from mam.masks.outlines import decode_rle, draw_polygons
 
@@ -82,7 +81,7 @@ def read_folder(folder: Path) -> Found:
             if path.suffix.lower() == ".txt":
                 found.append((path.stem, _read_yolo(text, names)))
             else:
-                found += read_annotations(json.loads(text)) or []
+                found += read_annotations(parse_json(text)) or []
     if not found:
         raise ValueError("the folder holds neither YOLO's .txt nor labelme's .json")
     return found
@@ -181,7 +180,7 @@ def _naming(what: str) -> Iterator[None]:
         raise ValueError(f"{what} lacks {error}") from None
     except (TypeError, AttributeError):
         raise ValueError(f"{what} is not as its format describes it") from None
-    except (ValueError, OverflowError, RecursionError, OSError) as error:
+    except (ValueError, OverflowError, OSError) as error:
         raise ValueError(f"{what} cannot be read: {error}") from None
 
 

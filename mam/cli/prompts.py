@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import json
 import os
 import posixpath
 import re
@@ -16,7 +15,7 @@ from typing import Any
 
 from mam.cli.annotations import read_annotations, read_folder
 from mam.cli.files import Input
-from mam.cli.values import decode_text, parse_point, parse_scribble
+from mam.cli.values import decode_text, parse_json, parse_point, parse_scribble
 from mam.errors import PromptError
 from mam.images.fetch import is_address
 from mam.scene import PROMPTS
@@ -56,7 +55,7 @@ class PromptFile:
                 rows = _read_csv(text) if path.suffix.lower() == ".csv" else _read_json(text)
         except FileNotFoundError:
             raise
-        except (OSError, ValueError, RecursionError, csv.Error, argparse.ArgumentTypeError) as error:
+        except (OSError, ValueError, csv.Error, argparse.ArgumentTypeError) as error:
             raise PromptError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
         for image, prompt in rows:
             key = self._key(image)
@@ -86,8 +85,9 @@ class PromptFile:
         return any("objects" in prompt for prompt in self._prompts.values())
 
     def masks(self) -> list[Path]:
-        """Return the files of masks that the prompts name."""
-        return [prompt["mask"] for prompt in self._prompts.values() if isinstance(prompt.get("mask"), Path)]
+        """Return the files of masks that the prompts name and that exist."""
+        masks = (prompt.get("mask") for prompt in self._prompts.values())
+        return [mask for mask in masks if isinstance(mask, Path) and mask.is_file()]
 
     def _key(self, name: str) -> str:
         """Return a name of the file with slashes, without a drive; from the root if it leaves the folder."""
@@ -160,10 +160,14 @@ class Prompts:
         """Return the arguments of `mam.Scene.matte` for an image.
 
         Raises:
-            PromptError: the file of prompts does not name the image, and no other prompt was given.
+            PromptError: the file of prompts does not name the image, and no other prompt was given; or its mask is no
+                file.
         """
         own = None if self.file is None else self.file.prompt_for(image)
         if own is not None:
+            mask = own.get("mask")
+            if isinstance(mask, Path) and not mask.is_file():
+                raise PromptError(f"the mask {str(mask)!r} is no file.")
             return {"guidance": self.common["guidance"], **own}
         if self.file is not None and not self._has_common:
             raise PromptError(f"{self.file.path} has no prompt for {image}; add one, or leave the image out.")
@@ -191,10 +195,10 @@ def _read_json(text: str) -> list[tuple[str, dict[str, Any]]]:
         return pairs if len(dict(pairs)) < len(pairs) else dict(pairs)
 
     if '"shapes"' in text or '"annotations"' in text:
-        annotations = read_annotations(json.loads(text))
+        annotations = read_annotations(parse_json(text))
         if annotations is not None:
             return [(image, {"objects": objects}) for image, objects in annotations]
-    content = json.loads(text, object_pairs_hook=refuse_repetition)
+    content = parse_json(text, object_pairs_hook=refuse_repetition)
     if isinstance(content, dict):
         content = list(content.items())
     if not isinstance(content, list) or not all(isinstance(row, tuple) and isinstance(row[1], dict) for row in content):

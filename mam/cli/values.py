@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import contextlib
+import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from mam.errors import GraphError
 from mam.model.providers import check_device
@@ -88,14 +91,27 @@ def decode_text(content: bytes) -> str:
     """Decode a text file as spreadsheets and editors of all systems write it.
 
     Raises:
-        UnicodeDecodeError: it is no text.
+        ValueError: it is no text.
     """
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16")
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    for encoding in ("utf-16",) if is_utf16 else ("utf-8-sig", "cp1252"):  # the last is Windows' in Western Europe
+        with contextlib.suppress(UnicodeDecodeError):
+            return content.decode(encoding)
+    raise ValueError("it is no text")
+
+
+def parse_json(text: str, **options: Any) -> Any:
+    """Parse JSON; `options` are those of `json.loads`.
+
+    Raises:
+        ValueError: it is no JSON, or nested too deeply.
+    """
     try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252")  # of Windows in Western Europe
+        return json.loads(text, **options)
+    except RecursionError:
+        raise ValueError("its JSON is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"it is no JSON ({error})") from None
 
 
 def _parse_labelled(text: str) -> tuple[Numbers | None, int]:

@@ -1,9 +1,11 @@
 """Files with one prompt per image."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from mam.cli import main, matte
 from mam.cli.files import Input
 from mam.cli.prompts import PromptFile
 from mam.errors import PromptError
@@ -72,7 +74,8 @@ def test_files_of_spreadsheets(tmp_path, encoding, separator) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("p.json", "{", "p.json: "),
+        ("p.json", "{", "p.json: it is no JSON"),
+        ("p.json", '{"a":' * 100_000, "p.json: its JSON is nested too deeply"),
         ("p.json", "[1]", "expected an object"),
         ("p.json", '{"a": {"boxes": []}}', "a has boxes; expected some of text, box"),
         ("p.json", '{"a": {}, "a": {}}', "a appears twice"),
@@ -84,3 +87,18 @@ def test_files_of_spreadsheets(tmp_path, encoding, separator) -> None:
 def test_mistakes_are_said(tmp_path, name, text, message) -> None:
     with pytest.raises(PromptError, match=message):
         read(tmp_path, name, text)
+
+
+def test_what_is_no_text_is_said(tmp_path) -> None:
+    (tmp_path / "p.csv").write_bytes(bytes(range(256)))
+    with pytest.raises(PromptError, match=r"p\.csv: it is no text"):
+        PromptFile(tmp_path / "p.csv")
+
+
+@pytest.mark.parametrize("mask", ["none.png", ".", "a\0b"])
+def test_a_mask_that_is_no_file_costs_its_image(tmp_path, capsys, monkeypatch, mask) -> None:
+    monkeypatch.setattr(matte, "load_for", lambda arguments: None)
+    (tmp_path / "p.json").write_text(json.dumps({"a.jpg": {"mask": mask}}))
+    (tmp_path / "a.jpg").write_bytes(b"")
+    arguments = [str(tmp_path / "a.jpg"), "--prompts", str(tmp_path / "p.json"), "-o", str(tmp_path / "out.png")]
+    assert main(["matte", *arguments]) == 1 and "is no file" in capsys.readouterr().err
