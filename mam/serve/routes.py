@@ -133,7 +133,7 @@ class Routes:
                         raise Refusal(499, "the client is gone.")
                     content, kind, headers = await run_in_threadpool(work, fields)
             response = Response(content, 200, dict(headers), kind)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             refusal = _refusal(error)
             headers = {"Retry-After": "5"} if refusal.status in (429, 503) else {}
             response = JSONResponse(describe(refusal), refusal.status, headers)
@@ -143,7 +143,7 @@ class Routes:
 
     def _read(self, file: Any, name: str) -> Photo:
         """Decode an image in a process that is bounded in memory and time."""
-        if not isinstance(file, bytes) or not file:
+        if not isinstance(file, bytes):
             raise Refusal(400, f"{name} is missing; send an image as multipart/form-data.", "missing_source")
         return read_image(file, self._matting().max_pixels)
 
@@ -164,7 +164,7 @@ class Routes:
         return Response("\n".join(lines), media_type="text/plain; version=0.0.4")
 
 
-def _refusal(error: Exception) -> Refusal:
+def _refusal(error: BaseException) -> Refusal:
     """Return what a client is told about an error; what is not its fault is logged."""
     if isinstance(error, Refusal):
         return error
@@ -175,6 +175,8 @@ def _refusal(error: Exception) -> Refusal:
         return Refusal(400, str(error), code)
     if isinstance(error, ClientDisconnect):  # by `Guard`, too
         return Refusal(413, f"at most {MOST_BYTES / 1e6:.0f} MB")
+    if isinstance(error, asyncio.CancelledError):
+        return Refusal(503, "the server is being stopped.")
     if isinstance(error, TimeoutError):
         return Refusal(408, f"the request did not arrive within {_ARRIVAL} seconds.")
     _log.error(
@@ -241,6 +243,6 @@ def _only_source(fields: Mapping[str, Any]) -> bytes:
             return base64.b64decode("".join(encoded.split()), validate=True)
         except (binascii.Error, ValueError):
             raise Refusal(400, "image_file_b64 is no base64.") from None
-    if not file:
+    if not isinstance(file, bytes):
         raise Refusal(400, "no image was given; send image_file or image_file_b64.", "missing_source")
     return file

@@ -131,6 +131,8 @@ def test_addresses_and_missing_files_are_refused(send) -> None:
     }
     assert "file is missing" in send(REMBG, data={"om": "1"}).json()["detail"]
     assert "is not an image" in send(REMBG, files={"file": b"text"}).json()["detail"]
+    for path, field in ((REMBG, "file"), (REMOVEBG, "image_file")):
+        assert "has no content" in send(path, files={field: b""}).text
     assert "megapixels" in send(REMBG, files={"file": photo_content((1000, 600))}).json()["detail"]
     for field in ("image_url", "bg_image_url"):
         answer = send(REMOVEBG, files=IMAGE, data={field: "http://127.0.0.1/"})
@@ -339,6 +341,14 @@ def test_nothing_is_cut_out_for_a_client_that_is_gone(send, served, monkeypatch)
 
     run(served(scope, receive, keep))
     assert sent[0]["status"] == 499 and 'status="499"} 1' in send("/metrics").text
+
+
+def test_a_request_that_waits_when_the_server_stops(send, monkeypatch) -> None:
+    async def wait(request: object) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(routes, "_read_fields", wait)
+    assert errors(send(REMOVEBG, files=IMAGE))[::2] == (503, "the server is being stopped.")
 
 
 def test_health_and_metrics(send) -> None:
