@@ -9,6 +9,7 @@ from reprlib import repr as shorten
 import numpy as np
 
 from mam.errors import InputError
+from mam.images.boxes import full_box, mask_bounds
 from mam.masks.components import label_regions
 
 _SPECK = 0.001  # of the mask's area; smaller regions get no polygon
@@ -97,7 +98,12 @@ def find_polygons(mask: np.ndarray, tolerance: float = 1.0) -> list[np.ndarray]:
     labels = label_regions(mask)
     areas = np.bincount(labels.ravel())[1:]
     kept = [number + 1 for number in np.argsort(-areas) if areas[number] >= max(1, _SPECK * areas.sum())]
-    return [_simplify(_trace(labels == number), tolerance) for number in kept]
+    polygons = []
+    for number in kept:
+        x0, y0, x1, y1 = mask_bounds(labels == number) or full_box(mask.shape)
+        outline = np.add(_trace(labels[y0:y1, x0:x1] == number), (x0, y0))
+        polygons.append(_simplify(outline, tolerance))
+    return polygons
 
 
 def _trace(region: np.ndarray) -> np.ndarray:
