@@ -67,6 +67,8 @@ def _check(arguments: argparse.Namespace, suffixes: Collection[str]) -> None:
         raise MamError("16 bits need PNG or TIFF; choose a .png name or --format png.")
     if ".psd" in suffixes and (arguments.alpha or arguments.trim is not None or arguments.preset is not None):
         raise MamError("PSD keeps the photo's frame; leave out --alpha, --trim and --preset.")
+    if ".psd" in suffixes and arguments.keep_metadata:
+        raise MamError("PSD files get no metadata; leave out --keep-metadata.")
     if ".psd" in suffixes:
         require_psd_tools()
     if arguments.trim is not None and arguments.trim < 0:

@@ -251,8 +251,8 @@ class Composition:
             InputError: the format cannot hold it, or the background is neither a colour nor an image.
         """
         if file_format == "PSD":
-            if options.alpha or options.trim is not None or self._is_changed:
-                raise InputError("PSD keeps the photo's frame; leave out alpha, trim, placement and outline.")
+            if options.alpha or options.trim is not None or options.metadata or self._is_changed:
+                raise InputError("PSD keeps the photo's frame; leave out alpha, trim, metadata, placement and outline.")
             return encode_layers(self, layers or [("Object", self)])
         if options.alpha:
             pixels = self.alpha_uint16() if options.bits == 16 else self.alpha_uint8()

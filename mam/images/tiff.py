@@ -10,8 +10,11 @@ import zlib
 
 import numpy as np
 
+from mam.errors import InputError
+
 _SHORT, _LONG, _RATIONAL, _UNDEFINED = 3, 4, 5, 7
 _ROWS = 256  # of a strip
+_MOST = 4_000_000_000  # bytes, because places in the file have 32 bits
 
 
 def encode_rgba16(
@@ -23,10 +26,15 @@ def encode_rgba16(
         pixels: (H, W, 4) uint16 RGBA, not premultiplied.
         icc_profile: to embed, or None.
         dpi: horizontal and vertical resolution, or None.
+
+    Raises:
+        InputError: it is too large for the format.
     """
     h, w = pixels.shape[:2]
     strips = [zlib.compress(pixels[top : top + _ROWS].astype("<u2").tobytes(), 6) for top in range(0, h, _ROWS)]
     body = b"".join(strips)
+    if len(body) > _MOST:
+        raise InputError(f"TIFF holds {_MOST / 1e9:.0f} GB, not {len(body) / 1e9:.1f}; choose PNG.")
     offsets = np.cumsum([8, *map(len, strips[:-1])]).tolist()
     tags: list[tuple[int, int, int, bytes]] = [
         (256, _LONG, 1, struct.pack("<I", w)),

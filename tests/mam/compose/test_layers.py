@@ -11,6 +11,7 @@ from PIL import Image
 
 from mam import InputError, OutputOptions, Placement, Style
 from mam.compose.layers import encode_layers
+from mam.images import tiff
 from mam.matte import compose_mattes
 from tests.colour_profiles import adobe_rgb
 from tests.conftest import EXAMPLES
@@ -107,6 +108,14 @@ def test_a_photo_with_a_resolution(matting) -> None:
 
 
 def test_a_psd_keeps_the_frame(matte) -> None:
-    for options in (OutputOptions(trim=0), OutputOptions(alpha=True), OutputOptions(Style(placement=Placement(1.0)))):
+    placed = Style(placement=Placement(1.0))
+    for wrong in ({"trim": 0}, {"alpha": True}, {"metadata": True}, {"style": placed}, {"style": Style(outline=5)}):
+        options = OutputOptions(**wrong)
         with pytest.raises(InputError, match="frame"):
             matte.encode("PSD", options)
+
+
+def test_a_file_of_over_four_gigabytes_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr(tiff, "_MOST", 10)
+    with pytest.raises(InputError, match="choose PNG"):
+        tiff.encode_rgba16(np.zeros((9, 9, 4), np.uint16))
