@@ -23,6 +23,7 @@ STANDARD = "-"
 ENDING = "_matte"
 _RESULT = re.compile(rf"(.+){ENDING}(_\d+)?")
 _LONGEST = 255  # bytes of a file name
+_UNPRINTABLE = r'[\x00-\x1f\x7f<>:"/\\|?*]+'  # characters that file names may not hold on some system
 _DOCUMENTS = {".psd", ".pdf", ".svg", ".eps", ".exr", ".hdr", ".raw", ".dng", ".jxl", ".zip", ".txt", ".json", ".csv"}
 
 
@@ -71,7 +72,7 @@ def find_inputs(patterns: Sequence[str]) -> tuple[list[Input], list[str]]:
     notes: list[str] = []
     for pattern in patterns:
         if pattern == STANDARD or is_address(pattern):
-            stem = "image" if pattern == STANDARD else Path(_printable(name_of(pattern))).stem or "image"
+            stem = "image" if pattern == STANDARD else Path(re.sub(_UNPRINTABLE, "_", name_of(pattern))).stem or "image"
             found.setdefault(pattern, Input(pattern, stem))
             continue
         files = _matches(pattern, notes)
@@ -282,11 +283,6 @@ def _is_same(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:  # one of them does not exist
         return os.path.realpath(one) == os.path.realpath(other)
-
-
-def _printable(name: str) -> str:
-    """Replace what a file name may not hold on some system."""
-    return re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]+', "_", name)
 
 
 def _comparable(name: str) -> str:

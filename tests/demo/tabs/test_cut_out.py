@@ -19,6 +19,7 @@ from mam import Matting, Prompt
 from tests.conftest import EXAMPLES
 from tests.demo.visitor import Visitor, is_on
 from tests.mock_graphs import MockGraphs
+from tests.pictures import encode
 
 
 def test_a_file_that_cannot_be_opened_costs_nothing(visitor, tmp_path) -> None:
@@ -32,12 +33,6 @@ def test_a_file_that_cannot_be_opened_costs_nothing(visitor, tmp_path) -> None:
     visitor.click(300, 300)  # and the work goes on
     visitor.wait_for_answer()
     assert is_on(visitor.alpha(), 300, 300) and is_on(visitor.alpha(), 200, 200)
-
-
-def encode(image: Image.Image, kind: str, **options: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
 
 
 def png_header(width: int, height: int) -> bytes:

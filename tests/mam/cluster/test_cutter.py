@@ -12,6 +12,7 @@ from mam.cluster.cutter import Cutter, fail_for_death
 from mam.compose.composition import OutputOptions
 from tests.conftest import EXAMPLES, FLOWER_BOX
 from tests.mock_graphs import MockGraphs
+from tests.pictures import encode
 
 FLOWER = str(EXAMPLES / "flower.jpg")
 
@@ -54,9 +55,7 @@ def test_strokes_of_different_lengths(cutter) -> None:
 
 
 def test_a_mask_from_bytes(cutter) -> None:
-    mask = io.BytesIO()
-    Image.new("L", (640, 427), 255).save(mask, "PNG")
-    row = cutter({"image": FLOWER, "mask": mask.getvalue()})
+    row = cutter({"image": FLOWER, "mask": encode(Image.new("L", (640, 427), 255))})
     assert row["status"] == "done" and row["mask"] is None
 
 

@@ -12,6 +12,7 @@ from mam.compat.rembg import MODELS, REFUSED, Session, new_session, remove
 from tests.colour_profiles import adobe_rgb
 from tests.conftest import EXAMPLES
 from tests.mock_graphs import MockGraphs
+from tests.pictures import encode
 
 SIZE = (64, 48)
 RED = (200, 40, 40)
@@ -21,12 +22,6 @@ BOX = [{"type": "rectangle", "data": [8, 8, 40, 32]}]
 @pytest.fixture(scope="module")
 def session() -> Session:
     return Session("mock", Matting(MockGraphs()))
-
-
-def content_of(image: Image.Image, **options) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, "PNG", **options)
-    return stream.getvalue()
 
 
 def test_the_signature_is_rembgs() -> None:
@@ -44,7 +39,7 @@ def test_the_kind_that_comes_in_goes_out(session) -> None:
     array = remove(np.asarray(image), session=session, sam_prompt=BOX)
     assert array.shape == (48, 64, 4) and array.dtype == np.uint8
     assert tuple(array[20, 20]) == (*RED, 255) and array[2, 2, 3] == 0
-    from_bytes = Image.open(io.BytesIO(remove(content_of(image), session=session, sam_prompt=BOX)))
+    from_bytes = Image.open(io.BytesIO(remove(encode(image), session=session, sam_prompt=BOX)))
     pil = remove(image, session=session, sam_prompt=BOX)
     forced = Image.open(io.BytesIO(remove(image, session=session, sam_prompt=BOX, force_return_bytes=True)))
     for result in (from_bytes, pil, forced):
@@ -56,9 +51,9 @@ def test_the_kind_that_comes_in_goes_out(session) -> None:
 def test_the_image_is_turned_upright_and_keeps_its_profile(session) -> None:
     image, exif = Image.new("RGB", SIZE, RED), Image.Exif()
     exif[274] = 6
-    assert remove(Image.open(io.BytesIO(content_of(image, exif=exif))), session=session).size == (48, 64)
+    assert remove(Image.open(io.BytesIO(encode(image, exif=exif))), session=session).size == (48, 64)
     profile = adobe_rgb()
-    result = Image.open(io.BytesIO(remove(content_of(image, icc_profile=profile), session=session)))
+    result = Image.open(io.BytesIO(remove(encode(image, icc_profile=profile), session=session)))
     assert result.info["icc_profile"] == profile
 
 

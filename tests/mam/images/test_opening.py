@@ -18,17 +18,12 @@ from mam.images.encode import write_image
 from mam.images.profiles import convert_profile
 from tests.colour_profiles import adobe_rgb, grey_profile
 from tests.conftest import EXAMPLES, ROOT
+from tests.pictures import encode
 
 
 def gradient(h: int = 20, w: int = 30) -> np.ndarray:
     y, x = np.mgrid[:h, :w]
     return np.uint8(np.dstack([x * 255 // w, y * 255 // h, np.full((h, w), 90)]))
-
-
-def encode(image: Image.Image, kind: str, **options) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
 
 
 def test_rgb_is_read_unchanged(tmp_path) -> None:

@@ -26,6 +26,7 @@ from mam.serve.guard import MOST_BYTES, Guard, known_hosts
 from mam.serve.limits import MOST_WAITING, SHARE, Busy, RequestQueue
 from mam.serve.routes import KEY, Routes
 from tests.mock_graphs import MockGraphs
+from tests.pictures import encode
 
 REMBG, REMOVEBG = "/api/remove", "/v1.0/removebg"
 Send = Callable[..., httpx.Response]
@@ -70,9 +71,7 @@ def run(coroutine: Coroutine) -> Any:
 
 
 def photo_content(size=(160, 120), **options) -> bytes:
-    stream = io.BytesIO()
-    Image.new("RGB", size, (200, 40, 40)).save(stream, "PNG", **options)
-    return stream.getvalue()
+    return encode(Image.new("RGB", size, (200, 40, 40)), **options)
 
 
 PHOTO = photo_content()
@@ -189,9 +188,7 @@ def test_region_crop_scale_and_position(send) -> None:
 
 
 def test_background_and_shadow(send) -> None:
-    blue = io.BytesIO()
-    Image.new("RGB", (50, 50), "blue").save(blue, "PNG")
-    files = IMAGE | {"bg_image_file": ("b.png", blue.getvalue())}
+    files = IMAGE | {"bg_image_file": ("b.png", encode(Image.new("RGB", (50, 50), "blue")))}
     assert opened(send(REMOVEBG, files=files, data={"format": "png"})).getpixel((1, 1)) == (0, 0, 255)
     plain, shadow = (
         np.asarray(opened(send(REMOVEBG, files=IMAGE, data={"bg_color": "fff", "format": "png", "shadow_type": kind})))
@@ -238,10 +235,9 @@ def test_sources(send) -> None:
 
 
 def test_nothing_found(send) -> None:
-    transparent = io.BytesIO()
-    Image.new("RGBA", (160, 120)).save(transparent, "PNG")
-    assert errors(send(REMOVEBG, files={"image_file": transparent.getvalue()}))[1] == "unknown_foreground"
-    assert not np.asarray(opened(send(REMBG, files={"file": transparent.getvalue()})))[..., 3].any()
+    transparent = encode(Image.new("RGBA", (160, 120)))
+    assert errors(send(REMOVEBG, files={"image_file": transparent}))[1] == "unknown_foreground"
+    assert not np.asarray(opened(send(REMBG, files={"file": transparent})))[..., 3].any()
 
 
 def test_the_key(send, monkeypatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 
 import pytest
 
@@ -99,24 +98,6 @@ def test_an_unreachable_hub_is_an_error(hub, monkeypatch) -> None:
     hub.server_close()
     with pytest.raises(WeightsError, match=r"from http://127.0.0.1:\d+/conrevo/.*ConnectError.*; try again later"):
         weights.fetch(MODEL.name)
-
-
-def _fetch(entry: WeightFile, answers) -> None:
-    weights.REGISTRY[entry.name] = entry
-    answers.put(weights.fetch(entry.name).read_bytes() == DATA)
-
-
-@pytest.mark.slow
-def test_two_processes_download_once(hub) -> None:
-    context = multiprocessing.get_context("spawn")
-    answers = context.Queue()
-    both = [context.Process(target=_fetch, args=(SPACE, answers)) for _ in range(2)]
-    for process in both:
-        process.start()
-    assert [answers.get(timeout=60) for _ in both] == [True, True]
-    for process in both:
-        process.join()
-    assert len(hub.seen) == 2  # the hub and the host that it redirects to
 
 
 def test_every_file_that_is_downloaded_is_verified() -> None:
