@@ -33,8 +33,13 @@ from mam.text.phrases import NEGATION
 from mam.text.vocabulary import DETERMINERS, ENDS_NOUN, MAY_END_NOUN, NO_PLURALS, Vocabulary
 
 _DEMO, _WEB = ROOT / "demo", ROOT / "web"
-_RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs")
-_WASM = "ort-wasm-simd-threaded.wasm"
+_RUNTIME = (
+    "ort.wasm.min.mjs",
+    "ort-wasm-simd-threaded.mjs",
+    "ort.webgpu.min.mjs",
+    "ort-wasm-simd-threaded.asyncify.mjs",
+)
+_WASM, _WEBGPU = "ort-wasm-simd-threaded.wasm", "ort-wasm-simd-threaded.asyncify.wasm"
 _HEIC = "dist/csp/heic-to.min.js"
 _THUMBNAIL = 168  # pixels
 _PAGES = ("index.html", "embed.html", "style.css", "icon.svg", "manifest.webmanifest", LOOK)
@@ -60,7 +65,7 @@ def build_site(graphs: Path, out: Path) -> list[SiteFile]:
     policy = load_graphs(graphs, "cpu").policy  # checks the set
     if policy.sam2:
         raise GraphError(f"{graphs} follow SAM 2's rules, which the site does not know; export tiny or mobile_sam.")
-    runtime = npm.read_package(npm.RUNTIME, [f"dist/{name}" for name in (*_RUNTIME, _WASM)])
+    runtime = npm.read_package(npm.RUNTIME, [f"dist/{name}" for name in (*_RUNTIME, _WASM, _WEBGPU)])
     runtime |= npm.read_package(npm.ZIP, ["index.js"]) | npm.read_package(npm.HEIC, [_HEIC, "LICENSE"])
     with tempfile.TemporaryDirectory(prefix="site.") as folder:
         site = Path(folder) / "site"
@@ -93,10 +98,10 @@ def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: Infe
         "mainObject": policy.main_object,
     }
     shutil.copytree(_DEMO / "backgrounds", out / "backgrounds")
-    words = _write_words(out)
+    words, webgpu = _write_words(out), _write_packed(out, _WEBGPU, runtime[f"dist/{_WEBGPU}"], [])
     _write_module(
         out / "model.js",
-        MODEL={"files": model, "policy": policy_values},
+        MODEL={"files": model, "policy": policy_values, "webgpu": webgpu},
         EXAMPLES=_copy_examples(out),
         BACKGROUNDS=_backgrounds(),
         WORDS=words,
@@ -118,7 +123,7 @@ def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: Infe
     )
     shutil.copy(ROOT / "LICENSE", out / "LICENSE")
     _write_package(out)
-    _write_service_worker(out, [str(file["file"]) for file in (*model.values(), words["file"])])
+    _write_service_worker(out, [str(file["file"]) for file in (*model.values(), words["file"], webgpu)])
 
 
 def _write_package(out: Path) -> None:

@@ -15,7 +15,10 @@ from mam.model.contract import WORDS
 
 BUDGET = 15_000_000
 """Compressed bytes that a first visit may take."""
-ON_DEMAND = ("examples/", "backgrounds/", f"model/{WORDS.file}", "vocabulary.js", "words.js", "runtime/heic-to")
+ON_DEMAND = (
+    *("examples/", "backgrounds/", f"model/{WORDS.file}", "vocabulary.js", "words.js", "runtime/heic-to"),
+    *("runtime/ort.webgpu", "runtime/ort-wasm-simd-threaded.asyncify", "model/ort-wasm-simd-threaded.asyncify"),
+)
 """How the names of files begin that a first visit does not need."""
 LOOK = "look.json"
 """What an owner may change; another build keeps it."""

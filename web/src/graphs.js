@@ -7,6 +7,7 @@ import { MASK_SIDE, SIDE } from './frames.js';
 import { MODEL } from './model.js';
 import { THREADS, bool, floats, integers, openSession, run } from './onnx.js';
 import { joinHalves } from './packing.js';
+import { ProvenBackend, hasGpu } from './webgpu.js';
 
 const CACHE = `mam-model ${new URL('.', import.meta.url).pathname}`; // the service worker keeps it when the page changes
 const LARGE = 6e6; // pixels of an alpha
@@ -26,10 +27,23 @@ export async function loadGraphs(onProgress) {
       onProgress(sum(Object.values(received)), total);
     });
   const [runtime, ...models] = ['runtime', 'image_encoder', 'mask_decoder', 'matte'].map(start);
-  const matte = MatteWorker.open(runtime, models[2]); // meanwhile
+  const opening = openMatte(runtime, models[2]); // meanwhile
   const encoder = await openSession(await runtime, await models[0]);
   const decoder = await openSession(await runtime, await models[1]);
-  return new Graphs(encoder, decoder, await matte);
+  return new Graphs(encoder, decoder, await opening);
+}
+
+/** @param {Promise<Uint8Array>} binary @param {Promise<Uint8Array>} model */
+async function openMatte(binary, model) {
+  const opened = new MatteWorker({ binary: await binary, model: await model, provider: 'wasm' });
+  await opened.starting;
+  return opened;
+}
+
+/** The same graph on WebGPU, whose runtime is fetched now; null without a GPU. @param {MatteFiles} files */
+async function openGpu(files) {
+  if (!(await hasGpu(self.navigator['gpu']))) return null;
+  return new MatteWorker({ ...files, binary: await readPacked(MODEL.webgpu, () => {}), provider: 'webgpu' });
 }
 
 /** @param {ModelFile} file @param {(bytes: number) => void} onProgress */
@@ -71,16 +85,11 @@ async function receive(address, onProgress) {
   return new Blob(parts);
 }
 
+/** @typedef {{ binary: Uint8Array, model: Uint8Array, provider: 'wasm' | 'webgpu' }} MatteFiles */
+
 /** Mask-to-Matte in a worker of its own. The memory of WebAssembly only grows: after a large alpha the worker is replaced. */
 class MatteWorker {
-  /** @param {Promise<Uint8Array>} binary @param {Promise<Uint8Array>} model */
-  static async open(binary, model) {
-    const opened = new MatteWorker({ binary: await binary, model: await model });
-    await opened.starting;
-    return opened;
-  }
-
-  /** Use `open`. */
+  /** @param {MatteFiles} files */
   constructor(files) {
     this.files = files;
     this.starting = this.start();
@@ -92,10 +101,7 @@ class MatteWorker {
     this.number = 0;
     this.hasStopped = false;
     this.worker.onmessage = ({ data }) => this.answer(data);
-    this.worker.onerror = () => {
-      this.hasStopped = true;
-      for (const id of [...this.calls.keys()]) this.answer({ id, error: STOPPED, isBroken: true });
-    };
+    this.worker.onerror = () => this.close();
     this.inputNames = await this.call(this.files);
   }
 
@@ -109,6 +115,12 @@ class MatteWorker {
       this.starting.catch(() => {}); // the next call reports it
     }
     return alpha;
+  }
+
+  close() {
+    this.worker.terminate();
+    this.hasStopped = true;
+    for (const id of [...this.calls.keys()]) this.answer({ id, error: STOPPED, isBroken: true });
   }
 
   call(message) {
@@ -135,7 +147,9 @@ class Graphs {
   constructor(encoder, decoder, matteWorker) {
     this.encoder = encoder;
     this.decoder = decoder;
-    this.matteWorker = matteWorker;
+    this.backend = new ProvenBackend(matteWorker);
+    /** Until it is called. @type {null | (() => Promise<MatteWorker | null>)} */
+    this.openGpu = () => openGpu(matteWorker.files);
   }
 
   /** Features by name of an input image, (1, 3, 1024, 1024). @param {Float32Array} image */
@@ -160,14 +174,23 @@ class Graphs {
    * @type {(image: Float32Array, features: object, logits: Float32Array, frame: any, byMask: boolean) => Promise<Float32Array>}
    */
   matte(image, features, logits, { inputSize, originalSize }, byMask) {
-    return this.matteWorker.run({
+    const values = {
       ...features,
       image: floats(image, [1, 3, SIDE, SIDE]),
       mask_logits: floats(logits, [1, 1, MASK_SIDE, MASK_SIDE]),
       input_size: integers(inputSize),
       original_size: integers(originalSize),
       mask_guidance: bool(byMask),
-    });
+    };
+    if (this.openGpu) this.proof = { ...values, original_size: integers(inputSize.map((side) => Math.ceil(side / 4))) };
+    return this.backend.run(values);
+  }
+
+  /** Tries WebGPU, once, on the values of the last matte at a small size. To be called when the visitor waits for nothing. */
+  proveGpu() {
+    if (!this.openGpu || !this.proof) return;
+    this.backend.prove(this.openGpu, this.proof);
+    this.openGpu = this.proof = null;
   }
 
   /** Steps that run each graph once on nothing, because the first run is the slowest: the browser compiles while it runs. */

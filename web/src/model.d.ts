@@ -5,6 +5,8 @@ import type { ModelFile, Op, Policy } from './types.d.ts';
 export const MODEL: {
   files: Record<'runtime' | 'image_encoder' | 'mask_decoder' | 'matte', ModelFile>;
   policy: Policy;
+  /** The runtime for browsers with WebGPU. */
+  webgpu: ModelFile;
 };
 export const EXAMPLES: Record<string, { file: string; ops: Op[] }>;
 /** Files of pictures by the names of the choices. */

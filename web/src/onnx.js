@@ -7,13 +7,20 @@ import * as ort from './runtime/ort.wasm.min.js';
 const MOST_THREADS = 4;
 export const THREADS = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1) : 1;
 
-/** @param {Uint8Array | null} binary the runtime's WebAssembly, once @param {Uint8Array} model an ONNX file */
-export function openSession(binary, model) {
-  ort.env.logLevel = 'error';
-  ort.env.wasm.numThreads = THREADS;
-  ort.env.wasm.wasmPaths = { mjs: new URL('runtime/ort-wasm-simd-threaded.js', import.meta.url).href };
-  if (binary) ort.env.wasm.wasmBinary = /** @type {ArrayBuffer} */ (/** @type {unknown} */ (binary));
-  return ort.InferenceSession.create(model, { executionProviders: ['wasm'] });
+/**
+ * @param {Uint8Array | null} binary the runtime's WebAssembly, once
+ * @param {Uint8Array} model an ONNX file
+ * @param {'wasm' | 'webgpu'} provider
+ */
+export async function openSession(binary, model, provider = 'wasm') {
+  const isGpu = provider === 'webgpu';
+  const { env, InferenceSession } = isGpu ? await import('./runtime/ort.webgpu.min.js') : ort;
+  const script = `runtime/ort-wasm-simd-threaded${isGpu ? '.asyncify' : ''}.js`;
+  env.logLevel = 'error';
+  env.wasm.numThreads = isGpu ? 1 : THREADS;
+  env.wasm.wasmPaths = { mjs: new URL(script, import.meta.url).href };
+  if (binary) env.wasm.wasmBinary = /** @type {ArrayBuffer} */ (/** @type {unknown} */ (binary));
+  return InferenceSession.create(model, { executionProviders: [provider] });
 }
 
 /**

@@ -205,9 +205,14 @@ function started(loaded) {
     const message = { kind: 'warm-up' };
     enqueue(async () => {
       const begun = waiting || session ? null : await step();
-      if (begun && begun.matte) begun.matte.catch((error) => report(error, message));
+      if (begun && begun.matte) begun.matte.then(proveGpu).catch((error) => report(error, message));
     }, message);
   }
+}
+
+/** Unless the visitor waits for something. */
+function proveGpu() {
+  if (!waiting) graphs.proveGpu();
 }
 
 /** @type {(session: Session, form: string) => string} */
@@ -241,7 +246,7 @@ async function finish(message) {
   if (!isCurrent()) return;
   finished = message;
   send({ kind: 'reply', reply });
-  setTimeout(() => enqueue(() => draw(message), message));
+  setTimeout(() => enqueue(() => draw(message).then(proveGpu), message));
 }
 
 /** Shows the result, with masks in place of mattes that are not there yet, unless something newer waits. */

@@ -30,7 +30,7 @@ def test_the_front_matter_is_that_of_a_static_space(site) -> None:
 
 def test_every_file_of_the_list_is_there(site) -> None:
     files = json.loads(re.search(r"^const FILES = (.*);$", (site / "service_worker.js").read_text("utf-8"), re.M)[1])
-    assert "index.html" in files["page"] and len(files["model"]) == 5
+    assert "index.html" in files["page"] and len(files["model"]) == 6
     for name in (*files["page"], *files["model"], *files["examples"]):
         assert (site / name).is_file(), name
     scripts = [file.read_text("utf-8") for file in site.glob("*.js")]
