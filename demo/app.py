@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import re
 import signal
 import sys
 import tempfile
@@ -37,6 +36,7 @@ from demo.guard import guard_requests
 from demo.interfaces import add_interfaces
 from demo.limits import limit_queue, visitor_of
 from demo.models import FOLLOWING, Models, add_menu
+from demo.options import AUTO, parse
 from demo.tabs.batch import add_batch_tab
 from demo.tabs.cut_out import add_cut_out_tab
 from demo.tabs.style import backgrounds_css
@@ -44,18 +44,13 @@ from demo.text_model import TextModelDownload
 from demo.texts import ENGLISH, Texts, i18n, label, tables_as_json
 from demo.uploads import limit_uploads
 from mam import GraphError, MamError, Matting
-from mam.cli.values import parse_device, parse_port, parse_positive
 from mam.model.folders import BUNDLE, find_model, is_ready
-from mam.model.providers import PROVIDERS
-from mam.model.variants import VARIANTS
 from mam.text import GroundingLoader
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 TITLE = "Matting Anything"
-AUTO = "auto"
-TEXT_MODEL = ("offer", "get", "none")
 # Fonts of the visitor's own system: none are fetched from another server.
 THEME = gr.themes.Default(
     primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
@@ -92,8 +87,8 @@ def build_demo(matting: Matting, models: Models | None = None, text_model: str =
     Args:
         matting: The model that answers the prompts.
         models: Other models, which are checked and may be chosen.
-        text_model: One of `TEXT_MODEL`: where there is no text model for any phrase, "offer" lets visitors have it
-            downloaded, "get" downloads it at once, and "none" does neither.
+        text_model: Where there is no text model for any phrase, "offer" lets visitors have it downloaded, "get"
+            downloads it at once, and "none" does neither.
     """
     guard_addresses()
     guard_requests()
@@ -156,88 +151,6 @@ def mount(app: FastAPI, matting: Matting, path: str, models: Models | None = Non
     options = {name: value for name, value in LAUNCH.items() if name != "state_session_capacity"}
     demo.state_session_capacity = LAUNCH["state_session_capacity"]
     return gr.mount_gradio_app(app, demo, path.rstrip("/"), show_error=False, **options)
-
-
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line; each option's default may also come from the environment, MAM_HOST and so on."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog="Every option can be set by an environment variable too: MAM_HOST, MAM_PORT, MAM_MAX_PIXELS ...",
-    )
-
-    def add_option(name: str, default: object = None, **settings: Any) -> None:
-        variable = "MAM_" + name.upper().replace("-", "_")
-        given = os.environ.get(variable, "").strip()
-        if name == "port" and re.match(r"(tcp|udp|sctp)://", given):
-            print(f"demo: {variable}={given} is Kubernetes' address of a service; it is ignored.", file=sys.stderr)
-            given = ""
-        option = parser.add_argument(f"--{name}", default=default, **settings)
-        if given:  # argparse names the option in errors about defaults, and does not check choices
-            try:
-                option.default = option.type(given) if callable(option.type) else given
-            except (argparse.ArgumentTypeError, ValueError) as error:
-                parser.error(f"{variable}={given}: {error}")
-            if option.choices is not None and given not in option.choices:
-                parser.error(f"{variable}={given}: expected one of {', '.join(option.choices)}")
-
-    def add_switch(name: str, help_text: str) -> None:
-        given = os.environ.get(f"MAM_{name.upper()}", "").strip().lower()
-        if given not in ("", "1", "true", "yes", "on", "0", "false", "no", "off"):
-            parser.error(f"MAM_{name.upper()}={given}: expected 1 or 0")
-        is_on = given in ("1", "true", "yes", "on")
-        parser.add_argument(f"--{name}", action="store_true", default=is_on, help=help_text)
-
-    add_option("host", help="0.0.0.0 to be reached from other machines; default: this machine only")
-    add_option("port", type=parse_port, help="default: the first free one from 7860")
-    add_option(
-        "variant",
-        AUTO,
-        choices=[AUTO, *VARIANTS],
-        help=f"all but tiny are downloaded on first use; {AUTO}: tiny at once, {FOLLOWING} "
-        "when it is downloaded and was found to be better here, and visitors may choose others",
-    )
-    add_option("graphs", type=_parse_folder, help="a folder of exported graphs; default: the embedded model")
-    add_option(
-        "grounding",
-        type=_parse_folder,
-        help="the folder of a text model for any phrase; default: where `mam weights get grounding-dino-tiny` puts it, "
-        "or the embedded one, which knows some words",
-    )
-    add_option(
-        "text-model",
-        "offer",
-        choices=TEXT_MODEL,
-        help="the text model for any phrase, where it is missing: offer visitors to get it for this server (690 MB), "
-        "get it at once, or none",
-    )
-    add_option("device", "auto", type=parse_device, help=f"auto, {', '.join(PROVIDERS)}, or cuda:1 for the second GPU")
-    add_option("threads", type=parse_positive, help="CPU threads per graph; default: all, within a container's quota")
-    add_option(
-        "root-path", type=_parse_root_path, help="the path under which a proxy serves the page, such as /matting"
-    )
-    add_option(
-        "allowed-host",
-        help="names by which visitors know the page, with commas, such as matting.example.org; localhost, IP addresses "
-        "and this machine's name are allowed always; * for any",
-    )
-    add_option("frame-ancestors", help="sites that may show the page in a frame, such as https://example.org")
-    add_option("max-pixels", 24_000_000, type=parse_positive, help="larger photos are made smaller; refused by the API")
-    add_switch("share", "a public address through Gradio's servers")
-    add_switch("mcp", "offer the API to language models too, through the Model Context Protocol")
-    return parser.parse_args(argv)
-
-
-def _parse_folder(text: str) -> Path:
-    folder = Path(text).expanduser()
-    if not folder.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
-    return folder
-
-
-def _parse_root_path(text: str) -> str:
-    if not text.startswith(("/", "http://", "https://")):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a path from the root; expected one such as /matting")
-    return text
 
 
 def load(arguments: argparse.Namespace) -> tuple[Matting, Models]:
