@@ -18,11 +18,11 @@ class Op:
             "candidate" for something else that the prompts may mean; or "paint" for a stroke on the alpha, a
             `mam.Stroke`.
         xy: Pixels of the original photo: (x0, y0, x1, y1), (x, y), or ((x, y), ...).
-        label: Of a point or scribble: 1 foreground, 0 background. Of a stroke: 1 restores, 0 erases, `UNKNOWN` has the
-            best edges compute it again.
-        name: Of a candidate, a key of `mam.Scene.alternatives`; empty for the answer as it is.
-        size: Of a stroke: its diameter in pixels of the original photo.
-        softness: Of a stroke, from 0 to 1.
+        label: 1 for a point or scribble on the foreground, 0 on the background; a stroke restores (1), erases (0), or
+            has the best edges compute it again (`UNKNOWN`).
+        name: A candidate's key in `mam.Scene.alternatives`; empty for the answer as it is.
+        size: A stroke's diameter in pixels of the original photo.
+        softness: A stroke's, from 0 to 1.
         snap: Whether a stroke stops at edges.
     """
 
@@ -57,7 +57,7 @@ class Session:
 
     Attributes:
         visitor: Gradio's session hash.
-        token: Of this upload, known to nobody else.
+        token: The secret token of this upload.
         path: The uploaded file.
         name: Its name without the ending.
         objects: At least one.

@@ -23,7 +23,7 @@ class Store:
         max_bytes: When the values' sizes add up to more, the owner of most bytes loses the least recently used one.
         seconds: A value that was not used for this long is dropped.
         size_of: Bytes of memory that a value takes.
-        owner_of: Of a key.
+        owner_of: Returns the owner of a key.
         clock: Returns the time in seconds; tests pass their own.
     """
 

@@ -63,7 +63,7 @@ def add_cut_out_tab(
         engine: Answers the prompts.
         downloads: Keeps the files that visitors download.
         text_model: Offers to get the text model; None where there is no such offer.
-        menu: Of models; None where there is no choice.
+        menu: The menu of models; None where there is no choice.
     """
     events = CutOutEvents(engine)
     with gr.Row(elem_id="cut_out"):

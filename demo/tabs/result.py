@@ -268,7 +268,7 @@ class ResultEvents:
         Args:
             form: One of `FORMATS`.
             session: The visitor's photo and objects.
-            values: Of all `ResultControls`.
+            values: The values of all `ResultControls`.
             texts: In the visitor's language.
 
         Raises:

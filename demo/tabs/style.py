@@ -45,7 +45,7 @@ class StyleControls:
         best_edges: Whether edges are computed by the slow network; the same holds.
 
     Args:
-        prefix: Of the elements' ids.
+        prefix: How the elements' ids begin.
         kind: The background at first.
         offers_best_edges: There is such a network.
     """

@@ -86,7 +86,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "and shoulders, 827 x 1063; sticker, with an outline, 512 x 512. --background replaces the preset's",
     )
     result.add_argument("--alpha", action="store_true", help="write the alpha matte alone, in grey")
-    result.add_argument("--bits", type=int, choices=(8, 16), default=8, help="of a pixel of the alpha, with --alpha")
+    result.add_argument("--bits", type=int, choices=(8, 16), default=8, help="per pixel of the alpha, with --alpha")
     result.add_argument(
         "--format",
         choices=("png", "webp", "jpg", "tiff", "psd"),
@@ -210,7 +210,7 @@ def write_one(
         matting: the model.
         image: what is cut out.
         out: the file to write; None for standard output.
-        prompts: of all images.
+        prompts: the prompts of all images.
         options: what is written.
         file_format: for standard output.
         say: prints a line to `file`.

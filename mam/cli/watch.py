@@ -70,7 +70,7 @@ def run_on_arrivals(arguments: argparse.Namespace) -> int:
     """Cut out photos as they arrive, until Ctrl-C.
 
     Args:
-        arguments: of `mam matte`.
+        arguments: those of `mam matte`.
 
     Raises:
         MamError: options exclude each other, or the folder cannot be read.

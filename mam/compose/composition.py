@@ -89,7 +89,7 @@ class OutputOptions:
     Attributes:
         style: background, shadow, edges.
         alpha: write the alpha matte alone, in grey.
-        bits: 8 or 16, of a pixel of the alpha; 16 for PNG and TIFF.
+        bits: 8 or 16 per pixel of the alpha; 16 for PNG and TIFF.
         trim: crop to the object, with a margin of so many pixels, or of some at its left, top, right and bottom; None
             keeps the whole frame.
         metadata: keep the image's resolution and EXIF data, but not where and by whom it was taken.

@@ -138,7 +138,7 @@ class CheckedPrompt:
         """Return the decoder's inputs for this one prompt.
 
         Args:
-            frame: of the part of the image that is encoded; points outside it are left out.
+            frame: the frame of the part of the image that is encoded; points outside it are left out.
             sam2: for a model with this policy.
 
         Returns:

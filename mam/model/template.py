@@ -110,7 +110,7 @@ def complete_graph(path: Path, shapes: Shapes, state: Mapping[str, StoredTensor]
 
     Args:
         path: the graph.
-        shapes: of the tensors that it needs.
+        shapes: the shapes of the tensors that it needs, by name.
         state: a checkpoint's tensors.
         file: the checkpoint, which must not be a link.
 

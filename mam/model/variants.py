@@ -78,8 +78,8 @@ class SematSizes:
 
     Attributes:
         encoder: SAM's image encoder.
-        decoder_mlp: as of `SamM2M`.
-        rank: of LoRA.
+        decoder_mlp: as in `SamM2M`.
+        rank: the rank of LoRA's matrices.
         widths: channels of the decoder of details at 1/2, 1/4, 1/8 and 1/16 of the resolution.
     """
 
@@ -97,7 +97,7 @@ class Tiny:
     """Sizes of the networks of `mam.nets.tiny`.
 
     Attributes:
-        backbone: of the image encoder, "lite0" or "lite2" (EfficientNet-Lite).
+        backbone: the image encoder's, "lite0" or "lite2" (EfficientNet-Lite).
         read_side: pixels at which the image encoder reads the input frame: 256, 384 or 512.
         high_res: channels of `high_res_feats_0` and `high_res_feats_1`.
         decoder: channels of the mask decoder at 64, 32 and 16 cells per side.

@@ -1,1 +1,1 @@
-"""HTTP: rembg's and remove.bg's routes, for `mam serve` and the page, and what bounds visitors' requests."""
+"""HTTP: rembg's and remove.bg's routes, for `mam serve` and the page, and limits on requests."""

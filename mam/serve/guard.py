@@ -16,9 +16,9 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MEGABYTES = 50
-"""Of an uploaded file."""
+"""The largest uploaded file."""
 MOST_BYTES = MEGABYTES * 1_400_000
-"""Of a request: a file as base64 is the longest."""
+"""The longest request: a file as base64."""
 
 
 def known_hosts(hosts: Sequence[str] = ()) -> frozenset[str]:

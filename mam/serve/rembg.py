@@ -21,7 +21,7 @@ def cut_out(photo: Photo, fields: Mapping[str, str], session: Session) -> bytes:
 
     Args:
         photo: the image.
-        fields: of the request, by rembg's names.
+        fields: the request's fields, by rembg's names.
         session: the model, whichever of rembg's models the request names.
 
     Raises:

@@ -31,7 +31,7 @@ _SIZES = (*_PIXELS, "auto", "full", "4k", "50MP")
 _FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "zip": "ZIP", "auto": ""}
 _TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "ZIP": "application/zip"}
 _SHADOWS = {"none": 0.0, "drop": 1.0, "3D": 1.0, "car": 1.0}
-_SHADOW = 0.5  # of 1, without shadow_opacity
+_SHADOW = 0.5  # opacity from 0 to 1, without shadow_opacity
 
 
 class UnknownForeground(InputError):
@@ -55,10 +55,10 @@ class Parameters:
     """What a request asks for.
 
     Attributes:
-        pixels: of the result at most; None for the photo's size.
+        pixels: the most that the result may have; None for the photo's size.
         file_format: "PNG", "JPEG", "WEBP", "ZIP", or "" for PNG where it is transparent and else JPEG.
         roi: four lengths, in which the object is looked for.
-        margins: of a crop to the object: four lengths, from the top clockwise; None for no crop.
+        margins: around the object in a crop: four lengths, from the top clockwise; None for no crop.
         style: placement and shadow, and the background if it is a colour.
         only_alpha: return the alpha alone.
     """
@@ -210,7 +210,7 @@ def _read_lengths(name: str, text: str, counts: tuple[int, ...], unit: str | Non
 
 
 def _clockwise(lengths: tuple[Length, ...]) -> tuple[Length, ...]:
-    """Return four lengths from the top clockwise, of one for all sides, or of vertical and horizontal ones."""
+    """Expand one length, or a vertical and a horizontal one, to four from the top clockwise."""
     return lengths * (4 // len(lengths))
 
 

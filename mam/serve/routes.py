@@ -43,8 +43,8 @@ class Refusal(Exception):
     """A request that is not answered.
 
     Attributes:
-        status: of HTTP.
-        code: remove.bg's name of the error.
+        status: the HTTP status.
+        code: remove.bg's name for the error.
     """
 
     def __init__(self, status: int, text: str, code: str = "") -> None:
@@ -129,7 +129,7 @@ class Routes:
                 async with asyncio.timeout(_ARRIVAL):
                     fields = await _read_fields(request)
                 async with self._queue.running:
-                    if await request.is_disconnected():  # tired of waiting: others come first
+                    if await request.is_disconnected():  # it has given up, so nothing is computed for it
                         raise Refusal(499, "the client is gone.")
                     content, kind, headers = await run_in_threadpool(work, fields)
             response = Response(content, 200, dict(headers), kind)

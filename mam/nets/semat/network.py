@@ -32,7 +32,7 @@ class SematNetwork(nn.Module):
     trimap, from which the decoder of details computes the alpha.
 
     Args:
-        sizes: of the networks.
+        sizes: sizes of the networks.
     """
 
     def __init__(self, sizes: SematSizes = SEMAT) -> None:
@@ -113,7 +113,7 @@ def load_semat(file: Path, sizes: SematSizes = SEMAT) -> SematNetwork:
 
     Args:
         file: the checkpoint.
-        sizes: of the networks.
+        sizes: sizes of the networks.
 
     Raises:
         WeightsError: the file is unreadable, or its tensors are not exactly those of this network, apart from the
