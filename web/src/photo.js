@@ -6,12 +6,13 @@ import { smallerSize } from './resample.js';
 import { text } from './texts.js';
 
 const DECODED_AT_MOST = 5; // times as many pixels
+const LESS = 4; // times fewer pixels where there is no memory for the most
 const SHOWN = 2048; // longest side on the canvas
 
 /** With a text for the visitor. */
 export class PhotoError extends Error {}
 
-/** Of more than `mostPixels` it is made smaller. @type {(file: Blob, name: string, mostPixels: number) => Promise<Photo>} */
+/** Of more than `mostPixels`, or than the memory holds, it is made smaller. @type {(file: Blob, name: string, mostPixels: number) => Promise<Photo>} */
 export async function readPhoto(file, name, mostPixels) {
   const bitmap = await decode(file, name);
   const count = bitmap.width * bitmap.height;
@@ -21,13 +22,21 @@ export async function readPhoto(file, name, mostPixels) {
       const limit = Math.round((DECODED_AT_MOST * mostPixels) / 1e6);
       throw new PhotoError(text('too_many_pixels', { name, megapixels, limit }));
     }
-    const whole = /** @type {Size} */ ([bitmap.height, bitmap.width]);
-    const smaller = smallerSize(whole, Math.floor(Math.max(...whole) * Math.sqrt(mostPixels / count)));
-    const note = smaller ? text('made_smaller', { megapixels, limit: mostPixels / 1e6 }) : '';
-    return { ...(await readPixels(bitmap, smaller || whole, name)), name: name.replace(/[.][^.]*$/, ''), note };
+    const read = await readAtMost(bitmap, mostPixels).catch(() => readAtMost(bitmap, mostPixels / LESS));
+    return { ...read, name: name.replace(/[.][^.]*$/, '') };
+  } catch (error) {
+    throw error instanceof PhotoError ? error : new PhotoError(text('no_memory', { name }));
   } finally {
     bitmap.close();
   }
+}
+
+async function readAtMost(bitmap, mostPixels) {
+  const whole = /** @type {Size} */ ([bitmap.height, bitmap.width]);
+  const count = bitmap.width * bitmap.height;
+  const smaller = smallerSize(whole, Math.floor(Math.max(...whole) * Math.sqrt(mostPixels / count)));
+  const values = { megapixels: Math.round(count / 1e6), limit: mostPixels / 1e6 };
+  return { ...(await readPixels(bitmap, smaller || whole)), note: smaller ? text('made_smaller', values) : '' };
 }
 
 /** A file as a bitmap: upright and in sRGB. @type {(file: Blob, name: string) => Promise<ImageBitmap>} */
@@ -75,10 +84,10 @@ export function reasonFor(start) {
   return isContainer || OTHERS.some(begins) ? 'cannot_decode' : 'no_image';
 }
 
-async function readPixels(bitmap, size, name) {
+async function readPixels(bitmap, size) {
   const [h, w] = size;
+  const canvas = new OffscreenCanvas(w, h);
   try {
-    const canvas = new OffscreenCanvas(w, h);
     const pen = canvas.getContext('2d', { willReadFrequently: true });
     pen.imageSmoothingQuality = 'high';
     pen.drawImage(bitmap, 0, 0, w, h);
@@ -90,11 +99,9 @@ async function readPixels(bitmap, size, name) {
       pen.fillRect(0, 0, w, h);
       pixels = pen.getImageData(0, 0, w, h).data;
     }
-    const source = await shrink(canvas, smallerSize(size, SHOWN) || size);
+    return { pixels, straight, size, source: await shrink(canvas, smallerSize(size, SHOWN) || size) };
+  } finally {
     canvas.width = canvas.height = 0; // browsers keep the memory for long otherwise
-    return { pixels, straight, size, source };
-  } catch {
-    throw new PhotoError(text('no_memory', { name }));
   }
 }
 

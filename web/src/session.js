@@ -11,7 +11,7 @@ import { areApart, pixelAt } from './regions.js';
 import { Scene } from './scene.js';
 import { text } from './texts.js';
 
-const KEPT_BYTES = 400e6;
+const KEPT_BYTES = 150e6;
 /** @type {Op[]} */
 export const MAIN_OBJECT = [{ kind: 'main' }];
 /** @type {Op} */

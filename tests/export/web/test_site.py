@@ -573,6 +573,28 @@ def test_an_adobe_rgb_photo_is_read_as_the_library_reads_it(visitor, matting, tm
     assert (difference > 2).mean() < 0.01 and np.abs(photo.pixels.astype(int) - photo.srgb).max() > 20
 
 
+def test_a_photo_that_the_memory_does_not_hold_is_made_smaller(visitor) -> None:
+    found = visitor.tab.evaluate(
+        """async () => {
+          const { readPhoto } = await import('./photo.js');
+          const Real = OffscreenCanvas;
+          const read = async (most) => {
+            globalThis.OffscreenCanvas = class extends Real {
+              constructor(w, h) {
+                if (w * h > most) throw new RangeError('out of memory');
+                super(w, h);
+              }
+            };
+            const photo = await readPhoto(await (await fetch('examples/flower.jpg')).blob(), 'flower.jpg', 2e5);
+            return [photo.size[0] * photo.size[1] <= most, photo.note];
+          };
+          return [await read(1e5), await read(10).catch((error) => error.message)].flat();
+        }"""
+    )
+    assert found[0] and found[1].endswith("was reduced to 0.05 megapixels."), found
+    assert found[2].startswith("flower.jpg is too large for this browser's memory"), found
+
+
 def test_axe_finds_nothing_serious(visitor) -> None:
     visitor.open_and_wait(EXAMPLES / "cat.png")
     visitor.press("e")  # with the eraser's sliders
