@@ -13,8 +13,8 @@ import gradio as gr
 from demo.canvas.images import thumbnail_url
 from demo.events import PRIVATE
 from demo.texts import ENGLISH, Texts, label
-from mam import Background, Blur, Gradient, Placement, Style
-from mam.compose.presets import PRESETS
+from mam import Background, Blur, Gradient, Style
+from mam.compose.presets import SHAPES
 from mam.images import open_photo
 from mam.images.decode import SUFFIXES
 from mam.serve.decoding import read_photo
@@ -23,15 +23,6 @@ BACKGROUNDS = Path(__file__).parents[1] / "backgrounds"
 _THUMBNAIL = 96  # pixels
 
 NONE, WHITE, COLOUR, GRADIENT, BLUR, OWN = "none", "white", "colour", "gradient", "blur", "own"
-SHAPES: dict[str, float | Style | None] = {
-    "shape_photo": None,
-    "shape_square": 1.0,
-    "shape_portrait": 4 / 5,
-    "shape_story": 9 / 16,
-    "shape_wide": 16 / 9,
-    **{f"preset_{name}": style for name, style in PRESETS.items()},
-}
-"""Aspect ratios of the finished image by the key of their name, None for the photo's own; and presets."""
 Values = Mapping[gr.components.Component, Any]
 
 
@@ -147,15 +138,14 @@ class StyleControls:
     def edges(self, values: Values) -> Style:
         """Return the chosen edges and frame, without background and shadow: all that a cut-out or an alpha needs."""
         shape = SHAPES[values[self.shape]]
-        preset = shape if isinstance(shape, Style) else Style(placement=Placement(shape))
         scale, offset = values[self.size] / 100, (values[self.shift_x] / 100, values[self.shift_y] / 100)
         return replace(
-            preset,
+            shape,
             background=None,
             softness=values[self.softness] / 100,
             grow=values[self.grow],
             clean_colours=values[self.clean],
-            placement=replace(preset.placement, scale=scale, offset=offset),
+            placement=replace(shape.placement, scale=scale, offset=offset),
         )
 
     def style(self, values: Values, max_pixels: int) -> Style:
@@ -179,8 +169,7 @@ class StyleControls:
     def _background(self, values: Values, max_pixels: int) -> Background | None:
         kind = values[self.kind]
         if kind == NONE:
-            shape = SHAPES[values[self.shape]]
-            return shape.background if isinstance(shape, Style) else None
+            return SHAPES[values[self.shape]].background
         if kind == WHITE:
             return "white"
         if kind == COLOUR:

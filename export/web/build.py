@@ -13,15 +13,17 @@ import json
 import re
 import shutil
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageColor, ImageOps
 
 from export.web import npm
 from export.web.folder import LOOK, ON_DEMAND, ROOT, SiteFile, check_out, copy_site, is_optional, list_files
 from export.web.pack import half_ranges, pack
 from mam import __version__
+from mam.compose.presets import SHAPES
 from mam.errors import GraphError
 from mam.images import open_photo
 from mam.model.contract import GRAPHS, WORDS, InferencePolicy
@@ -104,6 +106,7 @@ def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: Infe
         MODEL={"files": model, "policy": policy_values, "webgpu": webgpu},
         EXAMPLES=_copy_examples(out),
         BACKGROUNDS=_backgrounds(),
+        SHAPES=_shapes(),
         WORDS=words,
     )
     _write_texts(out)
@@ -186,6 +189,18 @@ def _backgrounds() -> dict[str, str]:
     return {path.stem: f"backgrounds/{path.name}" for path in sorted((_DEMO / "backgrounds").glob("*.jpg"))}
 
 
+def _shapes() -> dict[str, Any]:
+    """Return what each shape decides of a style, in the terms of `web/src/types.d.ts`."""
+    return {
+        name: {
+            "background": style.background and f"#{bytes(ImageColor.getrgb(str(style.background))).hex()}",
+            "outline": style.outline,
+            "placement": asdict(style.placement),
+        }
+        for name, style in SHAPES.items()
+    }
+
+
 def _write_texts(out: Path) -> None:
     """Write the texts of the page and of the site as one module; `web/src/texts.js` has the functions."""
     tables = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((_DEMO / "texts").glob("*.json"))}
@@ -224,10 +239,9 @@ def _write_canvas(out: Path) -> None:
         page.read_text("utf-8"),
     )
     kinds = ("none", "white", "colour", "gradient", "blur", *_backgrounds(), "own")
-    options = "".join(
-        f'<option value="{kind}" data-page="{kind}">{html.escape(texts[kind])}</option>' for kind in kinds
-    )
-    words = words.replace("<!-- backgrounds -->", options)
+    for name, keys in {"backgrounds": kinds, "shapes": SHAPES}.items():
+        options = (f'<option value="{key}" data-page="{key}">{html.escape(texts[key])}</option>' for key in keys)
+        words = words.replace(f"<!-- {name} -->", "".join(options))
     page.write_text(words.replace("<!-- canvas -->", template), "utf-8")
     (out / "canvas.css").write_text("#canvas {\n" + (canvas / "style.css").read_text("utf-8") + "}\n", "utf-8")
     scripts = [(canvas / "js" / f"{name}.js").read_text("utf-8") for name in sources["scripts"]]

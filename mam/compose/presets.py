@@ -14,3 +14,12 @@ PRESETS = {
     "sticker": Style(outline=16, placement=Placement(size=(512, 512), fill=0.9, position=(0.5, 0.5))),
 }
 """Sizes are (H, W) in pixels; another background may replace the preset's."""
+SHAPES = {
+    "shape_photo": Style(),
+    "shape_square": Style(placement=Placement(1.0)),
+    "shape_portrait": Style(placement=Placement(4 / 5)),
+    "shape_story": Style(placement=Placement(9 / 16)),
+    "shape_wide": Style(placement=Placement(16 / 9)),
+    **{f"preset_{name}": style for name, style in PRESETS.items()},
+}
+"""The shapes that page and site offer: the photo's own, aspect ratios and presets, by the keys of their texts."""

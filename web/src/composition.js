@@ -4,7 +4,7 @@
 
 import { addShadow, drawBackground, penFor, toCanvas } from './background.js';
 import { tabulate } from './boxes.js';
-import { adjustEdges } from './edges.js';
+import { addOutline, adjustEdges } from './edges.js';
 import { foregroundColours } from './foreground.js';
 import { frameFor, isPlaced, placeIn } from './placement.js';
 
@@ -16,10 +16,9 @@ export const PLAIN = {
   shadow: 0,
   softness: 0,
   grow: 0,
+  outline: 0,
   clean: true,
-  aspect: null,
-  scale: 1,
-  shift: [0, 0],
+  placement: { aspect: null, scale: 1, offset: [0, 0], size: null, fill: null, position: null, part: 'all' },
 };
 
 /**
@@ -43,12 +42,16 @@ export function cutOut({ pixels, straight, size }, alpha, own, style) {
   return { pixels: cut, alpha: edged, size };
 }
 
-/** The objects in the style's frame. @type {(layer: Layer, style: Style) => Layer} */
-export function place(layer, style) {
-  if (!isPlaced(style)) return layer;
-  const size = frameFor(layer.size, style.aspect);
+/** The objects in the style's frame, with its outline. @type {(layer: Layer, style: Style) => Layer} */
+export function place(layer, { placement, outline }) {
+  const placed = isPlaced(placement) ? drawIn(layer, placement) : layer;
+  return outline ? addOutline(placed, outline) : placed;
+}
+
+function drawIn(layer, placement) {
+  const size = frameFor(layer.size, placement);
   const pen = penFor(size);
-  const at = placeIn(layer.alpha, layer.size, style);
+  const at = placeIn(layer.alpha, layer.size, placement);
   const [height, width] = layer.size;
   if (at) pen.drawImage(toCanvas(layer.pixels, layer.size), at.left, at.top, width * at.scale, height * at.scale);
   const { data: pixels } = pen.getImageData(0, 0, size[1], size[0]);

@@ -15,6 +15,10 @@ addEventListener('message', ({ data, ports: [port] }) => {
   };
   worker.onerror = () => port.postMessage({ error: text('stopped') });
   port.onmessage = ({ data: { style, ...message } }) =>
-    worker.postMessage({ ...message, kind: 'cut', style: { ...PLAIN, ...style } });
+    worker.postMessage({
+      ...message,
+      kind: 'cut',
+      style: { ...PLAIN, ...style, placement: { ...PLAIN.placement, ...style.placement } },
+    });
   worker.postMessage({ kind: 'start', mostPixels: MOST_PIXELS });
 });

@@ -8,12 +8,27 @@ export interface Style {
   softness: number;
   /** Thousandths of the longest side by which edges move outwards. */
   grow: number;
+  /** Width of a white outline in thousandths of the longest side. */
+  outline: number;
+  placement: Partial<Placement>;
+}
+
+/** Where the object stands in the result. */
+export interface Placement {
   /** Width / height of the result; null for that of the photo. */
   aspect: number | null;
-  /** Size of the object, relative to the photo. */
+  /** Size of the object, relative to the photo; with `fill`, to that. */
   scale: number;
   /** To the right and down. */
-  shift: [x: number, y: number];
+  offset: [x: number, y: number];
+  /** Of the result in pixels, instead of an aspect ratio. */
+  size: [height: number, width: number] | null;
+  /** The part of the result's height or width that the object takes. */
+  fill: number | null;
+  /** From 0, at the left or top, to 1. */
+  position: [x: number, y: number] | null;
+  /** What `fill` and `position` are about. */
+  part: 'all' | 'head';
 }
 
 /** Coordinates are pixels of the photo. Without boxes and points, the main object is cut out. */

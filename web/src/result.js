@@ -61,7 +61,9 @@ export class Previews {
       this.layer = cutOut(photo.small, alpha, findOwnColours(mattes, photo.size, size), style);
       this.made = made;
     }
-    const placed = place(this.layer, style);
+    const { placement } = style;
+    const frame = placement.size && (smallerSize(placement.size, LONGEST) || placement.size);
+    const placed = place(this.layer, { ...style, placement: { ...placement, size: frame } });
     const finished = putOver(placed, style, { ...photo.small, alpha: this.layer.alpha });
     return {
       cutout: await encode(finished, style),

@@ -3,9 +3,9 @@
 /** @import { Style } from './types.d.ts' */
 
 import { find, findAll } from './elements.js';
-import { BACKGROUNDS } from './model.js';
+import { BACKGROUNDS, SHAPES } from './model.js';
 
-const PLACE = { '#shape': '', '#size': 100, '#shift_x': 0, '#shift_y': 0 }; // the controls, and their defaults
+const PLACE = { '#shape': 'shape_photo', '#size': 100, '#shift_x': 0, '#shift_y': 0 }; // the controls, and their defaults
 const share = (selector) => Number(find(selector).value) / 100;
 
 let kind = 'none'; // of the background that is shown
@@ -61,9 +61,10 @@ function showControls() {
 
 /** @returns {Omit<Style, 'background'> & { background: any }} */
 function readStyle() {
+  const shape = SHAPES[find('#shape').value];
   const [top, bottom] = [find('#colour').value, find('#lower').value];
   const backgrounds = {
-    none: null,
+    none: shape.background,
     white: '#ffffff',
     colour: top,
     gradient: { top, bottom },
@@ -76,9 +77,8 @@ function readStyle() {
     shadow: share('#shadow'),
     softness: share('#softness'),
     grow: Number(find('#grow').value),
+    outline: shape.outline,
     clean: find('#clean').checked,
-    aspect: Number(find('#shape').value) || null,
-    scale: share('#size'),
-    shift: [share('#shift_x'), share('#shift_y')],
+    placement: { ...shape.placement, scale: share('#size'), offset: [share('#shift_x'), share('#shift_y')] },
   };
 }

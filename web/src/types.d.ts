@@ -29,8 +29,8 @@ export interface Layer {
 export type Background = string | { top: string; bottom: string } | { blur: number } | ImageBitmap;
 
 /**
- * How objects are composed: the fields of `mam.Style` and `mam.Placement`. `background` is null for a transparent image;
- * `position` and `shift` are x and y, in fractions.
+ * How objects are composed: the fields of `mam.Style`. `background` is null for a transparent image; `position` is x and
+ * y, in fractions.
  */
 export interface Style {
   background: Background | null;
@@ -39,10 +39,20 @@ export interface Style {
   shadow: number;
   softness: number;
   grow: number;
+  outline: number;
   clean: boolean;
+  placement: Placement;
+}
+
+/** The fields of `mam.Placement`. */
+export interface Placement {
   aspect: number | null;
   scale: number;
-  shift: [number, number];
+  offset: [number, number];
+  size: Size | null;
+  fill: number | null;
+  position: [number, number] | null;
+  part: 'all' | 'head';
 }
 
 /** `values` are 0 or 255; `box` is around the latter, null for an empty mask. */

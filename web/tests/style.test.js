@@ -5,6 +5,7 @@ import { addShadow, drawBackground } from '../src/background.js';
 import { blur } from '../src/blur.js';
 import { PLAIN, cutOut } from '../src/composition.js';
 import { adjustEdges } from '../src/edges.js';
+import { findHead } from '../src/head.js';
 import { frameFor, placeIn } from '../src/placement.js';
 import { fill, paint } from './made.js';
 
@@ -48,15 +49,41 @@ test('edges grow, shrink, harden and soften', () => {
 });
 
 test('objects are placed as by the library', () => {
-  // mam.Placement(aspect, scale, offset).place of the same square
-  assert.deepEqual(frameFor([60, 80], 1), [80, 80]);
-  assert.deepEqual(frameFor([60, 80], 9 / 16), [80, 45]);
-  assert.deepEqual(frameFor([100, 1000], 0.5), [632, 316]);
-  assert.deepEqual(placeIn(square, size, { ...PLAIN, scale: 2 }), { left: -40, top: -30, scale: 2 });
-  assert.deepEqual(placeIn(square, size, { ...PLAIN, aspect: 1, shift: [0.25, 0] }), { left: 20, top: 10, scale: 1 });
+  // mam.Placement(...).place of the same square
+  const placed = (values, alpha = square) => placeIn(alpha, size, { ...PLAIN.placement, ...values });
+  const framed = (photo, aspect) => frameFor(photo, { aspect, size: null });
+  assert.deepEqual(framed([60, 80], 1), [80, 80]);
+  assert.deepEqual(framed([60, 80], 9 / 16), [80, 45]);
+  assert.deepEqual(framed([100, 1000], 0.5), [632, 316]);
+  assert.deepEqual(placed({ scale: 2 }), { left: -40, top: -30, scale: 2 });
+  assert.deepEqual(placed({ aspect: 1, offset: [0.25, 0] }), { left: 20, top: 10, scale: 1 });
   const atFoot = fill(size, (x, y) => (x >= 30 && x < 50 && y >= 20 ? 255 : 0));
-  assert.deepEqual(placeIn(atFoot, size, { ...PLAIN, aspect: 1, scale: 0.5 }), { left: 20, top: 50, scale: 0.5 });
-  assert.equal(placeIn(new Uint8ClampedArray(4800), size, PLAIN), null);
+  assert.deepEqual(placed({ aspect: 1, scale: 0.5 }, atFoot), { left: 20, top: 50, scale: 0.5 });
+  assert.deepEqual(placed({ size: [100, 200], fill: 0.5, position: [0, 1] }), { left: -75, top: 0, scale: 2.5 });
+  assert.equal(placed({}, new Uint8ClampedArray(4800)), null);
+});
+
+test('a head ends at the neck, or at half the width of the shoulders', () => {
+  const ranges = [
+    [5, 20, 30, 50], // head, neck, shoulders
+    [20, 25, 37, 43],
+    [25, 60, 15, 65],
+  ];
+  const person = fill(size, (x, y) =>
+    ranges.some(([y0, y1, x0, x1]) => y >= y0 && y < y1 && x >= x0 && x < x1) ? 255 : 0,
+  );
+  assert.deepEqual(findHead(person, size), [30, 5, 50, 21]);
+  const hidden = fill(size, (x, y) => (y >= 5 && Math.abs(x - 40) < 10 + y / 2 ? 255 : 0));
+  assert.deepEqual(findHead(hidden, size), [7, 5, 74, 48]);
+  assert.equal(findHead(new Uint8ClampedArray(4800), size), null);
+  const bust = placeIn(person, size, {
+    ...PLAIN.placement,
+    size: [90, 70],
+    fill: 0.2,
+    position: [0.5, 0.25],
+    part: 'head',
+  });
+  assert.deepEqual(bust, { left: -10, top: 22, scale: 1.125 }, 'it stands on the edge');
 });
 
 test('a cut-out shows nothing of the rest, and no more than the photo did', () => {

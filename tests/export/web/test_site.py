@@ -22,6 +22,7 @@ from demo.session import Op
 from demo.tabs.style import BACKGROUNDS
 from mam import Blur, Gradient, Placement, Style
 from mam.compose.composition import Composition
+from mam.compose.presets import PRESETS
 from mam.errors import NegatedText, NotEnglish, PromptError, UnknownWord
 from mam.images import open_photo
 from mam.images.profiles import convert_profile
@@ -359,7 +360,7 @@ DEFAULTS = {
     "blur": 20,
     "x": 50,
     "whole": False,
-    "shape": "",
+    "shape": "shape_photo",
     "size": 100,
     "shift_x": 0,
     "softness": 0,
@@ -384,7 +385,7 @@ STYLES = {
     "picture": ({"background": "palace", "x": 20}, Style(BACKGROUNDS / "palace.jpg", position=(0.2, 0.5))),
     "whole picture": ({"background": "palace", "whole": True}, Style(BACKGROUNDS / "palace.jpg", fit="contain")),
     "square": (
-        {"background": "white", "shape": "1", "size": 80, "shift_x": 10},
+        {"background": "white", "shape": "shape_square", "size": 80, "shift_x": 10},
         Style("white", placement=Placement(1.0, 0.8, (0.1, 0.0))),
     ),
 }
@@ -405,6 +406,21 @@ def test_a_style_looks_as_by_the_library(visitor, matting, name) -> None:
     assert found.shape == expected.pixels().shape
     is_resized = "shape" in values or values["background"] == "palace"
     assert difference.mean() < (4 if is_resized else 0.1) and (difference > 24).mean() < (0.05 if is_resized else 1e-3)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_looks_as_by_the_library(visitor, matting, name) -> None:
+    """The photo is made smaller or larger by the browser and by Pillow in different ways."""
+    visitor.open_and_wait(EXAMPLES / "astronaut.png")
+    visitor.set_style(shape=f"preset_{name}")
+    found = visitor.pixels("png")
+    visitor.set_style(**DEFAULTS)
+    expected = matting.open(EXAMPLES / "astronaut.png").matte().composition(PRESETS[name]).pixels()
+    assert found.shape == expected.shape
+    if name == "sticker":  # what is invisible may have any colour
+        found, expected = (np.where(image[..., 3:] > 0, image, 0) for image in (found, expected))
+    difference = np.abs(found.astype(int) - expected)
+    assert difference.mean() < 2 and (difference > 24).mean() < 0.02
 
 
 def test_files_of_other_formats(visitor) -> None:
