@@ -6,7 +6,7 @@ import { ProvenBackend, hasGpu } from '../src/webgpu.js';
 
 const RIGHT = Float32Array.of(0, 0.25, 1);
 const VALUES = { original_size: { type: 'int64', data: BigInt64Array.of(1n, 3n), dims: [2] } };
-const LIMITS = { start: 200, run: 100 };
+const LIMITS = { start: 2000, run: 1000 };
 const hang = () => new Promise(() => {});
 const lose = () => Promise.reject(new Error('the device is lost'));
 
@@ -22,7 +22,7 @@ function backend(...answers) {
 }
 
 const after = (time, values) => () => wait(time).then(() => values);
-const safe = () => backend(after(50, RIGHT));
+const safe = () => backend(after(300, RIGHT));
 
 async function prove(fast) {
   const proven = new ProvenBackend(safe(), LIMITS);
@@ -43,7 +43,7 @@ test('any other one is left', async () => {
     'wrong values': backend(after(1, Float32Array.of(0, 0.26, 1))),
     'no numbers': backend(after(1, Float32Array.of(0, NaN, 1))),
     'another size': backend(after(1, RIGHT.subarray(1))),
-    slower: backend(after(90, RIGHT)),
+    slower: backend(after(600, RIGHT)),
     'hanging at first': backend(hang),
     'hanging later': backend(after(1, RIGHT), hang),
     rejecting: backend(lose),
