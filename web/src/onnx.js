@@ -20,7 +20,7 @@ export async function openSession(binary, model, provider = 'wasm') {
   env.wasm.numThreads = isGpu ? 1 : THREADS;
   env.wasm.wasmPaths = { mjs: new URL(script, import.meta.url).href };
   if (binary) env.wasm.wasmBinary = /** @type {ArrayBuffer} */ (/** @type {unknown} */ (binary));
-  return InferenceSession.create(model, { executionProviders: [provider] });
+  return InferenceSession.create(model, { executionProviders: [provider], logSeverityLevel: 3 }); // errors
 }
 
 /**
