@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
 import secrets
 import threading
@@ -30,6 +29,7 @@ from demo.store import Store
 from mam import FoundBoxes, GraphError, InputError, Matte, Matting, NothingFound, Prompt, Scene, Segment
 from mam.images import Photo
 from mam.images.boxes import Patch
+from mam.isolation import release_memory
 from mam.masks.components import are_apart
 from mam.masks.painting import paint
 from mam.model.load_matte import load_matte
@@ -156,7 +156,7 @@ class Engine:
         current = self.visitors.token(visitor)  # another photo may have been opened meanwhile
         self.store.forget(lambda key: key[0].startswith(f"{visitor}.") and key[0] != current)
         self.choices.forget(visitor, but=current or session.token)
-        _release_memory()
+        release_memory()
         return session
 
     def is_open(self, session: Session | None) -> bool:
@@ -168,7 +168,7 @@ class Engine:
         self.visitors.remove(visitor)
         self.store.forget(lambda key: key[0].startswith(f"{visitor}."))
         self.choices.forget(visitor)
-        _release_memory()
+        release_memory()
 
     @property
     def needs_prompt(self) -> bool:
@@ -398,9 +398,3 @@ def _size_of(value: Any) -> int:
     if isinstance(value, dict):
         return sum(segment.nbytes for segment in value.values())
     return value.stored_alpha.nbytes + value.photo.pixels.nbytes if isinstance(value, Matte) else 1000
-
-
-def _release_memory() -> None:
-    """Ask the C library to return freed memory to the system; glibc would keep it, others have no such function."""
-    with contextlib.suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)

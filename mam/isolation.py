@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import pickle
 import subprocess
@@ -85,3 +87,11 @@ def serve() -> None:
         except EOFError:
             return
         send(function(row))
+        row = None
+        release_memory()
+
+
+def release_memory() -> None:
+    """Ask the C library to return freed memory to the system; glibc would keep it, others have no such function."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
