@@ -86,8 +86,12 @@ def serve() -> None:
             row = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        send(function(row))
-        row = None
+        answer = function(row)
+        try:
+            send(answer)
+        except BrokenPipeError:  # the parent was ended meanwhile
+            os._exit(0)  # without a traceback for the answer that is still in the buffer
+        row = answer = None
         release_memory()
 
 

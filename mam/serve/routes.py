@@ -165,7 +165,7 @@ class Routes:
 
 
 def _refusal(error: BaseException) -> Refusal:
-    """Return what a client is told about an error; what is not its fault is logged."""
+    """Return the answer to an error, and log errors that the client did not cause."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, Busy):
