@@ -44,6 +44,7 @@ from demo.text_model import TextModelDownload
 from demo.texts import ENGLISH, Texts, i18n, label, tables_as_json
 from demo.uploads import limit_uploads
 from mam import GraphError, MamError, Matting
+from mam.isolation import return_large_blocks
 from mam.model.folders import BUNDLE, find_model, is_ready
 from mam.text import GroundingLoader
 
@@ -192,6 +193,7 @@ def load(arguments: argparse.Namespace) -> tuple[Matting, Models]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Load the model, open the page, serve until interrupted."""
     arguments = parse(argv)
+    return_large_blocks()
     try:
         matting, models = load(arguments)
     except MamError as error:

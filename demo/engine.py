@@ -294,7 +294,9 @@ class Engine:
                 scene, segment = self.scene(session), self.segment(session, prompts)
                 strokes = [stroke_from(op) for op in unknown]
                 with self.refining:
-                    return scene.refine(segment, guidance, strokes, load() if load else None)
+                    matte = scene.refine(segment, guidance, strokes, load() if load else None)
+                    release_memory()
+                    return matte
             before = self.store.peek(self.key(session.token, ops[:-1], *way))
             if (last := strokes_of(ops[-1:])) and isinstance(before, Matte):
                 return before.painted(last)

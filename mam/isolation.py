@@ -68,6 +68,7 @@ class Isolated:
 
 def serve() -> None:
     """Answer the parent's messages: first the loader of the function, then rows; return when the parent is gone."""
+    return_large_blocks()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not mix with the answers
 
@@ -99,3 +100,10 @@ def release_memory() -> None:
     """Ask the C library to return freed memory to the system; glibc would keep it, others have no such function."""
     with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def return_large_blocks() -> None:
+    """Ask glibc to return each block of over 1 MB when it is freed; otherwise it keeps many, and their gaps add up."""
+    m_mmap_threshold = -3  # of malloc.h
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).mallopt(m_mmap_threshold, 1 << 20)

@@ -21,7 +21,7 @@ from mam.masks.alternatives import choose_alternatives
 from mam.masks.automatic import EMPTY_PROMPT, embedded_graphs, find_main_object
 from mam.masks.cleanup import clean_up
 from mam.masks.clicks import obey_clicks
-from mam.masks.decoding import believe, candidates, decode_prompts, keep_rest
+from mam.masks.decoding import believe, candidates, correct, decode_prompts
 from mam.masks.encoded_crop import EncodedCrop
 from mam.masks.painting import Stroke, paint
 from mam.masks.prompts import CheckedPrompt, Prompt, check_prompts
@@ -288,7 +288,7 @@ class Scene:
         for crop, indices in members.items():
             found = self._decode([prompts[i] for i in indices], crop)
             for i, segment in zip(indices, found, strict=True):
-                yield i, self._improve(prompts[i], segment) if recrop else _keep_rest(prompts[i], segment)
+                yield i, self._improve(prompts[i], segment) if recrop else _correct(prompts[i], segment)
 
     def _improve(self, prompt: CheckedPrompt, found: Segment) -> Segment:
         """Ask the decoder again where its answer to a prompt shows that another crop or prompt gives a better one."""
@@ -298,7 +298,7 @@ class Scene:
             (better,) = self._decode([again], self._crop_for(again))
             better = self._complete(again, better)
             found = found if better.is_empty else better
-        return _keep_rest(prompt, found)
+        return _correct(prompt, found)
 
     def _complete(self, prompt: CheckedPrompt, found: Segment) -> Segment:
         """Segment in larger crops, until the object does not continue beyond its crop."""
@@ -361,8 +361,10 @@ class Scene:
         return self.whole if crop == self.whole.box else self._encode_crop(crop)
 
 
-def _keep_rest(prompt: CheckedPrompt, found: Segment) -> Segment:
-    return found if prompt.previous is None else keep_rest(found, prompt.previous)
+def _correct(prompt: CheckedPrompt, found: Segment) -> Segment:
+    if prompt.previous is None:
+        return found
+    return correct(found, prompt.previous, is_bounded=prompt.has_own_box)
 
 
 PROMPTS = tuple(name for name in inspect.signature(Scene.matte).parameters if name not in ("self", "previous"))

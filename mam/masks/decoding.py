@@ -18,6 +18,7 @@ from mam.masks.segment import Segment
 from mam.model.frames import MASK_SIDE, SIDE, Frame
 from mam.model.steps import Graphs, decode
 
+_MOST_TAKEN = 0.25  # of an object's area, by one click
 _BATCH = 16  # prompts that the decoder answers in one call, which bounds its memory
 
 
@@ -62,6 +63,32 @@ def believe(prompt: CheckedPrompt, frame: Frame) -> Segment:
     return replace(believed, from_mask=True)
 
 
+def correct(segment: Segment, previous: Segment, *, is_bounded: bool) -> Segment:
+    """Return a correction by `keep_rest`, of another candidate where the answer takes too much of the object away.
+
+    A box says how large the object is. After it and a first click, an answer that takes over a quarter of the object
+    away has mostly lost the object; then the candidate that obeys all clicks and takes least is better.
+
+    Args:
+        segment: the correction.
+        previous: the answer of the round before, of the same image.
+        is_bounded: whether the prompts include a box that was given.
+    """
+    best = keep_rest(segment, previous)
+    before = crops.transfer_logits(previous.logits, previous.frame, segment.frame) > 0
+
+    def taken(answer: Segment) -> float:
+        return float((before & (answer.logits <= 0)).sum() / max(1, before.sum()))
+
+    if not is_bounded or len(segment.points) < 2 or taken(best) <= _MOST_TAKEN:
+        return best
+    cells, labels = _clicks_in_crop(segment)
+    x, y = cells.T
+    others = [keep_rest(one, previous) for one in candidates(segment)]
+    obedient = [one for one in others if ((one.logits[y, x] > 0) == (labels == 1)).all()]
+    return min([best, *obedient], key=taken)
+
+
 def keep_rest(segment: Segment, previous: Segment) -> Segment:
     """Return a correction that changes the previous mask only where clicks ask for it.
 
@@ -73,11 +100,8 @@ def keep_rest(segment: Segment, previous: Segment) -> Segment:
         segment: the correction; its clicks decide.
         previous: the answer of the round before, of the same image.
     """
-    x0, y0, x1, y1 = segment.crop
     before = crops.transfer_logits(previous.logits, previous.frame, segment.frame)
-    inside = ((segment.points >= (x0, y0)) & (segment.points <= (x1, y1))).all(1)
-    cells = _cells(segment.frame.to_input(segment.points[inside]))
-    labels = segment.labels[inside]
+    cells, labels = _clicks_in_crop(segment)
     taken = label_regions((before > 0) & (segment.logits <= 0))
     returns = ~_clicked(taken, cells[labels == 0])
     added = label_regions((before <= 0) & (segment.logits > 0))
@@ -95,6 +119,13 @@ def keep_rest(segment: Segment, previous: Segment) -> Segment:
     masks = segment.low_res_masks.copy()
     masks[segment.chosen] = logits
     return replace(_place(segment, logits), low_res_masks=masks)
+
+
+def _clicks_in_crop(segment: Segment) -> tuple[np.ndarray, np.ndarray]:
+    """Return the (N, 2) columns and rows of the clicks inside a segment's crop, and their labels."""
+    x0, y0, x1, y1 = segment.crop
+    inside = ((segment.points >= (x0, y0)) & (segment.points <= (x1, y1))).all(1)
+    return _cells(segment.frame.to_input(segment.points[inside])), segment.labels[inside]
 
 
 def _clicked(regions: np.ndarray, cells: np.ndarray) -> np.ndarray:

@@ -89,18 +89,28 @@ class Prompt:
             raise PromptError("the prompt is empty; give a box, at least one point, a scribble or a mask.")
         if box is None and mask is None and not (labels == 1).any() and previous is None:
             raise PromptError("all points are labelled as background; give a point on the object, or a box.")
-        return CheckedPrompt(box, points, labels, mask, previous)
+        return CheckedPrompt(box, points, labels, mask, previous, has_own_box=box is not None)
 
 
 @dataclass(frozen=True, eq=False)
 class CheckedPrompt:
-    """A prompt that fits its image: box (4,), points (N, 2), labels (N,), mask (H, W) bool, the previous round."""
+    """A prompt that fits its image.
+
+    Attributes:
+        box: (4,).
+        points: (N, 2).
+        labels: (N,).
+        mask: (H, W) bool.
+        previous: the previous round.
+        has_own_box: whether the box was given, and not put around an answer.
+    """
 
     box: np.ndarray | None
     points: np.ndarray
     labels: np.ndarray
     mask: np.ndarray | None
     previous: Segment | None
+    has_own_box: bool = False
 
     @property
     def is_ambiguous(self) -> bool:

@@ -11,6 +11,7 @@ import { sample } from './resample.js';
 /** @type {Size} */
 const SQUARE = [MASK_SIDE, MASK_SIDE];
 const MASK_PIXELS = MASK_SIDE * MASK_SIDE;
+const MOST_TAKEN = 0.25; // of an object's area, by one click
 // The logistic model of doubt; mam/masks/segment.py says where its numbers come from.
 const UNCERTAIN = 2;
 const BIAS = 11.69;
@@ -41,6 +42,27 @@ export async function decodePrompt(graphs, { frame, features }, prompt, size) {
   const fromMask = input.hasMask === 1;
   const answer = { scores: scores.map((score) => clamp(score, 0, 1)), crop: frame.crop, points, labels, fromMask };
   return segmentOf(masks, chosen, answer, size);
+}
+
+/**
+ * A correction by `keepRest`. After a box that was given and a first click, an answer that takes over a quarter of the
+ * object away has mostly lost it; then the candidate that obeys all clicks and takes least is better.
+ * @type {(segment: Segment, previous: Segment, isBounded: boolean) => Segment}
+ */
+export function correct(segment, previous, isBounded) {
+  const best = keepRest(segment, previous);
+  const { crop, points, labels } = segment;
+  const before = transferLogits(previous.logits, previous.crop, crop);
+  const inside = before.filter((value) => value > 0).length;
+  const taken = ({ logits }) => before.filter((value, i) => value > 0 && logits[i] <= 0).length / Math.max(1, inside);
+  if (!isBounded || points.length < 2 || taken(best) <= MOST_TAKEN) return best;
+  const obeys = ({ logits }) =>
+    points.every(([x, y], i) => {
+      const [column, row] = Frame.toCell(new Frame(crop).toInput([x, y]));
+      return !contains(crop, [x, y, x, y]) || logits[row * MASK_SIDE + column] > 0 === (labels[i] === 1);
+    });
+  const others = candidatesOf(segment).map((one) => keepRest(one, previous));
+  return others.filter(obeys).reduce((least, one) => (taken(one) < taken(least) ? one : least), best);
 }
 
 /** A correction that changes the previous mask only where clicks ask for it. @type {(segment: Segment, previous: Segment) => Segment} */

@@ -7,7 +7,7 @@ import { fullBox, isSame, padBox, place, sizeOf, tabulate } from './boxes.js';
 import { cleanUp } from './cleanup.js';
 import { obeyClicks } from './clicks.js';
 import { chooseCrop, cropAroundClick, enlarge, isCutOff } from './crops.js';
-import { candidatesOf, decodePrompt, keepRest } from './decoding.js';
+import { candidatesOf, correct, decodePrompt } from './decoding.js';
 import { Frame, toInputImage } from './frames.js';
 import { paint } from './painting.js';
 import { Prompt } from './prompts.js';
@@ -57,7 +57,7 @@ export class Scene {
       const better = await this.complete(again, await this.decode(again, this.cropFor(again)));
       if (better.mask.box) found = better;
     }
-    return prompt.previous ? keepRest(found, prompt.previous) : found;
+    return prompt.previous ? correct(found, prompt.previous, prompt.hasOwnBox) : found;
   }
 
   /** Asks in larger crops, until the object does not continue beyond its crop. @returns {Promise<Segment>} */

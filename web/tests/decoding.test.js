@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { bestCandidate, candidatesOf, fullSizeMask, isDoubtful, keepRest } from '../src/decoding.js';
+import { bestCandidate, candidatesOf, correct, fullSizeMask, isDoubtful, keepRest } from '../src/decoding.js';
 import { Frame, toInputImage } from '../src/frames.js';
 import { answer, boxMask, disc, paint } from './made.js';
 
@@ -67,6 +67,20 @@ test('a correction keeps the rest, except where a background click takes it away
   const taken = keepRest({ ...correction, points: [[94, 94]], labels: [0] }, before);
   assert.ok(taken.logits[80 * 256 + 80] < 0);
   assert.equal(candidatesOf(kept)[1].mask.box, null);
+});
+
+test('after a box a click does not take most of the object away', () => {
+  const before = answer(disc(80, 80, 40), whole);
+  const small = disc(60, 80, 10);
+  const notched = disc(80, 80, 40).map((value, i) => (i % 256 > 115 ? -1 : value));
+  const lowResMasks = Float32Array.from([...small, ...small, ...small, ...notched]);
+  const points = [
+    [10, 10],
+    [138, 94],
+  ];
+  const found = answer(small, whole, { lowResMasks, points, labels: [0, 0], mask: boxMask(size) });
+  assert.ok(correct(found, before, false).logits[80 * 256 + 90] < 0);
+  assert.ok(correct(found, before, true).logits[80 * 256 + 90] > 0);
 });
 
 test('blurred edges and low scores are doubtful', () => {

@@ -14,6 +14,7 @@ from tests.conftest import EXAMPLES
 from tests.export.web.test_site import SiteVisitor
 
 MOST_MEGABYTES = 700
+MOST_GROWTH = 60  # MB
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc has the sizes")
 
 
@@ -61,3 +62,17 @@ def test_a_large_photo_gives_its_memory_back(measured, tmp_path, size) -> None:
     assert wait_for_memory(visitor.tab, memory) < MOST_MEGABYTES, "with the photo open"
     visitor.download("png")
     assert wait_for_memory(visitor.tab, memory) < MOST_MEGABYTES, "after its file was saved"
+
+
+def test_photos_in_a_row_leave_nothing_behind(measured) -> None:
+    """Chromium keeps decoded images as long as nothing needs the memory, so the comparison is made under pressure."""
+    visitor, memory = measured
+    session = visitor.tab.context.new_cdp_session(visitor.tab)
+    left = []
+    for number in range(8):
+        visitor.open_and_wait(EXAMPLES / ("kitten.jpg" if number % 2 else "coffee.png"))
+        if number in (1, 7):
+            session.send("Memory.simulatePressureNotification", {"level": "critical"})
+            visitor.tab.wait_for_timeout(4000)
+            left.append(memory())
+    assert left[1] - left[0] < MOST_GROWTH, left

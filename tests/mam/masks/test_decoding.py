@@ -3,7 +3,7 @@
 import numpy as np
 
 from mam.images.boxes import full_box
-from mam.masks.decoding import best_candidate, candidates, decode_prompts, keep_rest
+from mam.masks.decoding import best_candidate, candidates, correct, decode_prompts, keep_rest
 from mam.masks.encoded_crop import EncodedCrop
 from mam.masks.prompts import Prompt
 from mam.masks.segment import Segment
@@ -85,3 +85,21 @@ def test_a_correction_changes_only_what_was_clicked() -> None:
     removed = keep_rest(segment(slice(60, 80), [(60, 25)], [0]), before)
     assert removed.mask[25, 20] and not removed.mask[25, 60]
     assert np.array_equal(removed.low_res_masks[0] > 0, removed.logits > 0)
+
+
+def test_after_a_box_a_click_does_not_take_most_of_the_object_away() -> None:
+    def segment(*columns: slice, points=(), labels=()) -> Segment:
+        logits = np.full((4, 256, 256), -5.0, np.float32)
+        for candidate, own in zip(logits, columns, strict=True):
+            candidate[20:60, own] = 5.0
+        clicks = np.reshape(points, (-1, 2)).astype(float), np.array(labels, np.int64)
+        return Segment.of(np.zeros(SIZE, bool), 0, logits, np.ones(4, np.float32), Frame.of(full_box(SIZE)), *clicks)
+
+    before = segment(*[slice(20, 120)] * 4)
+    clicks = {"points": [(5, 25), (72, 25)], "labels": [0, 0]}
+    found = segment(slice(20, 40), slice(20, 120), slice(20, 60), slice(20, 112), **clicks)
+    assert not correct(found, before, is_bounded=False).mask[25, 40]
+    kept = correct(found, before, is_bounded=True)
+    assert kept.chosen == 3 and kept.mask[25, 60] and not kept.mask[25, 72]
+    first = segment(slice(20, 40), slice(20, 120), slice(20, 60), slice(20, 112), points=[(72, 25)], labels=[0])
+    assert not correct(first, before, is_bounded=True).mask[25, 40]
