@@ -41,6 +41,10 @@ NOT_RUN = {
     "python -m scripts.parity": "needs downloaded weights and benchmarks",
     "python -m scripts.upload_space": "needs the hub; tests/scripts/test_upload_space.py has one in its place",
     "python -m export grounding": "downloads 700 MB",
+    "python -m export check  --variant tiny": "takes minutes; tests/export/test_parity.py makes the same comparison",
+    "python -m export check --runtime openvino": "the same in tests/export/test_runtimes.py",
+    "python -m export flavour": "the same in tests/export/test_precision.py",
+    "mam doctor --graphs graphs/tiny_int8": "needs what the command before it writes",
     "python demo/app.py --variant vit_b": "downloads 386 MB",
     "python demo/app.py": "downloads 41 MB; tests/demo/conftest.py starts the page",
 }

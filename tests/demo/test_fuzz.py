@@ -60,6 +60,7 @@ often = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+seldom = settings(often, max_examples=often.max_examples // 5)  # where each takes a second
 
 
 def assert_is_a_sentence(error: PromptError, longest: int = 400) -> None:
@@ -108,7 +109,7 @@ def test_the_canvas_always_gets_a_reply(engine, session, message) -> None:
     json.dumps(answers[-1])
 
 
-@often
+@seldom
 @given(shown=anything, kept=document)
 def test_a_photo_is_opened_whatever_comes_with_it(engine, shown, kept) -> None:
     message = {"shown": shown, "document": kept, "opening": shown}

@@ -15,8 +15,8 @@ from playwright.sync_api import Page, Request, expect
 
 from tests.conftest import EXAMPLES
 
-_TRANSFER = """async ([name, type, data, paste, place]) => {
-  const content = await (await fetch('data:' + type + ';base64,' + data)).blob();
+_TRANSFER = """async ([name, type, data, zeros, paste, place]) => {
+  const content = new Blob([await (await fetch('data:' + type + ';base64,' + data)).blob(), new Uint8Array(zeros)]);
   const carried = new DataTransfer(), find = (selector) => document.querySelector(selector);
   carried.items.add(new File([content], name, { type }));
   const event = { bubbles: true, cancelable: true };
@@ -88,10 +88,17 @@ class Visitor:
         return self.size
 
     def transfer(
-        self, name: str, kind: str, data: bytes, *, paste: bool = False, place: str = "#canvas .stage"
+        self,
+        name: str,
+        kind: str,
+        data: bytes = b"",
+        *,
+        zeros: int = 0,
+        paste: bool = False,
+        place: str = "#canvas .stage",
     ) -> None:
-        """Drop a file on a part of the page, or paste it."""
-        self.tab.evaluate(_TRANSFER, [name, kind, base64.b64encode(data).decode(), paste, place])
+        """Drop a file on a part of the page, or paste it; so many zeros follow its data."""
+        self.tab.evaluate(_TRANSFER, [name, kind, base64.b64encode(data).decode(), zeros, paste, place])
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Where a pixel of the photo is on the screen, as long as it is shown whole."""

@@ -266,7 +266,7 @@ def test_a_dropped_file_that_is_not_an_image_is_refused_at_once(visitor) -> None
 
 
 def test_a_file_over_the_limit_is_refused_before_it_is_sent(visitor) -> None:
-    visitor.transfer("huge.png", "image/png", bytes(LIMITS.upload_megabytes * 1_000_000 + 1))
+    visitor.transfer("huge.png", "image/png", zeros=LIMITS.upload_megabytes * 1_000_000 + 1)
     expect(visitor.message).to_contain_text("huge.png has 51 MB; at most 50 MB are accepted")
     expect(visitor.tab.locator("#canvas .busy")).to_be_hidden()
 
