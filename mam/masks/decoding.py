@@ -18,7 +18,7 @@ from mam.masks.segment import Segment
 from mam.model.frames import MASK_SIDE, SIDE, Frame
 from mam.model.steps import Graphs, decode
 
-_MOST_TAKEN = 0.25  # of an object's area, by one click
+_MOST_TAKEN = 0.25  # of an object's area that a click after a box and another click may remove
 _BATCH = 16  # prompts that the decoder answers in one call, which bounds its memory
 
 
@@ -64,15 +64,15 @@ def believe(prompt: CheckedPrompt, frame: Frame) -> Segment:
 
 
 def correct(segment: Segment, previous: Segment, *, is_bounded: bool) -> Segment:
-    """Return a correction by `keep_rest`, of another candidate where the answer takes too much of the object away.
+    """Apply `keep_rest`, and choose another candidate if the answer removes too much of the object.
 
-    A box says how large the object is. After it and a first click, an answer that takes over a quarter of the object
-    away has mostly lost the object; then the candidate that obeys all clicks and takes least is better.
+    A box shows how large the object is. If an answer to a later click removes over a quarter of the object, the decoder
+    has usually lost it, so of the candidates that obey all clicks the one that removes the least is returned.
 
     Args:
         segment: the correction.
         previous: the answer of the round before, of the same image.
-        is_bounded: whether the prompts include a box that was given.
+        is_bounded: whether the user gave a box.
     """
     best = keep_rest(segment, previous)
     before = crops.transfer_logits(previous.logits, previous.frame, segment.frame) > 0

@@ -101,8 +101,8 @@ class CheckedPrompt:
         points: (N, 2).
         labels: (N,).
         mask: (H, W) bool.
-        previous: the previous round.
-        has_own_box: whether the box was given, and not put around an answer.
+        previous: the answer that this prompt corrects.
+        has_own_box: whether the user gave the box; otherwise it surrounds an earlier answer.
     """
 
     box: np.ndarray | None

@@ -11,7 +11,7 @@ import { sample } from './resample.js';
 /** @type {Size} */
 const SQUARE = [MASK_SIDE, MASK_SIDE];
 const MASK_PIXELS = MASK_SIDE * MASK_SIDE;
-const MOST_TAKEN = 0.25; // of an object's area, by one click
+const MOST_TAKEN = 0.25; // of an object's area that a click after a box and another click may remove
 // The logistic model of doubt; mam/masks/segment.py says where its numbers come from.
 const UNCERTAIN = 2;
 const BIAS = 11.69;
@@ -45,8 +45,8 @@ export async function decodePrompt(graphs, { frame, features }, prompt, size) {
 }
 
 /**
- * A correction by `keepRest`. After a box that was given and a first click, an answer that takes over a quarter of the
- * object away has mostly lost it; then the candidate that obeys all clicks and takes least is better.
+ * Applies `keepRest`. If the user gave a box, and an answer to a later click removes over a quarter of the object, of the
+ * candidates that obey all clicks the one that removes the least is returned.
  * @type {(segment: Segment, previous: Segment, isBounded: boolean) => Segment}
  */
 export function correct(segment, previous, isBounded) {

@@ -27,7 +27,7 @@ export class Prompt {
       throw new PromptError(`${this.points.length} points; at most ${MAX_POINTS} are accepted.`);
     }
     this.box = box && clip(box, size);
-    this.hasOwnBox = Boolean(box); // given, and not put around an answer
+    this.hasOwnBox = Boolean(box); // from the user; otherwise it surrounds an earlier answer
     this.previous = previous;
   }
 
