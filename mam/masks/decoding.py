@@ -18,7 +18,7 @@ from mam.masks.segment import Segment
 from mam.model.frames import MASK_SIDE, SIDE, Frame
 from mam.model.steps import Graphs, decode
 
-_MOST_TAKEN = 0.25  # of an object's area that a click after a box and another click may remove
+_MOST_TAKEN = 0.25  # of an object's area that the second background click after a box may remove
 _BATCH = 16  # prompts that the decoder answers in one call, which bounds its memory
 
 
@@ -66,8 +66,9 @@ def believe(prompt: CheckedPrompt, frame: Frame) -> Segment:
 def correct(segment: Segment, previous: Segment, *, is_bounded: bool) -> Segment:
     """Apply `keep_rest`, and choose another candidate if the answer removes too much of the object.
 
-    A box shows how large the object is. If an answer to a later click removes over a quarter of the object, the decoder
-    has usually lost it, so of the candidates that obey all clicks the one that removes the least is returned.
+    A box shows how large the object is, and the first background click may remove another object from it. If an answer
+    to a later one removes over a quarter of the object, the decoder has usually lost it, so of the candidates that obey
+    all clicks the one that removes the least is returned.
 
     Args:
         segment: the correction.
@@ -80,7 +81,7 @@ def correct(segment: Segment, previous: Segment, *, is_bounded: bool) -> Segment
     def taken(answer: Segment) -> float:
         return float((before & (answer.logits <= 0)).sum() / max(1, before.sum()))
 
-    if not is_bounded or len(segment.points) < 2 or taken(best) <= _MOST_TAKEN:
+    if not is_bounded or (segment.labels == 0).sum() < 2 or taken(best) <= _MOST_TAKEN:
         return best
     cells, labels = _clicks_in_crop(segment)
     x, y = cells.T

@@ -11,7 +11,7 @@ import { sample } from './resample.js';
 /** @type {Size} */
 const SQUARE = [MASK_SIDE, MASK_SIDE];
 const MASK_PIXELS = MASK_SIDE * MASK_SIDE;
-const MOST_TAKEN = 0.25; // of an object's area that a click after a box and another click may remove
+const MOST_TAKEN = 0.25; // of an object's area that the second background click after a box may remove
 // The logistic model of doubt; mam/masks/segment.py says where its numbers come from.
 const UNCERTAIN = 2;
 const BIAS = 11.69;
@@ -45,8 +45,8 @@ export async function decodePrompt(graphs, { frame, features }, prompt, size) {
 }
 
 /**
- * Applies `keepRest`. If the user gave a box, and an answer to a later click removes over a quarter of the object, of the
- * candidates that obey all clicks the one that removes the least is returned.
+ * Applies `keepRest`. If the user gave a box, and an answer to a second background click removes over a quarter of the
+ * object, of the candidates that obey all clicks the one that removes the least is returned.
  * @type {(segment: Segment, previous: Segment, isBounded: boolean) => Segment}
  */
 export function correct(segment, previous, isBounded) {
@@ -55,7 +55,7 @@ export function correct(segment, previous, isBounded) {
   const before = transferLogits(previous.logits, previous.crop, crop);
   const inside = before.filter((value) => value > 0).length;
   const taken = ({ logits }) => before.filter((value, i) => value > 0 && logits[i] <= 0).length / Math.max(1, inside);
-  if (!isBounded || points.length < 2 || taken(best) <= MOST_TAKEN) return best;
+  if (!isBounded || labels.filter((label) => !label).length < 2 || taken(best) <= MOST_TAKEN) return best;
   const obeys = ({ logits }) =>
     points.every(([x, y], i) => {
       const [column, row] = Frame.toCell(new Frame(crop).toInput([x, y]));

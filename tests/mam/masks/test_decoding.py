@@ -87,7 +87,7 @@ def test_a_correction_changes_only_what_was_clicked() -> None:
     assert np.array_equal(removed.low_res_masks[0] > 0, removed.logits > 0)
 
 
-def test_after_a_box_a_click_does_not_take_most_of_the_object_away() -> None:
+def test_after_a_box_a_second_background_click_does_not_take_most_of_the_object_away() -> None:
     def segment(*columns: slice, points=(), labels=()) -> Segment:
         logits = np.full((4, 256, 256), -5.0, np.float32)
         for candidate, own in zip(logits, columns, strict=True):
@@ -101,5 +101,5 @@ def test_after_a_box_a_click_does_not_take_most_of_the_object_away() -> None:
     assert not correct(found, before, is_bounded=False).mask[25, 40]
     kept = correct(found, before, is_bounded=True)
     assert kept.chosen == 3 and kept.mask[25, 60] and not kept.mask[25, 72]
-    first = segment(slice(20, 40), slice(20, 120), slice(20, 60), slice(20, 112), points=[(72, 25)], labels=[0])
+    first = segment(slice(20, 40), slice(20, 120), slice(20, 60), slice(20, 112), points=[(16, 25), (72, 25)], labels=[1, 0])
     assert not correct(first, before, is_bounded=True).mask[25, 40]
