@@ -101,5 +101,7 @@ def test_after_a_box_a_second_background_click_does_not_take_most_of_the_object_
     assert not correct(found, before, is_bounded=False).mask[25, 40]
     kept = correct(found, before, is_bounded=True)
     assert kept.chosen == 3 and kept.mask[25, 60] and not kept.mask[25, 72]
-    first = segment(slice(20, 40), slice(20, 120), slice(20, 60), slice(20, 112), points=[(16, 25), (72, 25)], labels=[1, 0])
+    first = segment(
+        slice(20, 40), slice(20, 120), slice(20, 60), slice(20, 112), points=[(16, 25), (72, 25)], labels=[1, 0]
+    )
     assert not correct(first, before, is_bounded=True).mask[25, 40]
