@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -85,28 +84,33 @@ def test_photos_that_arrive(python, tmp_path) -> None:
     command = [python, "-m", "mam", "matte", "--watch", folder, "-o", out, "--threads", "1"]
     running = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
-    def wait_for(name: str, newer_than: float = 0) -> Path:
-        for _ in range(600):
-            if (out / name).exists() and (out / name).stat().st_mtime > newer_than:
-                return out / name
-            assert running.poll() is None, running.stdout.read()
-            time.sleep(0.2)
-        raise AssertionError(f"no {name}")
+    printed = ""
 
-    first = wait_for("a_matte.png").stat().st_mtime
+    def wait_for(end: str) -> None:
+        nonlocal printed
+        for line in running.stdout:
+            printed += line
+            if line.rstrip().endswith(end):
+                return
+        raise AssertionError(printed)
+
+    wait_for("a_matte.png")
     content = (EXAMPLES / "kitten.jpg").read_bytes()
     with open(folder / "b.jpg", "wb") as photo:  # slowly, in three parts
         for part in (content[:1000], content[1000:2000], content[2000:]):
             photo.write(part)
             photo.flush()
             time.sleep(0.4)
-    (folder / "broken.jpg").write_bytes(b"no image")
-    assert Image.open(wait_for("b_matte.png")).size == Image.open(EXAMPLES / "kitten.jpg").size
+    wait_for("b_matte.png")
+    assert Image.open(out / "b_matte.png").size == Image.open(EXAMPLES / "kitten.jpg").size
     shutil.copy(EXAMPLES / "cat.png", tmp_path / "new.jpg")
     os.replace(tmp_path / "new.jpg", folder / "a.jpg")
-    assert Image.open(wait_for("a_matte.png", first)).size == (451, 300)
+    wait_for("a_matte.png")
+    assert Image.open(out / "a_matte.png").size == (451, 300)
+    (folder / "broken.jpg").write_bytes(b"no image")
+    wait_for("JPEG 2000.")
     running.send_signal(signal.SIGINT)
-    printed, _ = running.communicate(timeout=60)
+    printed += running.communicate(timeout=60)[0]
     assert running.returncode == 0
     assert printed.count("broken.jpg is not an image") == 1 and printed.count("b.jpg -> ") == 1
     assert "3 photos done" in printed and "Traceback" not in printed
