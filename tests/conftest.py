@@ -24,33 +24,11 @@ FLOWER_BOX = (178, 82, 450, 360)  # in flower.jpg
 
 
 # Packages that the library can do without. A test that needs a missing one is skipped, except in CI.
-OPTIONAL = {
-    *("tokenizers", "httpx", "filelock", "huggingface_hub", "ray", "pyarrow", "tritonclient", "scipy", "pi_heif"),
-    *(
-        "torch",
-        "safetensors",
-        "transformers",
-        "timm",
-        "torchvision",
-        "segment_anything",
-        "onnx",
-        "onnxsim",
-        "onnxslim",
-        "openvino",
-    ),
-    *(
-        "starlette",
-        "uvicorn",
-        "multipart",
-        "gradio",
-        "gradio_client",
-        "cachetools",
-        "playwright",
-        "axe_playwright_python",
-        "mcp",
-        "hypothesis",
-    ),
-}
+OPTIONAL = """
+tokenizers httpx filelock huggingface_hub ray pyarrow tritonclient scipy pi_heif torch safetensors transformers timm
+torchvision segment_anything onnx onnxsim onnxslim openvino starlette uvicorn multipart gradio gradio_client cachetools
+playwright axe_playwright_python mcp hypothesis
+"""
 # Folders and fixtures that need torch, fixtures that start a page.
 TORCH_FOLDERS = {("export",), ("nets",), ("training",)}
 TORCH_FIXTURES = {"model", "graphs_folder", "small_templates", "grounding_source"}
@@ -72,7 +50,7 @@ class Module(pytest.Module):
 def missing_package(error: BaseException | None) -> str | None:
     """Name of the optional package that an import did not find."""
     name = (getattr(error, "name", None) or "").partition(".")[0]
-    missing = isinstance(error, ModuleNotFoundError) and name in OPTIONAL and not os.environ.get("CI")
+    missing = isinstance(error, ModuleNotFoundError) and name in OPTIONAL.split() and not os.environ.get("CI")
     return name if missing else None
 
 

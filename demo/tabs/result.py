@@ -194,15 +194,8 @@ class Previews:
     @property
     def all(self) -> list[Component]:
         """The outputs of a handler."""
-        return [
-            self.compare,
-            self.cutout,
-            self.alpha,
-            self.problem,
-            self.only_selected,
-            self.reset_place,
-            *self.buttons,
-        ]
+        shown = (self.compare, self.cutout, self.alpha, self.problem)
+        return [*shown, self.only_selected, self.reset_place, *self.buttons]
 
     def empty(self) -> dict[Component, Any]:
         """Return the new values where there is no result."""

@@ -107,16 +107,9 @@ class StyleControls:
             self.whole: (*pictures, OWN),
         }
         self.place = {self.shape: "shape_photo", self.size: 100, self.shift_x: 0, self.shift_y: 0}
+        edges = (self.softness, self.grow, self.clean, self.shadow)
         # `Any`, because Gradio adds the events of its components when it is imported.
-        self.all: list[Any] = [
-            self.kind,
-            *self._shown_for,
-            *self.place,
-            self.softness,
-            self.grow,
-            self.clean,
-            self.shadow,
-        ]
+        self.all: list[Any] = [self.kind, *self._shown_for, *self.place, *edges]
         self.show_controls_after(self.kind.input)
 
     def show_controls_after(self, event: Callable[..., Any]) -> None:

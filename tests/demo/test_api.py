@@ -80,15 +80,6 @@ def test_errors_reach_the_caller(client, tmp_path) -> None:
         client.predict(handle_file(str(tmp_path / "bad.jpg")), BOX, api_name="/matte")
 
 
-def test_the_readmes_call_by_name(page) -> None:
-    with open(FLOWER, "rb") as file:
-        path = httpx.post(f"{page}gradio_api/upload", files={"files": file}).json()[0]
-    image = {"path": path, "meta": {"_type": "gradio.FileData"}}
-    event = httpx.post(f"{page}gradio_api/call/v2/matte", json={"image": image, "box": BOX}).json()["event_id"]
-    answer = httpx.get(f"{page}gradio_api/call/matte/{event}", timeout=60).text
-    assert "event: complete" in answer and "flower_alpha.png" in answer
-
-
 def call(page: str, name: str, data: list) -> str:
     """The last event of a call over plain HTTP."""
     event = httpx.post(f"{page}gradio_api/call/{name}", json={"data": data}).json()["event_id"]

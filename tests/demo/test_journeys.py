@@ -123,20 +123,6 @@ def test_one_screen_holds_everything_for_one_photo(browser, page, size) -> None:
     tab.close()
 
 
-def test_the_page_answers_fast_and_says_how_fast(browser, page) -> None:
-    visitor = Visitor(browser.new_page(viewport={"width": 1280, "height": 720}), page)
-    visitor.open_and_wait()
-    visitor.wait_for_answer("found")
-    visitor.wait_until_idle()
-    start = time.perf_counter()
-    visitor.click(270, 200)
-    visitor.wait_for_answer("found")
-    canvas = time.perf_counter() - start
-    visitor.wait_until_idle()
-    print(f"from a click to its cut-out on the canvas: {canvas:.2f} s, beside it: {time.perf_counter() - start:.2f} s")
-    visitor.tab.close()
-
-
 def test_seven_photos_in_one_batch(browser, page, tmp_path) -> None:
     tab = browser.new_page(viewport={"width": 1280, "height": 900})
     visitor = Visitor(tab, page)

@@ -160,12 +160,3 @@ def test_failures_are_reported_and_can_be_repeated(nothing_there, capsys) -> Non
 
 def test_every_language_states_the_size() -> None:
     assert all(f"{DOWNLOAD_MEGABYTES} MB" in table["get_text_model"] for table in load_tables().values())
-
-
-@pytest.mark.parametrize("value", ["offer", "get", "none"])
-def test_the_option_has_an_environment_variable(monkeypatch, value) -> None:
-    monkeypatch.setenv("MAM_TEXT_MODEL", value)
-    assert app.parse([]).text_model == value
-    monkeypatch.setenv("MAM_TEXT_MODEL", "perhaps")
-    with pytest.raises(SystemExit):
-        app.parse([])

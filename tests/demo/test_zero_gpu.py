@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from demo import app, zero_gpu
+from demo import app
 from demo.zero_gpu import ZeroGpuGraphs, load_cached_graphs
 from mam import Matting
 from mam.model.folders import BUNDLE
@@ -55,8 +55,3 @@ def test_sessions_are_made_where_the_gpu_is(lender, flower) -> None:
 def test_the_page_uses_the_gpu_of_a_zero_gpu_space(lender) -> None:
     matting, _ = app.load(app.parse(["--device", "cuda"]))
     assert isinstance(matting.graphs, ZeroGpuGraphs) and matting.graphs.folder == BUNDLE and lender.calls == []
-
-
-def test_elsewhere_spaces_is_not_needed(monkeypatch) -> None:
-    monkeypatch.delenv("SPACES_ZERO_GPU", raising=False)
-    assert not zero_gpu.is_zero_gpu() and "spaces" not in sys.modules

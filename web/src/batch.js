@@ -18,7 +18,7 @@ export function watchBatch(call) {
     try {
       // The ZIP takes each result as it is made.
       const content = await downloadZip(results(files, names)).blob();
-      if (names.size) offer(content);
+      if (names.size) offer(content, 'mattes.zip');
     } catch (error) {
       remark(error.message);
     }
@@ -63,10 +63,11 @@ function unused(name, names) {
   return free;
 }
 
-function offer(content) {
+/** Let the visitor download a file. */
+export function offer(content, name) {
   const link = document.createElement('a');
   link.href = URL.createObjectURL(content);
-  link.download = 'mattes.zip';
+  link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }

@@ -2,7 +2,7 @@
 // saves files.
 
 import { mountCanvas } from './canvas.js';
-import { watchBatch } from './batch.js';
+import { offer, watchBatch } from './batch.js';
 import { EXAMPLES, WORDS } from './model.js';
 import { find, findAll } from './elements.js';
 import { showLook } from './look.js';
@@ -191,23 +191,15 @@ function moveSplit({ buttons: pressed, clientX }) {
 async function finished(form) {
   const { value, name, error } = await call({ kind: 'save', form });
   if (!value) throw new Error(error || text('nothing_cut_out'));
-  return { content: value, name };
+  return [value, name];
 }
 
-const download = () =>
-  whileBusy(async () => {
-    const { content, name } = await finished(find('#form').value);
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(content);
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-  });
+const download = () => whileBusy(async () => offer(...(await finished(find('#form').value))));
 
 const copy = () =>
   whileBusy(async () => {
     const form = find('[name=view]:checked').value === 'alpha' ? 'format_alpha' : 'format_png';
-    const content = finished(form).then((file) => file.content); // a promise: the click must be fresh when the browser is asked
+    const content = finished(form).then(([content]) => content); // a promise: the click must be fresh when the browser is asked
     const isCopied = await Promise.resolve()
       .then(() => navigator.clipboard.write([new ClipboardItem({ 'image/png': content })]))
       .then(() => true)
@@ -240,16 +232,11 @@ watchBatch(call);
 // Connections ---------------------------------------------------------------------------------------------------------
 
 watchStyle((message) => worker.postMessage({ ...message, kind: 'style' }));
-new ResizeObserver(
-  ([
-    {
-      contentRect: { width, height },
-    },
-  ]) => {
-    if (width) worker.postMessage({ kind: 'frame', side: Math.ceil(Math.max(width, height) * devicePixelRatio) });
-    split();
-  },
-).observe(find('#frame'));
+new ResizeObserver(([{ contentRect }]) => {
+  const side = Math.max(contentRect.width, contentRect.height);
+  if (contentRect.width) worker.postMessage({ kind: 'frame', side: Math.ceil(side * devicePixelRatio) });
+  split();
+}).observe(find('#frame'));
 if (!document.createElement('canvas').toDataURL('image/webp').startsWith('data:image/webp')) {
   find('[value=format_webp]').remove(); // this browser cannot write it
 }

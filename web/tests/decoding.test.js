@@ -3,26 +3,14 @@ import { test } from 'node:test';
 
 import { bestCandidate, candidatesOf, correct, fullSizeMask, isDoubtful, keepRest } from '../src/decoding.js';
 import { Frame, toInputImage } from '../src/frames.js';
-import { answer, boxMask, disc, paint } from './made.js';
+import { answer, boxMask, disc, paint, pairs } from './made.js';
 
 const size = [200, 300];
 const whole = [0, 0, 300, 200];
 
 test('the input frame keeps the shape, and pads right and below', () => {
-  const sizes = [
-    [1, 1],
-    [57, 83],
-    [683, 1024],
-    [3000, 1],
-    [2001, 4001],
-  ].map(([h, w]) => new Frame([0, 0, w, h]).inputSize);
-  assert.deepEqual(sizes, [
-    [1024, 1024],
-    [703, 1024],
-    [683, 1024],
-    [1024, 1],
-    [512, 1024],
-  ]);
+  const sizes = pairs(1, 1, 57, 83, 683, 1024, 3000, 1, 2001, 4001).map(([h, w]) => new Frame([0, 0, w, h]).inputSize);
+  assert.deepEqual(sizes, pairs(1024, 1024, 703, 1024, 683, 1024, 1024, 1, 512, 1024));
   const pixels = paint([2, 4], () => [255, 0, 124]);
   const image = toInputImage({ pixels, size: [2, 4] }, new Frame([1, 0, 3, 1]));
   const at = (channel, y) => Math.round(1000 * image[(channel * 1024 + y) * 1024 + 5]) / 1000;
@@ -74,10 +62,7 @@ test('after a box a click does not take most of the object away', () => {
   const small = disc(60, 80, 10);
   const notched = disc(80, 80, 40).map((value, i) => (i % 256 > 115 ? -1 : value));
   const lowResMasks = Float32Array.from([...small, ...small, ...small, ...notched]);
-  const points = [
-    [10, 10],
-    [138, 94],
-  ];
+  const points = pairs(10, 10, 138, 94);
   const found = answer(small, whole, { lowResMasks, points, labels: [0, 0], mask: boxMask(size) });
   assert.ok(correct(found, before, false).logits[80 * 256 + 90] < 0);
   assert.ok(correct(found, before, true).logits[80 * 256 + 90] > 0);

@@ -3,6 +3,9 @@
 /** 0 and 1 from lines of "." and "#". */
 export const cells = (...lines) => Uint8Array.from(lines.join(''), (sign) => Number(sign === '#'));
 
+/** Points from their coordinates. */
+export const pairs = (...values) => values.flatMap((x, i) => (i % 2 ? [] : [[x, values[i + 1]]]));
+
 /** A mask of the union of boxes. @returns {import('../src/types.d.ts').Mask} */
 export function boxMask([h, w], ...boxes) {
   const isIn = (x, y) => boxes.some(([x0, y0, x1, y1]) => x >= x0 && x < x1 && y >= y0 && y < y1);

@@ -81,12 +81,9 @@ function drawStrokes(dark) {
     (stroke) => stroke && stroke.kind === 'paint' && stroke.label !== brush.unknown,
   );
   for (const stroke of strokes) {
-    const {
-      layer,
-      box: [x, y, right, bottom],
-      scale,
-    } = strokeLayer(stroke);
+    const { layer, box, scale } = strokeLayer(stroke);
     if (!layer) continue;
+    const [x, y, right, bottom] = box;
     dark.globalCompositeOperation = stroke.label ? 'destination-out' : 'source-over';
     dark.drawImage(layer, x / scale, y / scale, (right - x) / scale, (bottom - y) / scale);
   }

@@ -16,11 +16,8 @@ const SPACING = 0.25,
 // `pixels` is (h, w, bands) uint8; strokes are {xy, size, softness, label, snap}.
 function paint(alpha, own, pixels, [h, w], bands, strokes) {
   for (const stroke of strokes) {
-    const {
-      shares,
-      isPure,
-      box: [x0, y0, x1, y1],
-    } = findFootprint(stroke, pixels, [h, w], bands);
+    const { shares, isPure, box } = findFootprint(stroke, pixels, [h, w], bands),
+      [x0, y0, x1, y1] = box;
     for (let y = y0, i = 0; y < y1; y += 1) {
       for (let x = x0; x < x1; x += 1, i += 1) {
         const at = y * w + x;

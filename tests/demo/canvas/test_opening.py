@@ -167,7 +167,7 @@ def test_a_note_goes_with_its_photo(visitor, tmp_path) -> None:
     frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
     visitor.open_and_wait(tmp_path / "moving.gif")
-    expect(visitor.message).to_contain_text("has several frames")
+    expect(visitor.message).to_contain_text("moving.gif has several frames; the first was read.")
     visitor.open(tmp_path / "bad.jpg")
     expect(visitor.message).to_have_text(re.compile("^bad.jpg is not an image"), timeout=30_000)
 

@@ -77,13 +77,6 @@ def test_reasons_are_for_visitors(files, tmp_path) -> None:
     assert [name for name, _ in done.failed] == ["bad.jpg", "gone.png"] and "not an image" in done.failed[0][1]
 
 
-def test_the_main_object_of_a_real_photograph(matting, tmp_path) -> None:
-    *_, done = batch.run_batch(
-        matting, [str(EXAMPLES / "flower.jpg")], batch.MAIN_OBJECT, batch.ALPHA, tmp_path / "all.zip"
-    )
-    assert len(done.done) == 1 and not done.failed
-
-
 def test_too_many_are_refused(tmp_path) -> None:
     with pytest.raises(MamError, match="at most 100"):
         next(batch.run_batch(None, ["x"] * 101, "", "", tmp_path / "all.zip"))

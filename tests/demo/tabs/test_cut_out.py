@@ -47,11 +47,6 @@ def png_header(width: int, height: int) -> bytes:
     )
 
 
-def frames() -> bytes:
-    """An animation of two frames."""
-    return encode(Image.new("L", (30, 20)), "GIF", save_all=True, append_images=[Image.new("L", (30, 20), 255)])
-
-
 @pytest.mark.parametrize(
     "name, content, message",
     [
@@ -69,12 +64,6 @@ def test_bad_files_are_refused_beside_the_canvas(visitor, tmp_path, name, conten
     expect(visitor.message).to_have_class("message error")
     expect(visitor.tab.locator("#canvas .empty")).to_be_hidden()  # the flower stays
     visitor.open_and_wait(EXAMPLES / "cat.png")  # and the next photo works
-
-
-def test_the_first_frame_of_an_animation_is_opened_and_said(visitor, tmp_path) -> None:
-    (tmp_path / "moving.gif").write_bytes(frames())
-    visitor.open_and_wait(tmp_path / "moving.gif")
-    expect(visitor.message).to_contain_text("moving.gif has several frames; the first was read.")
 
 
 def test_a_slow_upload_shows_its_progress_and_no_false_alarm(visitor, tmp_path) -> None:

@@ -33,6 +33,7 @@ from tests.colour_profiles import adobe_rgb
 from tests.conftest import EXAMPLES, ROOT
 from tests.demo.visitor import Visitor
 from tests.export.web.conftest import serve
+from tests.pictures import encode
 from training.evaluation.interaction import innermost_point, largest_error
 
 MAIN = Op("main")
@@ -51,12 +52,6 @@ Worker.prototype.postMessage = function (message, ...rest) {
   if (message.kind === 'prompt') window.sentDocument = message;
   return post.call(this, message, ...rest);
 };"""
-
-
-def as_png(image: Image.Image) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, "PNG")
-    return stream.getvalue()
 
 
 class SiteVisitor(Visitor):
@@ -509,7 +504,7 @@ def test_two_objects_are_cut_out_together(visitor) -> None:
         ("drawing.png", b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "is not an image"),
         (
             "huge.png",
-            as_png(Image.new("1", (13_000, 10_100))),
+            encode(Image.new("1", (13_000, 10_100))),
             "huge.png has 131 megapixels; at most 120 can be opened",
         ),
     ],

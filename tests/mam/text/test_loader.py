@@ -2,9 +2,7 @@
 
 import pickle
 
-import pytest
-
-from mam import GraphError, Grounding, Matting
+from mam import Grounding, Matting
 from mam.text import GroundingLoader
 from tests.conftest import EXAMPLES
 
@@ -17,12 +15,6 @@ def test_a_model_is_loaded_once_and_a_pickle_holds_the_folder_alone(grounding_fo
     again = pickle.loads(pickle.dumps(loader))
     assert again == loader and len(pickle.dumps(loader)) < 1000
     assert again() is not loader()
-
-
-def test_a_missing_model_is_an_error_of_the_call_not_of_the_loader(tmp_path) -> None:
-    loader = GroundingLoader(tmp_path)
-    with pytest.raises(GraphError, match="there is no text model in"):
-        loader()
 
 
 def test_the_library_loads_a_model_from_a_folder(grounding, grounding_folder) -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mam import MamError
 from tests.mock_graphs import MockGrounding
 from training.__main__ import main
 from training.evaluation.pointing import point, read_named, summary
@@ -50,8 +49,3 @@ def test_the_command_asks_the_text_model(folder, grounding_folder, capsys, tmp_p
     assert "% of 2; a random point: 11%" in capsys.readouterr().out
     assert main(["evaluate", str(folder), *options, str(tmp_path / "nothing")]) == 1
     assert "there is no text model in" in capsys.readouterr().err
-
-
-def test_missing_names_are_an_error(tmp_path) -> None:
-    with pytest.raises(MamError, match=r"has no coco_labels\.json"):
-        read_named(tmp_path)
