@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from export.limits import OF_PRECISION, graph_bytes
 from export.targets import SAM, TARGETS
+from mam.cli import run_program
 from mam.errors import MamError
 from mam.model.contract import SEMAT
 from mam.model.folders import BUNDLE, find_graphs, graphs_folder
@@ -33,41 +34,20 @@ REQUIRED = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse and run a command.
-
-    Args:
-        argv: the arguments; None takes the process's own.
-
-    Returns:
-        The exit status: 0 for success, 1 for a failure or an exceeded limit. Invalid arguments exit with status 2.
-    """
-    arguments = parse(argv)
+    """Parse and run a command; see `mam.cli.run_program`. The exit status is 1 for an exceeded limit too."""
     try:
-        return run_with_requirements(arguments.run, arguments)
-    except (MamError, OSError) as error:
-        print(f"export: {error}", file=sys.stderr)
-        return 1
-
-
-def run_with_requirements(command: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    """Run a command.
-
-    Raises:
-        MamError: a package that the export needs is not installed.
-    """
-    try:
-        return command(arguments)
+        return run_program(parse, "export", sys.argv[1:] if argv is None else argv)
     except ModuleNotFoundError as error:
         missing = (error.name or str(error)).partition(".")[0].replace("segment-anything", "segment_anything")
         if not missing.startswith(REQUIRED):
             raise
         wanted = "timm torchvision" if missing == "timm" else "-r export/requirements.txt"
-        raise MamError(
-            f"the export needs a package that is not installed ({error}); run: pip install {wanted}"
-        ) from error
+        problem = f"the export needs a package that is not installed ({error}); run: pip install {wanted}"
+        print(f"export: {problem}", file=sys.stderr)
+        return 1
 
 
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse(argv: Sequence[str]) -> argparse.Namespace:
     """Command line -> namespace with `run`, the function of the command."""
     parser = argparse.ArgumentParser(prog="python -m export", description="torch checkpoints to ONNX graphs")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -275,7 +255,7 @@ def _load_model(arguments: argparse.Namespace) -> tuple[MattingAnything, str]:
 
 
 def _print_size(path: Path) -> None:
-    print(f"{path}  {graph_bytes(path) / 1e6:.1f} MB", flush=True)
+    print(f"{path}  {graph_bytes(path) / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

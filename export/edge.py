@@ -22,7 +22,6 @@ from export.attention import use_fused_attention
 from export.graphs import high_res_features, modules
 from export.manifest import write_manifest
 from export.ort_format import OPERATORS, to_ort_format
-from export.targets import TARGETS
 from export.write import ONE_FILE, is_vit_encoder, write_graph
 from mam.errors import GraphError
 from mam.model.contract import IMAGE_ENCODER, MASK_DECODER, MATTE, Graph, metadata
@@ -71,7 +70,7 @@ def write_edge(
     Args:
         model: in eval mode; it is not changed.
         checkpoint_sha256: stored in the metadata of all files.
-        target: a key of `TARGETS`.
+        target: one of `export.targets.TARGETS`.
         folder: created if missing.
         points: numbers of points to write decoders for; empty for `default_points`.
         on_file: called with each path when the file is complete.
@@ -79,11 +78,12 @@ def write_edge(
     Raises:
         GraphError: a number of points is less than 2, or the model is too large for the format.
     """
-    settings = TARGETS[target]
+    # tensorrt has no fused attention of onnxruntime; phones read onnxruntime's own format.
+    is_plain, in_ort_format = target == "tensorrt", target == "mobile"
     if any(n < 2 for n in points):
         raise GraphError(f"points are {' '.join(map(str, points))}; a box, or a click with its padding, has 2.")
     nbytes = sum(tensor.nbytes for tensor in model.sam.image_encoder.state_dict().values())
-    if settings.ort_format and nbytes > ONE_FILE:
+    if in_ort_format and nbytes > ONE_FILE:
         raise GraphError(
             f"the image encoder of {model.variant.name} has {nbytes / 1e9:.1f} GB of weights; a file in onnxruntime's "
             "own format has at most 2 GB, and a phone less memory. Take a smaller variant, or --for openvino."
@@ -92,13 +92,13 @@ def write_edge(
     stamp, paths = metadata(model.variant.name, checkpoint_sha256, model.variant.policy), []
     for graph, module, inputs in _static_modules(model, sorted(set(points)) or default_points(model.variant)):
         path = folder / graph.file
-        fused = graph.name == IMAGE_ENCODER.name and not settings.plain
+        fused = graph.name == IMAGE_ENCODER.name and not is_plain
         with use_fused_attention(model.sam.image_encoder) if fused else contextlib.nullcontext():
             write_graph(graph, module, inputs, path, stamp, fold=not is_vit_encoder(graph, model))
         paths.append(path)
-        if not settings.ort_format:
+        if not in_ort_format:
             on_file(path)
-    if settings.ort_format:
+    if in_ort_format:
         paths = to_ort_format(paths)
         for path in paths:
             on_file(path)

@@ -24,34 +24,14 @@ SPECIAL_TOKENS: list[int] = upstream.SPECIAL_TOKENS
 
 # Parameters of the replaced functions, in the release that the replacements were written for.
 PARAMETERS = {
-    "generate_masks_with_special_tokens_and_transfer_map": ["input_ids", "special_tokens"],
-    "GroundingDinoEncoder.get_reference_points": ["spatial_shapes_list", "valid_ratios", "device"],
-    "GroundingDinoModel.generate_encoder_output_proposals": [
-        "self",
-        "enc_output",
-        "padding_mask",
-        "spatial_shapes_list",
-    ],
-    "GroundingDinoMultiscaleDeformableAttention.forward": [
-        "self",
-        "hidden_states",
-        "attention_mask",
-        "encoder_hidden_states",
-        "encoder_attention_mask",
-        "position_embeddings",
-        "reference_points",
-        "spatial_shapes",
-        "spatial_shapes_list",
-        "level_start_index",
-        "output_attentions",
-    ],
-    "torch_compilable_check": ["cond", "msg", "error_type"],
-    "GroundingDinoContrastiveEmbedding.forward": [
-        "self",
-        "vision_hidden_state",
-        "text_hidden_state",
-        "text_token_mask",
-    ],
+    "generate_masks_with_special_tokens_and_transfer_map": "input_ids special_tokens",
+    "GroundingDinoEncoder.get_reference_points": "spatial_shapes_list valid_ratios device",
+    "GroundingDinoModel.generate_encoder_output_proposals": "self enc_output padding_mask spatial_shapes_list",
+    "GroundingDinoMultiscaleDeformableAttention.forward": "self hidden_states attention_mask encoder_hidden_states "
+    "encoder_attention_mask position_embeddings reference_points spatial_shapes spatial_shapes_list level_start_index "
+    "output_attentions",
+    "torch_compilable_check": "cond msg error_type",
+    "GroundingDinoContrastiveEmbedding.forward": "self vision_hidden_state text_hidden_state text_token_mask",
 }
 
 
@@ -66,12 +46,12 @@ def check_transformers() -> None:
         for part in name.split("."):
             function = getattr(function, part, None)
         parameters = list(inspect.signature(function).parameters) if function is not None else None
-        if parameters != expected:
+        if parameters != expected.split():
             import transformers
 
             raise WeightsError(
                 f"transformers {transformers.__version__} has another {name}: parameters {parameters}, expected "
-                f"{expected}. Install the release that export/requirements.txt names."
+                f"{expected.split()}. Install the release that export/requirements.txt names."
             )
 
 

@@ -60,20 +60,8 @@ def write_grounding_template(
         elif path.endswith("word_embeddings"):
             model.model.text_backbone.set_submodule(path, Embedding8(layer))
     path = folder / contract.GROUNDING.file
-    options = {
-        "training": torch.onnx.TrainingMode.PRESERVE,
-        "do_constant_folding": False,
-        "export_params": False,
-    }
-    phrases = _two_phrases()
-    trace(
-        contract.GROUNDING,
-        TraceableGrounding(model).eval(),
-        example_inputs(preprocessor, phrases),
-        path,
-        fixed=("Q",),
-        **options,
-    )
+    inputs = example_inputs(preprocessor, _two_phrases())
+    trace(contract.GROUNDING, TraceableGrounding(model).eval(), inputs, path, fixed=("Q",), store_weights=False)
     graph = fold_constants(path)
     shapes = _separate_weights(graph, names)
     metadata = {"mam_graph": contract.GROUNDING.name, "mam_contract": contract.VERSION, "mam_variant": name}

@@ -128,7 +128,7 @@ def _compare_alphas(
 
 
 def _row(what: str, case: str, error: float) -> Difference:
-    return Difference(what, case, error, LIMITS[what].value, LIMITS[what].cause)
+    return Difference(what, case, error, *LIMITS[what])
 
 
 def _difference(a: Matte | NothingFound, b: Matte | NothingFound) -> np.ndarray:

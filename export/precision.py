@@ -6,11 +6,13 @@ done by onnxruntime's own tools.
 
 from __future__ import annotations
 
+import functools
 import re
 import tempfile
 from collections.abc import Callable, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -147,34 +149,26 @@ def _half_weights(graph: Graph, source: Path, target: Path, feeds: list[dict[str
 
 def _int8(graph: Graph, source: Path, target: Path, feeds: list[dict[str, np.ndarray]], one_file: int) -> None:
     """8-bit weights; ranges of matrix products are computed at run time, ranges of convolutions on `feeds`."""
-    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_dynamic, quantize_static
+    from onnxruntime.quantization import QuantType, quantize_dynamic, quantize_static
 
-    class Reader(CalibrationDataReader):
-        def __init__(self) -> None:
-            self.rest = iter(feeds)
-
-        def get_next(self) -> dict[str, np.ndarray] | None:
-            return next(self.rest, None)
-
+    reader = SimpleNamespace(get_next=functools.partial(next, iter(feeds), None))  # as a CalibrationDataReader
     large = graph_bytes(source) > one_file
     with tempfile.TemporaryDirectory() as scratch:
         folded, products = Path(scratch) / "folded.onnx", Path(scratch) / "products.onnx"
         _fold(source, folded, large)
-        convolutions = [
-            node.name for node in _nodes(folded) if node.op_type == "Conv" and node.name.startswith(_CONVOLUTIONS)
-        ]
+        rest = onnx.load(folded, load_external_data=False).graph
+        convolutions = [one.name for one in rest.node if one.op_type == "Conv" and one.name.startswith(_CONVOLUTIONS)]
+        # Products with constants of more than two axes: onnxruntime quantises them, but cannot run the result.
+        deep = {tensor.name for tensor in rest.initializer if len(tensor.dims) > 2}
+        excluded = [one.name for one in rest.node if one.op_type == "MatMul" and deep.intersection(one.input)]
         # Seven of eight bits: CPUs without VNNI add two products in 16 bits, which full bytes overflow.
-        common = {
-            "weight_type": QuantType.QInt8,
-            "per_channel": True,
-            "reduce_range": True,
-            "use_external_data_format": large,
-        }
+        common = {"weight_type": QuantType.QInt8, "per_channel": True, "reduce_range": True}
+        common["use_external_data_format"] = large
         quantize_dynamic(
             folded,
             products if convolutions else target,
             op_types_to_quantize=["MatMul"],
-            nodes_to_exclude=_deep_products(folded),
+            nodes_to_exclude=excluded,
             extra_options={"MatMulConstBOnly": True},
             **common,
         )
@@ -182,7 +176,7 @@ def _int8(graph: Graph, source: Path, target: Path, feeds: list[dict[str, np.nda
             quantize_static(
                 products,
                 target,
-                Reader(),
+                reader,
                 op_types_to_quantize=["Conv"],
                 nodes_to_quantize=convolutions,
                 activation_type=QuantType.QUInt8,
@@ -202,17 +196,6 @@ def _sort_topologically(nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
     maker = {name: index for index, node in enumerate(nodes) for name in node.output}
     before = {index: {maker[name] for name in node.input if name in maker} for index, node in enumerate(nodes)}
     return [nodes[index] for index in TopologicalSorter(before).static_order()]
-
-
-def _nodes(path: Path) -> Sequence[onnx.NodeProto]:
-    return onnx.load(path, load_external_data=False).graph.node
-
-
-def _deep_products(path: Path) -> list[str]:
-    """Products with constants of more than two axes; onnxruntime quantises them, but cannot run the result."""
-    graph = onnx.load(path, load_external_data=False).graph
-    deep = {tensor.name for tensor in graph.initializer if len(tensor.dims) > 2}
-    return [node.name for node in graph.node if node.op_type == "MatMul" and deep.intersection(node.input)]
 
 
 def _fold(source: Path, target: Path, apart: bool) -> None:

@@ -109,9 +109,7 @@ def _trace_without_weights(
     graph: Graph, module: nn.Module, inputs: tuple[Tensor, ...], path: Path, prefixes: dict[str, str]
 ) -> tuple[onnx.ModelProto, dict[str, list[int]]]:
     """Return the graph with weights that it refers to but does not have, and their shapes by their checkpoint names."""
-    preserve = torch.onnx.TrainingMode.PRESERVE
-    options = {"training": preserve, "do_constant_folding": False, "export_params": False}
-    trace(graph, module.eval(), inputs, path, fixed=("C0", "C1"), **options)
+    trace(graph, module.eval(), inputs, path, fixed=("C0", "C1"), store_weights=False)
     # SAM's encoder has a fused operator, which is not standard, and few constants, which would be large.
     proto = onnx.load(path) if graph.name in (IMAGE_ENCODER.name, SEMAT.name) else fold_constants(path)
     declare_shapes(proto, graph)

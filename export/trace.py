@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -20,7 +19,7 @@ def trace(
     inputs: tuple[torch.Tensor, ...],
     path: Path,
     fixed: Collection[str] = (),
-    **options: Any,
+    store_weights: bool = True,
 ) -> None:
     """Write what a module computes as ONNX.
 
@@ -30,7 +29,7 @@ def trace(
         inputs: examples, in the contract's order.
         path: the file to write.
         fixed: sizes with a name in the contract that are constant within one file.
-        options: passed on to `torch.onnx.export`.
+        store_weights: False leaves the weights out, as inputs by their names in the module, and folds no constants.
     """
     dynamic = {
         tensor.name: {
@@ -52,5 +51,8 @@ def trace(
             input_names=[t.name for t in graph.inputs],
             output_names=[t.name for t in graph.outputs],
             dynamic_axes={name: axes for name, axes in dynamic.items() if axes},
-            **options,
+            export_params=store_weights,
+            do_constant_folding=store_weights,
+            # PRESERVE (the module is in eval mode) keeps batch norms as they are; onnxruntime folds them when it loads.
+            training=torch.onnx.TrainingMode.EVAL if store_weights else torch.onnx.TrainingMode.PRESERVE,
         )

@@ -56,25 +56,15 @@ def load_finder(head: Path) -> WordFinder:
     return finder.eval()
 
 
-def write_words(finder: WordFinder, digest: str, folder: Path) -> Path:
-    """Write `words.onnx`; returns its path.
-
-    Args:
-        finder: in eval mode.
-        digest: the SHA-256 of the head's checkpoint, for the metadata.
-        folder: created if missing.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / WORDS.file
-    stamp = {"mam_contract": VERSION, "mam_variant": "words", "mam_checkpoint_sha256": digest}
-    write_graph(WORDS, finder, (torch.zeros(1, 3, 96, 128),), path, stamp)
-    return path
-
-
 def export_words(head: Path, folder: Path) -> Path:
-    """Write `words.onnx` from the head's checkpoint; returns its path.
+    """Write `words.onnx` from the head's checkpoint; returns its path. The folder is created if missing.
 
     Raises:
         WeightsError, MamError: as `load_finder`.
     """
-    return write_words(load_finder(head), weights.sha256(head), folder)
+    finder = load_finder(head)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / WORDS.file
+    stamp = {"mam_contract": VERSION, "mam_variant": "words", "mam_checkpoint_sha256": weights.sha256(head)}
+    write_graph(WORDS, finder, (torch.zeros(1, 3, 96, 128),), path, stamp)
+    return path

@@ -89,10 +89,7 @@ def write_graph(
         fold: evaluate constant expressions.
         one_file: as for `write_graphs`.
     """
-    # PRESERVE (the module is in eval mode) keeps batch norms as they are; onnxruntime folds them when it loads.
-    preserve = torch.onnx.TrainingMode.PRESERVE
-    options = {"training": preserve, "do_constant_folding": False, "export_params": False}
-    trace(graph, module.eval(), inputs, path, fixed=("C0", "C1", "names"), **options)
+    trace(graph, module.eval(), inputs, path, fixed=("C0", "C1", "names"), store_weights=False)
     proto = fold_constants(path) if fold else onnx.load(path)
     onnx.helper.set_model_props(proto, {**stamp, "mam_graph": graph.name})
     declare_shapes(proto, graph)

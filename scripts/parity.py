@@ -10,7 +10,6 @@ their preprocessing, their networks, their refinement. Both sides run on the CPU
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import inspect
 import sys
@@ -158,7 +157,8 @@ class Authors:
         alpha_guide = guidance == "alpha"  # called --postprocess in early versions
         args = SimpleNamespace(**settings, maskguide=not alpha_guide, alphaguide=alpha_guide, postprocess=alpha_guide)
         frame = Frame.of(full_box(pixels.shape[:2]))
-        with tempfile.TemporaryDirectory() as folder, _without_cuda():
+        on_cpu = patch.object(torch.Tensor, "cuda", lambda tensor, *_, **__: tensor)  # their `.cuda()` changes nothing
+        with tempfile.TemporaryDirectory() as folder, on_cpu:
             image, truth = f"{folder}/image.png", f"{folder}/truth.png"
             Image.fromarray(pixels).save(image, compress_level=0)
             Image.new("L", pixels.shape[1::-1], 255).save(truth)
@@ -173,9 +173,18 @@ class Authors:
                 return None  # they compute the box of an empty mask
         return levels.reshape(pixels.shape[:2])
 
-    def open(self, path: Path) -> _AuthorsScene:
-        """As `mam.Matting.open`."""
-        return _AuthorsScene(self, open_photo(path).pixels)
+    def open(self, path: Path) -> SimpleNamespace:
+        """As `mam.Matting.open`, with what `training.evaluation.run` takes from a scene and its mattes."""
+        pixels = open_photo(path).pixels
+
+        def matte(box: Sequence[float], guidance: str) -> SimpleNamespace | None:
+            levels = self.alpha(pixels, box, guidance)
+            if levels is None:
+                return None
+            mask = self.stages.post_mask[0, 0].numpy() > 0
+            return SimpleNamespace(alpha_uint8=lambda: levels, mask=mask, score=float("nan"))  # which they do not keep
+
+        return SimpleNamespace(matte=matte)
 
     def _record_decoder(self, module: nn.Module, inputs: object, outputs: tuple[Tensor, Tensor]) -> None:
         # Cloned, because they overwrite the masks.
@@ -189,26 +198,6 @@ class Authors:
         stacked = torch.cat([alphas[f"alpha_{name}"][0] for name in ("os8", "os4", "os1")])
         self.stages = Stages(sample["image"], embeddings, **self._recorded, post_mask=post_mask.clone(), alphas=stacked)
         return embeddings, alphas, post_mask
-
-
-@dataclass(frozen=True)
-class _AuthorsScene:
-    authors: Authors
-    pixels: np.ndarray
-
-    def matte(self, box: Sequence[float], guidance: str) -> _AuthorsMatte | None:
-        levels = self.authors.alpha(self.pixels, box, guidance)
-        return None if levels is None else _AuthorsMatte(levels, self.authors.stages.post_mask[0, 0].numpy() > 0)
-
-
-@dataclass(frozen=True)
-class _AuthorsMatte:
-    levels: np.ndarray
-    mask: np.ndarray
-    score: float = float("nan")  # their script does not keep it
-
-    def alpha_uint8(self) -> np.ndarray:
-        return self.levels
 
 
 def _import(name: str) -> ModuleType:
@@ -237,11 +226,6 @@ def _import(name: str) -> ModuleType:
                 print(f"parity: {missing} is not installed; a stand-in takes its place", file=sys.stderr)
         except (ImportError, RuntimeError) as error:  # such as a torchvision that was built for another torch
             raise MamError(f"the authors' {name} cannot be imported ({error}).") from error
-
-
-def _without_cuda() -> contextlib.AbstractContextManager[object]:
-    """Make their `.cuda()` return tensors unchanged."""
-    return patch.object(torch.Tensor, "cuda", lambda tensor, *_, **__: tensor)
 
 
 @torch.no_grad()

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mam.errors import MamError
-
-if TYPE_CHECKING:
-    from training.recipes import Recipe
+from training.recipes import RECIPES, Recipe
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -42,8 +39,6 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train by a recipe; the same command resumes an interrupted run."""
-    from training.recipes import RECIPES
-
     if arguments.recipe not in RECIPES:
         raise MamError(f"there is no recipe {arguments.recipe!r}; expected one of {', '.join(RECIPES)}.")
     recipe = RECIPES[arguments.recipe].replace(**{k: getattr(arguments, k) for k in ("steps", "batch", "lr", "seed")})
@@ -64,13 +59,8 @@ def _train(recipe: Recipe, arguments: argparse.Namespace) -> None:
 
     data, out = arguments.data, arguments.out
     if recipe.stage == "segment":
-        train_segmentation(recipe, data, out, start=arguments.sam, loaders=arguments.loaders, log=_log)
+        train_segmentation(recipe, data, out, start=arguments.sam, loaders=arguments.loaders)
     elif recipe.stage == "words":
-        train_words(recipe, data, out, log=_log)
+        train_words(recipe, data, out)
     else:
-        sam, m2m, loaders = arguments.sam, arguments.m2m, arguments.loaders
-        train_matte(recipe, data, out, sam_files=sam, start=m2m, loaders=loaders, log=_log)
-
-
-def _log(line: str) -> None:
-    print(line, flush=True)
+        train_matte(recipe, data, out, sam_files=arguments.sam, start=arguments.m2m, loaders=arguments.loaders)

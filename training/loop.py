@@ -41,9 +41,6 @@ class Strided(Sampler[list[int]]):
             first = (step * self.world + self.rank) * self.batch
             yield list(range(first, first + self.counts[step % len(self.counts)]))
 
-    def __len__(self) -> int:
-        return len(self.steps)
-
 
 def train(
     model: Net,

@@ -38,7 +38,7 @@ Log = Callable[[str], None]
 
 
 class Endless(Dataset):
-    """Adapts examples to a data loader, which requires a length.
+    """Examples of several sizes or kinds as one data set.
 
     Args:
         examples: take turns, one step after the other.
@@ -50,9 +50,6 @@ class Endless(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         return self.examples[index // self.batch % len(self.examples)][index]
-
-    def __len__(self) -> int:
-        return 2**62
 
 
 def train_segmentation(

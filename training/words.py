@@ -93,9 +93,6 @@ class WordExamples(Dataset):
         self.seed, self.cells = seed, max(side for photo in photos for side, _ in photo.views) // _CELL
         self.examples = [example for photo in photos for example in _examples(classifier, photo)]
 
-    def __len__(self) -> int:
-        return 2**62  # a loader requires one; every index is an example
-
     def __getitem__(self, index: int) -> dict[str, np.ndarray]:
         epoch, number = divmod(index, len(self.examples))
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.examples))

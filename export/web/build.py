@@ -82,8 +82,8 @@ def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: Infe
     for path in (*(_WEB / "src").glob("*.js"), _WEB / "src" / "mam.d.ts", *(_WEB / name for name in _PAGES)):
         shutil.copy(path, out / path.name)
     for name in _RUNTIME:
-        # Some servers send .mjs files without a type, and browsers then refuse them.
-        script = _remove_source_map(runtime[f"dist/{name}"]).replace(b".mjs", b".js")
+        # Some servers send .mjs files without a type, and browsers then refuse them. The site has no source maps.
+        script = runtime[f"dist/{name}"].partition(b"//# sourceMappingURL=")[0].replace(b".mjs", b".js")
         (out / "runtime" / name).with_suffix(".js").write_bytes(script)
     (out / "runtime" / "client-zip.js").write_bytes(runtime["index.js"])
     (out / "runtime" / "heic-to.js").write_bytes(runtime[_HEIC])
@@ -94,16 +94,12 @@ def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: Infe
         if path.with_name(f"{path.name}.data").exists():
             raise GraphError(f"{path} has its weights in a separate file: it is too large for a browser.")
         model[graph.name] = _write_packed(out, graph.file, path.read_bytes(), half_ranges(path))
-    policy_values = {
-        "cropMargin": policy.crop_margin,
-        "multimask": policy.multimask,
-        "mainObject": policy.main_object,
-    }
+    facts = {"cropMargin": policy.crop_margin, "multimask": policy.multimask, "mainObject": policy.main_object}
     shutil.copytree(_DEMO / "backgrounds", out / "backgrounds")
     words, webgpu = _write_words(out), _write_packed(out, _WEBGPU, runtime[f"dist/{_WEBGPU}"], [])
     _write_module(
         out / "model.js",
-        MODEL={"files": model, "policy": policy_values, "webgpu": webgpu},
+        MODEL={"files": model, "policy": facts, "webgpu": webgpu},
         EXAMPLES=_copy_examples(out),
         BACKGROUNDS=_backgrounds(),
         SHAPES=_shapes(),
@@ -113,17 +109,9 @@ def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: Infe
     _write_canvas(out)
     _write_start(out)
     (out / "local.js").unlink()
-    (out / "README.md").write_text(
-        (_WEB / "README_site.md")
-        .read_text("utf-8")
-        .format(
-            version=__version__,
-            runtime=npm.pinned_version(npm.RUNTIME),
-            zip=npm.pinned_version(npm.ZIP),
-            heic=npm.pinned_version(npm.HEIC),
-        ),
-        "utf-8",
-    )
+    pinned = {name: npm.pinned_version(getattr(npm, name.upper())) for name in ("runtime", "zip", "heic")}
+    readme = (_WEB / "README_site.md").read_text("utf-8").format(version=__version__, **pinned)
+    (out / "README.md").write_text(readme, "utf-8")
     shutil.copy(ROOT / "LICENSE", out / "LICENSE")
     _write_package(out)
     _write_service_worker(out, [str(file["file"]) for file in (*model.values(), words["file"], webgpu)])
@@ -287,8 +275,3 @@ def _write_module(path: Path, **values: object) -> None:
 
 def _declaration(name: str, value: object) -> str:
     return f"export const {name} = {json.dumps(value, ensure_ascii=False)};\n"
-
-
-def _remove_source_map(script: bytes) -> bytes:
-    """Remove the address of a source map, which the site does not have."""
-    return script.partition(b"//# sourceMappingURL=")[0]

@@ -78,14 +78,9 @@ def _write_list(out: Path, names: set[str]) -> None:
 
 
 def _earlier_files(out: Path) -> set[str]:
-    """Return the files of an earlier site in a folder; before there was a list, the service worker had one."""
+    """Return the files of an earlier site in a folder."""
     with contextlib.suppress(OSError, ValueError, TypeError):
         return {name for name in json.loads((out / _MANIFEST).read_text("utf-8")) if _is_inside(name)}
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        script = (out / "service_worker.js").read_text("utf-8")
-        lists = json.loads(re.search(r"^const FILES = (.*);$", script, re.MULTILINE)[1])  # type: ignore[index]
-        optional = {name for name in _OWNERS if "python -m export web" in (out / "README.md").read_text("utf-8")}
-        return {name for name in (*lists["page"], *lists["model"]) if _is_inside(name)} | optional
     return set()
 
 

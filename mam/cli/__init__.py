@@ -1,4 +1,4 @@
-"""The command line `mam`: each command is a module with `add_parser` and `run`, and imports what it needs in `run`."""
+"""The command line `mam`: each command is a module with `add_parser` and `run`."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +17,7 @@ from mam.errors import MamError
 from mam.images.boxes import mask_bounds
 from mam.images.encode import write_content
 from mam.masks.outlines import encode_rle, find_polygons
-
-if TYPE_CHECKING:
-    from mam.matte import Matte
+from mam.matte import Matte
 
 
 class AnnotationWriter:

@@ -7,16 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as shorten
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mam.cli.values import decode_text, parse_json
 from mam.errors import PromptError
 from mam.masks.outlines import decode_rle, draw_polygons
-
-if TYPE_CHECKING:
-    from mam.masks.prompts import Prompt
+from mam.masks.prompts import Prompt
 
 Points = Sequence[Sequence[float]]
 
@@ -48,8 +46,6 @@ class Annotation:
             PromptError: the mask is of another size.
             InputError: its run lengths cannot be read.
         """
-        from mam.masks.prompts import Prompt
-
         if self.rle is not None:
             if self.rle[0] != size:
                 raise PromptError(f"the mask of {self.label!r} has (H, W) {self.rle[0]}; the image has {size}.")

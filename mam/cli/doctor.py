@@ -7,28 +7,21 @@ import importlib.metadata
 import os
 import platform
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+import mam
+from mam.catalogue import list_models
 from mam.cli.model import add_model_options, load_model
 from mam.errors import MamError
-
-if TYPE_CHECKING:
-    from mam.matting import Matting
+from mam.matting import Matting
+from mam.model.providers import PROVIDERS, count_nodes, cuda_driver, missing_for
+from mam.proof import read_proof
+from mam.text import NAME as TEXT_MODEL
 
 PACKAGES = (
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "onnxruntime-openvino",
-    "onnxruntime-directml",
-    "numpy",
-    "pillow",
-    "tokenizers",
-    "gradio",
-    "torch",
-    "segment-anything",
+    *("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml"),
+    *("numpy", "pillow", "tokenizers", "gradio", "torch", "segment-anything"),
 )
 
 
@@ -41,15 +34,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print versions, the requested and the actual device, and the times of two runs on a synthetic image."""
-    import mam
-    from mam.catalogue import list_models
-    from mam.model.providers import PROVIDERS, count_nodes, cuda_driver, missing_for
-    from mam.proof import read_proof
-    from mam.text import NAME as TEXT_MODEL
-
     print(f"mam {mam.__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} CPUs")
-    for package, version in package_versions().items():
-        print(f"  {package} {version or 'is not installed'}")
+    for package in PACKAGES:
+        print(f"  {package} {_version(package) or 'is not installed'}")
     conflict = onnxruntime_conflict()
     if conflict:
         print(f"  WARNING: {conflict}")
@@ -76,22 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
     for name, summary in {proof.model: proof.summary for proof in proofs if proof}.items():
         print(f"{name} was checked: {summary}")
     for run_name in ("first", "next"):
-        timing = measure_scene(matting)
-        print(f"{run_name} 1024 x 768 image: encode {timing.encode:.3f} s, prompt to alpha {timing.matte:.3f} s")
+        encode, matte = measure_scene(matting)
+        print(f"{run_name} 1024 x 768 image: encode {encode:.3f} s, prompt to alpha {matte:.3f} s")
     return 0
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Seconds of one run: to open and encode the image, and from a box to the alpha at full size."""
-
-    encode: float
-    matte: float
-
-
-def package_versions() -> dict[str, str | None]:
-    """Return the installed version of each of `PACKAGES`, None if it is not installed."""
-    return {package: _version(package) for package in PACKAGES}
 
 
 def onnxruntime_conflict() -> str | None:
@@ -102,15 +76,15 @@ def onnxruntime_conflict() -> str | None:
     return f"{' and '.join(builds)} share one module and break each other; uninstall all, then install one."
 
 
-def measure_scene(matting: Matting) -> Timing:
-    """Time one box on a synthetic image of 1024 x 768 pixels, a disc on a plain background."""
+def measure_scene(matting: Matting) -> tuple[float, float]:
+    """Return seconds to encode a synthetic image of 1024 x 768 pixels, and from a box on it to the full-size alpha."""
     disc = np.hypot(*np.ogrid[-384:384, -512:512]) < 250
     image = np.where(disc[..., None], [200, 60, 40], [40, 90, 60]).astype(np.uint8)
     start = time.perf_counter()
     scene = matting.open(image)
     encoded = time.perf_counter()
     scene.matte(box=(250, 120, 774, 648))
-    return Timing(encoded - start, time.perf_counter() - encoded)
+    return encoded - start, time.perf_counter() - encoded
 
 
 def _version(package: str) -> str | None:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mam.cli.annotation_writer import AnnotationWriter
 from mam.cli.files import STANDARD, Input, choose_outputs, find_inputs, is_result, require_writable
@@ -14,13 +14,12 @@ from mam.cli.model import add_model_options, load_model
 from mam.cli.prompts import Prompts
 from mam.cli.results import read_output_options
 from mam.cli.values import parse_box, parse_point, parse_scribble, parse_text
+from mam.compose.composition import OutputOptions
 from mam.errors import MamError, PromptError
-
-if TYPE_CHECKING:
-    from mam.compose.composition import OutputOptions
-    from mam.matte import Matte
-    from mam.matting import Matting
-    from mam.scene import Guidance, Scene
+from mam.images.encode import FORMATS, describe_source, write_content
+from mam.matte import Matte, encode_mattes
+from mam.matting import Matting
+from mam.scene import Guidance, Scene
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -243,9 +242,6 @@ def _write_matte(
     annotations: AnnotationWriter | None,
 ) -> str:
     """Cut out one image and write the result -> a note about what could not be read, or nothing."""
-    from mam.images.encode import FORMATS, describe_source, write_content
-    from mam.matte import encode_mattes
-
     content = sys.stdin.buffer.read() if image.source == STANDARD else image.source
     scene = matting.open(content)
     found, note = _cut_out(scene, prompt)
@@ -268,8 +264,6 @@ def _cut_out(scene: Scene, prompt: dict[str, Any]) -> tuple[list[tuple[str, Matt
     Raises:
         PromptError: nothing was found, or the prompt does not fit the image.
     """
-    from mam.matte import Matte
-
     objects = prompt.get("objects")
     if objects is None:
         matte = scene.matte(**prompt)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mam.cli.values import parse_device, parse_positive
+from mam.cli.weights import show_progress
+from mam.images import MAX_PIXELS
+from mam.matting import Matting
 from mam.model.providers import PROVIDERS
-
-if TYPE_CHECKING:
-    from mam.matting import Matting
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -47,10 +46,6 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 def load_model(arguments: argparse.Namespace) -> Matting:
     """Load the model that the options select; notes about devices are printed to standard error."""
-    from mam.cli.weights import show_progress
-    from mam.images import MAX_PIXELS
-    from mam.matting import Matting
-
     matting = Matting.load(
         arguments.graphs,
         device=arguments.device,

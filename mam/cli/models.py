@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
+from mam import weights
+from mam.catalogue import list_models
 from mam.cli.values import parse_device, parse_positive
+from mam.cli.weights import show_progress
 from mam.errors import MamError
-
-if TYPE_CHECKING:
-    from mam.proof import Measured
+from mam.matting import Matting
+from mam.model.folders import graphs_folder
+from mam.proof import Measured, load_pictures, proof_file, prove
+from mam.text.model import DOWNLOAD_MEGABYTES, NAME, is_complete
 
 _COLUMNS = ("iou_box", "iou_click", "iou_corrected", "alpha_error")
 _SECONDS = ("seconds_open", "seconds_box", "seconds_click", "seconds_corrected")
@@ -37,11 +40,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print_models() -> None:
-    from mam import weights
-    from mam.catalogue import list_models
-    from mam.model.folders import graphs_folder
-    from mam.text.model import DOWNLOAD_MEGABYTES, NAME, is_complete
-
     for model in list_models():
         print(f"{model.name:20} {model.state:8} {model.describe()}")
         if model.proof:
@@ -57,10 +55,6 @@ def _print_models() -> None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    from mam.cli.weights import show_progress
-    from mam.matting import Matting
-    from mam.proof import load_pictures, proof_file, prove
-
     if arguments.name == "tiny":
         raise MamError("tiny is the model that others are compared with; expected another one or a folder of graphs.")
     tiny, matting = (

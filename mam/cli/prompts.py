@@ -17,6 +17,7 @@ from mam.cli.annotations import read_annotations, read_folder
 from mam.cli.files import Input
 from mam.cli.values import decode_text, parse_json, parse_point, parse_scribble
 from mam.errors import PromptError
+from mam.images import MAX_PIXELS, open_mask
 from mam.images.fetch import is_address
 from mam.scene import PROMPTS
 
@@ -115,8 +116,6 @@ class Prompts:
     """The prompt of each image: its own in the file of prompts, else the one of the command line."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        from mam.images import MAX_PIXELS, open_mask
-
         self.file = None if arguments.prompts is None else PromptFile(arguments.prompts)
         self.common: dict[str, Any] = {
             "text": arguments.text,

@@ -6,13 +6,13 @@ import argparse
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from mam.compose.composite import is_colour
+from mam.compose.composition import Blur, OutputOptions, Style
+from mam.compose.layers import require_psd_tools
+from mam.compose.presets import PRESETS
 from mam.errors import MamError
-
-if TYPE_CHECKING:
-    from mam.compose.composition import Blur, OutputOptions
-    from mam.images import Photo
+from mam.images import MAX_PIXELS, Photo, open_photo
 
 
 def read_output_options(arguments: argparse.Namespace, suffixes: Collection[str]) -> OutputOptions:
@@ -25,9 +25,6 @@ def read_output_options(arguments: argparse.Namespace, suffixes: Collection[str]
     Raises:
         MamError: options exclude each other, the formats cannot hold the result, or the background is no image.
     """
-    from mam.compose.composition import OutputOptions, Style
-    from mam.compose.presets import PRESETS
-
     _check(arguments, suffixes)
     background, style = _open_background(arguments), PRESETS.get(arguments.preset, Style())
     style = style if background is None else replace(style, background=background)
@@ -36,10 +33,6 @@ def read_output_options(arguments: argparse.Namespace, suffixes: Collection[str]
 
 def _open_background(arguments: argparse.Namespace) -> Photo | Blur | str | None:
     """Check the background before the work, and open it if it is an image."""
-    from mam.compose.composite import is_colour
-    from mam.compose.composition import Blur
-    from mam.images import MAX_PIXELS, open_photo
-
     background: str | None = arguments.background
     if background == "blur":
         return Blur()
@@ -55,8 +48,6 @@ def _open_background(arguments: argparse.Namespace) -> Photo | Blur | str | None
 
 
 def _check(arguments: argparse.Namespace, suffixes: Collection[str]) -> None:
-    from mam.compose.layers import require_psd_tools
-
     if arguments.alpha and arguments.background is not None:
         raise MamError("--alpha and --background exclude each other; choose one.")
     if arguments.bits == 16 and not arguments.alpha:

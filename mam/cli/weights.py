@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
+from mam import weights
 from mam.errors import MamError
-
-if TYPE_CHECKING:
-    from mam.weights import Progress
+from mam.model.folders import find_model
+from mam.model.variants import VARIANTS
+from mam.text import NAME
+from mam.text.preparation import prepare
+from mam.weights import Progress
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -27,8 +29,6 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Download or verify the files, or print their paths."""
-    from mam import weights
-
     names = arguments.names
     if arguments.action == "verify" and not names:
         names = [name for name in weights.REGISTRY if (weights.cache_folder() / name).exists()]
@@ -45,12 +45,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _get(name: str) -> None:
-    from mam import weights
-    from mam.model.folders import find_model
-    from mam.model.variants import VARIANTS
-    from mam.text import NAME
-    from mam.text.preparation import prepare
-
     if name in VARIANTS:
         print(f"{name}: ready, by the graphs in {find_model(name, show_progress)}")
     else:

@@ -150,21 +150,6 @@ def add_outline(cutout: np.ndarray, width: float) -> np.ndarray:
     return np.asarray(Image.alpha_composite(Image.fromarray(white), Image.fromarray(cutout)))
 
 
-def merge_alphas(alphas: Sequence[np.ndarray]) -> np.ndarray:
-    """Merge the alphas of several objects of one image: 1 - (1 - a)(1 - b) at each pixel.
-
-    Args:
-        alphas: at least one (H, W) float32 in [0, 1].
-
-    Returns:
-        (H, W) float32 in [0, 1]; a single alpha itself.
-    """
-    total = alphas[0]
-    for alpha in alphas[1:]:
-        total = total + alpha - total * alpha
-    return total
-
-
 def adjust_edges(alpha: np.ndarray, *, softness: float = 0.0, grow: float = 0.0) -> np.ndarray:
     """Move and soften the edges of an alpha.
 

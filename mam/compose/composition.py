@@ -136,7 +136,7 @@ class Composition:
             longest: the largest side of a preview, in pixels; None composes at full size.
             own_colours: (H, W) bool, pixels with the photo's own colours in any of these.
         """
-        alpha = composite.merge_alphas(alphas)
+        alpha = functools.reduce(lambda total, alpha: total + alpha - total * alpha, alphas)  # 1 - (1 - a)(1 - b)
         own = functools.reduce(np.logical_or, own_colours) if own_colours else None
         if longest is not None and max(alpha.shape) > longest:
             photo, alpha = photo.downsample(longest), downsample(alpha, longest)

@@ -136,19 +136,13 @@ def _source_options(source: str, file_format: str) -> dict[str, Any]:
     return {"comment": source.encode()} if file_format == "JPEG" else {"xmp": _XMP.format(escape(source)).encode()}
 
 
-def write_image(
-    pixels: np.ndarray,
-    path: str | os.PathLike[str],
-    icc_profile: bytes | None = None,
-    metadata: Metadata | None = None,
-) -> Path:
+def write_image(pixels: np.ndarray, path: str | os.PathLike[str], icc_profile: bytes | None = None) -> Path:
     """Write an image in the format of the file's name; an interruption leaves no partial file under that name.
 
     Args:
         pixels: as for `encode_image`.
         path: ends in .png, .webp, .jpg or .jpeg.
         icc_profile: to embed, or None.
-        metadata: resolution and EXIF data to embed, or None.
 
     Returns:
         The path.
@@ -157,7 +151,7 @@ def write_image(
         InputError: the name ends in another suffix.
         MamError: the file cannot be written.
     """
-    return write_content(encode_image(pixels, format_of(path), icc_profile, metadata), Path(path))
+    return write_content(encode_image(pixels, format_of(path), icc_profile), Path(path))
 
 
 def write_content(content: bytes, path: Path) -> Path:

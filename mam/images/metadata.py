@@ -12,25 +12,9 @@ _Tag = ExifTags.Base
 # When and how a photo was taken, but not where (GPS), by whom (artist, copyright, comments) or with which individual
 # camera (serial numbers, maker notes).
 _KEPT_TAGS = frozenset({_Tag.Make, _Tag.Model, _Tag.DateTime})
-_KEPT_DETAILS = frozenset(
-    {
-        _Tag.ExposureTime,
-        _Tag.FNumber,
-        _Tag.ISOSpeedRatings,
-        _Tag.DateTimeOriginal,
-        _Tag.DateTimeDigitized,
-        _Tag.ShutterSpeedValue,
-        _Tag.ApertureValue,
-        _Tag.ExposureBiasValue,
-        _Tag.MeteringMode,
-        _Tag.Flash,
-        _Tag.FocalLength,
-        _Tag.FocalLengthIn35mmFilm,
-        _Tag.WhiteBalance,
-        _Tag.LensMake,
-        _Tag.LensModel,
-    }
-)
+_DETAILS = """ExposureTime FNumber ISOSpeedRatings DateTimeOriginal DateTimeDigitized ShutterSpeedValue ApertureValue
+ExposureBiasValue MeteringMode Flash FocalLength FocalLengthIn35mmFilm WhiteBalance LensMake LensModel"""
+_KEPT_DETAILS = frozenset(getattr(_Tag, name) for name in _DETAILS.split())
 
 
 @dataclass(frozen=True)

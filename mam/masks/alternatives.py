@@ -37,12 +37,8 @@ def choose_alternatives(answer: Segment, parts: Iterable[Segment], larger: Itera
     return {
         name: one
         for names, group in ((_PARTS, inside), (_LARGER, beyond))
-        for name, one in zip(names, sorted(group, key=_area), strict=False)
+        for name, one in zip(names, sorted(group, key=lambda one: one.stored_mask.values.sum()), strict=False)
     }
-
-
-def _area(segment: Segment) -> int:
-    return int(segment.stored_mask.values.sum())
 
 
 def _distinct(

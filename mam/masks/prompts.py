@@ -61,10 +61,12 @@ class Prompt:
             PromptError: empty, reversed, outside, not a number, wrong shape, or labels that do not match.
         """
         given, scribbles = (() if values is None else values for values in (self.points, self.scribbles))
-        points, labels = _points(given, self.labels, size, "points", "labels")
+        points = _array(given, "points")
+        _check_inside(points, size, "points")
+        labels = _labels(self.labels, len(points), "labels", "points")
         if not isinstance(scribbles, (list, tuple, np.ndarray)):
             raise PromptError(f"scribbles are {shorten(scribbles)}; expected a list of strokes, each of shape (K, 2).")
-        strokes = [_spread(_array(s, 2, f"scribbles[{i}]"), size, f"scribbles[{i}]") for i, s in enumerate(scribbles)]
+        strokes = [_spread(_array(s, f"scribbles[{i}]"), size, f"scribbles[{i}]") for i, s in enumerate(scribbles)]
         stroke_labels = _labels(self.scribble_labels, len(strokes), "scribble_labels", "scribbles")
         points = np.concatenate([points, *strokes])
         labels = np.concatenate([labels, *[np.full(len(s), v) for s, v in zip(strokes, stroke_labels, strict=True)]])
@@ -190,15 +192,15 @@ def check_prompts(prompts: Sequence[Prompt], size: tuple[int, int]) -> list[Chec
     return checked
 
 
-def _array(values: object, columns: int, name: str) -> np.ndarray:
+def _array(values: object, name: str) -> np.ndarray:
     try:
         array = np.asarray(values, np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise PromptError(f"{name} are not numbers ({shorten(str(error))}); expected shape (N, {columns}).") from None
+        raise PromptError(f"{name} are not numbers ({shorten(str(error))}); expected shape (N, 2).") from None
     if array.size == 0:
-        return np.zeros((0, columns))
-    if array.ndim != 2 or array.shape[1] != columns:
-        raise PromptError(f"{name} have shape {array.shape}; expected (N, {columns}), x and y per point.")
+        return np.zeros((0, 2))
+    if array.ndim != 2 or array.shape[1] != 2:
+        raise PromptError(f"{name} have shape {array.shape}; expected (N, 2), x and y per point.")
     if not np.isfinite(array).all():
         raise PromptError(f"{name} contain NaN or infinity; expected pixels of the image.")
     return array
@@ -216,14 +218,6 @@ def _labels(values: Sequence[int] | None, count: int, name: str, of: str) -> np.
     if not np.isin(array, (0, 1)).all():
         raise PromptError(f"{name} are {shorten(array.tolist())}; expected 1 (foreground) or 0 (background).")
     return array.astype(np.int64)
-
-
-def _points(
-    points: object, labels: Sequence[int] | None, size: tuple[int, int], name: str, labels_name: str
-) -> tuple[np.ndarray, np.ndarray]:
-    array = _array(points, 2, name)
-    _check_inside(array, size, name)
-    return array, _labels(labels, len(array), labels_name, name)
 
 
 def _check_inside(points: np.ndarray, size: tuple[int, int], name: str) -> None:

@@ -102,12 +102,6 @@ def onnxruntime() -> ModuleType:
     return onnxruntime
 
 
-def available_providers() -> list[str]:
-    """Return the execution providers that the installed onnxruntime was compiled with."""
-    providers: list[str] = onnxruntime().get_available_providers()
-    return providers
-
-
 def cuda_driver() -> str | None:
     """Return the name of the NVIDIA driver's library, or None: without a driver, CUDA only prints errors."""
     # Loaded rather than searched for, because in containers only the loader knows where it is.
@@ -139,7 +133,7 @@ def check_device(device: Device) -> tuple[str, int]:
 def missing_for(name: str) -> str:
     """Return why a device of `PROVIDERS` cannot be used here and what to install, or an empty string if it can."""
     provider = PROVIDERS[name]
-    if provider.name not in available_providers():
+    if provider.name not in onnxruntime().get_available_providers():
         return (
             f"this onnxruntime is built without {provider.name}; uninstall it, as all builds share one module, and "
             f"install the right one: {provider.install}"

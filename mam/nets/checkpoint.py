@@ -51,15 +51,7 @@ def load(variant: Variant, *files: Path) -> MattingAnything:
 
 
 def load_sam(variant: Variant, *files: Path) -> Sam | Segmenter:
-    """Build SAM alone, in eval mode; an M2M in the files is ignored.
-
-    Args:
-        variant: the sizes of the network.
-        files: as for `load`.
-
-    Raises:
-        WeightsError: as `load`.
-    """
+    """Build SAM alone, in eval mode; an M2M in the files is ignored. See `load`."""
     state, rest = _read_parts(variant, files)
     with torch.device("meta"):
         sam = build_sam(variant)
@@ -68,15 +60,7 @@ def load_sam(variant: Variant, *files: Path) -> Sam | Segmenter:
 
 
 def load_m2m(variant: Variant, *files: Path) -> MaskToMatte | MatteUNet:
-    """Build M2M alone, in eval mode; a SAM in the files is ignored.
-
-    Args:
-        variant: the sizes of the network.
-        files: as for `load`.
-
-    Raises:
-        WeightsError: as `load`.
-    """
+    """Build M2M alone, in eval mode; a SAM in the files is ignored. See `load`."""
     rest, state = _read_parts(variant, files)
     with torch.device("meta"):
         m2m = build_m2m(variant)

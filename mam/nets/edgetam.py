@@ -78,16 +78,8 @@ class EdgeTam(EdgeTamModel):
     ) -> tuple[Tensor, Tensor]:
         """Predict four masks for each prompt, and their quality; arguments and results as of `Sam.predict_masks`.
 
-        Args:
-            features: from `encode`.
-            point_coords: with a padding point in every prompt.
-            point_labels: with the label -1 for the padding point.
-            mask_input: as for `Sam.predict_masks`.
-            has_mask_input: as for `Sam.predict_masks`.
-
-        Returns:
-            Masks and qualities as from `Sam.predict_masks`. Mask 0 is replaced by the best of the others where it is
-            unstable, as SAM 2 does.
+        Every prompt has a padding point, labelled -1. Mask 0 is replaced by the best of the others where it is
+        unstable, as SAM 2 does.
         """
         embeddings, *high_res = features
         prompts = self.prompt_encoder

@@ -168,7 +168,10 @@ class Sam(nn.Module):
         Returns:
             (B, 1, h, w) float32 logits.
         """
-        return best_mask(low_res_masks, iou_predictions) if self.multimask else low_res_masks[:, :1]
+        if not self.multimask:
+            return low_res_masks[:, :1]
+        index = 1 + iou_predictions[:, 1:].argmax(dim=1)  # the highest of masks 1 to 3, as MAM does
+        return low_res_masks[torch.arange(len(index), device=index.device), index].unsqueeze(1)
 
 
 def _image_encoder(config: ViT | TinyViT | RepViT) -> nn.Module:
@@ -189,17 +192,3 @@ def _image_encoder(config: ViT | TinyViT | RepViT) -> nn.Module:
         window_size=14,
         out_chans=256,
     )
-
-
-def best_mask(low_res_masks: Tensor, iou_predictions: Tensor) -> Tensor:
-    """Select the mask with the highest predicted IoU among masks 1 to 3, as MAM does.
-
-    Args:
-        low_res_masks: (B, 4, h, w) float32 logits.
-        iou_predictions: (B, 4) float32.
-
-    Returns:
-        (B, 1, h, w) float32 logits.
-    """
-    index = 1 + iou_predictions[:, 1:].argmax(dim=1)
-    return low_res_masks[torch.arange(len(index), device=index.device), index].unsqueeze(1)

@@ -54,11 +54,7 @@ def read_image(source: Path | bytes, max_pixels: int, reduce_to: int | None = No
 
 @functools.cache
 def _decoder(megabytes: int, seconds: int) -> Isolated:
-    return Isolated(functools.partial(_load, megabytes, seconds), _give_up, _LONGEST_WAIT)
-
-
-def _give_up(request: Request) -> Answer:
-    return None, False
+    return Isolated(functools.partial(_load, megabytes, seconds), lambda request: (None, False), _LONGEST_WAIT)
 
 
 def _load(megabytes: int, seconds: int) -> Callable[[Request], Answer]:

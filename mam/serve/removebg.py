@@ -90,7 +90,7 @@ def read_parameters(fields: Mapping[str, str]) -> Parameters:
         _PIXELS.get(size),
         _FORMATS[_read_choice(fields, "format", "auto", _FORMATS)],
         _read_lengths("roi", roi, (4,)) if roi else None,
-        _clockwise(_read_lengths("crop_margin", margin, (1, 2, 4))) if _read_flag(fields, "crop") else None,
+        _read_lengths("crop_margin", margin, (1, 2, 4)) if _read_flag(fields, "crop") else None,
         Style(
             _read_colour(fields.get("bg_color")),
             shadow=_read_shadow(fields),
@@ -206,12 +206,7 @@ def _read_lengths(name: str, text: str, counts: tuple[int, ...], unit: str | Non
     if len(lengths) != len(parts) or len(lengths) not in counts or (unit and lengths[0].unit != unit):
         expected = f"{' or '.join(map(str, counts))} of lengths such as {'' if unit else '30px or '}10%"
         raise InputError(f"{name} is {text[:80]!r}; expected {expected}.")
-    return lengths
-
-
-def _clockwise(lengths: tuple[Length, ...]) -> tuple[Length, ...]:
-    """Expand one length, or a vertical and a horizontal one, to four from the top clockwise."""
-    return lengths * (4 // len(lengths))
+    return lengths * (counts[-1] // len(lengths))  # one stands for all, a vertical and a horizontal one for four
 
 
 def _read_position(text: str | None) -> tuple[float, float] | None:

@@ -13,11 +13,10 @@ the tests.
 
 from mam.text.boxes import BOX_THRESHOLD, NMS_THRESHOLD, TEXT_THRESHOLD, FoundBox, FoundBoxes
 from mam.text.closed_set import ClosedSetModel
-from mam.text.loader import GroundingLoader, load_default
+from mam.text.loader import GroundingLoader, TextModel, load_default
 from mam.text.model import MODELS, NAME, TOKENIZER, Grounding
 from mam.text.phrases import Phrases
 from mam.text.preprocessor import Preprocessor
-from mam.text.text_model import TextModel
 
 __all__ = [
     "BOX_THRESHOLD",

@@ -114,15 +114,7 @@ def select_boxes(
 
 
 def _to_corners(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Convert boxes from fractions to pixels, clipped to the image and at least one pixel wide and high.
-
-    Args:
-        boxes: (Q, 4) float32, (cx, cy, w, h) as fractions of the image.
-        size: (H, W) in pixels.
-
-    Returns:
-        (Q, 4) float64, (x0, y0, x1, y1) in pixels.
-    """
+    """Return (Q, 4) float64, x0, y0, x1, y1 in pixels, clipped to the image and at least one pixel wide and high."""
     scale = np.array(size[::-1], np.float64)
     low = np.clip((boxes[:, :2] - boxes[:, 2:] / 2) * scale, 0, scale - 1)
     high = np.clip((boxes[:, :2] + boxes[:, 2:] / 2) * scale, low + 1, scale)

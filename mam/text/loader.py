@@ -12,7 +12,9 @@ from typing import Any
 from mam.model.providers import Device
 from mam.text.closed_set import ClosedSetModel
 from mam.text.model import Grounding, default_folder, is_complete
-from mam.text.text_model import TextModel
+
+TextModel = Grounding | ClosedSetModel
+"""What finds objects for text prompts: the first reads any English phrase, the second knows some names."""
 
 
 @dataclass(frozen=True)

@@ -21,31 +21,11 @@ from mam.weights.tensors import ITEM_SIZES, MAX_AXES, StoredTensor, check_layout
 _MAX_HEADER = 50_000_000  # bytes of a safetensors header
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # of a zip entry: signature, length of the name, of the extra field
 
-_STORAGES = {
-    "DoubleStorage": "float64",
-    "FloatStorage": "float32",
-    "HalfStorage": "float16",
-    "BFloat16Storage": "bfloat16",
-    "LongStorage": "int64",
-    "IntStorage": "int32",
-    "ShortStorage": "int16",
-    "CharStorage": "int8",
-    "ByteStorage": "uint8",
-    "BoolStorage": "bool",
-}
-_STORAGE_TYPES = {f"torch.{name}": dtype for name, dtype in _STORAGES.items()}
-_SAFETENSORS_DTYPES = {
-    "F64": "float64",
-    "F32": "float32",
-    "F16": "float16",
-    "BF16": "bfloat16",
-    "I64": "int64",
-    "I32": "int32",
-    "I16": "int16",
-    "I8": "int8",
-    "U8": "uint8",
-    "BOOL": "bool",
-}
+# In the order of `ITEM_SIZES`.
+_STORAGES = ("Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
+_STORAGE_TYPES = {f"torch.{name}Storage": dtype for name, dtype in zip(_STORAGES, ITEM_SIZES, strict=True)}
+_SAFETENSORS = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL")
+_SAFETENSORS_DTYPES = dict(zip(_SAFETENSORS, ITEM_SIZES, strict=True))
 
 
 @dataclass(frozen=True)

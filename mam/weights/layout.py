@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from mam.errors import WeightsError
 from mam.weights.tensors import StoredTensor
@@ -26,17 +26,6 @@ _EDGETAM_UNUSED = (
     "no_object_pointer",
     "occlusion_spatial_embedding_parameter",
 )
-
-SEMAT_UNUSED = "sam_model.frozen_mask_decoder."
-"""Prefix of the tensors of SEMat's checkpoint that only its training needs."""
-
-
-class HasShape(Protocol):
-    """A tensor of torch, an array of numpy, or a `mam.weights.tensors.StoredTensor`."""
-
-    @property
-    def shape(self) -> Sequence[int]:
-        """Sizes of its axes."""
 
 
 T = TypeVar("T")
@@ -84,7 +73,7 @@ def split_networks(state: Mapping[str, T]) -> tuple[dict[str, T], dict[str, T]]:
     return sam, m2m
 
 
-def describe(state: Mapping[str, HasShape]) -> str:
+def describe(state: Mapping[str, Any]) -> str:
     """Describe a checkpoint by the names and shapes of its tensors, for error messages."""
     names = {name.removeprefix("seg_model.") for name in state}
     position = state.get("image_encoder.pos_embed", state.get("seg_model.image_encoder.pos_embed"))

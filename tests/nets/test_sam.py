@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from mam.nets.sam import Sam, best_mask
+from mam.nets.sam import Sam
 from mam.nets.segment_anything import segment_anything_modeling
 from tests.small_vit import SMALL
 
@@ -54,7 +55,8 @@ def test_one_image_per_prompt_equals_one_at_a_time(sam: Sam) -> None:
 def test_best_mask_is_chosen_per_prompt_among_the_last_three() -> None:
     masks = torch.arange(8.0).reshape(2, 4, 1, 1)
     quality = torch.tensor([[0.9, 0.1, 0.3, 0.2], [0.9, 0.8, 0.3, 0.2]])
-    assert best_mask(masks, quality).flatten().tolist() == [2.0, 5.0]
+    chosen = Sam.select_single_mask(SimpleNamespace(multimask=True), masks, quality)
+    assert chosen.flatten().tolist() == [2.0, 5.0]
 
 
 def test_modelling_loads_without_torchvision() -> None:

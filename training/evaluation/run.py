@@ -125,15 +125,8 @@ def interact(
 ) -> Iterator[list[Measurement]]:
     """Evaluate simulated users, `ROUNDS` rounds per object; yield the rows of each new case.
 
-    A user stops when the mask equals the truth; the remaining rounds repeat the last metrics.
-
-    Args:
-        matting: the model.
-        cases: the objects of the benchmark.
-        layout: the benchmark's layout.
-        first: kind of the first prompt.
-        then: kind of the corrections.
-        out: the folder for the CSV file and the mattes; cases that are in the CSV file are skipped.
+    A user stops when the mask equals the truth; the remaining rounds repeat the last metrics. `first` and `then` are
+    the kinds of the first prompt and of the corrections; `evaluate` describes the other arguments.
     """
     results, kind = Results(out / "results.csv"), f"{first}+{then}"
     for case, scene in _open_scenes(matting, [c for c in cases if not results.has(c.name, kind, ROUNDS)]):

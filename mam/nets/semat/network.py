@@ -6,7 +6,6 @@ configs/SEMat_SAM.py and modeling/meta_arch/sam_hq_matting.py. The networks here
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,13 +13,11 @@ from torch import Tensor, nn
 
 from mam.model.frames import SIDE
 from mam.model.variants import SEMAT, SamM2M, SematSizes
-from mam.nets.checkpoint import fill, read_state
 from mam.nets.resample import resample
 from mam.nets.sam import CELL, Sam
 from mam.nets.segment_anything import segment_anything_modeling
 from mam.nets.semat.details import DetailDecoder
 from mam.nets.semat.lora import LoraConv2d, LoraLinear
-from mam.weights.layout import SEMAT_UNUSED
 
 _TOKENS = 3  # background, unknown and foreground of the trimap
 
@@ -106,24 +103,6 @@ class SematNetwork(nn.Module):
         pixels = pixels + decoder.matting_embedding_encoder(embeddings)
         pixels = pixels + decoder.matting_compress_vit_feat(early.permute(0, 3, 1, 2))
         return (weights @ pixels.flatten(2)).reshape(1, _TOKENS, *pixels.shape[2:])
-
-
-def load_semat(file: Path, sizes: SematSizes = SEMAT) -> SematNetwork:
-    """Build SEMat from the authors' checkpoint, in eval mode.
-
-    Args:
-        file: the checkpoint.
-        sizes: sizes of the networks.
-
-    Raises:
-        WeightsError: the file is unreadable, or its tensors are not exactly those of this network, apart from the
-            decoder that was only needed for training.
-    """
-    state = {name: tensor for name, tensor in read_state(file).items() if not name.startswith(SEMAT_UNUSED)}
-    with torch.device("meta"):
-        net = SematNetwork(sizes)
-    fill(net, state, [file])
-    return net.eval()
 
 
 def _adapt(encoder: nn.Module, rank: int) -> None:

@@ -40,15 +40,8 @@ class PromptDecoder(nn.Module):
         self.stage8 = nn.Sequential(ResidualBlock(w8), ResidualBlock(w8))
         self.down16 = conv_bn(w8, w16, 3, 2)
         self.position = depthwise_bn(w16, 7)
-        self.stage16 = nn.Sequential(
-            ResidualBlock(w16),
-            Attention(w16, _HEADS),
-            ResidualBlock(w16),
-            Attention(w16, _HEADS),
-            ResidualBlock(w16),
-            Attention(w16, _HEADS),
-            ResidualBlock(w16),
-        )
+        mixed = (layer for _ in range(3) for layer in (ResidualBlock(w16), Attention(w16, _HEADS)))
+        self.stage16 = nn.Sequential(*mixed, ResidualBlock(w16))
         self.up8, self.merge8 = nn.Conv2d(w16, w8, 1), nn.Sequential(ResidualBlock(w8), ResidualBlock(w8))
         self.up4, self.merge4 = nn.Conv2d(w8, w4, 1), nn.Sequential(ResidualBlock(w4), ResidualBlock(w4))
         self.up2, self.merge2 = nn.Conv2d(w4, f1, 1), conv_bn(f1 + f1 + PROMPT_MAPS + 1, f1, 3)

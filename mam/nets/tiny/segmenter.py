@@ -36,15 +36,7 @@ class Segmenter(nn.Module):
         mask_input: Tensor,
         has_mask_input: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Predict four masks for each prompt, and their quality.
-
-        Args:
-            features: the three tensors from `encode`.
-            point_coords: as for `PromptDecoder.forward`, like all others.
-            point_labels: likewise.
-            mask_input: likewise.
-            has_mask_input: likewise.
-        """
+        """Predict four masks, and their quality, from `encode`'s tensors and what `PromptDecoder.forward` takes."""
         masks, quality = self.mask_decoder(*features, point_coords, point_labels, mask_input, has_mask_input)
         return masks, quality
 

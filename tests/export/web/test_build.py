@@ -3,13 +3,12 @@
 import gzip
 import json
 import re
-import shutil
 
 import numpy as np
 
 from export.__main__ import main
 from export.web import npm
-from export.web.folder import BUDGET, _earlier_files, _write_list, copy_site, list_files, table
+from export.web.folder import BUDGET, _write_list, copy_site, list_files, table
 from export.web.pack import half_ranges, pack
 from mam.model.folders import BUNDLE
 from tests.conftest import ROOT
@@ -86,18 +85,6 @@ def test_other_files_of_the_folder_stay_and_stale_ones_go(site, tmp_path) -> Non
     assert found == {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()} | set(kept)
     assert all((out / name).read_text() == "the owner's" for name in kept)
     assert out.is_symlink() and (tmp_path / "out").stat().st_ino == inode
-
-
-def test_a_site_without_a_list_is_replaced(site, tmp_path) -> None:
-    shutil.copytree(site, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "site-files.json").unlink()
-    script = tmp_path / "service_worker.js"
-    script.write_text(script.read_text("utf-8").replace('"boxes.js", ', '"boxes.js", "runtime/old.mjs", '), "utf-8")
-    (tmp_path / "runtime" / "old.mjs").touch()
-    (tmp_path / "CNAME").touch()
-    copy_site(site, tmp_path)
-    assert not (tmp_path / "runtime" / "old.mjs").exists() and (tmp_path / "CNAME").exists()
-    assert _earlier_files(tmp_path) == _earlier_files(site)
 
 
 def test_folders_that_are_none_or_hold_the_sources_are_refused(tmp_path, capsys) -> None:
