@@ -156,11 +156,13 @@ def _int8(graph: Graph, source: Path, target: Path, feeds: list[dict[str, np.nda
     with tempfile.TemporaryDirectory() as scratch:
         folded, products = Path(scratch) / "folded.onnx", Path(scratch) / "products.onnx"
         _fold(source, folded, large)
-        rest = onnx.load(folded, load_external_data=False).graph
-        convolutions = [one.name for one in rest.node if one.op_type == "Conv" and one.name.startswith(_CONVOLUTIONS)]
+        content = onnx.load(folded, load_external_data=False).graph
+        convolutions = [
+            node.name for node in content.node if node.op_type == "Conv" and node.name.startswith(_CONVOLUTIONS)
+        ]
         # Products with constants of more than two axes: onnxruntime quantises them, but cannot run the result.
-        deep = {tensor.name for tensor in rest.initializer if len(tensor.dims) > 2}
-        excluded = [one.name for one in rest.node if one.op_type == "MatMul" and deep.intersection(one.input)]
+        deep = {tensor.name for tensor in content.initializer if len(tensor.dims) > 2}
+        excluded = [node.name for node in content.node if node.op_type == "MatMul" and deep.intersection(node.input)]
         # Seven of eight bits: CPUs without VNNI add two products in 16 bits, which full bytes overflow.
         common = {"weight_type": QuantType.QInt8, "per_channel": True, "reduce_range": True}
         common["use_external_data_format"] = large

@@ -94,12 +94,12 @@ def _write_site(out: Path, graphs: Path, runtime: dict[str, bytes], policy: Infe
         if path.with_name(f"{path.name}.data").exists():
             raise GraphError(f"{path} has its weights in a separate file: it is too large for a browser.")
         model[graph.name] = _write_packed(out, graph.file, path.read_bytes(), half_ranges(path))
-    facts = {"cropMargin": policy.crop_margin, "multimask": policy.multimask, "mainObject": policy.main_object}
+    settings = {"cropMargin": policy.crop_margin, "multimask": policy.multimask, "mainObject": policy.main_object}
     shutil.copytree(_DEMO / "backgrounds", out / "backgrounds")
     words, webgpu = _write_words(out), _write_packed(out, _WEBGPU, runtime[f"dist/{_WEBGPU}"], [])
     _write_module(
         out / "model.js",
-        MODEL={"files": model, "policy": facts, "webgpu": webgpu},
+        MODEL={"files": model, "policy": settings, "webgpu": webgpu},
         EXAMPLES=_copy_examples(out),
         BACKGROUNDS=_backgrounds(),
         SHAPES=_shapes(),

@@ -54,7 +54,8 @@ def run_program(parse: Callable[[Sequence[str]], argparse.Namespace], program: s
         The exit status: 0 for success, 1 if something failed, 130 after Ctrl-C. Invalid arguments exit with status 2.
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # file names may hold what the encoding lacks; pipes get lines at once
+        if isinstance(stream, io.TextIOWrapper):
+            # File names may have characters that the encoding lacks; a pipe receives each line at once.
             stream.reconfigure(errors="backslashreplace", line_buffering=True)
     arguments = parse(argv)
     try:

@@ -76,7 +76,7 @@ class EdgeTam(EdgeTamModel):
         mask_input: Tensor,
         has_mask_input: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Predict four masks for each prompt, and their quality; arguments and results as of `Sam.predict_masks`.
+        """Predict four masks for each prompt, and their quality; takes and returns what `Sam.predict_masks` does.
 
         Every prompt has a padding point, labelled -1. Mask 0 is replaced by the best of the others where it is
         unstable, as SAM 2 does.

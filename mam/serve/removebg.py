@@ -206,7 +206,7 @@ def _read_lengths(name: str, text: str, counts: tuple[int, ...], unit: str | Non
     if len(lengths) != len(parts) or len(lengths) not in counts or (unit and lengths[0].unit != unit):
         expected = f"{' or '.join(map(str, counts))} of lengths such as {'' if unit else '30px or '}10%"
         raise InputError(f"{name} is {text[:80]!r}; expected {expected}.")
-    return lengths * (counts[-1] // len(lengths))  # one stands for all, a vertical and a horizontal one for four
+    return lengths * (counts[-1] // len(lengths))  # as in CSS: fewer lengths stand for the remaining sides too
 
 
 def _read_position(text: str | None) -> tuple[float, float] | None:

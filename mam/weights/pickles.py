@@ -62,7 +62,17 @@ class _Operations(dict[int, Callable[[Any], None]]):
 
 
 class _Unpickler(_PythonUnpickler):
-    """It gets the other arguments of `read_pickle` as attributes."""
+    """Arguments as for `read_pickle`."""
+
+    def __init__(
+        self,
+        data: bytes,
+        functions: dict[str, Callable[..., Any]],
+        types: frozenset[str],
+        load_persistent: Callable[[Any], Any],
+    ) -> None:
+        super().__init__(io.BytesIO(data), encoding="latin-1")
+        self.functions, self.types, self.persistent_load = functions, types, load_persistent
 
     def find_class(self, module: str, name: str) -> Global:
         name = f"{module}.{name}"
@@ -105,9 +115,7 @@ def read_pickle(
     if len(data) > MAX_BYTES:
         raise PickleError(f"describes its tensors in {len(data)} bytes; expected at most {MAX_BYTES}")
     try:
-        unpickler = _Unpickler(io.BytesIO(data), encoding="latin-1")
-        unpickler.functions, unpickler.types, unpickler.persistent_load = functions, types, load_persistent
-        return unpickler.load()
+        return _Unpickler(data, functions, types, load_persistent).load()
     except PickleError:
         raise
     except Exception as error:  # damaged data fails in many ways: values missing on the stack, texts cut off ...
