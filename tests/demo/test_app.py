@@ -82,6 +82,7 @@ def test_a_port_in_use_is_one_sentence(capsys) -> None:
     assert f"port {port} is in use; choose another with --port or MAM_PORT" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_nothing_is_kept_in_the_folder_of_all_users(python, tmp_path, monkeypatch) -> None:
     port = free_port()
     monkeypatch.setenv("TMPDIR", str(tmp_path))

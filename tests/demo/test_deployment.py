@@ -133,6 +133,7 @@ def test_nginx_limits_connections_per_address(proxied) -> None:
         one.close()
 
 
+@pytest.mark.slow
 def test_nginx_waits_ten_seconds_for_a_header(proxied) -> None:
     slow, start = open_connection(proxied), time.monotonic()
     slow.sendall(b"GET / HTTP/1.1\r\n")

@@ -142,6 +142,7 @@ def test_a_click_beside_the_main_object_adds_what_touches_it_and_chooses_what_is
     assert engine.segment(session, meant[-1]).mask.sum() < found.mask.sum()
 
 
+@pytest.mark.slow
 def test_strokes_stand_above_every_answer_to_the_same_object(matting) -> None:
     engine, main, erase = Engine(matting), Op("main"), Op("paint", ((310.0, 215.0),), 0, size=40)
     session = engine.open(str(EXAMPLES / "flower.jpg"))

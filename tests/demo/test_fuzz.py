@@ -109,6 +109,7 @@ def test_the_canvas_always_gets_a_reply(engine, session, message) -> None:
     json.dumps(answers[-1])
 
 
+@pytest.mark.slow
 @seldom
 @given(shown=anything, kept=document)
 def test_a_photo_is_opened_whatever_comes_with_it(engine, shown, kept) -> None:

@@ -10,6 +10,7 @@ from tests.demo.conftest import free_port, serve
 NOWHERE = "http://127.0.0.1:9"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variables",
     [

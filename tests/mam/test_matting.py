@@ -23,6 +23,7 @@ def test_images_over_the_limit_are_refused() -> None:
         Matting.load(device="cpu", max_pixels=100).open(np.zeros((20, 20, 3), np.uint8))
 
 
+@pytest.mark.slow
 def test_it_pickles_by_its_folder(matting: Matting, flower) -> None:
     data = pickle.dumps(matting)
     again = pickle.loads(data)

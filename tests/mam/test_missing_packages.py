@@ -12,6 +12,7 @@ FLOWER = str(EXAMPLES / "flower.jpg")
 _RUN = "import sys; sys.modules[{package!r}] = None; from {program} import main; sys.exit(main({arguments!r}))"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("package", "arguments", "advice"),
     [

@@ -153,6 +153,7 @@ def test_the_reason_is_stated(change, expected) -> None:
     assert not better and "that may be chance" in reason
 
 
+@pytest.mark.slow
 def test_the_command_checks_a_model_and_lists_the_outcome(monkeypatch, tmp_path, capsys) -> None:
     loaded = {None: Matting(MockGraphs()), "some": Matting(Truth(tmp_path))}
     monkeypatch.setattr(Matting, "load", lambda graphs, **options: loaded[graphs])

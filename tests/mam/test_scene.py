@@ -54,6 +54,7 @@ def test_an_answer_that_reaches_its_crops_edge_is_asked_again_in_a_larger_crop(c
     assert reaching.mask[340, 380] and not is_cut_off(reaching.mask, reaching.crop)
 
 
+@pytest.mark.slow
 def test_a_mask_gives_the_same_matte_in_a_stretched_frame_and_after_a_padded_one() -> None:
     padded = Matting.load(device="cpu")
     stretched = Matting(replace(padded.graphs, policy=InferencePolicy(crop_margin=0.2, sam2=True)))
@@ -324,6 +325,7 @@ def test_many_prompts_are_decoded_in_batches(flower) -> None:
     assert np.array_equal(segments[17].mask, alone.mask)
 
 
+@pytest.mark.slow
 def test_a_photo_of_another_profile_gives_the_alpha_of_its_colours() -> None:
     matting, flower = Matting.load(device="cpu", threads=1), open_photo(EXAMPLES / "flower.jpg")
     expected = matting.open(flower).matte(box=FLOWER_BOX)

@@ -50,6 +50,7 @@ def test_text_is_a_rule_too(files, tmp_path) -> None:
     assert "“a submarine” was not found" in done.failed[0][1]
 
 
+@pytest.mark.slow
 def test_a_bear_is_no_cat_without_a_word(matting, tmp_path) -> None:
     *_, done = batch.run_batch(
         matting, [str(EXAMPLES / "redpanda.jpg"), str(EXAMPLES / "kitten.jpg")], batch.TEXT, batch.CUTOUT,

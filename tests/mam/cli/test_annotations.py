@@ -175,6 +175,7 @@ def test_where_annotations_are_written(tmp_path, capsys) -> None:
     assert source.read_bytes() == content
 
 
+@pytest.mark.slow
 def test_images_of_one_name_have_annotations_of_their_own(tmp_path) -> None:
     for folder in "ab":
         (tmp_path / folder).mkdir()
@@ -202,6 +203,7 @@ def test_an_interruption_leaves_the_annotations_so_far(tmp_path, monkeypatch) ->
     assert [one["file_name"] for one in json.loads(out.read_text())["images"]] == ["a.jpg"]
 
 
+@pytest.mark.slow
 def test_a_data_set_is_refined(tmp_path, flower) -> None:
     annotations = COCO | {"annotations": [COCO["annotations"][0], {"image_id": 7, "bbox": [0, 0, 60, 60]}]}
     source, out = write(tmp_path / "a.json", annotations), tmp_path / "refined.json"

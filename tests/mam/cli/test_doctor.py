@@ -35,6 +35,7 @@ def test_the_times_of_both_steps_are_measured() -> None:
     assert encode >= 0.05 and matte >= 0.05
 
 
+@pytest.mark.slow
 def test_doctor_reports_model_and_device(capsys) -> None:
     assert main(["doctor", "--device", "cpu"]) == 0
     printed = capsys.readouterr().out

@@ -16,6 +16,7 @@ FLOWER = str(EXAMPLES / "flower.jpg")
 BOX = ["--box", "178,82,450,360"]
 
 
+@pytest.mark.slow
 def test_one_image_in_a_process(python, tmp_path, flower) -> None:
     out = tmp_path / "out.png"
     command = [python, "-m", "mam", "matte", FLOWER, *BOX, "--point", "310,215", "--point", "20,20,-", "-o", str(out)]
@@ -197,6 +198,7 @@ def test_a_result_is_written_through_a_link(tmp_path) -> None:
     assert os.listdir(tmp_path / "folder") == ["target.png"]
 
 
+@pytest.mark.slow
 def test_an_image_that_joins_is_cut_out_and_the_others_are_skipped(tmp_path, capsys) -> None:
     command = ["matte", str(tmp_path), *BOX, "-o", str(tmp_path / "out"), "--skip-existing"]
     Image.open(FLOWER).save(tmp_path / "x.png")

@@ -69,6 +69,7 @@ def test_flags(session) -> None:
     assert ignored.tobytes() == mask.tobytes()
 
 
+@pytest.mark.slow
 def test_putalpha_keeps_the_colours(matting) -> None:
     photo, session = np.asarray(Image.open(EXAMPLES / "flower.jpg")), Session("tiny", matting)
     kept, cleaned = (remove(photo, session=session, putalpha=flag, decontaminate=True) for flag in (True, False))

@@ -89,6 +89,7 @@ def test_edges_move_and_soften() -> None:
     assert ((hard > 0) & (hard < 1)).mean() < 0.1 < ((ramp > 0) & (ramp < 1)).mean()
 
 
+@pytest.mark.slow
 def test_backgrounds_are_blurred_at_every_strength() -> None:
     pixels, alpha = np.full((600, 1000, 3), 90, np.uint8), np.zeros((600, 1000), np.float32)
     for strength in range(1, 101):

@@ -74,6 +74,7 @@ assert all((result == expected).all() for result in results)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
 def test_a_cut_out_after_a_fork(python) -> None:
     script = _AFTER_A_FORK.format(photo=str(EXAMPLES / "flower.jpg"))

@@ -471,6 +471,7 @@ def test_a_large_jpeg_is_decoded_at_half_its_size() -> None:
     assert open_photo(content, reduce_to=130_000).size == (312, 416)  # more than a half
 
 
+@pytest.mark.slow
 def test_all_that_is_accepted_takes_less_than_a_gigabyte(tmp_path, python) -> None:
     """A palette with transparency took 5.1 GB at this size, RGBA 5.5 GB."""
     size = 11_000, 10_800

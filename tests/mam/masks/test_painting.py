@@ -64,6 +64,7 @@ def test_what_is_no_stroke_is_refused(wrong: dict) -> None:
         Stroke(**{"points": [(1, 2)], "size": 5, **wrong})
 
 
+@pytest.mark.slow
 def test_a_matte_keeps_its_strokes_through_corrections(flower) -> None:
     matte = flower.matte(box=FLOWER_BOX)
     erased = matte.painted([Stroke([(310, 215)], 40, 0, snap=False)])

@@ -87,6 +87,7 @@ def test_a_large_photo_gets_its_edges_at_its_size(red_edges) -> None:
     assert np.isclose(alpha[350:950, 1400], 0.4, atol=0.1).all()
 
 
+@pytest.mark.slow
 def test_the_command_line_loads_it(red_edges, flower, tmp_path) -> None:
     box, out = ",".join(map(str, FLOWER_BOX)), tmp_path / "flower.png"
     file = str(red_edges.matte_network.file)

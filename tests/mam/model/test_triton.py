@@ -48,6 +48,7 @@ def test_the_matte_is_the_same(url, flower) -> None:
     assert corrected.alpha[60, 60] < 0.1
 
 
+@pytest.mark.slow
 def test_threads_share_it_and_a_pickle_reconnects(url) -> None:
     matting = pickle.loads(pickle.dumps(Matting(TritonGraphs(url))))
     with ThreadPoolExecutor(3) as pool:

@@ -32,6 +32,7 @@ def test_only_the_unknown_is_computed(red) -> None:
     assert (alpha[:500, 100:-100] == 0).all() and np.allclose(alpha[524:, 100:-100], 0.2)
 
 
+@pytest.mark.slow
 def test_alphas_equal_those_of_transformers(tmp_path) -> None:
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     from export.trace import trace

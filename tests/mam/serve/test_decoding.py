@@ -31,11 +31,13 @@ def test_errors_are_those_of_reading(tmp_path) -> None:
         decoding.read_photo(str(tmp_path / "text.png"), 1000)
 
 
+@pytest.mark.slow
 def test_a_large_image_is_read_in_the_second_process(tmp_path) -> None:
     Image.new("RGBA", (10_000, 9_000), (9, 9, 9, 200)).save(tmp_path / "large.png", compress_level=1)
     assert decoding.read_photo(str(tmp_path / "large.png"), 24_000_000).alpha.size > 23e6
 
 
+@pytest.mark.slow
 def test_an_image_that_needs_more_memory_is_refused(tmp_path) -> None:
     """An image of 24 kB that took 1.9 GB."""
     Image.new("RGB", (11_000, 10_800), (9, 9, 9)).save(tmp_path / "bomb.webp")
@@ -44,6 +46,7 @@ def test_an_image_that_needs_more_memory_is_refused(tmp_path) -> None:
     assert decoding.read_photo(str(EXAMPLES / "cat.png"), 24_000_000)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="the system does not limit the time of processes")
 def test_an_image_that_needs_more_time_is_refused(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(decoding, "_ORDINARY", (850, 0))

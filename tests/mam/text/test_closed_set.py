@@ -62,6 +62,7 @@ def test_images_become_multiples_of_32_pixels() -> None:
     assert prepare_image(np.zeros((300, 400, 3), np.uint8)).shape == (1, 3, 480, 640)
 
 
+@pytest.mark.slow
 def test_it_is_the_default_and_nothing_is_loaded_before_the_first_search(no_text_model, monkeypatch) -> None:
     from mam.model import providers
 

@@ -6,6 +6,7 @@ import pytest
 from mam.text import Preprocessor
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "size", [(480, 640), (640, 480), (427, 640), (3000, 500), (800, 800), (799, 1333), (33, 4000), (1, 50)]
 )
