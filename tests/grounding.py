@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
-import http.server
 import json
 import shutil
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,27 +93,3 @@ def publish(patch: pytest.MonkeyPatch, mirror: Path) -> None:
     for file in mirror.iterdir():
         entry = dataclasses.replace(weights.look_up(file.name), size=file.stat().st_size, sha256=weights.sha256(file))
         patch.setitem(weights.REGISTRY, file.name, entry)
-
-
-class SlowHandler(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder, slowly, so that somebody can watch."""
-
-    def copyfile(self, source, outputfile) -> None:
-        while block := source.read(1 << 16):
-            outputfile.write(block)
-            time.sleep(0.01)
-
-    def log_message(self, *parts) -> None:
-        pass
-
-
-@contextlib.contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    """Serve a folder inside the `with`; yields the address."""
-    handler = functools.partial(SlowHandler, directory=folder)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()

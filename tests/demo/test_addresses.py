@@ -1,7 +1,6 @@
 """The server opens no address for a visitor, unless its owner allows it."""
 
 import http.server
-import threading
 from collections.abc import Iterator
 
 import httpx
@@ -11,7 +10,7 @@ from gradio_client.exceptions import AppError
 
 from demo import addresses
 from mam.errors import InputError
-from tests.demo.conftest import free_port
+from tests.serving import serving
 
 
 @pytest.fixture
@@ -26,11 +25,9 @@ def asked() -> Iterator[list[str]]:
             self.end_headers()
             self.wfile.write(b"<script>alert(1)</script>")
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", free_port()), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        found.append(f"http://localhost:{server.server_port}/photo.png")
+    with serving(Handler) as port:
+        found.append(f"http://localhost:{port}/photo.png")
         yield found
-        server.shutdown()
 
 
 def test_the_route_of_files_opens_no_address(mock_page, asked) -> None:

@@ -7,12 +7,11 @@ import re
 import shutil
 import socket
 import subprocess
-import threading
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import httpx
@@ -21,6 +20,7 @@ import yaml
 
 from tests.conftest import ROOT
 from tests.demo.conftest import free_port
+from tests.serving import serving
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 DEPLOY = ROOT / "docs" / "deploy"
@@ -75,10 +75,8 @@ class Echo(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def echo() -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_port
-    server.shutdown()
+    with serving(Echo) as port:
+        yield port
 
 
 @pytest.mark.skipif(NGINX is None, reason="no nginx on this machine: apt-get install nginx")

@@ -1,12 +1,9 @@
 """`python demo/app.py` on a machine without models: they are downloaded and checked while the page works on `tiny`."""
 
 import dataclasses
-import functools
 import hashlib
-import http.server
 import os
 import re
-import threading
 import time
 from pathlib import Path
 
@@ -28,18 +25,7 @@ from tests import small_vit
 from tests.conftest import EXAMPLES
 from tests.demo.conftest import free_port
 from tests.demo.visitor import Visitor
-
-
-class Mirror(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder, slowly, so that somebody can watch."""
-
-    def copyfile(self, source, outputfile) -> None:
-        while block := source.read(1 << 16):
-            outputfile.write(block)
-            time.sleep(0.005)
-
-    def log_message(self, *parts) -> None:
-        pass
+from tests.serving import serving_folder
 
 
 @pytest.fixture()
@@ -47,13 +33,11 @@ def mirror(tmp_path, monkeypatch):
     """A machine without models, and a server in the hub's place; returns the folder that it serves."""
     files = tmp_path / "mirror"
     files.mkdir()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Mirror, directory=files))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("MAM_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("MAM_MIRROR", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.delenv("MAM_OFFLINE", raising=False)
-    yield files
-    server.shutdown()
+    with serving_folder(files, pause=0.005) as address:
+        monkeypatch.setenv("MAM_MIRROR", address)
+        yield files
 
 
 @pytest.fixture()

@@ -21,7 +21,8 @@ from mam.weights import REGISTRY
 from tests.conftest import EXAMPLES
 from tests.demo.conftest import free_port
 from tests.demo.visitor import Visitor
-from tests.grounding import publish, serve
+from tests.grounding import publish
+from tests.serving import serving_folder
 
 
 @pytest.fixture()
@@ -32,7 +33,7 @@ def nothing_there(grounding_mirror, grounding_template, tmp_path, monkeypatch):
     monkeypatch.setenv("MAM_HOME", str(tmp_path / "home"))
     for name in ("MAM_GROUNDING", "MAM_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
-    with serve(grounding_mirror) as address:
+    with serving_folder(grounding_mirror, pause=0.01) as address:
         monkeypatch.setenv("MAM_MIRROR", address)
         yield
 
@@ -105,7 +106,7 @@ def test_a_space_gets_it_from_the_hub(nothing_there, grounding_mirror, tmp_path,
         shutil.copyfile(grounding_mirror / file, published)
     monkeypatch.delenv("MAM_MIRROR")
     monkeypatch.setenv("MAM_TEXT_MODEL", "get")
-    with serve(tmp_path / "hub") as address:
+    with serving_folder(tmp_path / "hub", pause=0.01) as address:
         monkeypatch.setattr(constants, "ENDPOINT", address)
         template = address + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)

@@ -1,17 +1,13 @@
-"""The site, built once, and a plain server of static files for it."""
+"""The site, built once and served."""
 
-import contextlib
-import functools
-import http.server
 import os
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from mam.errors import MamError
 from mam.model.folders import BUNDLE
+from tests.serving import serving_folder
 
 
 @pytest.fixture(scope="session")
@@ -29,25 +25,8 @@ def site(tmp_path_factory):
     return out
 
 
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """What `python -m http.server` uses, without its log."""
-
-    def log_message(self, *arguments: object) -> None:
-        """Print nothing."""
-
-
-@contextlib.contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    """Where a folder is served, without any header of its own."""
-    handler = functools.partial(QuietHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
 @pytest.fixture(scope="session")
 def address(site) -> Iterator[str]:
     """Where the site is served."""
-    with serve(site) as found:
+    with serving_folder(site) as found:
         yield found

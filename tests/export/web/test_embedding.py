@@ -14,7 +14,7 @@ from export.web.build import build_site
 from mam.images.resize import to_uint8
 from mam.model.folders import BUNDLE
 from tests.conftest import EXAMPLES, ROOT
-from tests.export.web.conftest import serve
+from tests.serving import serving_folder
 
 _APP = """import { open } from './site/mam.js';
 
@@ -51,7 +51,7 @@ def test_another_page_cuts_out_through_a_bundler(site, tmp_path, browser, mattin
     subprocess.run([tools / "vite", "build"], cwd=tmp_path, check=True, capture_output=True)
     shutil.copy(EXAMPLES / "cat.png", tmp_path / "dist")
     box = (20, 10, 380, 290)
-    with serve(tmp_path / "dist") as address:
+    with serving_folder(tmp_path / "dist") as address:
         tab = browser.new_page()
         tab.goto(address)
         found = tab.evaluate(
@@ -65,7 +65,7 @@ def test_another_page_cuts_out_through_a_bundler(site, tmp_path, browser, mattin
 
 
 def test_a_photo_shared_by_another_app_opens(site, browser, tmp_path) -> None:
-    with serve(site) as address:
+    with serving_folder(site) as address:
         context = browser.new_context()
         tab = context.new_page()
         tab.goto(address)
@@ -95,7 +95,7 @@ def test_the_owners_look_stays(tmp_path, browser) -> None:
     build_site(BUNDLE, out)
     (out / "look.json").write_text(json.dumps({"name": "Scissors", "accent": "#b91c1c"}))
     build_site(BUNDLE, out)
-    with serve(out) as address:
+    with serving_folder(out) as address:
         tab = browser.new_page()
         tab.goto(address)
         expect(tab.locator("h1")).to_have_text("Scissors")

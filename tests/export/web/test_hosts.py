@@ -2,9 +2,7 @@
 
 import contextlib
 import functools
-import http.server
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -12,25 +10,23 @@ from typing import ClassVar
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.export.web.conftest import QuietHandler, serve
+from tests.serving import FolderHandler, serving, serving_folder
 
 
 @contextlib.contextmanager
 def serve_scripts_as(folder: Path, kind: str, **headers: str) -> Iterator[str]:
     """Where a folder is served by a host that sends scripts with another type."""
 
-    class Handler(QuietHandler):
-        extensions_map: ClassVar = {**QuietHandler.extensions_map, ".js": kind}
+    class Handler(FolderHandler):
+        extensions_map: ClassVar = {**FolderHandler.extensions_map, ".js": kind}
 
         def end_headers(self) -> None:
             for name, value in headers.items():
                 self.send_header(name.replace("_", "-"), value)
             super().end_headers()
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    with serving(functools.partial(Handler, directory=str(folder))) as port:
+        yield f"http://127.0.0.1:{port}/"
 
 
 @pytest.fixture
@@ -108,7 +104,7 @@ def test_a_site_that_is_opened_as_a_file(tab, site) -> None:
 def test_a_missing_script_is_named(tab, site, tmp_path) -> None:
     shutil.copytree(site, tmp_path / "site")
     (tmp_path / "site" / "page.js").unlink()
-    with serve(tmp_path / "site") as found:
+    with serving_folder(tmp_path / "site") as found:
         tab.goto(found)
         expect(tab.locator("#broken")).to_contain_text("could not be loaded (/page.js: 404)")
 
@@ -140,7 +136,7 @@ def visited(tab, site, tmp_path) -> Iterator[tuple[Page, Path, str]]:
     """A tab of a browser that has been on the site, the folder, and the address of the site."""
     folder = tmp_path / "host" / "app"
     shutil.copytree(site, folder)
-    with serve(folder.parent) as found:
+    with serving_folder(folder.parent) as found:
         tab.goto(f"{found}app/")
         tab.evaluate("() => navigator.serviceWorker.ready.then(() => {})")
         tab.wait_for_function("() => navigator.serviceWorker.controller")

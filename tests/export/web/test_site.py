@@ -32,8 +32,8 @@ from mam.text.closed_set import ClosedSetModel
 from tests.colour_profiles import adobe_rgb
 from tests.conftest import EXAMPLES, ROOT
 from tests.demo.visitor import Visitor
-from tests.export.web.conftest import serve
 from tests.pictures import encode
+from tests.serving import serving_folder
 from training.evaluation.interaction import innermost_point, largest_error
 
 MAIN = Op("main")
@@ -664,7 +664,7 @@ def test_two_sites_share_an_origin(browser, site, tmp_path) -> None:
         (site / "service_worker.js").read_text("utf-8").replace("const VERSION = ", "const VERSION = 'next ' + ")
     )
     context = browser.new_context()
-    with serve(tmp_path) as address:
+    with serving_folder(tmp_path) as address:
         for name in ("one", "two"):
             tab = context.new_page()
             tab.goto(f"{address}{name}/")

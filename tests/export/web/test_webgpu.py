@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import EXAMPLES
-from tests.export.web.conftest import serve
 from tests.export.web.test_site import SiteVisitor
+from tests.serving import serving_folder
 
 _ADAPTER = "Object.defineProperty(navigator, 'gpu', { value: { requestAdapter: async () => ({ info: {} }) } });\n"
 # The worker on WebAssembly sends its answers to the one on WebGPU, whose first run is not looked at.
@@ -55,7 +55,7 @@ def visit(browser, site, tmp_path_factory):
             for name, text in (("worker.js", _ADAPTER), ("matte_worker.js", _FAKE.replace("MODE", _MODES[mode]))):
                 (folder / name).write_text((folder / name).read_text("utf-8") + text, "utf-8")
         lines, requests = [], []
-        with serve(folder) as address:
+        with serving_folder(folder) as address:
             context = browser.new_context(service_workers="block")
             tab = context.new_page()
             tab.on("console", lambda line: lines.append(line.text) if "WebGPU" in line.text else None)

@@ -7,7 +7,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import threading
 import time
 import typing
 
@@ -16,6 +15,7 @@ import pytest
 from mam.errors import InputError
 from mam.images import fetch as module
 from mam.images.fetch import fetch, is_address, name_of
+from tests.serving import serving
 
 httpx = pytest.importorskip("httpx", reason="needs httpx")
 
@@ -47,19 +47,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@contextlib.contextmanager
-def serving(context=None):
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        if context is not None:
-            running.socket = context.wrap_socket(running.socket, server_side=True)
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield running.server_port
-        running.shutdown()
-
-
 @pytest.fixture(scope="module")
 def server():
-    with serving() as port:
+    with serving(Handler) as port:
         yield f"http://127.0.0.1:{port}"
 
 
@@ -148,7 +138,7 @@ def test_certificates_are_checked_for_the_name(tmp_path, monkeypatch) -> None:
     context.load_cert_chain(certificate, key)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     monkeypatch.setattr(module, "_is_public", lambda ip: True)
-    with serving(context) as port:
+    with serving(Handler, context) as port:
         monkeypatch.setattr(module, "_PUBLIC_PORTS", (port,))
         assert fetch(f"https://localhost:{port}/photo.png", public_only=True) == b"content"
         with pytest.raises(InputError, match=r"not valid for '127.0.0.1'"):

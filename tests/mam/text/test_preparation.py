@@ -10,7 +10,8 @@ from mam.model.folders import graphs_folder
 from mam.text import preparation
 from mam.text.model import NAME
 from mam.weights import cache_folder
-from tests.grounding import publish, serve
+from tests.grounding import publish
+from tests.serving import serving_folder
 
 RED = "the girl in the red sweater"
 
@@ -21,7 +22,7 @@ def mirror(grounding_mirror, tmp_path, monkeypatch):
     publish(monkeypatch, grounding_mirror)
     monkeypatch.setenv("MAM_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("MAM_GROUNDING", raising=False)
-    with serve(grounding_mirror) as address:
+    with serving_folder(grounding_mirror, pause=0.01) as address:
         monkeypatch.setenv("MAM_MIRROR", address)
         yield grounding_mirror
 
