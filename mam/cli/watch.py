@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -67,7 +68,7 @@ class Arrivals:
 
 
 def run_on_arrivals(arguments: argparse.Namespace) -> int:
-    """Cut out photos as they arrive, until Ctrl-C.
+    """Cut out photos as they arrive, until Ctrl-C, which lets the present photo end; a second one ends at once.
 
     Args:
         arguments: those of `mam matte`.
@@ -95,18 +96,27 @@ def run_on_arrivals(arguments: argparse.Namespace) -> int:
         version = _version(image)
         if version and is_result(result, image) and result.stat().st_mtime_ns >= version[1]:
             arrivals.skip(image)
-    matting, done = load_for(arguments), 0
+    matting, done, ending = load_for(arguments), 0, False
+
+    def end(*_: object) -> None:
+        nonlocal ending
+        if ending:
+            raise KeyboardInterrupt
+        ending = True  # an exception would be lost if it were raised while Python frees an object
+
+    before = signal.signal(signal.SIGINT, end)
     print(f"watching {folder}; Ctrl-C ends", file=sys.stderr)
     try:
-        while True:
+        while not ending:
             complete = arrivals.complete()
             # All that are there get names, so that none has the name of another one's result.
             results = results_of(list(dict.fromkeys([*arrivals.images(), *complete]))) if complete else {}
             for image in complete:
-                done += write_one(matting, image, results[image], prompts, options, arguments.format, print)
+                if not ending:
+                    done += write_one(matting, image, results[image], prompts, options, arguments.format, print)
             time.sleep(_LOOK)
-    except KeyboardInterrupt:
-        pass
+    finally:
+        signal.signal(signal.SIGINT, before)
     print(f"{done} {'photo' if done == 1 else 'photos'} done", file=sys.stderr)
     return 0
 

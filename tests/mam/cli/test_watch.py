@@ -76,6 +76,24 @@ def test_what_vanishes_meanwhile(tmp_path, monkeypatch, capsys) -> None:
     assert "a.jpg -> " in printed.out and "b.jpg: " in printed.err and "is not there any more" in printed.err
 
 
+def test_ctrl_c_lets_the_present_photo_end(tmp_path, monkeypatch, capsys) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in "ab":
+        shutil.copy(EXAMPLES / "flower.jpg", folder / f"{name}.jpg")
+
+    def write(*_) -> bool:
+        signal.raise_signal(signal.SIGINT)
+        return True
+
+    for name, value in (("_COMPLETE", 0), ("_LOOK", 0), ("write_one", write)):
+        monkeypatch.setattr(watch, name, value)
+    monkeypatch.setattr(watch, "load_for", lambda arguments: Matting(MockGraphs()))
+    before = signal.getsignal(signal.SIGINT)
+    assert main(["matte", "--watch", str(folder), "-o", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().err.endswith("1 photo done\n") and signal.getsignal(signal.SIGINT) is before
+
+
 @pytest.mark.slow
 def test_photos_that_arrive(python, tmp_path) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
