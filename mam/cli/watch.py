@@ -68,7 +68,7 @@ class Arrivals:
 
 
 def run_on_arrivals(arguments: argparse.Namespace) -> int:
-    """Cut out photos as they arrive, until Ctrl-C, which lets the present photo end; a second one ends at once.
+    """Cut out photos as they arrive, until Ctrl-C, which finishes the current photo first; pressed again, it ends at once.
 
     Args:
         arguments: those of `mam matte`.
@@ -102,7 +102,7 @@ def run_on_arrivals(arguments: argparse.Namespace) -> int:
         nonlocal ending
         if ending:
             raise KeyboardInterrupt
-        ending = True  # an exception would be lost if it were raised while Python frees an object
+        ending = True  # a KeyboardInterrupt that is raised inside a destructor would be lost
 
     before = signal.signal(signal.SIGINT, end)
     print(f"watching {folder}; Ctrl-C ends", file=sys.stderr)
