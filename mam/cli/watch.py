@@ -68,7 +68,9 @@ class Arrivals:
 
 
 def run_on_arrivals(arguments: argparse.Namespace) -> int:
-    """Cut out photos as they arrive, until Ctrl-C, which finishes the current photo first; pressed again, it ends at once.
+    """Cut out photos as they arrive, until Ctrl-C.
+
+    The first Ctrl-C finishes the current photo, a second one stops at once.
 
     Args:
         arguments: those of `mam matte`.

@@ -76,7 +76,7 @@ def test_what_vanishes_meanwhile(tmp_path, monkeypatch, capsys) -> None:
     assert "a.jpg -> " in printed.out and "b.jpg: " in printed.err and "is not there any more" in printed.err
 
 
-def test_ctrl_c_lets_the_present_photo_end(tmp_path, monkeypatch, capsys) -> None:
+def test_ctrl_c_finishes_the_current_photo(tmp_path, monkeypatch, capsys) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     for name in "ab":
