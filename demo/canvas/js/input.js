@@ -72,6 +72,7 @@ canvas.addEventListener('pointermove', (event) => {
     if (pointer.down.has(event.pointerId)) continueStroke(event); // else the keyboard began it, and the mouse only moves
   } else if (event.pointerType === 'mouse' && tools.kind === 'point' && isInPhoto(pointer.at)) {
     preview.place = pointer.at;
+    preview.retries = PREVIEW_RETRIES;
     requestPreview();
   } else {
     preview.mask = null;

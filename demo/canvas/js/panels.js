@@ -20,6 +20,7 @@ function refresh() {
   listCandidates();
   listObjects();
   draw();
+  requestPreview(); // one may wait until the page is not busy
 }
 
 function refreshToolbar() {

@@ -3,8 +3,9 @@
 
 const REQUEST_TIMEOUT = 30000; // ms; after that the next change is sent without waiting for the answer
 const PREVIEW_PAUSE = 60,
-  OFFERS_PAUSE = 1000; // ms
-const KEPT_OVERLAYS = 8;
+  RETRY_PAUSE = 1000; // ms; after the server was too busy for a preview or for offers
+const PREVIEW_RETRIES = 10,
+  KEPT_OVERLAYS = 8;
 
 const offers = { key: '', list: [] }; // what the prompts described by `key` may have meant: {name, source}
 const request = {
@@ -15,6 +16,7 @@ const request = {
 const preview = {
   mask: null, // image of what a click would give
   place: null, // the newest position of the pointer that was not requested yet
+  retries: 0, // left for that position
   busy: false,
   number: 0, // of the newest request; leaving the photo counts too, so that a late answer is not shown
 };
@@ -25,7 +27,7 @@ function sendDocument() {
   request.turn += 1;
   keepDocument();
   state.busy = text('cutting_out');
-  preview.mask = null;
+  preview.mask = preview.place = null;
   if (request.pending && Date.now() - request.pending.since < REQUEST_TIMEOUT) request.outdated = true;
   else requestMattes();
   refresh();
@@ -177,7 +179,7 @@ async function requestOffers() {
   if (!list) {
     // the server is busy
     offers.key = '';
-    setTimeout(requestOffers, OFFERS_PAUSE);
+    setTimeout(requestOffers, RETRY_PAUSE);
     return;
   }
   offers.list = list;
@@ -188,24 +190,34 @@ async function requestOffers() {
 
 async function requestPreview() {
   // one at a time, and only at the newest position
-  if (preview.busy || !preview.place || state.busy || !state.photo) return;
-  const { x, y } = preview.place,
+  if (preview.busy || !preview.place || tools.kind !== 'point' || state.busy || !state.photo) return;
+  const { place } = preview,
+    { x, y } = place,
     number = ++preview.number;
+  let pause = PREVIEW_PAUSE;
   preview.busy = true;
   preview.place = null;
   try {
     const mask = await server.preview({ token: state.photo.token, x, y, label: tools.label, ops: activeObject().ops });
     const image = mask ? await loadImage(mask) : null;
-    if (number === preview.number) preview.mask = pointer.at && !state.busy ? image : null;
+    if (number === preview.number) {
+      preview.mask = pointer.at && !state.busy ? image : null;
+      if (!mask && preview.retries > 0) {
+        // the photo is not encoded yet, or the server makes another preview
+        preview.retries -= 1;
+        preview.place ??= place;
+        pause = RETRY_PAUSE;
+      }
+    }
   } catch (error) {
     preview.mask = null; // not reported: the reply to the click itself describes the error
   }
   preview.busy = false;
   draw();
-  setTimeout(requestPreview, PREVIEW_PAUSE);
+  setTimeout(requestPreview, pause);
 }
 
 function clearPreview() {
-  preview.mask = null;
+  preview.mask = preview.place = null;
   preview.number += 1;
 }

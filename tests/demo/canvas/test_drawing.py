@@ -159,6 +159,14 @@ def test_a_preview_shows_what_a_click_would_give(visitor) -> None:
     expect(visitor.tab.locator("#download")).to_be_disabled()
 
 
+def test_a_preview_that_was_refused_is_requested_again(visitor) -> None:
+    visitor.tab.route("**/component_server**", lambda route: route.fulfill(json=None))
+    with visitor.tab.expect_response("**/component_server**"):
+        visitor.tab.mouse.move(*visitor.place(200, 200))
+    visitor.tab.unroute("**/component_server**")
+    expect(visitor.canvas).to_have_attribute("data-preview", "true", timeout=30_000)
+
+
 def test_a_preview_without_an_answer_clears_the_last_one(visitor) -> None:
     visitor.tab.mouse.move(*visitor.place(200, 200))
     expect(visitor.canvas).to_have_attribute("data-preview", "true", timeout=30_000)
