@@ -1,4 +1,4 @@
-"""Fixtures of the export's tests: a small SAM encoder of Meta's layout, its graphs, an image in the input frame."""
+"""Fixtures of the export's tests: the embedded model and a small SAM in torch, its graphs, an input image."""
 
 import numpy as np
 import pytest
@@ -6,20 +6,25 @@ import pytest
 from export.torch_graphs import TorchGraphs
 from export.write import write_graphs
 from mam.model.steps import encode
+from mam.model.variants import VARIANTS
 from mam.nets import checkpoint
 from tests import small_vit
+from tests.conftest import TINY_CHECKPOINTS
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    return checkpoint.load(VARIANTS["tiny"], *TINY_CHECKPOINTS)
 
 
 @pytest.fixture(scope="session")
 def small_sam():
     """Seeded, with relative positions that are not zero."""
-
     return checkpoint.build_seeded(small_vit.SMALL, 0)
 
 
 @pytest.fixture(scope="session")
 def small_sam_folder(small_sam, tmp_path_factory):
-
     out = tmp_path_factory.mktemp("small_sam")
     write_graphs(small_sam, "seed 0", out)
     return out
@@ -33,5 +38,4 @@ def image():
 @pytest.fixture(scope="session")
 def embeddings(small_sam, image):
     """What the small SAM computes of `image` in torch."""
-
     return encode(TorchGraphs(small_sam), image)["image_embeddings"]

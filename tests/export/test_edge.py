@@ -13,17 +13,10 @@ from export.manifest import MANIFEST
 from export.ort_format import OPERATORS
 from mam import GraphError, Matting, Prompt
 from mam.model.runtime import load_graphs
-from mam.model.variants import VARIANTS
-from mam.nets import checkpoint
-from tests.conftest import EXAMPLES, TINY_CHECKPOINTS
+from tests.conftest import EXAMPLES
 
 BOX, CLICK = (178, 82, 450, 360), (330, 240)  # in flower.jpg
 BORDERS = {onnx.TensorProto.FLOAT, onnx.TensorProto.INT32}
-
-
-@pytest.fixture(scope="module")
-def tiny():
-    return checkpoint.load(VARIANTS["tiny"], *TINY_CHECKPOINTS)
 
 
 @pytest.fixture(scope="module", params=["openvino", "mobile"])  # tensorrt differs for SAM alone, see below

@@ -1,20 +1,11 @@
 """The comparison of torch with onnxruntime: the shipped graphs pass, and other graphs fail."""
 
-import pytest
-
 from export import parity
 from export.__main__ import main
 from export.parity import LIMITS, Difference, all_prompts
 from mam.model.folders import BUNDLE
 from mam.model.runtime import load_graphs
-from mam.model.variants import VARIANTS
-from mam.nets import checkpoint
-from tests.conftest import EXAMPLES, TINY_CHECKPOINTS
-
-
-@pytest.fixture(scope="module")
-def tiny():
-    return checkpoint.load(VARIANTS["tiny"], *TINY_CHECKPOINTS)
+from tests.conftest import EXAMPLES
 
 
 def test_embedded_graphs_equal_torch_on_a_photograph(tiny) -> None:

@@ -41,11 +41,10 @@ def test_graphs_follow_the_contract(mini, graphs_folder) -> None:
         assert {n.domain for n in proto.graph.node} == {""}  # standard operators only
 
 
-def test_export_gives_the_shipped_graphs(tmp_path) -> None:
-    model = checkpoint.load(VARIANTS["tiny"], *TINY_CHECKPOINTS)
-    before = [tensor.clone() for tensor in model.state_dict().values()]
+def test_export_gives_the_shipped_graphs(tiny, tmp_path) -> None:
+    before = [tensor.clone() for tensor in tiny.state_dict().values()]
     paths = []
-    write_graphs(model, weights.sha256(*TINY_CHECKPOINTS), tmp_path, on_file=paths.append)
+    write_graphs(tiny, weights.sha256(*TINY_CHECKPOINTS), tmp_path, on_file=paths.append)
     assert paths == [*(tmp_path / graph.file for graph in contract.GRAPHS), tmp_path / MANIFEST]
     for graph in contract.GRAPHS:
         got, shipped = onnx.load(tmp_path / graph.file), onnx.load(BUNDLE / graph.file)
@@ -56,7 +55,7 @@ def test_export_gives_the_shipped_graphs(tmp_path) -> None:
         for name, values in stored[0].items():
             np.testing.assert_array_equal(values, stored[1][name], err_msg=name)
     # The model is as it was.
-    assert all(torch.equal(a, b) for a, b in zip(before, model.state_dict().values(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(before, tiny.state_dict().values(), strict=True))
 
 
 @pytest.mark.parametrize(("b", "n"), [(1, 1), (3, 2), (2, 7)])
