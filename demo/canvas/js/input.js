@@ -75,7 +75,7 @@ canvas.addEventListener('pointermove', (event) => {
     preview.retries = PREVIEW_RETRIES;
     requestPreview();
   } else {
-    preview.mask = null;
+    clearPreview();
   }
   draw();
 });
@@ -237,7 +237,7 @@ function onKeyDown(event) {
   if (command && key === 'z' && event.shiftKey) redo();
   else if (key === 'Escape') {
     pointer.stroke = null;
-    preview.mask = null;
+    clearPreview();
     draw();
   } else if (ACTION_KEYS[key]) runAction(ACTION_KEYS[key]);
   else if (TOOL_KEYS[key]) chooseTool(TOOL_KEYS[key]);

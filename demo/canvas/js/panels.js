@@ -20,7 +20,7 @@ function refresh() {
   listCandidates();
   listObjects();
   draw();
-  requestPreview(); // one may wait until the page is not busy
+  requestPreview(); // one may have been waiting until the page was idle
 }
 
 function refreshToolbar() {
