@@ -18,7 +18,6 @@ from mam.model import contract
 from mam.model.folders import BUNDLE
 from mam.model.runtime import load_graphs
 from mam.model.steps import decode, encode
-from mam.model.variants import VARIANTS
 from mam.nets import checkpoint
 from tests.conftest import TINY_CHECKPOINTS
 
